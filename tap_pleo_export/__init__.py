@@ -1,0 +1,1 @@
+"""Singer tap for Pleo's Export API v3."""

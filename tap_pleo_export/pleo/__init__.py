@@ -1,0 +1,1 @@
+"""The Pleo side: HTTP, credentials, pages, errors. Knows nothing of Singer."""

@@ -1,0 +1,1 @@
+"""The Singer side: messages, bookmarks, signals. Knows nothing of HTTP."""
