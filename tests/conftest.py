@@ -36,7 +36,7 @@ class Run:
     def __post_init__(self) -> None:
         # Only whole lines count; split on line feeds alone: U+2028 is legal inside JSON.
         lines = self.stdout.split(b"\n")[:-1]
-        self.messages = [json.loads(line, parse_float=Decimal) for line in lines if line.startswith(b"{")]
+        self.messages = [json.loads(line, parse_float=Decimal) for line in lines if line.startswith(b'{"type"')]
 
     def records(self, stream: str = "export_items") -> list[dict[str, Any]]:
         return [m["record"] for m in self.messages if m["type"] == "RECORD" and m["stream"] == stream]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,9 +18,6 @@ class LineWriter(MsgSpecWriter):
 
     def __init__(self) -> None:
         super().__init__()
-        stdout = sys.stdout.buffer
-        # Unbuffered standard output may write only a part of a line at once.
-        self._out = io.BufferedWriter(stdout) if isinstance(stdout, io.RawIOBase) else stdout
         self.bytes_written = 0
 
     def write_message(self, message: Message) -> None:
@@ -30,7 +26,11 @@ class LineWriter(MsgSpecWriter):
 
     def write_lines(self, lines: Iterable[bytes | bytearray]) -> None:
         """Write messages that are lines already, each with its line feed."""
-        write, flush = self._out.write, self._out.flush
+        out = sys.stdout.buffer
         for line in lines:
-            self.bytes_written += write(line)
-            flush()
+            written = out.write(line)
+            # Unbuffered standard output may take only a part of a line at once.
+            while written < len(line):
+                written += out.write(line[written:])
+            out.flush()
+            self.bytes_written += written

@@ -21,7 +21,9 @@ def test_every_item_of_every_page_arrives_once(pleo: Sandbox, run_tap: Callable[
     run = run_tap(page_size=10)
 
     assert run.returncode == 0
-    assert keys(run.records(), "jobId", "accountingEntryId") == [(job.id, item["accountingEntryId"]) for item in job.items]
+    assert keys(run.records(), "jobId", "accountingEntryId") == [
+        (job.id, item["accountingEntryId"]) for item in job.items
+    ]
     assert [r.query["limit"] for r in pleo.requests_to("/v3/export-items")] == [["10"]] * 3
 
 
@@ -67,7 +69,10 @@ def test_finished_jobs_feed_jobs_and_job_items_only(pleo: Sandbox, run_tap: Call
 
     assert run.returncode == 0
     assert {record["id"] for record in run.records("export_jobs")} == {running.id, finished.id}
-    assert Counter(record["exportJobId"] for record in run.records("export_job_items")) == {running.id: 2, finished.id: 2}
+    assert Counter(record["exportJobId"] for record in run.records("export_job_items")) == {
+        running.id: 2,
+        finished.id: 2,
+    }
     assert {record["jobId"] for record in run.records()} == {running.id}
     assert all(request.query["job_id"] == [running.id] for request in pleo.requests_to("/v3/export-items"))
 
