@@ -255,11 +255,7 @@ def test_everything_is_described(stream: str) -> None:
 
 def test_members_are_those_of_the_api_and_the_taps_own(stream: str) -> None:
     schema = load(stream)
-    found = {
-        path: sorted(node["properties"])
-        for path, node in [("", schema), *nodes(schema)]
-        if "properties" in node
-    }
+    found = {path: sorted(node["properties"]) for path, node in [("", schema), *nodes(schema)] if "properties" in node}
     assert found == {path: sorted(members) for path, members in MEMBERS[stream].items()}
 
 
