@@ -40,7 +40,7 @@ def make_reader(tap: TapPleoExport) -> ExportReader:
     )
     streams = [stream for stream in tap.streams.values() if isinstance(stream, PagedStream)]
     return ExportReader(
-        api=ExportApi(client, config["page_size"]),
+        api=ExportApi(client, config["page_size"], config["max_concurrent_requests"], tap.logger),
         shapes={stream.name: _shape(stream) for stream in streams},
         selection=Selection(
             job_ids=config.get("job_ids", ()),

@@ -12,6 +12,7 @@ from msgspec import Raw
 from tap_pleo_export.ids import JobItemIds, key_of
 from tap_pleo_export.jobs import READABLE_STATUSES, ExportJob
 from tap_pleo_export.pleo.errors import CursorRejected, Disagreement, JobEnded, JobError, UnreadJobEnded
+from tap_pleo_export.pleo.paging import Start
 from tap_pleo_export.progress import JobProgress
 from tap_pleo_export.records import encode
 
@@ -145,7 +146,7 @@ class ExportReader:
             resumed_at = progress.page
             error: CursorRejected | Disagreement
             try:
-                for page in self.api.export_items(self.shapes["export_items"], job.id, progress.cursor):
+                for page in self._export_item_pages(job, progress, in_turn=bool(restarted_for)):
                     batch, progress = self._batch(job, page, ids, progress, count)
                     yield batch
             except CursorRejected as rejection:
@@ -161,6 +162,10 @@ class ExportReader:
             restarted_for.add(type(error))
             self.logger.warning("%s. It is read again from its first page", str(error).partition(". ")[0])
             progress = progress.restarted()
+
+    def _export_item_pages(self, job: ExportJob, progress: JobProgress, *, in_turn: bool) -> Iterator[Page]:
+        start = Start(progress.cursor, progress.items)
+        return self.api.export_items(self.shapes["export_items"], job.id, start, in_turn=in_turn)
 
     def _batch(
         self, job: ExportJob, page: Page, ids: JobItemIds, progress: JobProgress, count: JobCount

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tap_pleo_export.pleo.background import BackgroundCalls
 from tap_pleo_export.pleo.errors import (
     ContraAccountsMissing,
     CursorRejected,
@@ -21,11 +23,12 @@ from tap_pleo_export.pleo.errors import (
     PleoUnavailable,
     RequestRefused,
 )
-from tap_pleo_export.pleo.paging import CursorStuckError, walk
+from tap_pleo_export.pleo.paging import CursorStuckError, ReadAhead, Start, walk, walk_ahead
 from tap_pleo_export.records import Page, UnkeyedRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    import logging
+    from collections.abc import Iterator, Sequence
 
     from tap_pleo_export.pleo.client import PleoClient
     from tap_pleo_export.records import RecordShape
@@ -43,12 +46,17 @@ class ExportApi:
     Args:
         client: Sends the requests.
         page_size: ``limit`` of export item pages, and of the others if Pleo refuses large ones.
+        concurrency: Page requests of one job in flight; halved each time that Pleo throttles.
+        logger: Told when pages cannot be read ahead.
     """
 
-    def __init__(self, client: PleoClient, page_size: int) -> None:
+    def __init__(self, client: PleoClient, page_size: int, concurrency: int, logger: logging.Logger) -> None:
         self._client = client
         self.page_size = page_size
+        self._concurrency = concurrency
+        self._logger = logger
         self._large_page = LARGE_PAGE
+        self._background = BackgroundCalls(concurrency)
 
     def jobs(self, shape: RecordShape, statuses: Sequence[str], company_id: str | None) -> Iterator[Page]:
         """Yield pages of the jobs in the given statuses (``getExportJobsListV3``).
@@ -58,7 +66,7 @@ class ExportApi:
         """
         query = {"statuses": list(statuses), "company_id": company_id}
         try:
-            yield from walk(lambda cursor: self._large(JOBS, query, cursor, shape))
+            yield from walk(lambda **place: self._large(JOBS, query | place, shape))
         except (CursorStuckError, RequestRefused, UnkeyedRecordError) as error:
             raise JobListUnusable(str(error)) from None
 
@@ -82,42 +90,64 @@ class ExportApi:
             JobError: They cannot be read to the end.
         """
         with _concerning(job_id):
-            yield from walk(lambda cursor: self._large(f"{JOBS}/{job_id}/items", {}, cursor, shape))
+            yield from walk_ahead(
+                lambda **place: self._large(f"{JOBS}/{job_id}/items", place, shape), Start(), self._ahead(job_id)
+            )
 
-    def export_items(self, shape: RecordShape, job_id: str, cursor: str | None) -> Iterator[Page]:
-        """Yield pages of a job's data layer after a cursor (``getExportItemsV3``).
+    def export_items(self, shape: RecordShape, job_id: str, start: Start, *, in_turn: bool) -> Iterator[Page]:
+        """Yield pages of a job's data layer (``getExportItemsV3``).
+
+        Args:
+            shape: The records' shape.
+            job_id: The job.
+            start: Where to start.
+            in_turn: Ask for each page only after the one before.
 
         Raises:
             CursorRejected: Pleo does not accept a cursor; the job may be read from its first page.
             JobError: They cannot be read to the end.
         """
         with _concerning(job_id):
-            yield from walk(lambda after: self._export_items_page(shape, job_id, after), cursor)
+            fetch = functools.partial(self._export_items_page, shape, job_id)
+            yield from walk(fetch, start) if in_turn else walk_ahead(fetch, start, self._ahead(job_id))
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
 
-    def _export_items_page(self, shape: RecordShape, job_id: str, cursor: str | None) -> Page:
-        query = {"job_id": job_id, "limit": self.page_size, "after": cursor}
+    def _ahead(self, job_id: str) -> ReadAhead:
+        def warn(reason: str) -> None:
+            self._logger.warning("Export job %s: pages are read in turn from here on: %s", job_id, reason)
+
+        return ReadAhead(
+            submit=self._background.submit,
+            width=lambda: max(1, self._concurrency >> min(self._client.throttled, 8)),
+            ids=lambda page: [record.accountingEntryId for record in page.records],
+            warn=warn,
+        )
+
+    def _export_items_page(
+        self, shape: RecordShape, job_id: str, *, after: str | None = None, offset: int | None = None
+    ) -> Page:
+        query = {"job_id": job_id, "limit": self.page_size, "after": after, "offset": offset}
         try:
             return self._client.get(EXPORT_ITEMS, query, shape.decode_page)
         except RequestRefused as refusal:
             about_cursor = refusal.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.GONE}
-            if cursor is not None and about_cursor and refusal.type != CONTRA_ACCOUNTS:
+            if after is not None and about_cursor and refusal.type != CONTRA_ACCOUNTS:
                 raise CursorRejected(job_id, refusal) from None
             raise
 
-    def _large(self, path: str, query: dict[str, Any], cursor: str | None, shape: RecordShape) -> Page:
+    def _large(self, path: str, query: dict[str, Any], shape: RecordShape) -> Page:
         """Return a page as large as Pleo lets us have."""
-        decode: Callable[[bytes], Page] = shape.decode_page
+        limit = self._large_page
         try:
-            return self._client.get(path, query | {"limit": self._large_page, "after": cursor}, decode)
+            return self._client.get(path, query | {"limit": limit}, shape.decode_page)
         except RequestRefused as refusal:
-            if refusal.status != HTTPStatus.BAD_REQUEST or self._large_page <= self.page_size:
+            if refusal.status != HTTPStatus.BAD_REQUEST or limit <= self.page_size:
                 raise
         self._large_page = self.page_size
-        return self._client.get(path, query | {"limit": self._large_page, "after": cursor}, decode)
+        return self._client.get(path, query | {"limit": self.page_size}, shape.decode_page)
 
 
 class DataResponse(msgspec.Struct):

@@ -51,6 +51,9 @@ class Authenticator(Protocol):
             rejected: The ``Authorization`` header that was rejected.
         """
 
+    def settle(self) -> None:
+        """Return once no renewal is under way."""
+
 
 class ApiKeyAuth(HTTPBasicAuth):
     """An API key: HTTP Basic, key as user name, empty password."""
@@ -63,6 +66,9 @@ class ApiKeyAuth(HTTPBasicAuth):
     def renew(self, rejected: str | None) -> bool:  # noqa: ARG002 - the protocol's signature
         """A key cannot be renewed from here."""
         return False
+
+    def settle(self) -> None:
+        """Nothing can be under way."""
 
 
 class AccessTokenAuth(AuthBase):
@@ -84,6 +90,9 @@ class AccessTokenAuth(AuthBase):
     def renew(self, rejected: str | None) -> bool:  # noqa: ARG002 - the protocol's signature
         """A bare access token cannot be renewed from here."""
         return False
+
+    def settle(self) -> None:
+        """Nothing can be under way."""
 
 
 class TokenAnswer(msgspec.Struct):
@@ -152,6 +161,11 @@ class RefreshTokenAuth(AuthBase):
             if self._tokens is None or f"Bearer {self._tokens.access_token}" == rejected:
                 self._tokens = self._fresh(rejected)
         return True
+
+    def settle(self) -> None:
+        """Return once no refresh is under way: one that is cut off loses the rotated token."""
+        with self._lock:
+            pass
 
     def _fresh(self, rejected: str | None) -> Tokens:
         with self._shielded(), self._exclusive():

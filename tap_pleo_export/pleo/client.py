@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Seconds for which a reason to wait is not repeated.
+ANNOUNCED_FOR = 60.0
 RETRYABLE = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 logger = logging.getLogger("tap-pleo-export.client")
@@ -76,6 +78,9 @@ class PleoClient:
         self._timeout = timeout
         self._headers = {"Accept": "application/json", "User-Agent": user_agent}
         self._sleep = sleep
+        self._announced: dict[str, float] = {}
+        self.throttled = 0
+        """How often Pleo answered 429."""
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
 
@@ -111,7 +116,8 @@ class PleoClient:
         raise AssertionError  # pragma: no cover - tenacity either returns or raises
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, after a token refresh in hand."""
+        self._auth.settle()
         for session in self._sessions:
             session.close()
 
@@ -166,6 +172,7 @@ class PleoClient:
     def _failure(self, path: str, response: requests.Response) -> PleoError:
         status = response.status_code
         if status in RETRYABLE or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.throttled += status == HTTPStatus.TOO_MANY_REQUESTS
             wait = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
             return TransientFailure(f"status {status}", wait)
         if status == HTTPStatus.UNAUTHORIZED:
@@ -192,15 +199,19 @@ class PleoClient:
         return self._policy.wait(call.attempt_number, retry_after, jitter)
 
     def _announce(self, path: str, call: tenacity.RetryCallState) -> None:
+        """Say once a minute for each reason why requests are waiting."""
         failure = call.outcome.exception() if call.outcome else None
-        wait = call.next_action.sleep if call.next_action else 0.0
+        reason = str(failure)
+        now = time.monotonic()
+        if now - self._announced.get(reason, float("-inf")) < ANNOUNCED_FOR:
+            return
+        self._announced[reason] = now
         logger.warning(
-            "GET %s: %s; attempt %d of %d in %.1f s",
+            "GET %s: %s; trying again, up to %d times, next in %.1f s",
             path,
-            failure,
-            call.attempt_number + 1,
-            self._policy.max_retries + 1,
-            wait,
+            reason,
+            self._policy.max_retries,
+            call.next_action.sleep if call.next_action else 0.0,
         )
 
 

@@ -11,6 +11,9 @@ from tap_pleo_export.progress import JobProgress
 
 STREAM = "export_items"
 CURSOR_PATTERN = re.compile(r"[\x21-\x7e]+")
+# An id becomes part of a path: nothing else may.
+JOB_ID_PATTERN = re.compile(r"[0-9A-Za-z-]{1,64}")
+LARGEST_NUMBER = 2**53
 
 
 class Bookmarks:
@@ -98,9 +101,10 @@ def _parse(entry: object) -> tuple[str, JobProgress | None]:
             "digest": str(digest),
             "complete": bool(complete),
         } if (
-            page > 0
-            and page_size > 0
-            and items >= 0
+            JOB_ID_PATTERN.fullmatch(job_id)
+            and 0 < page < LARGEST_NUMBER
+            and 0 < page_size < LARGEST_NUMBER
+            and 0 <= items < LARGEST_NUMBER
             and not any(isinstance(number, bool) for number in (page, page_size, items))
             and (cursor is None or CURSOR_PATTERN.fullmatch(cursor))
             and re.fullmatch(r"[0-9a-f]{1,32}", digest)

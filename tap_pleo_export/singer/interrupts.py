@@ -67,6 +67,9 @@ class Interrupts:
                 self._shields -= 1
             if threading.current_thread() is threading.main_thread():
                 self._stop_if_allowed()
+            elif self._pending is not None:
+                # Only the main thread can stop the run: have it look again.
+                signal.pthread_kill(threading.main_thread().ident or 0, self._pending)
 
     def _stop_if_allowed(self) -> None:
         if self._pending is not None and self._allowed and not self._shields:

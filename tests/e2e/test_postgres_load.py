@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from sandbox import Sandbox
+from sandbox import Sandbox, report
 from sandbox.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 
 if TYPE_CHECKING:
@@ -96,6 +96,38 @@ def test_sums_per_currency_are_exact(loads: Loads) -> None:
     expected = wallet_sums(expected_items(loads.sandbox).values())
     assert len(expected) > 1
     assert loaded_sums(loads.connection) == expected
+
+
+def test_the_demo_notices_a_lost_item(loads: Loads) -> None:
+    assert report.check(loads.sandbox, loads.connection).equal
+    with loads.connection.transaction(force_rollback=True):
+        loads.connection.execute("DELETE FROM export_items WHERE ctid = (SELECT min(ctid) FROM export_items)")
+        checked = report.check(loads.sandbox, loads.connection)
+    assert not checked.equal
+    assert "keys DIFFER" in checked.text
+
+
+def test_the_demo_notices_a_wrong_digit(loads: Loads) -> None:
+    with loads.connection.transaction(force_rollback=True):
+        loads.connection.execute("""
+            UPDATE export_items
+            SET amount = jsonb_set(
+                amount, '{inWalletCurrency,value}',
+                to_jsonb((amount->'inWalletCurrency'->>'value')::numeric + 0.001)
+            )
+            WHERE ctid = (SELECT min(ctid) FROM export_items)
+        """)
+        checked = report.check(loads.sandbox, loads.connection)
+    assert not checked.equal
+    assert "keys equal, sums per currency DIFFER" in checked.text
+
+
+@pytest.mark.parametrize(
+    ("cents", "shown"),
+    [("12345", "123.45"), ("-0.5", "-0.005"), ("12345678901234567.89", "123,456,789,012,345.6789"), ("0", "0.00")],
+)
+def test_cents_are_shown_in_the_major_unit_with_every_digit(cents: str, shown: str) -> None:
+    assert report.major(Decimal(cents)) == shown
 
 
 def test_the_second_run_asks_for_no_item_of_a_complete_job(loads: Loads) -> None:

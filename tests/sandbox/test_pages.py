@@ -14,9 +14,8 @@ from sandbox.pages import Page, paginate
 from sandbox.problems import Problem
 
 if TYPE_CHECKING:
-    from conftest import Client
-
     from sandbox import Sandbox
+    from tests.sandbox.conftest import Client
 
 ROWS = st.integers(0, 40).map(lambda size: list(range(size)))
 LIMITS = st.integers(1, 12)

@@ -12,7 +12,7 @@ from sandbox.items import KINDS
 from sandbox.oddities import ODDITIES
 
 if TYPE_CHECKING:
-    from conftest import Client, Clock
+    from tests.sandbox.conftest import Client, Clock
 
 TYPES = {
     "card_purchase", "card_invoice", "out_of_pocket", "mileage", "per_diem", "external_reimbursement",
