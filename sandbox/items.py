@@ -23,7 +23,7 @@ Number = int | Decimal
 
 # Units of the wallet currency for one unit of the supplier's; both in hundredths, JPY too (Pleo says cents throughout).
 RATES: Final = {"EUR": Decimal(1), "GBP": Decimal("1.17"), "DKK": Decimal("0.134"), "SEK": Decimal("0.089"),
-                "USD": Decimal("0.92"), "JPY": Decimal("0.0061")}  # fmt: skip
+                "USD": Decimal("0.92"), "JPY": Decimal("0.0061"), "VEF": Decimal("0.00000000004")}  # fmt: skip
 HOMES: Final = (("EUR", "DE"), ("DKK", "DK"), ("GBP", "GB"), ("SEK", "SE"))
 MOVES_WALLET: Final = frozenset({
     "card_purchase", "fee", "cashback", "refund", "chargeback", "direct_reimbursement", "invoice_payment",
@@ -89,7 +89,7 @@ KINDS: Final[Sequence[Kind]] = (
     Kind("card_purchase", value=Decimal("1999.95")),
     Kind("card_purchase", value=Decimal("0.1")),
     Kind("refund", value=Decimal("-0.005")),
-    Kind("invoice", value=12345678901234567, method="accounts_payable"),
+    Kind("invoice", value=12345678901234567, currency="VEF", method="accounts_payable"),
     Kind("card_purchase", value=0),
     Kind("card_purchase", currency="USD", method="journal", oddities=("split",)),
     Kind("invoice", method="accounts_payable", oddities=("split", "bare_files", "dates_only")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import sys
@@ -37,7 +38,8 @@ class TapPleoExport(Tap):
     """Reads export jobs, their job items and full export items from Pleo's Export API v3. Never writes to Pleo."""
 
     name = "tap-pleo-export"
-    config_jsonschema: ClassVar[dict[str, Any]] = settings.SETTINGS
+    # A copy: the SDK adds its own settings to it.
+    config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(settings.SETTINGS)
     message_writer_class = LineWriter
     message_writer: LineWriter
     # No ACTIVATE_VERSION: rows of earlier jobs stay. No BATCH: each page is to be followed by its STATE.
