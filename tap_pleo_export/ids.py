@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 16
 ENTRY_BYTES = KEY_BYTES + 1
+UUID_LENGTH = 36
 BUCKETS = 4096
 # The high bit of an entry's last byte says that the data layer has shown the id; the rest numbers its status.
 SEEN = 0x80
@@ -47,6 +48,7 @@ class JobItemIds:
         self._strangers: dict[bytes, str] = {}
         self._names: dict[bytes, str] = {}
         self._count = 0
+        self._shown = 0
 
     def __len__(self) -> int:
         """Return how many ids the control layer lists."""
@@ -60,7 +62,7 @@ class JobItemIds:
             return False
         bucket += key
         bucket.append(self._status_number(status))
-        if _name(key) != id_.lower():
+        if len(id_) != UUID_LENGTH:
             self._names[key] = id_
         self._count += 1
         return True
@@ -81,15 +83,16 @@ class JobItemIds:
             self._strangers.setdefault(key, id_)
             return first, None
         entry = bucket[position]
+        if entry & SEEN:
+            return False, self._statuses[entry & ~SEEN]
         bucket[position] = entry | SEEN
-        return not entry & SEEN, self._statuses[entry & ~SEEN]
+        self._shown += 1
+        return True, self._statuses[entry]
 
-    def forget_shown(self) -> None:
-        """Start the data layer over."""
-        self._strangers.clear()
-        for bucket in self._buckets.values():
-            for position in range(KEY_BYTES, len(bucket), ENTRY_BYTES):
-                bucket[position] &= ~SEEN
+    @property
+    def all_shown(self) -> bool:
+        """Whether the data layer has shown all listed ids and no others."""
+        return self._shown == self._count and not self._strangers
 
     @property
     def strangers(self) -> list[str]:

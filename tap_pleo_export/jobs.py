@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Raw
 
 READABLE_STATUSES = ("pending", "in_progress")
-JOB_STATUSES = (*READABLE_STATUSES, "failed", "completed", "completed_with_errors")
+ENDED_STATUSES = ("failed", "completed", "completed_with_errors")
+JOB_STATUSES = (*READABLE_STATUSES, *ENDED_STATUSES)
 # What is read of a job's record, with its type.
 JOB_MEMBERS: dict[str, Any] = {
     "status": str | None,
@@ -53,8 +54,11 @@ class ExportJob:
 
     @property
     def readable(self) -> bool:
-        """Whether its export items can be read (``GET /v3/export-items`` answers 422 otherwise)."""
-        return self.status in READABLE_STATUSES
+        """Whether its export items can be read (``GET /v3/export-items`` answers 422 otherwise).
+
+        A status not known yet is tried: skipping the job would lose its items without a word.
+        """
+        return self.status not in ENDED_STATUSES
 
     @property
     def age_order(self) -> tuple[datetime, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from tap_pleo_export.pleo.errors import JobEnded, JobError, JobUnavailable
+from tap_pleo_export.pleo.errors import JobEnded, JobError, JobUnavailable, RunUnavailable
 from tap_pleo_export.progress import some
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RunOutcome:
             self._unavailable_in_a_row += 1
             self.give_up(error)
             if self._unavailable_in_a_row > 1:
-                raise
+                raise RunUnavailable from None
         except JobError as error:
             self.give_up(error, loses_items=loses_items)
         else:

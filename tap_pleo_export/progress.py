@@ -65,7 +65,7 @@ class JobProgress:
         Counts and digests decide, so that pages read in an earlier run count too. Ids are named as far as this run
         knows them, at most ten of each kind.
         """
-        if self.items == len(ids) and self.digest == ids.digest():
+        if self.items == len(ids) and (ids.all_shown or self.digest == ids.digest()):
             return None
         missing = list(ids.not_shown())
         unknown = ids.strangers

@@ -19,6 +19,7 @@ from tap_pleo_export.records import encode
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from tap_pleo_export.outcome import RunOutcome
     from tap_pleo_export.pleo.api import ExportApi
@@ -81,6 +82,7 @@ class ExportReader:
     logger: logging.Logger
     keep_ids: bool = False
     _ids: dict[str, JobItemIds] = field(default_factory=dict, init=False)
+    _first_page: tuple[str, Future[Page] | None] | None = field(default=None, init=False)
 
     @cached_property
     def jobs(self) -> list[ExportJob]:
@@ -96,6 +98,8 @@ class ExportReader:
         """Yield the job items of every job, page by page."""
         for job in self.jobs:
             with self.outcome.reading(loses_items=self._loses_items(job)):
+                if self.keep_ids and self._first_page is None and self._loses_items(job):
+                    self._first_page = job.id, self._fetch_first_page(job)
                 ids = JobItemIds()
                 yield from self._job_items(job, ids)
                 if self.keep_ids and job.readable:
@@ -153,10 +157,9 @@ class ExportReader:
                 error = rejection
             else:
                 self._tell(job, count, resumed_at)
-                what = progress.disagreement(ids)
-                if what is None:
+                if progress.complete:
                     return
-                error = Disagreement(job.id, what)
+                error = Disagreement(job.id, progress.disagreement(ids) or "")
             if type(error) in restarted_for:
                 raise error
             restarted_for.add(type(error))
@@ -165,7 +168,18 @@ class ExportReader:
 
     def _export_item_pages(self, job: ExportJob, progress: JobProgress, *, in_turn: bool) -> Iterator[Page]:
         start = Start(progress.cursor, progress.items)
-        return self.api.export_items(self.shapes["export_items"], job.id, start, in_turn=in_turn)
+        job_id, first = self._first_page or (None, None)
+        if job_id != job.id or in_turn:
+            first = None
+        return self.api.export_items(self.shapes["export_items"], job.id, start, in_turn=in_turn, first=first)
+
+    def _fetch_first_page(self, job: ExportJob) -> Future[Page] | None:
+        """Start to fetch the first job's first page of export items while its job items are read."""
+        progress = self.bookmarks.get(job.id)
+        if progress and progress.page_size != self.api.page_size:
+            progress = None
+        start = Start(progress.cursor) if progress else Start()
+        return self.api.first_export_items(self.shapes["export_items"], job.id, start)
 
     def _batch(
         self, job: ExportJob, page: Page, ids: JobItemIds, progress: JobProgress, count: JobCount
@@ -220,6 +234,7 @@ class ExportReader:
     def _forget_ended_jobs(self) -> None:
         """Drop the progress of jobs that Pleo no longer lists as readable; say so if they were not complete."""
         if self.selection.job_ids:
+            self._name_ended_jobs()
             return
         listed = {job.id.lower(): job for job in self.jobs}
         for job_id in self.bookmarks.job_ids():
@@ -233,6 +248,13 @@ class ExportReader:
                     continue
                 self.outcome.give_up(UnreadJobEnded(job_id, what, progress.items))
             self.bookmarks.drop(job_id)
+
+    def _name_ended_jobs(self) -> None:
+        """Say which of the jobs asked for by name have ended before all their items were read."""
+        for job in self.jobs:
+            progress = self.bookmarks.get(job.id)
+            if not job.readable and not (progress and progress.complete):
+                self.outcome.give_up(JobEnded(job.id, f"its status is '{job.status}'"))
 
     def _end_of(self, job_id: str, job: ExportJob | None) -> str | None:
         """Return how a job ended; None if it runs and this run's filters only leave it out."""

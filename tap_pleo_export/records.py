@@ -35,7 +35,7 @@ class PageInfo(msgspec.Struct, rename="camel"):
     total: Any = None
 
 
-class Page(msgspec.Struct):
+class Page(msgspec.Struct, gc=False):
     """A page of records.
 
     Attributes:
@@ -85,6 +85,7 @@ class RecordShape:
             ],
             forbid_unknown_fields=True,
             kw_only=True,
+            gc=False,
         )
         self._page = self._decoder(list[self.record_type])  # type: ignore[name-defined]
         self._loose_page = self._decoder(list[dict[str, Raw]])

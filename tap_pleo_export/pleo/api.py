@@ -23,12 +23,13 @@ from tap_pleo_export.pleo.errors import (
     PleoUnavailable,
     RequestRefused,
 )
-from tap_pleo_export.pleo.paging import CursorStuckError, ReadAhead, Start, walk, walk_ahead
+from tap_pleo_export.pleo.paging import CursorStuckError, Fetch, ReadAhead, Start, walk, walk_ahead, with_head_start
 from tap_pleo_export.records import Page, UnkeyedRecordError
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
     from tap_pleo_export.pleo.client import PleoClient
     from tap_pleo_export.records import RecordShape
@@ -37,6 +38,7 @@ JOBS = "/v3/export-jobs"
 EXPORT_ITEMS = "/v3/export-items"
 # Pleo documents no largest page; this is asked for where pages are light.
 LARGE_PAGE = 1000
+MOST_HALVINGS = 8
 CONTRA_ACCOUNTS = "MISSING_CONTRA_ACCOUNTS"
 
 
@@ -94,7 +96,15 @@ class ExportApi:
                 lambda **place: self._large(f"{JOBS}/{job_id}/items", place, shape), Start(), self._ahead(job_id)
             )
 
-    def export_items(self, shape: RecordShape, job_id: str, start: Start, *, in_turn: bool) -> Iterator[Page]:
+    def first_export_items(self, shape: RecordShape, job_id: str, start: Start) -> Future[Page] | None:
+        """Start to fetch a job's next page of export items, if requests may overlap."""
+        if self._width() < 2:  # noqa: PLR2004 - two are more than one
+            return None
+        return self._background.submit(lambda: self._export_items_page(shape, job_id, after=start.cursor))
+
+    def export_items(
+        self, shape: RecordShape, job_id: str, start: Start, *, in_turn: bool, first: Future[Page] | None = None
+    ) -> Iterator[Page]:
         """Yield pages of a job's data layer (``getExportItemsV3``).
 
         Args:
@@ -102,18 +112,24 @@ class ExportApi:
             job_id: The job.
             start: Where to start.
             in_turn: Ask for each page only after the one before.
+            first: The first of these pages, if it is being fetched already.
 
         Raises:
             CursorRejected: Pleo does not accept a cursor; the job may be read from its first page.
             JobError: They cannot be read to the end.
         """
         with _concerning(job_id):
-            fetch = functools.partial(self._export_items_page, shape, job_id)
+            fetch: Fetch = functools.partial(self._export_items_page, shape, job_id)
+            if first:
+                fetch = with_head_start(fetch, first.result, start.cursor)
             yield from walk(fetch, start) if in_turn else walk_ahead(fetch, start, self._ahead(job_id))
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+    def _width(self) -> int:
+        return max(1, self._concurrency >> min(self._client.throttled, MOST_HALVINGS))
 
     def _ahead(self, job_id: str) -> ReadAhead:
         def warn(reason: str) -> None:
@@ -121,7 +137,7 @@ class ExportApi:
 
         return ReadAhead(
             submit=self._background.submit,
-            width=lambda: max(1, self._concurrency >> min(self._client.throttled, 8)),
+            width=self._width,
             ids=lambda page: [record.accountingEntryId for record in page.records],
             warn=warn,
         )

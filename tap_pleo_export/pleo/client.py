@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import requests
-import requests.adapters
 import tenacity
+import urllib3.exceptions
 
 from tap_pleo_export.pleo.errors import (
     CredentialsRejected,
@@ -122,41 +122,40 @@ class PleoClient:
             session.close()
 
     def _attempt(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], T]) -> T:
-        response = self._send(path, params)
+        response, body = self._send(path, params)
         if response.status_code == HTTPStatus.UNAUTHORIZED and self._auth.renew(
             response.request.headers.get("Authorization")
         ):
-            response = self._send(path, params)
+            response, body = self._send(path, params)
         if response.status_code != HTTPStatus.OK:
-            raise self._failure(path, response)
+            raise self._failure(path, response, body)
         try:
-            return decode(response.content)
+            return decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise TransientFailure(
-                f"an answer that is not the JSON expected ({type(error).__name__}, {len(response.content)} bytes, "
+                f"an answer that is not the JSON expected ({type(error).__name__}, {len(body)} bytes, "
                 f"{response.headers.get('Content-Type', 'no content type')})"
             ) from None
 
-    def _send(self, path: str, params: Mapping[str, Any]) -> requests.Response:
+    def _send(self, path: str, params: Mapping[str, Any]) -> tuple[requests.Response, bytes]:
         wait = self._budget.take(time.monotonic())
         if wait > 0:
             logger.info("The budget of requests per minute is spent: waiting %.0f s", wait)
             self._sleep(wait)
         try:
-            return self._session.get(
+            response = self._session.get(
                 f"{self._api_url}{path}",
                 params=params,
                 auth=self._auth,
                 timeout=self._timeout,
                 allow_redirects=False,
+                stream=True,
             )
-        except requests.exceptions.Timeout:
+            # Read at once: `requests` itself would read in pieces of 10 KiB.
+            return response, response.raw.read(decode_content=True)
+        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             raise TransientFailure(f"no answer within {self._timeout:g} s") from None
-        except (
-            requests.exceptions.ConnectionError,
-            requests.exceptions.ChunkedEncodingError,
-            requests.exceptions.ContentDecodingError,
-        ) as error:
+        except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError) as error:
             raise TransientFailure(_cause(error)) from None
 
     @property
@@ -166,10 +165,14 @@ class PleoClient:
         if session is None:
             session = self._local.session = requests.Session()
             session.headers.update(self._headers)
+            # Proxies and certificates of the environment, looked up once rather than for each request.
+            environment = session.merge_environment_settings(self._api_url, {}, None, None, None)
+            session.proxies, session.verify = environment["proxies"], environment["verify"]
+            session.trust_env = False
             self._sessions.append(session)
         return session
 
-    def _failure(self, path: str, response: requests.Response) -> PleoError:
+    def _failure(self, path: str, response: requests.Response, body: bytes) -> PleoError:
         status = response.status_code
         if status in RETRYABLE or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.throttled += status == HTTPStatus.TOO_MANY_REQUESTS
@@ -180,7 +183,7 @@ class PleoClient:
         if status == HTTPStatus.FORBIDDEN:
             return ScopeMissing(path)
         try:
-            info = msgspec.json.decode(response.content, type=ExceptionInfo)
+            info = msgspec.json.decode(body, type=ExceptionInfo)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             info = ExceptionInfo()
         return RequestRefused(path, status, info.type, info.message or "")

@@ -8,7 +8,8 @@
     │   ├── TokenRefreshFailed      the token endpoint refused or did not answer
     │   ├── TokenFileUnusable       `token_file` cannot be read or written
     │   ├── ScopeMissing            403
-    │   └── PleoUnavailable         a retryable failure that outlived its retries
+    │   ├── PleoUnavailable         a retryable failure that outlived its retries
+    │   └── RunUnavailable          the same on two export jobs in a row
     ├── RequestRefused              another 4xx or 3xx; the caller knows what it means for the job
     ├── JobError                    one job is given up, the others go on, exit code 1 at the end
     │   ├── ContraAccountsMissing   400 MISSING_CONTRA_ACCOUNTS
@@ -87,6 +88,16 @@ class PleoUnavailable(FatalError):
         super().__init__(
             f"Pleo did not answer GET {path}, given up after {attempts} attempt{'s' if attempts > 1 else ''}; "
             f"last cause: {cause}. Run again later: it goes on where it stopped"
+        )
+
+
+class RunUnavailable(FatalError):
+    """Two export jobs in a row met retryable failures that outlived their retries."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Two export jobs in a row could not be read, see above: the other jobs are not tried. "
+            "Run again later: it goes on where it stopped"
         )
 
 

@@ -90,7 +90,7 @@ def walk_ahead(fetch: Fetch, start: Start, ahead: ReadAhead) -> Iterator[Page]:
     first = fetch(after=start.cursor)
     expectation = _Expectation.after(first, start.offset, ahead)
     if ahead.width() < 2 or expectation is None:  # noqa: PLR2004 - two are more than one
-        yield from walk(_head_start(fetch, first, start.cursor), start)
+        yield from walk(with_head_start(fetch, lambda: first, start.cursor), start)
         return
     yield first
     last = first
@@ -119,12 +119,13 @@ def walk_ahead(fetch: Fetch, start: Start, ahead: ReadAhead) -> Iterator[Page]:
     yield from walk(fetch, Start(last.info.end_cursor))
 
 
-def _head_start(fetch: Fetch, first: Page, cursor: str | None) -> Fetch:
-    """Return ``fetch`` with the page after ``cursor`` fetched already."""
+def with_head_start(fetch: Fetch, first: Callable[[], Page], cursor: str | None) -> Fetch:
+    """Return ``fetch`` with the page after ``cursor`` fetched already, once."""
     fetched = {cursor: first}
 
     def fetch_on(*, after: str | None = None, offset: int | None = None) -> Page:
-        return fetched.pop(after, None) or fetch(after=after, offset=offset)
+        ready = fetched.pop(after, None) if offset is None else None
+        return ready() if ready else fetch(after=after, offset=offset)
 
     return fetch_on
 

@@ -41,9 +41,9 @@ class Interrupts:
         if self._pending is None:
             self._pending = number
             self._first_at = time.monotonic()
+            self._stop_if_allowed()
         elif time.monotonic() - self._first_at >= SECOND_SIGNAL_SECONDS:
             raise SystemExit(128 + self._pending)
-        self._stop_if_allowed()
 
     @contextlib.contextmanager
     def allowed(self) -> Iterator[None]:
@@ -52,6 +52,11 @@ class Interrupts:
         try:
             self._stop_if_allowed()
             yield
+        except Exception:
+            # What a signal broke on its way out, a lock in use say, is no failure of its own.
+            if self._pending is not None:
+                raise SystemExit(128 + self._pending) from None
+            raise
         finally:
             self._allowed = False
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-class RecordLine(msgspec.Struct):
+class RecordLine(msgspec.Struct, gc=False):
     """A RECORD message around a record whose members are bytes already."""
 
     type: str

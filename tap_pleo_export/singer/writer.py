@@ -26,11 +26,10 @@ class LineWriter(MsgSpecWriter):
 
     def write_lines(self, lines: Iterable[bytes | bytearray]) -> None:
         """Write messages that are lines already, each with its line feed."""
-        out = sys.stdout.buffer
+        # Past the buffer, which is empty, there is one system call per line.
+        out = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
         for line in lines:
             written = out.write(line)
-            # Unbuffered standard output may take only a part of a line at once.
             while written < len(line):
                 written += out.write(line[written:])
-            out.flush()
             self.bytes_written += written
