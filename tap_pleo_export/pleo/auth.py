@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # A token in the last minute, or the last tenth, of its life is renewed rather than sent.
 EXPIRY_MARGIN = 60.0
 EXPIRY_SHARE = 0.1
+HTTP_MULTIPLE_CHOICES = 300
 HTTP_UNAUTHORIZED = 401
 HTTP_TOO_MANY_REQUESTS = 429
 HTTP_SERVER_ERROR = 500
@@ -103,6 +104,12 @@ class TokenAnswer(msgspec.Struct):
     refresh_token: str | None = None
 
 
+class TokenRefusal(msgspec.Struct):
+    """A refusal of the token endpoint (RFC 6749 section 5.2)."""
+
+    error: str = "invalid_client"
+
+
 class RefreshTokenAuth(AuthBase):
     """OAuth refresh grant with rotation: one refresh at a time, kept on the disk before first use.
 
@@ -146,6 +153,7 @@ class RefreshTokenAuth(AuthBase):
         self._learn_secrets = learn_secrets
         self._lock = threading.Lock()
         self._tokens: Tokens | None = None
+        self._failure: TokenRefreshFailed | None = None
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Sign the request, refreshing first if the access token is absent or about to end."""
@@ -172,8 +180,15 @@ class RefreshTokenAuth(AuthBase):
             kept = self._file.read(self._root) if self._file else self._tokens
             if kept and f"Bearer {kept.access_token}" != rejected and kept.renew_at > time.time():
                 return kept
+            if self._failure:
+                raise self._failure
             with self._replacement() as replacement:
-                answer = self._exchange(kept.refresh_token if kept else self._configured)
+                try:
+                    answer = self._exchange(kept.refresh_token if kept else self._configured)
+                except TokenRefreshFailed as failure:
+                    # Other threads that wait for a token must not present this one again.
+                    self._failure = failure
+                    raise
                 tokens = Tokens(
                     refresh_token=answer.refresh_token or (kept.refresh_token if kept else self._configured),
                     access_token=answer.access_token,
@@ -204,12 +219,12 @@ class RefreshTokenAuth(AuthBase):
         """Trade the refresh token in: client credentials as form fields, as HTTP Basic if that is refused."""
         grant = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         response = self._post(grant | self._client, None)
-        if response.status_code == HTTP_UNAUTHORIZED:
+        if _client_refused(response):
             response = self._post(grant, HTTPBasicAuth(self._client["client_id"], self._client["client_secret"]))
         status = response.status_code
         if status == HTTP_TOO_MANY_REQUESTS or status >= HTTP_SERVER_ERROR:
             raise TokenRefreshFailed(f"the token endpoint answered {status}", "Run again later")
-        if not response.ok:
+        if status >= HTTP_MULTIPLE_CHOICES:
             raise TokenRefreshFailed(f"the token endpoint refused it ({status})", self._advice())
         try:
             return msgspec.json.decode(response.content, type=TokenAnswer)
@@ -238,6 +253,15 @@ class RefreshTokenAuth(AuthBase):
     def _advice(self) -> str:
         where = f" (the kept one in {self._file.path} is used while 'refresh_token' is unchanged)" if self._file else ""
         return f"Check 'client_id' and 'client_secret'; else {self.remedy}{where}"
+
+
+def _client_refused(response: requests.Response) -> bool:
+    """Return whether the client's own credentials were refused, not the refresh token, which must not come twice."""
+    try:
+        refusal = msgspec.json.decode(response.content, type=TokenRefusal)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        refusal = TokenRefusal()
+    return response.status_code == HTTP_UNAUTHORIZED and refusal.error == "invalid_client"
 
 
 def renewal_time(now: float, expires_in: float | None) -> float:

@@ -36,3 +36,5 @@ class BackgroundCalls:
                 future.set_result(call())
             except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
                 future.set_exception(error)
+            # An idle thread is to hold no page.
+            del future, call

@@ -114,7 +114,10 @@ class TokenFile:
         try:
             try:
                 os.fchmod(descriptor, OWNER_ONLY)
-                os.write(descriptor, b" " * RESERVED_BYTES)
+                # A full disk may take a part and refuse only the rest.
+                left = RESERVED_BYTES
+                while left:
+                    left -= os.write(descriptor, b" " * left)
                 os.fsync(descriptor)
             except OSError as error:
                 raise self._unusable(
