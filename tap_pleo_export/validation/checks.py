@@ -27,6 +27,15 @@ UNKNOWN_VENDOR = (
 
 _NOWHERE = Company()
 
+_ALWAYS_READ: tuple[Field, ...] = (("type",), ("bookkeeping",), ("bookkeeping", "method"), ("companyId",))
+_ROLE_READS: dict[str, tuple[Field, ...]] = {
+    "contraAccount": (("contraAccount", "code"), ("contraAccount", "identifier")),
+    "vendor": (("vendor",),),
+}
+_NO_FIELDS: tuple[Field, ...] = ()
+_SUPPLIER: Field = ("supplier",)
+_CURRENCY: Field = ("amount", "inWalletCurrency", "currency")
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -36,13 +45,15 @@ class Check:
         id: Public name.
         severity: `error` or `warning`.
         judge: Returns the findings on a record; none if it is in order. May raise on a record of another shape.
-        reads: Returns the fields that the check needs to judge a record.
+        fields: Fields that the check may need.
+        reads: Returns those of them that it needs to judge this record; by default all.
     """
 
     id: str
     severity: Severity
     judge: Callable[[Record, Method], Sequence[Finding]]
-    reads: Callable[[Record, Method], Iterable[Field]]
+    fields: frozenset[Field]
+    reads: Callable[[Record, Method], Iterable[Field]] | None = None
 
 
 def bookkeeping_method(record: Record, null_bookkeeping: Method) -> tuple[Method, bool]:
@@ -154,29 +165,23 @@ def _required_configuration(settings: Settings) -> Check:
         return _failed(name, VENDOR, NO_VENDOR, path)
 
     def reads(record: Record, method: Method) -> Iterator[Field]:
-        yield from (("type",), ("bookkeeping",), ("bookkeeping", "method"), ("companyId",))
+        yield from _ALWAYS_READ
         for role in {role for need in table.needs(method, record.get("type")) for role in need}:
-            if role == "contraAccount":
-                yield from ((role,), (role, "code"), (role, "identifier"))
-            elif role == "vendor":
-                yield (role,)
-                if settings.null_bookkeeping == "accounts_payable":
-                    yield ("supplier",)
+            yield from _ROLE_READS.get(role, _NO_FIELDS)
+            if role == "vendor" and settings.null_bookkeeping == "accounts_payable":
+                yield _SUPPLIER
             elif isinstance(company_of(record).accounts.get(role), dict):
-                yield ("amount", "inWalletCurrency", "currency")
+                yield _CURRENCY
 
-    return Check(name, "error", judge, reads)
+    fields = {*_ALWAYS_READ, *_ROLE_READS["contraAccount"], *_ROLE_READS["vendor"], _SUPPLIER, _CURRENCY}
+    return Check(name, "error", judge, frozenset(fields), reads)
 
 
 def _lines(record: Record) -> list[dict[str, Any]]:
     return record.get("accountingEntryLines") or []
 
 
-def _reads(*fields: Field) -> Callable[[Record, Method], Iterable[Field]]:
-    return lambda _record, _method: fields
-
-
-_GL_FIELDS = [("accountingEntryLines", "account", name) for name in ("code", "identifier")]
+_GL_FIELDS = frozenset(("accountingEntryLines", "account", name) for name in ("code", "identifier"))
 
 
 def _expense_gl_account(settings: Settings) -> Check:
@@ -196,7 +201,7 @@ def _expense_gl_account(settings: Settings) -> Check:
                 findings.append(_account_missing(name, label, f"/accountingEntryLines/{index}/account"))
         return findings
 
-    return Check(name, "error", judge, _reads(*_GL_FIELDS, *([("type",)] if exempt else ())))
+    return Check(name, "error", judge, _GL_FIELDS | ({("type",)} if exempt else set()))
 
 
 def _gl_account_exists(known: frozenset[str]) -> Check:
@@ -212,7 +217,7 @@ def _gl_account_exists(known: frozenset[str]) -> Check:
                 findings.append(_failed(name, INVALID, reason, f"/accountingEntryLines/{index}/account"))
         return findings
 
-    return Check(name, "error", judge, _reads(*_GL_FIELDS))
+    return Check(name, "error", judge, _GL_FIELDS)
 
 
 def _tax_code_exists(known: frozenset[str]) -> Check:
@@ -228,7 +233,7 @@ def _tax_code_exists(known: frozenset[str]) -> Check:
                 findings.append(_failed(name, INVALID, reason, f"/accountingEntryLines/{index}/tax"))
         return findings
 
-    return Check(name, "error", judge, _reads(("accountingEntryLines", "tax", "code")))
+    return Check(name, "error", judge, frozenset({("accountingEntryLines", "tax", "code")}))
 
 
 def _tag_exists(known: frozenset[str]) -> Check:
@@ -245,7 +250,7 @@ def _tag_exists(known: frozenset[str]) -> Check:
                     findings.append(_failed(name, INVALID, reason, path))
         return findings
 
-    return Check(name, "error", judge, _reads(("accountingEntryLines", "tags", "code")))
+    return Check(name, "error", judge, frozenset({("accountingEntryLines", "tags", "code")}))
 
 
 def _vendor_exists(known: frozenset[str], settings: Settings) -> Check:
@@ -257,7 +262,7 @@ def _vendor_exists(known: frozenset[str], settings: Settings) -> Check:
             return []
         return [_failed(name, VENDOR, UNKNOWN_VENDOR, own[0])]
 
-    fields: list[Field] = [("vendor", "code"), ("vendor", "externalId")]
+    fields: set[Field] = {("vendor", "code"), ("vendor", "externalId")}
     if settings.null_bookkeeping == "accounts_payable":
-        fields += [("bookkeeping",), ("supplier",)]
-    return Check(name, "error", judge, _reads(*fields))
+        fields |= {("bookkeeping",), _SUPPLIER}
+    return Check(name, "error", judge, frozenset(fields))

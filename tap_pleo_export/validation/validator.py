@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tap_pleo_export.validation.checks import Check, bookkeeping_method, builtin_checks
-from tap_pleo_export.validation.json_schema import Field, carries, first_lacking
+from tap_pleo_export.validation.json_schema import carries, first_lacking
 from tap_pleo_export.validation.problems import pointer
 from tap_pleo_export.validation.settings import Settings
 from tap_pleo_export.validation.user_checks import UserCheck
 from tap_pleo_export.validation.verdict import MEMBERS, UNEXPECTED, Finding, Method, Record, Verdict
+
+Judge = Callable[[Record, Method], Iterable[Finding]]
 
 
 class Validator:
@@ -45,7 +47,7 @@ class Validator:
         if isinstance(members, dict):
             own = {name: member for name, member in members.items() if name not in MEMBERS}
             schema = schema | {"properties": own}
-        self._judges = [_guarded(check, schema) for check in self._checks]
+        self._judges = [_guarded(check, schema) or check.judge for check in self._checks]
 
     def judge(self, record: Record) -> Verdict:
         """Return the verdict on an export item.
@@ -71,7 +73,7 @@ class Validator:
 
 
 def _user_check(check: UserCheck) -> Check:
-    return Check(check.id, check.severity, lambda record, _: check.judge(record), lambda *_: check.fields)
+    return Check(check.id, check.severity, lambda record, _: check.judge(record), check.fields)
 
 
 def _broken(check: Check, why: str, path: str) -> Finding:
@@ -79,20 +81,19 @@ def _broken(check: Check, why: str, path: str) -> Finding:
     return Finding(check.id, "error", check.severity, UNEXPECTED, reason, path)
 
 
-def _guarded(check: Check, schema: dict[str, Any]) -> Callable[[Record, Method], Iterable[Finding]]:
-    """Return a check's function, guarded against the fields that the stream lacks."""
-    lacking: dict[Field, Field | None] = {}
+def _guarded(check: Check, schema: dict[str, Any]) -> Judge | None:
+    """Return a check's function, guarded against the fields that a stream lacks; None if it lacks none."""
+    lacking = {field: part for field in check.fields if (part := first_lacking(schema, field))}
+    if not lacking:
+        return None
+    reads = check.reads or (lambda _record, _method: check.fields)
 
     def judge(record: Record, method: Method) -> Iterable[Finding]:
-        parts = {part for field in check.reads(record, method) if (part := lack(field)) and not carries(record, part)}
-        if not parts:
+        needed = {lacking[field] for field in reads(record, method) if field in lacking}
+        gone = sorted(part for part in needed if not carries(record, part))
+        if not gone:
             return check.judge(record, method)
-        names = ", ".join(sorted(".".join(part) for part in parts))
-        return (_broken(check, f"the stream lacks {names}, select it in the tap", pointer(min(parts))),)
-
-    def lack(field: Field) -> Field | None:
-        if field not in lacking:
-            lacking[field] = first_lacking(schema, field)
-        return lacking[field]
+        names = ", ".join(".".join(part) for part in gone)
+        return (_broken(check, f"the stream lacks {names}, select it in the tap", pointer(gone[0])),)
 
     return judge
