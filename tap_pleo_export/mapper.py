@@ -172,3 +172,6 @@ def _refuse_batch(_message: object) -> Iterator[bytes]:
 
 
 cli = ValidationMapper.cli
+
+if __name__ == "__main__":
+    cli()

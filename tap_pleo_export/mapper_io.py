@@ -112,10 +112,9 @@ _SPACE = " \t\r\n"
 
 def _scan(source: str) -> Iterator[tuple[str, bytes]]:
     """Yield an object's members, values cut out of the source."""
-    _exact.decode(source)
+    if not isinstance(_exact.decode(source), dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - of a value, not of an argument
     position = _skip(source, 1)
-    if source[0] != "{":
-        raise ValueError("not a JSON object")
     while source[position] != "}":
         name, position = _exact.raw_decode(source, position)
         start = _skip(source, _skip(source, position) + 1)
