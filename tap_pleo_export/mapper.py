@@ -26,7 +26,10 @@ class ValidationMapper(InlineMapper):
     package_name = "tap-pleo-export"
     config_jsonschema: ClassVar[dict[str, Any]] = settings_schema()
     # Stream maps and flattening would be settings that this mapper does not honour.
-    capabilities: ClassVar[list[CapabilitiesEnum]] = [PluginCapabilities.ABOUT, PluginCapabilities.STRUCTURED_LOGGING]
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
 
     settings: Settings
 
@@ -125,18 +128,29 @@ class ValidationMapper(InlineMapper):
         if not self._warned_of_method:
             self._warned_of_method = True
             entry = record.get("accountingEntryId")
-            self.logger.warning("item %s has a bookkeeping method that Pleo does not document: recorded as journal", entry)
+            self.logger.warning(
+                "item %s has a bookkeeping method that Pleo does not document: recorded as journal", entry
+            )
 
     def _sum_up(self) -> None:
         items, failed = self._items.items, self._items.items["failed"]
-        by_check = ", ".join(f"{check} {count} {what}" for (check, what), count in self._items.findings.items())
+        by_check = ", ".join(
+            f"{check} {count} {what}" for (check, what), count in self._items.findings.items()
+        )
         self.logger.info(
-            "%s: %d items, %d passed, %d failed; %s", ITEMS, items.total(), items["passed"], failed, by_check or "no findings"
+            "%s: %d items, %d passed, %d failed; %s",
+            ITEMS,
+            items.total(),
+            items["passed"],
+            failed,
+            by_check or "no findings",
         )
         if failed and self.settings.on_failure == "drop":
             self.logger.warning("%d failed items were dropped (on_failure: drop)", failed)
         if self._items.without_keys:
-            self.logger.warning("%d failed items have no jobId or accountingEntryId, so no update", self._items.without_keys)
+            self.logger.warning(
+                "%d failed items have no jobId or accountingEntryId, so no update", self._items.without_keys
+            )
 
     def _give_up(self, why: str) -> None:
         self.logger.error("%s", why)
@@ -148,7 +162,9 @@ class ValidationMapper(InlineMapper):
         try:
             return super().cb_config(ctx, param, value)
         except (OSError, ValueError, TypeError):
-            raise click.ClickException(f"{' or '.join(value)} is no readable JSON object with settings") from None
+            raise click.ClickException(
+                f"{' or '.join(value)} is no readable JSON object with settings"
+            ) from None
 
     @classmethod
     def invoke(  # type: ignore[override] - as the SDK does
@@ -168,7 +184,9 @@ class ValidationMapper(InlineMapper):
 
 
 def _refuse_batch(_message: object) -> Iterator[bytes]:
-    raise InputError(f"is a BATCH of {ITEMS}, which cannot be checked: switch batches off in the tap (batch_config)")
+    raise InputError(
+        f"is a BATCH of {ITEMS}, which cannot be checked: switch batches off in the tap (batch_config)"
+    )
 
 
 cli = ValidationMapper.cli

@@ -45,7 +45,9 @@ class ItemMapping:
         self.schema_seen = True
         schema = _object(message, "schema")
         self._validator.use_schema(schema)
-        extended = schema | {"properties": (schema.get("properties") or {}) | shipped("validation_streams.json")["annotation"]}
+        extended = schema | {
+            "properties": (schema.get("properties") or {}) | shipped("validation_streams.json")["annotation"]
+        }
         message = message | {"schema": encode(extended)}
         yield join(message)
         yield from self._added_schemas(message)
@@ -139,7 +141,9 @@ def without_verdict(record: bytes) -> bytes:
     if start > 0:
         rest = record[:start] + b"}"
         try:
-            if tuple(members(b"{" + record[start + 1 :])) == MEMBERS and members(rest).keys().isdisjoint(MEMBERS):
+            if tuple(members(b"{" + record[start + 1 :])) == MEMBERS and members(rest).keys().isdisjoint(
+                MEMBERS
+            ):
                 return rest
         except ValueError:
             pass  # the mark stands in a nested object: no tail of ours
@@ -165,4 +169,6 @@ def _schema_message(stream: str, schema: dict[str, Any]) -> Members:
 
 def _bare_schema() -> Members:
     """Return what can be said of items whose SCHEMA never came."""
-    return _schema_message(ITEMS, {"type": "object", "properties": shipped("validation_streams.json")["annotation"]})
+    return _schema_message(
+        ITEMS, {"type": "object", "properties": shipped("validation_streams.json")["annotation"]}
+    )

@@ -89,7 +89,9 @@ def _failed(check: str, kind: str, reason: str, path: str) -> Finding:
 
 
 def _account_missing(check: str, name: str, path: str) -> Finding:
-    return _failed(check, MISSING, f"Account {name} missing: provide account {name} in the configurations", path)
+    return _failed(
+        check, MISSING, f"Account {name} missing: provide account {name} in the configurations", path
+    )
 
 
 def _key(entity: dict[str, Any], *names: str) -> str | None:
@@ -106,7 +108,11 @@ def _own_vendor(record: Record, settings: Settings) -> tuple[str, str | None] | 
     if vendor := record.get("vendor"):
         return "/vendor", _key(vendor, "code", "externalId")
     stands_in = settings.null_bookkeeping == "accounts_payable" and record.get("bookkeeping") is None
-    if stands_in and (supplier := record.get("supplier")) and (key := _key(supplier, "code", "account", "taxIdentifier")):
+    if (
+        stands_in
+        and (supplier := record.get("supplier"))
+        and (key := _key(supplier, "code", "account", "taxIdentifier"))
+    ):
         return "/supplier", key
     return None
 

@@ -18,7 +18,9 @@ _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _MAPS = ("patternProperties", "$defs", "definitions")
 
 
-def subschemas(schema: object, where: Where = (), at: Field | None = ()) -> Iterator[tuple[Where, Field | None, dict[str, Any]]]:
+def subschemas(
+    schema: object, where: Where = (), at: Field | None = ()
+) -> Iterator[tuple[Where, Field | None, dict[str, Any]]]:
     """Yield each subschema with its place and the field it speaks of (None if that cannot be told)."""
     if not isinstance(schema, dict):
         return
@@ -78,7 +80,9 @@ def first_lacking(schema: dict[str, Any], field: Field) -> Field | None:
     """
     level: Any = schema
     for depth, name in enumerate(field, 1):
-        named = [branch["properties"] for branch in _branches(level) if isinstance(branch.get("properties"), dict)]
+        named = [
+            branch["properties"] for branch in _branches(level) if isinstance(branch.get("properties"), dict)
+        ]
         if not named:
             return None
         offered = [members[name] for members in named if name in members]

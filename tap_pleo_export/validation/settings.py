@@ -126,7 +126,10 @@ def _schema_for(config: Mapping[str, Any]) -> dict[str, Any]:
     if not any(violations(settings_schema()["properties"]["requirements"], rows)):
         accounts = schema["properties"]["configuration"]["items"]["properties"]["accounts"]
         roles = dict.fromkeys([*ACCOUNT_ROLES, *account_roles(rows)])
-        accounts |= {"properties": dict.fromkeys(roles, accounts["additionalProperties"]), "additionalProperties": False}
+        accounts |= {
+            "properties": dict.fromkeys(roles, accounts["additionalProperties"]),
+            "additionalProperties": False,
+        }
     return schema
 
 
@@ -191,8 +194,16 @@ def _hints(config: Mapping[str, Any], references: dict[str, frozenset[str]]) -> 
         if not values:
             yield f"/references/{name}: is empty, so nothing it is asked for exists"
     rows = list(enumerate(config.get("requirements", ())))
-    types = [((name, index), type_) for name in ("gl_account_not_required_for",) for index, type_ in enumerate(config.get(name, ()))]
-    types += [(("requirements", i, "when", "types", j), type_) for i, row in rows for j, type_ in enumerate(row["when"].get("types", ()))]
+    types = [
+        ((name, index), type_)
+        for name in ("gl_account_not_required_for",)
+        for index, type_ in enumerate(config.get(name, ()))
+    ]
+    types += [
+        (("requirements", i, "when", "types", j), type_)
+        for i, row in rows
+        for j, type_ in enumerate(row["when"].get("types", ()))
+    ]
     for path, type_ in types:
         if type_ not in ITEM_TYPES:
             yield f"{pointer(path)}: {type_!r} is no item type that Pleo documents{nearest(type_, ITEM_TYPES)}"

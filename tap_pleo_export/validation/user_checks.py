@@ -65,7 +65,14 @@ class UserCheck:
         severity = definition.get("severity", "error")
         reason = definition["failureReasonType"], definition["failureReason"]
         failure = Finding(definition["id"], "failed", severity, *reason)
-        return cls(definition["id"], severity, failure, compile_schema(schema), fields_read(schema), tuple(_hints(schema)))
+        return cls(
+            definition["id"],
+            severity,
+            failure,
+            compile_schema(schema),
+            fields_read(schema),
+            tuple(_hints(schema)),
+        )
 
     def judge(self, record: Record) -> tuple[Finding, ...]:
         """Return no finding, or the one that the record's first violation makes."""

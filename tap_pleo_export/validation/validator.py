@@ -22,7 +22,9 @@ class Validator:
         nothing_found: The `checks` of every verdict without a finding; the same tuple each time.
     """
 
-    def __init__(self, settings: Settings, on_unknown_method: Callable[[Record], None] = lambda _record: None) -> None:
+    def __init__(
+        self, settings: Settings, on_unknown_method: Callable[[Record], None] = lambda _record: None
+    ) -> None:
         """Compile the checks.
 
         Args:
@@ -35,7 +37,9 @@ class Validator:
         self._null_bookkeeping = settings.null_bookkeeping
         self._on_unknown_method = on_unknown_method
         self.nothing_found = tuple(Finding(check.id, "passed", check.severity) for check in self._checks)
-        self._all_passed = {method: Verdict.of(self.nothing_found, method) for method in ("journal", "accounts_payable")}
+        self._all_passed = {
+            method: Verdict.of(self.nothing_found, method) for method in ("journal", "accounts_payable")
+        }
 
     def use_schema(self, schema: dict[str, Any]) -> None:
         """Take note of the fields that the stream's schema offers.
@@ -63,7 +67,11 @@ class Validator:
             try:
                 findings = judge(record, method)
             except Exception as cause:  # noqa: BLE001 - a check that breaks is a finding, never a crash
-                findings = (_broken(self._checks[index], f"the item has an unexpected shape ({type(cause).__name__})", ""),)
+                findings = (
+                    _broken(
+                        self._checks[index], f"the item has an unexpected shape ({type(cause).__name__})", ""
+                    ),
+                )
             if findings:
                 found[index] = findings
         if not found:

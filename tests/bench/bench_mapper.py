@@ -87,7 +87,11 @@ def items_of(count: int) -> list[bytes]:
     """Return RECORD lines of about 2.6 KB with one or two lines a piece, all passing."""
     money = item()["amount"]
     line = item()["accountingEntryLines"][0] | {"netAmount": money}
-    line["tax"] = line["tax"] | {"id": "5c1a9b7d-2e4f-4a6b-8c9d-0e1f2a3b4c5d", "type": "exclusive", "amount": money}
+    line["tax"] = line["tax"] | {
+        "id": "5c1a9b7d-2e4f-4a6b-8c9d-0e1f2a3b4c5d",
+        "type": "exclusive",
+        "amount": money,
+    }
     more = {
         "user": {"id": "6b71f6bd-e83d-4d49-88ee-2b8cda2d57cf", "name": "Luke Richardson", "code": None},
         "team": {"id": "747aaf60-56c6-4b46-ad92-f8a0cb59cf8b", "name": "Engineering", "code": "5678"},
@@ -97,7 +101,9 @@ def items_of(count: int) -> list[bytes]:
     records = []
     for number in range(count):
         note = "Printer ink and paper. " * (16 if number % 2 else 1)
-        records.append(record(item(number, accountingEntryLines=[line] * (2 - number % 2), note=note, **more)))
+        records.append(
+            record(item(number, accountingEntryLines=[line] * (2 - number % 2), note=note, **more))
+        )
     return records
 
 
@@ -154,20 +160,32 @@ def main() -> None:
                 net[name].append(run.seconds - cost(command, nothing).seconds)
             growth.append(run.memory - cost(command, tenth).memory)
         size = whole.stat().st_size / options.items
-    report(options.items, size, {name: median(values) for name, values in net.items()}, checks_alone(records), median(growth), check=options.check)
+    report(
+        options.items,
+        size,
+        {name: median(values) for name, values in net.items()},
+        checks_alone(records),
+        median(growth),
+        check=options.check,
+    )
 
 
-def report(items: int, size: float, net: dict[str, float], checks: float, growth: float, *, check: bool) -> None:
+def report(
+    items: int, size: float, net: dict[str, float], checks: float, growth: float, *, check: bool
+) -> None:
     """Print a table, and say which bars are met."""
     print(f"{items} items of {size:.0f} bytes; CPU seconds net of start, medians")  # noqa: T201 - the report
     ours = net["map-pleo-validation"]
     for name, seconds in net.items():
         rate = items / max(seconds, 1e-4)
-        print(f"  {name:22} {seconds:7.3f} s {rate:11,.0f} items/s   mapper is {ours / max(seconds, 1e-4):6.2f} x this")  # noqa: T201
+        print(
+            f"  {name:22} {seconds:7.3f} s {rate:11,.0f} items/s   mapper is {ours / max(seconds, 1e-4):6.2f} x this"
+        )  # noqa: T201
     bars = {
         f"checks alone {checks:.1f} µs an item (bar {CHECKS_BAR_US})": checks <= CHECKS_BAR_US,
         f"whole hop {items / ours:,.0f} items/s per core (bar {HOP_BAR:,})": items / ours >= HOP_BAR,
-        f"memory grows {growth:,.0f} KB on ten times the items (bar {MEMORY_BAR_KB:,})": growth <= MEMORY_BAR_KB,
+        f"memory grows {growth:,.0f} KB on ten times the items (bar {MEMORY_BAR_KB:,})": growth
+        <= MEMORY_BAR_KB,
     }
     for text, met in bars.items():
         print(f"  {'met   ' if met else 'MISSED'} {text}")  # noqa: T201

@@ -27,13 +27,21 @@ GOOD: dict[str, Any] = {
         {
             "companyId": "*",
             "journal": "J1",
-            "accounts": {"wallet": "1240", "outOfPocket": "2890", "contra": "1910", "accountsPayable": "2440"},
+            "accounts": {
+                "wallet": "1240",
+                "outOfPocket": "2890",
+                "contra": "1910",
+                "accountsPayable": "2440",
+            },
         },
     ],
 }
 """A configuration with which every item of the kit passes."""
 
-_MONEY = {"inSupplierCurrency": {"currency": "EUR", "value": 7459}, "inWalletCurrency": {"currency": "GBP", "value": 6366}}
+_MONEY = {
+    "inSupplierCurrency": {"currency": "EUR", "value": 7459},
+    "inWalletCurrency": {"currency": "GBP", "value": 6366},
+}
 _ITEM: dict[str, Any] = {
     "_links": {"web": {"exportItem": "https://app.pleo.example/e/1"}},
     "jobId": JOB,
@@ -49,7 +57,9 @@ _ITEM: dict[str, Any] = {
     "contraAccount": {"id": "2f0c3a1e", "name": "Pleo GBP", "code": "1240", "identifier": None},
     "vendor": None,
     "supplier": {"code": None, "name": "Target", "account": None, "taxIdentifier": None},
-    "additionalInformation": {"invoiceInformation": {"supplierBankAccount": {"iban": "GB33BUKB20201555555555"}}},
+    "additionalInformation": {
+        "invoiceInformation": {"supplierBankAccount": {"iban": "GB33BUKB20201555555555"}}
+    },
     "accountingEntryLines": [
         {
             "accountingEntryLineId": "0c76ea71",
@@ -69,7 +79,9 @@ def item(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 def failing(number: int = 1, **changes: Any) -> dict[str, Any]:
     """Return an export item whose only line has no GL account."""
-    return item(number, **{"accountingEntryLines": [item()["accountingEntryLines"][0] | {"account": None}]} | changes)
+    return item(
+        number, **{"accountingEntryLines": [item()["accountingEntryLines"][0] | {"account": None}]} | changes
+    )
 
 
 def schema_of(value: Any) -> dict[str, Any]:

@@ -15,12 +15,18 @@ from tap_pleo_export.mapper_items import without_verdict
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=())),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=())), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(exclude_categories=())), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=())), JSON, max_size=5), st.sampled_from([None, 1]))
+@given(
+    st.dictionaries(st.text(st.characters(exclude_categories=())), JSON, max_size=5),
+    st.sampled_from([None, 1]),
+)
 def test_members_are_the_values_as_written(value: dict[str, Any], indent: int | None) -> None:
     text = json.dumps(value, indent=indent).encode()
     parts = members(text)
@@ -34,7 +40,10 @@ def test_encode_is_the_inverse_of_decode(value: Any) -> None:
     assert decode(encode(value)) == value
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b'"x"', b"1", b"{", b'{"a":1', b'{"a":1}x', b"{'a':1}", b'{"a":Infinity}', b'{"a":\xff}'])
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"[]", b'"x"', b"1", b"{", b'{"a":1', b'{"a":1}x', b"{'a':1}", b'{"a":Infinity}', b'{"a":\xff}'],
+)
 def test_anything_but_an_object_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any reason will do
         members(text)
@@ -48,7 +57,10 @@ def test_anything_but_an_object_is_refused(text: bytes) -> None:
         ('{%s,"a":1e400}', '{"a":1e400}'),
         ("{%s}", "{}"),
         ('{"a":1,"bookkeepingMethod":"journal","validationStatus":"x"}', '{"a":1}'),
-        ('{"a":{"validationStatus":1,"x":2},%s,"b":{"c":1,"validationStatus":3}}', '{"a":{"validationStatus":1,"x":2},"b":{"c":1,"validationStatus":3}}'),
+        (
+            '{"a":{"validationStatus":1,"x":2},%s,"b":{"c":1,"validationStatus":3}}',
+            '{"a":{"validationStatus":1,"x":2},"b":{"c":1,"validationStatus":3}}',
+        ),
         ('{"validationStatus":1,"a":1,%s}', '{"a":1}'),
     ],
 )
@@ -110,7 +122,9 @@ def test_a_signal_between_lines_ends_at_once() -> None:
 
 
 def test_the_tap_may_write_spaces_and_any_order_of_members() -> None:
-    text = dumps({"record": failing() | {"a": [1, {}]}, "type": "RECORD", "stream": "export_items"}, (" , ", " : "))
+    text = dumps(
+        {"record": failing() | {"a": [1, {}]}, "type": "RECORD", "stream": "export_items"}, (" , ", " : ")
+    )
     output = run(schema() + text.encode() + b"\n" + record(item(2)), GOOD)
     assert [after["validationStatus"] for after in output.records()] == ["failed", "passed"]
     assert json.loads(output.lines[1])["record"]["a"] == [1, {}]

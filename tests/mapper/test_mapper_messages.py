@@ -7,12 +7,27 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from mapper_kit import EXTRACTED, GOOD, KEYS, check_protocol, dumps, failing, item, line, record, run, schema, state
+from mapper_kit import (
+    EXTRACTED,
+    GOOD,
+    KEYS,
+    check_protocol,
+    dumps,
+    failing,
+    item,
+    line,
+    record,
+    run,
+    schema,
+    state,
+)
 
 from tap_pleo_export.validation import MEMBERS
 
 MODES: list[dict[str, Any]] = [
-    {"on_failure": mode, "emit_updates": updates} for mode in ("annotate", "separate", "drop") for updates in (False, True)
+    {"on_failure": mode, "emit_updates": updates}
+    for mode in ("annotate", "separate", "drop")
+    for updates in (False, True)
 ]
 
 
@@ -27,7 +42,13 @@ def test_every_item_carries_the_five_members_and_keeps_its_own() -> None:
 def test_verdict_of_a_failed_item() -> None:
     (after,) = run(schema() + record(failing()), GOOD).records()
     reason = "Account (line 1) missing: provide account (line 1) in the configurations"
-    passed = {"status": "passed", "severity": "error", "failureReasonType": None, "failureReason": None, "path": None}
+    passed = {
+        "status": "passed",
+        "severity": "error",
+        "failureReasonType": None,
+        "failureReason": None,
+        "path": None,
+    }
     assert {name: after[name] for name in MEMBERS} == {
         "validationStatus": "failed",
         "validationFailureReasonType": "missing_configuration",
@@ -60,7 +81,14 @@ def test_schema_is_extended_and_otherwise_kept() -> None:
 
 
 def test_record_envelope_is_kept() -> None:
-    message = {"record": item(), "custom": [1], "version": 17, "time_extracted": EXTRACTED, "stream": "export_items", "type": "RECORD"}
+    message = {
+        "record": item(),
+        "custom": [1],
+        "version": 17,
+        "time_extracted": EXTRACTED,
+        "stream": "export_items",
+        "type": "RECORD",
+    }
     (_, after) = run(schema() + line(message), GOOD).messages
     assert list(after) == list(message)
     assert after | {"record": 0} == message | {"record": 0}
@@ -68,7 +96,19 @@ def test_record_envelope_is_kept() -> None:
 
 @pytest.mark.parametrize(
     "number",
-    ["12345678901234567", "0.1", "1999.95", "-0.005", "1e400", "1E+2", "0.10", "-0", "1.0", "9" * 5000, "1234567890123456789012.5"],
+    [
+        "12345678901234567",
+        "0.1",
+        "1999.95",
+        "-0.005",
+        "1e400",
+        "1E+2",
+        "0.10",
+        "-0",
+        "1.0",
+        "9" * 5000,
+        "1234567890123456789012.5",
+    ],
 )
 def test_numbers_are_kept_digit_for_digit(number: str) -> None:
     text = dumps(item(), (", ", ": ")).replace("6366", number).encode()
@@ -79,7 +119,15 @@ def test_numbers_are_kept_digit_for_digit(number: str) -> None:
 
 @pytest.mark.parametrize(
     "note",
-    [r"\ud800 lone", r"\u2028", "\u2028 raw", r"caf\u00e9 \ud83d\ude00 \/", "café 😀", r"\"validationStatus\":", r"tab \t nul \u0000"],
+    [
+        r"\ud800 lone",
+        r"\u2028",
+        "\u2028 raw",
+        r"caf\u00e9 \ud83d\ude00 \/",
+        "café 😀",
+        r"\"validationStatus\":",
+        r"tab \t nul \u0000",
+    ],
 )
 def test_text_is_kept_byte_for_byte(note: str) -> None:
     text = dumps(item(), (", ", ": ")).replace("Printer ink", note).encode()
@@ -91,32 +139,63 @@ def test_text_is_kept_byte_for_byte(note: str) -> None:
 
 
 def test_lone_surrogate_in_a_reason() -> None:
-    lines = [failing()["accountingEntryLines"][0] | {"account": {"name": "\ud800", "code": None, "identifier": None}}]
+    lines = [
+        failing()["accountingEntryLines"][0]
+        | {"account": {"name": "\ud800", "code": None, "identifier": None}}
+    ]
     (after,) = run(schema() + record(failing(accountingEntryLines=lines)), GOOD).records()
     assert after["validationFailureReason"].startswith("Account \ud800 (line 1) missing")
 
 
 @pytest.mark.parametrize("config", MODES)
 def test_order_of_messages(config: dict[str, Any]) -> None:
-    data = schema("export_jobs") + schema() + record(item(1)) + state(1) + record(failing(2)) + state(2) + record(item(3)) + state(3)
+    data = (
+        schema("export_jobs")
+        + schema()
+        + record(item(1))
+        + state(1)
+        + record(failing(2))
+        + state(2)
+        + record(item(3))
+        + state(3)
+    )
     output = run(data, GOOD | config)
     added = ("export_items_failed", "export_job_item_updates")
     assert [m for m in output.messages if m["type"] == "STATE"] == [json.loads(state(n)) for n in (1, 2, 3)]
     without = [entry for entry in output.order if entry[1] not in added]
-    expected = ["SCHEMA", "SCHEMA", "RECORD", "STATE", *(["RECORD"] if config["on_failure"] == "annotate" else []), "STATE", "RECORD", "STATE"]
+    expected = [
+        "SCHEMA",
+        "SCHEMA",
+        "RECORD",
+        "STATE",
+        *(["RECORD"] if config["on_failure"] == "annotate" else []),
+        "STATE",
+        "RECORD",
+        "STATE",
+    ]
     assert [kind for kind, _ in without] == expected
     between = output.order[output.order.index(("STATE", None)) + 1 :]
     failed = between[: between.index(("STATE", None))]
-    streams = {"annotate": ["export_items"], "separate": ["export_items_failed"], "drop": []}[config["on_failure"]]
-    assert failed == [("RECORD", name) for name in streams + (["export_job_item_updates"] if config["emit_updates"] else [])]
+    streams = {"annotate": ["export_items"], "separate": ["export_items_failed"], "drop": []}[
+        config["on_failure"]
+    ]
+    assert failed == [
+        ("RECORD", name) for name in streams + (["export_job_item_updates"] if config["emit_updates"] else [])
+    ]
     check_protocol(output)
 
 
 def test_separated_item_keeps_its_envelope_and_schema() -> None:
-    output = run(schema(bookmark_properties=["date"]) + record(failing(), version=3), GOOD | {"on_failure": "separate"})
+    output = run(
+        schema(bookmark_properties=["date"]) + record(failing(), version=3), GOOD | {"on_failure": "separate"}
+    )
     items, aside, after = output.messages
     assert aside == items | {"stream": "export_items_failed"}
-    assert (after["stream"], after["version"], after["time_extracted"]) == ("export_items_failed", 3, EXTRACTED)
+    assert (after["stream"], after["version"], after["time_extracted"]) == (
+        "export_items_failed",
+        3,
+        EXTRACTED,
+    )
     assert after["record"]["validationStatus"] == "failed"
 
 
@@ -135,7 +214,9 @@ def test_update_of_a_failed_item() -> None:
         },
         "time_extracted": EXTRACTED,
     }
-    (update_schema,) = [m for m in output.messages if m["type"] == "SCHEMA" and m["stream"] == "export_job_item_updates"]
+    (update_schema,) = [
+        m for m in output.messages if m["type"] == "SCHEMA" and m["stream"] == "export_job_item_updates"
+    ]
     assert update_schema["key_properties"] == KEYS
 
 

@@ -24,9 +24,15 @@ def runs(draw: st.DrawFn) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:
     """Draw input of items and states, the items in it, and settings."""
     random = Random(draw(st.integers(0, 10**9)))
     items = [item(number, **random_cases.item(random)) for number in range(draw(st.integers(0, 12)))]
-    lines = [record(value) + (state(number) if random.random() < 0.3 else b"") for number, value in enumerate(items)]
+    lines = [
+        record(value) + (state(number) if random.random() < 0.3 else b"")
+        for number, value in enumerate(items)
+    ]
     config = draw(st.sampled_from([GOOD, random_cases.config(random)]))
-    mode = {"on_failure": draw(st.sampled_from(["annotate", "separate", "drop"])), "emit_updates": draw(st.booleans())}
+    mode = {
+        "on_failure": draw(st.sampled_from(["annotate", "separate", "drop"])),
+        "emit_updates": draw(st.booleans()),
+    }
     return schema(schema=FREE_SCHEMA) + b"".join(lines), items, config | mode
 
 
@@ -52,7 +58,11 @@ def test_no_item_is_lost_or_duplicated(case: tuple[bytes, list[dict[str, Any]], 
         case "annotate":
             assert output.records() == annotated.records()
         case "separate":
-            assert by_status(output, "export_items", "passed") == [bare(value) for value in output.records()] == passed
+            assert (
+                by_status(output, "export_items", "passed")
+                == [bare(value) for value in output.records()]
+                == passed
+            )
             assert by_status(output, "export_items_failed", "failed") == failed
             assert len(output.records("export_items_failed")) == len(failed)
         case "drop":
@@ -72,7 +82,9 @@ def test_a_second_run_changes_nothing(case: tuple[bytes, list[dict[str, Any]], d
 
 @settings(deadline=None, max_examples=60)
 @given(runs(), st.integers(0, 10**9))
-def test_a_second_run_replaces_the_first_verdict(case: tuple[bytes, list[dict[str, Any]], dict[str, Any]], seed: int) -> None:
+def test_a_second_run_replaces_the_first_verdict(
+    case: tuple[bytes, list[dict[str, Any]], dict[str, Any]], seed: int
+) -> None:
     data, _, config = case
     config = config | {"on_failure": "annotate", "emit_updates": False}
     other = random_cases.config(Random(seed))

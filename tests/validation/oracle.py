@@ -41,7 +41,11 @@ def vendor_of(config: dict[str, Any], item: dict[str, Any]) -> tuple[str, str] |
     """Return path and key of the vendor, or of the supplier in its place."""
     if item["vendor"]:
         return "/vendor", text(item["vendor"].get("code")) or text(item["vendor"].get("externalId"))
-    if item["bookkeeping"] is None and config.get("null_bookkeeping") == "accounts_payable" and item["supplier"]:
+    if (
+        item["bookkeeping"] is None
+        and config.get("null_bookkeeping") == "accounts_payable"
+        and item["supplier"]
+    ):
         for name in ("code", "account", "taxIdentifier"):
             if text(item["supplier"].get(name)):
                 return "/supplier", text(item["supplier"].get(name))
@@ -108,7 +112,9 @@ def required_configuration(config: dict[str, Any], item: dict[str, Any]) -> list
         roles = [need] if isinstance(need, str) else need
         if any(has(config, item, role) for role in roles):
             continue
-        path = "/contraAccount" if "contraAccount" in roles else "/vendor" if "vendor" in roles else "/companyId"
+        path = (
+            "/contraAccount" if "contraAccount" in roles else "/vendor" if "vendor" in roles else "/companyId"
+        )
         currency = f"({item['amount']['inWalletCurrency']['currency']})"
         accounts = [role for role in roles if role not in {"journal", "vendor", "contraAccount"}]
         kind, what, name = "missing_configuration", "Account", ""
@@ -155,7 +161,9 @@ def references(config: dict[str, Any], item: dict[str, Any]) -> dict[str, list[d
         if lists.get(list_name) is not None:
             known = [text(value) for value in lists[list_name]]
             found[check] = [
-                finding(check, kind, reason.format(value), path) for value, path in values if value not in known
+                finding(check, kind, reason.format(value), path)
+                for value, path in values
+                if value not in known
             ]
 
     accounts, taxes, tags = [], [], []
@@ -171,13 +179,21 @@ def references(config: dict[str, Any], item: dict[str, Any]) -> dict[str, list[d
     gl_text = "Account No. {} does not exist in the Accounting System. Check Category."
     tag_text = "Tag with code {} does not exist on the Accounting System. Check the Tag."
     look_up("gl_accounts", "gl_account_exists", some(accounts), invalid, gl_text)
-    look_up("tax_codes", "tax_code_exists", some(taxes), invalid, "Tax Code {} does not exist in the Accounting System")
+    look_up(
+        "tax_codes",
+        "tax_code_exists",
+        some(taxes),
+        invalid,
+        "Tax Code {} does not exist in the Accounting System",
+    )
     look_up("tags", "tag_exists", some(tags), invalid, tag_text)
     look_up("vendors", "vendor_exists", [(own[1], own[0])] if own else [], "vendor_unknown", VENDOR_TEXT)
     return found
 
 
-def verdict(config: dict[str, Any], item: dict[str, Any], user_failures: dict[str, str | None]) -> dict[str, Any]:
+def verdict(
+    config: dict[str, Any], item: dict[str, Any], user_failures: dict[str, str | None]
+) -> dict[str, Any]:
     """Return the five members; `user_failures` says by check id where a user's check fails (None: it passes)."""
     found = {
         "required_configuration": required_configuration(config, item),

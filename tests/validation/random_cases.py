@@ -8,15 +8,33 @@ from typing import Any
 from tap_pleo_export.validation.vocabulary import ITEM_TYPES
 
 TYPES = [*ITEM_TYPES, "overdraft", "type_of_tomorrow"]
-COMPANIES = ["12abc3d4-e567-890e-1234-abc56e78fabc", "12ABC3D4-E567-890E-1234-ABC56E78FABC", "company-2", None]
+COMPANIES = [
+    "12abc3d4-e567-890e-1234-abc56e78fabc",
+    "12ABC3D4-E567-890E-1234-ABC56E78FABC",
+    "company-2",
+    None,
+]
 CURRENCIES = ["GBP", "EUR", "SEK", "UNDEFINED"]
 CODES = ["6100", "0400", "A/1", "7300"]
 BLANKS = [None, "", "  "]
-ROLES = ["journal", "vendor", "contraAccount", "wallet", "outOfPocket", "contra", "accountsPayable", "clearing"]
+ROLES = [
+    "journal",
+    "vendor",
+    "contraAccount",
+    "wallet",
+    "outOfPocket",
+    "contra",
+    "accountsPayable",
+    "clearing",
+]
 FAILURES = ["validation_failure", "tag_unknown"]
 
 NOTE = {"required": ["note"], "properties": {"note": {"type": "string", "minLength": 3}}}
-LARGE = {"properties": {"amount": {"properties": {"inWalletCurrency": {"properties": {"value": {"maximum": 100_000}}}}}}}
+LARGE = {
+    "properties": {
+        "amount": {"properties": {"inWalletCurrency": {"properties": {"value": {"maximum": 100_000}}}}}
+    }
+}
 USER_SCHEMAS = [NOTE, LARGE]
 
 
@@ -36,7 +54,11 @@ def some(random: Random, value: Any, chance: float = 0.6) -> Any:
 
 
 def line(random: Random) -> dict[str, Any]:
-    account = {"name": random.choice(["Meals", "", None]), "code": code(random), "identifier": some(random, code(random))}
+    account = {
+        "name": random.choice(["Meals", "", None]),
+        "code": code(random),
+        "identifier": some(random, code(random)),
+    }
     tags = [{"code": code(random)} for _ in range(random.randrange(3))]
     return {
         "account": some(random, account, 0.9),
@@ -50,11 +72,17 @@ def item(random: Random) -> dict[str, Any]:
     return {
         "companyId": random.choice(COMPANIES),
         "type": random.choice(TYPES),
-        "amount": {"inWalletCurrency": {"currency": random.choice(CURRENCIES), "value": random.randrange(200_000)}},
+        "amount": {
+            "inWalletCurrency": {"currency": random.choice(CURRENCIES), "value": random.randrange(200_000)}
+        },
         "bookkeeping": some(random, {"method": method}),
         "vendor": some(random, {"name": "V", "code": code(random), "externalId": some(random, code(random))}),
-        "supplier": some(random, {"code": code(random), "account": code(random), "taxIdentifier": code(random)}),
-        "contraAccount": some(random, {"name": some(random, "Pleo"), "code": code(random), "identifier": code(random)}),
+        "supplier": some(
+            random, {"code": code(random), "account": code(random), "taxIdentifier": code(random)}
+        ),
+        "contraAccount": some(
+            random, {"name": some(random, "Pleo"), "code": code(random), "identifier": code(random)}
+        ),
         "accountingEntryLines": some(random, [line(random) for _ in range(random.randrange(4))], 0.95),
         "note": random.choice([None, "", "ab", "lunch"]),
     }
@@ -79,23 +107,47 @@ def requirements(random: Random) -> list[dict[str, Any]]:
             when["method"] = random.choice(["journal", "accounts_payable"])
         if random.random() < 0.6:
             when["types"] = random.sample(TYPES, 6)
-        needs = [random.choice([random.choice(ROLES), random.sample(ROLES, 2)]) for _ in range(random.randrange(4))]
+        needs = [
+            random.choice([random.choice(ROLES), random.sample(ROLES, 2)]) for _ in range(random.randrange(4))
+        ]
         rows.append({"when": when, "needs": needs})
     return rows
 
 
 def config(random: Random) -> dict[str, Any]:
     own_rows = requirements(random) if random.random() < 0.4 else None
-    named = {role for row in own_rows or [] for need in row["needs"] for role in ([need] if isinstance(need, str) else need)}
-    roles = ["wallet", "outOfPocket", "contra", "accountsPayable", *(["clearing"] if "clearing" in named else [])]
+    named = {
+        role
+        for row in own_rows or []
+        for need in row["needs"]
+        for role in ([need] if isinstance(need, str) else need)
+    }
+    roles = [
+        "wallet",
+        "outOfPocket",
+        "contra",
+        "accountsPayable",
+        *(["clearing"] if "clearing" in named else []),
+    ]
     companies = random.sample([str(COMPANIES[0]).upper(), "company-2", "*"], random.randrange(4))
     chosen = random.sample(list(enumerate(USER_SCHEMAS)), random.randrange(3))
     checks = [
-        {"id": f"own_{number}", "schema": schema, "failureReasonType": random.choice(FAILURES), "failureReason": f"own {number}"}
+        {
+            "id": f"own_{number}",
+            "schema": schema,
+            "failureReasonType": random.choice(FAILURES),
+            "failureReason": f"own {number}",
+        }
         | ({"severity": random.choice(["error", "warning"])} if random.random() < 0.7 else {})
         for number, schema in chosen
     ]
-    ids = ["required_configuration", "expense_gl_account", "gl_account_exists", "tag_exists", *(c["id"] for c in checks)]
+    ids = [
+        "required_configuration",
+        "expense_gl_account",
+        "gl_account_exists",
+        "tag_exists",
+        *(c["id"] for c in checks),
+    ]
     whole = {
         "configuration": [entry(random, company, roles) for company in companies],
         "null_bookkeeping": random.choice(["journal", "accounts_payable"]),
@@ -108,4 +160,8 @@ def config(random: Random) -> dict[str, Any]:
         "checks": checks,
         "disabled_checks": random.sample(ids, random.randrange(2)),
     }
-    return {name: value for name, value in whole.items() if random.random() < 0.8 or name in ("requirements", "checks", "disabled_checks")}
+    return {
+        name: value
+        for name, value in whole.items()
+        if random.random() < 0.8 or name in ("requirements", "checks", "disabled_checks")
+    }

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from tap_pleo_export.validation import Validator, parse_settings
 
 CONFIG: dict[str, Any] = {
-    "configuration": [{"companyId": "*", "journal": "J", "accounts": {"wallet": {"GBP": "1"}, "contra": "2"}}],
+    "configuration": [
+        {"companyId": "*", "journal": "J", "accounts": {"wallet": {"GBP": "1"}, "contra": "2"}}
+    ],
     "references": {"gl_accounts": ["6100"], "tax_codes": ["T1"], "tags": ["P"], "vendors": ["V"]},
 }
 ITEM: dict[str, Any] = {
@@ -31,7 +33,10 @@ ITEM: dict[str, Any] = {
 }
 SHAPES = st.recursive(
     st.sampled_from([None, True, 7, Decimal("0.5"), "x"]),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from([*ITEM, "code", "method", "account"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from([*ITEM, "code", "method", "account"]), inner, max_size=3)
+    ),
     max_leaves=4,
 )
 
@@ -41,7 +46,9 @@ def own(schema: dict[str, Any], **members: Any) -> dict[str, Any]:
     return {"checks": [check | members], "disabled_checks": ["required_configuration", "expense_gl_account"]}
 
 
-def statuses(config: dict[str, Any], item: dict[str, Any], schema: dict[str, Any] | None = None) -> dict[str, str]:
+def statuses(
+    config: dict[str, Any], item: dict[str, Any], schema: dict[str, Any] | None = None
+) -> dict[str, str]:
     validator = Validator(parse_settings(config))
     if schema is not None:
         validator.use_schema(schema)
@@ -74,7 +81,10 @@ def test_a_check_that_breaks_fails_the_item_and_no_other_check() -> None:
 
 def test_the_text_of_a_broken_check_shows_nothing_of_the_item() -> None:
     verdict = Validator(parse_settings(CONFIG)).judge(ITEM | {"vendor": "GB33BUKB"})
-    assert verdict.failure_reason == "Check vendor_exists could not be made: the item has an unexpected shape (AttributeError)"
+    assert (
+        verdict.failure_reason
+        == "Check vendor_exists could not be made: the item has an unexpected shape (AttributeError)"
+    )
     assert verdict.failure_reason_type == "unexpected_failure"
 
 
@@ -86,7 +96,11 @@ def without(schema: dict[str, Any], field: str) -> dict[str, Any]:
         del members[name]
         return schema | {"properties": members}
     inner = members[name]
-    members[name] = {"type": "array", "items": without(inner["items"], rest)} if "items" in inner else without(inner, rest)
+    members[name] = (
+        {"type": "array", "items": without(inner["items"], rest)}
+        if "items" in inner
+        else without(inner, rest)
+    )
     return schema | {"properties": members}
 
 
@@ -97,12 +111,19 @@ def drop(value: Any, field: str) -> Any:
         return [drop(element, field) for element in value]
     if not isinstance(value, dict):
         return value
-    return {key: drop(member, rest) if key == name else member for key, member in value.items() if key != name or rest}
+    return {
+        key: drop(member, rest) if key == name else member
+        for key, member in value.items()
+        if key != name or rest
+    }
 
 
 def schema_of(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
-        return {"type": ["object", "null"], "properties": {name: schema_of(member) for name, member in value.items()}}
+        return {
+            "type": ["object", "null"],
+            "properties": {name: schema_of(member) for name, member in value.items()},
+        }
     return {"type": ["array", "null"], "items": schema_of(value[0])} if isinstance(value, list) else {}
 
 
@@ -153,7 +174,10 @@ def test_deselected_fields_that_an_item_does_not_call_for_do_not_matter() -> Non
     item = ITEM | {"type": "mileage"}
     config = {"configuration": [{"companyId": "*", "journal": "J", "accounts": {"outOfPocket": "1"}}]}
     schema = without(without(schema_of(FULL), "contraAccount"), "vendor")
-    assert statuses(config, drop(drop(item, "contraAccount"), "vendor"), schema)["required_configuration"] == "passed"
+    assert (
+        statuses(config, drop(drop(item, "contraAccount"), "vendor"), schema)["required_configuration"]
+        == "passed"
+    )
 
 
 def test_a_record_that_carries_the_field_is_judged_whatever_the_schema_says() -> None:
@@ -162,7 +186,10 @@ def test_a_record_that_carries_the_field_is_judged_whatever_the_schema_says() ->
 
 
 def test_a_stream_with_an_open_schema_lacks_nothing() -> None:
-    assert statuses(CONFIG, drop(ITEM, "contraAccount"), {"type": "object"})["required_configuration"] == "passed"
+    assert (
+        statuses(CONFIG, drop(ITEM, "contraAccount"), {"type": "object"})["required_configuration"]
+        == "passed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -189,7 +216,10 @@ def test_a_recursive_user_schema_is_understood() -> None:
     [
         ({"required": ["absent"]}, ""),
         ({"properties": {"note": {"type": "string"}}}, "/note"),
-        ({"properties": {"accountingEntryLines": {"items": {"properties": {"tax": False}}}}}, "/accountingEntryLines/0/tax"),
+        (
+            {"properties": {"accountingEntryLines": {"items": {"properties": {"tax": False}}}}},
+            "/accountingEntryLines/0/tax",
+        ),
         ({"properties": {"a/b~c": False}}, "/a~1b~0c"),
         (False, ""),
     ],
