@@ -1,0 +1,66 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format clean
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+export XDG_STATE_HOME ?= $(CURDIR)/.meltano/state
+
+PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3
+BIN := .venv/bin
+CREATED := .venv/.created
+VENV := .venv/.installed
+DEMO_PLUGINS := .meltano/.demo-plugins
+TEST_PLUGINS := .meltano/.test-plugins
+MELTANO_INSTALL := $(BIN)/meltano --log-level warning install
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived
+	@$(BIN)/python -m sandbox.demo
+
+test: $(DEMO_PLUGINS) $(TEST_PLUGINS) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV) ## Check style, formatting and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV) ## Format the code and repair what can be repaired
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .meltano .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(CREATED):
+	@for python in $(PYTHONS); do \
+		if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; \
+		python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 or newer with venv is needed, but $(PYTHONS) is not it (Debian: apt install python3-venv)" >&2; \
+		exit 1; \
+	fi; \
+	echo "Making .venv with $$($$python --version) ..."; \
+	$$python -m venv --clear .venv
+	@touch $@
+
+$(VENV): $(CREATED) pyproject.toml constraints.txt
+	@echo "Installing Python packages into .venv, once (about a minute) ..."
+	@$(BIN)/python -m pip install -qq --no-input -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(DEMO_PLUGINS): $(VENV) meltano.yml
+	@echo "Installing the tap and target-postgres into .meltano, once (half a minute) ..."
+	@$(MELTANO_INSTALL) tap-pleo-export target-postgres
+	@touch $@
+
+$(TEST_PLUGINS): $(DEMO_PLUGINS)
+	@echo "Installing target-jsonl into .meltano, once ..."
+	@$(MELTANO_INSTALL) target-jsonl
+	@touch $@

@@ -1,0 +1,244 @@
+"""The endpoints: Pleo's OpenAPI operations on a sandbox's jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from flask import Flask, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from sandbox.auth import GrantError
+from sandbox.conformance import validator, violations
+from sandbox.faults import JSON_TYPE, encode
+from sandbox.pages import PAGE_PARAMETERS, Page, paginate
+from sandbox.problems import (
+    ITEMS_OF_FINISHED_JOB,
+    JOB_NOT_FOUND,
+    MISSING_CONTRA_ACCOUNTS,
+    TOO_MANY_UPDATES,
+    UPDATE_OF_FINISHED_JOB,
+    Problem,
+    undocumented,
+)
+from sandbox.world import JOB_STATUSES
+
+if TYPE_CHECKING:
+    from sandbox.server import Sandbox
+    from sandbox.world import Job
+
+MAX_UPDATES = 100
+UPDATE_ERRORS = {
+    "ACCOUNTING_ENTRY_DOES_NOT_EXIST": "Accounting entry does not exist.",
+    "EXPORT_ENTRY_STATUS_UPDATE_FAILED": "The item's status does not allow this change.",
+}
+
+
+def answer(value: object, status: int = 200) -> Response:
+    """Return ``value`` as a JSON response."""
+    return Response(encode(value), status, content_type=JSON_TYPE)
+
+
+def _known(*names: str) -> None:
+    """Refuse query parameters that the operation does not have: a misspelt filter must not pass unnoticed."""
+    if unknown := sorted(set(request.args) - {*names}):
+        raise undocumented(400, f"Unknown query parameters: {', '.join(unknown)}.")
+
+
+def _uuid(name: str) -> str | None:
+    value = request.args.get(name)
+    if value is not None and violations("Uuid", value):
+        raise undocumented(400, f"{name} must be a uuid.")
+    return value
+
+
+def _body(*, limit: int | None = None) -> Any:  # noqa: ANN401 - any JSON value
+    if request.mimetype != "application/json":
+        raise undocumented(415, "The body must be application/json.")
+    try:
+        value = msgspec.json.decode(request.get_data())
+    except msgspec.DecodeError:
+        raise undocumented(400, "The body is no JSON.") from None
+    if limit is not None and isinstance(value, list) and len(value) > limit:
+        raise TOO_MANY_UPDATES.problem()
+    return value
+
+
+def _valid(schema: str, value: object) -> None:
+    if found := violations(schema, value):
+        raise undocumented(400, "; ".join(found[:3]))
+
+
+class Api:
+    """Pleo's operations. Each method is one; its route and scope are in ``ROUTES``."""
+
+    def __init__(self, pleo: Sandbox) -> None:
+        self.pleo = pleo
+
+    def _job(self, job_id: str) -> Job:
+        for known, job in self.pleo.jobs.items():
+            if known.lower() == job_id.lower():
+                job.expire(self.pleo.now())
+                return job
+        raise JOB_NOT_FOUND.problem()
+
+    def list_jobs(self) -> Response:
+        """``getExportJobsListV3``: newest first, as Pleo documents no order."""
+        _known("company_id", "statuses", *PAGE_PARAMETERS)
+        company, statuses = _uuid("company_id"), request.args.getlist("statuses")
+        if not set(statuses) <= set(JOB_STATUSES):
+            raise undocumented(400, "Unknown job status.")
+        for job in self.pleo.jobs.values():
+            job.expire(self.pleo.now())
+        rows = [
+            job.record
+            for job in self.pleo.jobs.values()
+            if (company is None or job.record["companyId"].lower() == company.lower())
+            and (not statuses or job.status in statuses)
+        ]
+        rows.sort(key=lambda record: record["createdAt"], reverse=True)
+        page = paginate(rows, request.args, self.pleo, f"jobs {company} {sorted(statuses)}")
+        return answer({"data": page.rows, "pagination": page.info})
+
+    def get_job(self, job_id: str) -> Response:
+        """``getExportJobByIdV3``."""
+        _known()
+        return answer({"data": self._job(job_id).record})
+
+    def list_job_items(self, job_id: str) -> Response:
+        """``getExportJobItemsV3``: the control layer, readable whatever the job's status."""
+        _known("status", *PAGE_PARAMETERS)
+        job, status = self._job(job_id), request.args.get("status")
+        if status is not None and not validator("ExportJobItemStatus").is_valid(status):
+            raise undocumented(400, "Unknown job item status.")
+        ids = [entry for entry, known in job.item_statuses.items() if status in (None, known)]
+        page = paginate(ids, request.args, self.pleo, f"job items {job.id} {status}")
+        rows = [job.row(entry) for entry in page.rows]
+        if self.pleo.lowercase_control_ids:
+            rows = [row | {"accountingEntryId": row["accountingEntryId"].lower()} for row in rows]
+        return answer({"data": rows, "pagination": page.info})
+
+    def update_job_items(self, job_id: str) -> Response:
+        """``updateExportJobItemsV3``: accepted updates in ``data``, refused ones in ``errors``."""
+        _known()
+        job, updates = self._job(job_id), _body(limit=MAX_UPDATES)
+        _valid("UpdateExportJobItemsV3", updates)
+        if not job.running:
+            raise UPDATE_OF_FINISHED_JOB.problem()
+        names = {entry.lower(): entry for entry in job.item_statuses}
+        accepted, refused = [], []
+        for update in updates:
+            entry = names.get(update["accountingEntryId"].lower())
+            if (error := job.update(entry, update, self.pleo.now())) is None and entry is not None:
+                accepted.append(job.row(entry))
+            else:
+                refused.append(
+                    {
+                        "accountingEntryId": update["accountingEntryId"],
+                        "message": UPDATE_ERRORS[str(error)],
+                        "type": error,
+                    }
+                )
+        return answer({"data": accepted, "errors": refused})
+
+    def list_items(self) -> Response:
+        """``getExportItemsV3``: the data layer of a running job, without regard to item status."""
+        _known("job_id", *PAGE_PARAMETERS)
+        if (job_id := _uuid("job_id")) is None:
+            raise undocumented(400, "job_id is needed.")
+        job = self._job(job_id)
+        if not job.running:
+            raise ITEMS_OF_FINISHED_JOB.problem()
+        if job.missing_contra:
+            names = ", ".join(job.missing_contra)
+            raise MISSING_CONTRA_ACCOUNTS.problem(
+                f"Make sure you don't export {names} expenses before you set your contra accounts."
+            )
+        rows = job.shuffled() if self.pleo.shuffle_items else job.items
+        page: Page[dict[str, Any]] = paginate(rows, request.args, self.pleo, f"items {job.id}", self.pleo.empty_page_at)
+        return answer({"data": page.rows, "pagination": page.info})
+
+    def create_event(self) -> Response:
+        """``createExportJobEventV3``."""
+        _known()
+        event = _body()
+        _valid("CreateExportJobEvent", event)
+        self._job(event["jobId"]).apply(event, self.pleo.now(), started_required=self.pleo.started_required)
+        return Response(status=202)
+
+    def introspect(self) -> Response:
+        """Who am I: ``GET /v1/introspect``."""
+        method = self.pleo.credentials.identify(request.authorization, self.pleo.now())
+        companies = {job.record["companyId"] for job in self.pleo.jobs.values()}
+        data = {
+            "authMethod": method,
+            "clientId": self.pleo.client_id,
+            "scope": " ".join(sorted(self.pleo.scopes)),
+            "applicationName": "Pleo sandbox",
+        }
+        if len(companies) == 1:
+            data["subjectURN"] = f"urn:pleo:company:{companies.pop()}"
+        return answer({"data": data})
+
+    def token(self) -> Response:
+        """The authorisation server's token endpoint."""
+        try:
+            granted = self.pleo.credentials.grant(request.form, request.authorization, self.pleo.now(), self.pleo)
+        except GrantError as error:
+            return answer({"error": error.code}, error.status)
+        response = answer(granted)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+# method, path, operation, scope it needs; None: none, or its own business
+ROUTES = (
+    ("GET", "/v3/export-jobs", Api.list_jobs, "export-jobs:read"),
+    ("GET", "/v3/export-jobs/<job_id>", Api.get_job, "export-jobs:read"),
+    ("GET", "/v3/export-jobs/<job_id>/items", Api.list_job_items, "export-jobs:read"),
+    ("PUT", "/v3/export-jobs/<job_id>/items", Api.update_job_items, "export-jobs:write"),
+    ("GET", "/v3/export-items", Api.list_items, "export-items:read"),
+    ("POST", "/v3/export-job-events", Api.create_event, "export-jobs:write"),
+    ("GET", "/v1/introspect", Api.introspect, None),
+    ("POST", "/oauth/token", Api.token, None),
+)
+
+
+def build(pleo: Sandbox) -> Flask:
+    """Return the WSGI application of a sandbox."""
+    app = Flask("sandbox", static_folder=None)
+    app.url_map.strict_slashes = True
+    # An error in the sandbox itself must reach the test, not be answered as if it were Pleo's.
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    api = Api(pleo)
+    for verb, path, operation, scope in ROUTES:
+
+        def view(
+            operation: Any = operation,  # noqa: ANN401 - operations differ in their path parameters
+            scope: str | None = scope,
+            **path_parameters: str,
+        ) -> Response:
+            if scope is not None:
+                pleo.credentials.identify(request.authorization, pleo.now())
+                if scope not in pleo.scopes:
+                    raise undocumented(403, f"The credentials lack the scope {scope}.")
+            for name, value in path_parameters.items():
+                if violations("Uuid", value):
+                    raise undocumented(400, f"{name} must be a uuid.")
+            response: Response = operation(api, **path_parameters)
+            return response
+
+        app.add_url_rule(
+            path,
+            endpoint=operation.__name__,
+            view_func=view,
+            methods=[verb],
+            provide_automatic_options=False,
+        )
+    app.register_error_handler(Problem, lambda problem: answer(problem.body, problem.status))
+    app.register_error_handler(
+        HTTPException,
+        lambda error: answer({"type": str(error.name).upper().replace(" ", "_")}, error.code or 500),
+    )
+    return app

@@ -1,0 +1,122 @@
+"""Credentials: one API key, and one OAuth authorisation with rotating refresh tokens (RFC 6749, section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from sandbox.problems import undocumented
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from random import Random
+
+    from werkzeug.datastructures import Authorization
+
+    from sandbox.behaviour import Behaviour
+
+Method = Literal["API_KEY", "OAUTH2"]
+
+
+class GrantError(Exception):
+    """An error answer of the token endpoint (RFC 6749, section 5.2): its code, and its HTTP status."""
+
+    def __init__(self, code: str, status: int = 400) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status
+
+
+@dataclass
+class Credentials:
+    """Everything a client may present. All values are fake and say so.
+
+    Attributes:
+        access_token: The newest access token.
+        refresh_token: The newest refresh token, the only one that may be used.
+        access_expires: Expiry of each access token that still counts.
+        spent: Refresh tokens that were used or have expired; presenting one ends the authorisation.
+    """
+
+    rng: Random
+    now: datetime
+    lifetime: int
+    api_key: str = field(init=False)
+    client_id: str = field(init=False)
+    client_secret: str = field(init=False)
+    access_token: str = field(init=False, default="")
+    refresh_token: str = field(init=False, default="")
+    access_expires: dict[str, datetime] = field(init=False, default_factory=dict)
+    spent: set[str] = field(init=False, default_factory=set)
+    revoked: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self.api_key = self._fake("api-key")
+        self.client_id = self._fake("client-id")
+        self.client_secret = self._fake("client-secret")
+        self._issue(self.now, self.lifetime)
+
+    def _fake(self, what: str) -> str:
+        return f"fake-sandbox-{what}-{self.rng.getrandbits(96):024x}"
+
+    def _issue(self, now: datetime, lifetime: int) -> None:
+        # Pleo tells clients to discard both old tokens at once, so the old access token ends here too.
+        self.access_token = self._fake("access-token")
+        self.access_expires = {self.access_token: now + timedelta(seconds=lifetime)}
+        self.refresh_token = self._fake("refresh-token")
+
+    def identify(self, header: Authorization | None, now: datetime) -> Method:
+        """Return how the caller authenticated.
+
+        Raises:
+            Problem: 401, no or no valid credential.
+        """
+        if header is not None and header.type == "basic" and header.parameters is not None:
+            # The key is the user name; the password is empty.
+            if (header.username, header.password) == (self.api_key, ""):
+                return "API_KEY"
+        elif header is not None and header.type == "bearer" and not self.revoked:
+            expires = self.access_expires.get(header.token or "")
+            if expires is not None and now < expires:
+                return "OAUTH2"
+        raise undocumented(401, "The credentials are missing, wrong or expired.")
+
+    def grant(
+        self, form: Mapping[str, str], header: Authorization | None, now: datetime, rules: Behaviour
+    ) -> dict[str, Any]:
+        """Serve the token endpoint's refresh grant.
+
+        Returns:
+            The token response; ``expires_in`` in seconds.
+
+        Raises:
+            GrantError: The client or the refresh token is not accepted.
+        """
+        self._check_client(form, header, rules)
+        if form.get("grant_type") != "refresh_token":
+            raise GrantError("unsupported_grant_type")
+        presented = form.get("refresh_token")
+        if not presented:
+            raise GrantError("invalid_request")
+        if presented in self.spent:
+            self.revoked = True
+        if self.revoked or presented != self.refresh_token:
+            raise GrantError("invalid_grant")
+        self.spent.add(presented)
+        self._issue(now, rules.access_token_lifetime)
+        return {
+            "access_token": self.access_token,
+            "refresh_token": self.refresh_token,
+            "token_type": "Bearer",
+            "expires_in": rules.access_token_lifetime,
+            "scope": " ".join(sorted(rules.scopes)),
+        }
+
+    def _check_client(self, form: Mapping[str, str], header: Authorization | None, rules: Behaviour) -> None:
+        client = (self.client_id, self.client_secret)
+        by_form = (form.get("client_id"), form.get("client_secret")) == client
+        by_basic = header is not None and header.type == "basic" and (header.username, header.password) == client
+        accepted = {"form": by_form, "basic": by_basic, "any": by_form or by_basic}
+        if not accepted[rules.client_auth]:
+            raise GrantError("invalid_client", 401)

@@ -1,0 +1,139 @@
+"""Scripted misbehaviour: which request it hits, and what happens to the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from werkzeug.wrappers import Response
+
+if TYPE_CHECKING:
+    from sandbox.recording import Request
+    from sandbox.server import Sandbox
+
+Kind = Literal["status", "reset", "reset_body", "truncate", "delay", "html", "rewrite", "callback"]
+JSON_TYPE = "application/json;charset=UTF-8"
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode(value: object) -> bytes:
+    """Return ``value`` as JSON; a Decimal becomes a number with all its digits."""
+    return _ENCODER.encode(value)
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """One row of the fault table; rows that hit the same request take effect together, the first outermost.
+
+    Attributes:
+        path: Path hit, or its parent, or a pattern with ``*``.
+        method: Method hit; None for all.
+        query: Query parameters the request must have, with these values.
+        nth: First matching request hit, counted from 1; None for every one.
+        times: How many matching requests in a row are hit from the ``nth`` on.
+        kind: ``status`` answers ``status``, ``headers`` and ``body``; ``html`` a 200 with a web page; ``reset`` resets
+            the connection before any byte; ``reset_body`` in the middle of the body; ``truncate`` closes it there;
+            ``delay`` answers after ``seconds``; ``rewrite`` applies ``rewrite`` to the answer's JSON (numbers as int
+            or Decimal); ``callback`` calls ``callback`` with the sandbox before the answer is made.
+    """
+
+    path: str
+    method: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    nth: int | None = 1
+    times: int = 1
+    kind: Kind = "status"
+    status: int = 500
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | dict[str, Any] | None = None
+    seconds: float = 0
+    rewrite: Callable[[Any], Any] | None = None
+    callback: Callable[[Sandbox], object] | None = None
+    seen: int = field(default=0, init=False)
+
+    def hits(self, request: Request) -> bool:
+        """Count ``request`` if it matches; tell whether the fault is due on it."""
+        if self.method not in (None, request.method) or not request.is_to(self.path):
+            return False
+        if any(value not in request.query.get(name, ()) for name, value in self.query.items()):
+            return False
+        self.seen += 1
+        return self.nth is None or self.nth <= self.seen < self.nth + self.times
+
+
+@dataclass
+class Answer:
+    """A response and how it travels.
+
+    Attributes:
+        response: Status, headers and the whole body.
+        cut: Where the body ends before its announced length: 0.0 before the status line, 0.5 in the middle.
+        reset: Whether the connection is then reset instead of closed.
+    """
+
+    response: Response
+    cut: float | None = None
+    reset: bool = False
+
+
+Real = Callable[[], Answer]
+
+
+def _status(fault: Fault, _: Sandbox, __: Real) -> Answer:
+    body, media_type = (encode(fault.body), JSON_TYPE) if isinstance(fault.body, dict) else (fault.body, "text/plain")
+    headers = {"Content-Type": media_type, **fault.headers}
+    return Answer(Response(body or b"", fault.status, headers))
+
+
+def _html(fault: Fault, _: Sandbox, __: Real) -> Answer:
+    page = fault.body if isinstance(fault.body, bytes) else b"<!doctype html><title>Down</title><p>Back soon."
+    return Answer(Response(page, 200, fault.headers, content_type="text/html;charset=UTF-8"))
+
+
+def _reset(_: Fault, __: Sandbox, real: Real) -> Answer:
+    return Answer(real().response, cut=0.0, reset=True)
+
+
+def _reset_body(_: Fault, __: Sandbox, real: Real) -> Answer:
+    return Answer(real().response, cut=0.5, reset=True)
+
+
+def _truncate(_: Fault, __: Sandbox, real: Real) -> Answer:
+    return Answer(real().response, cut=0.5)
+
+
+def _delay(fault: Fault, pleo: Sandbox, real: Real) -> Answer:
+    pleo.stopping.wait(fault.seconds)
+    return real()
+
+
+def _rewrite(fault: Fault, _: Sandbox, real: Real) -> Answer:
+    answer = real()
+    if fault.rewrite is None:
+        raise TypeError("a rewrite fault needs `rewrite`")
+    value = fault.rewrite(json.loads(answer.response.get_data(), parse_float=Decimal))
+    answer.response.set_data(encode(value))
+    return answer
+
+
+def _callback(fault: Fault, pleo: Sandbox, real: Real) -> Answer:
+    if fault.callback is None:
+        raise TypeError("a callback fault needs `callback`")
+    fault.callback(pleo)
+    return real()
+
+
+EFFECTS: Final[dict[Kind, Callable[[Fault, Sandbox, Real], Answer]]] = {
+    "status": _status,
+    "html": _html,
+    "reset": _reset,
+    "reset_body": _reset_body,
+    "truncate": _truncate,
+    "delay": _delay,
+    "rewrite": _rewrite,
+    "callback": _callback,
+}

@@ -1,0 +1,276 @@
+"""Seeded export items: every type and sub type, and the documented oddities, dealt out by the table ``KINDS``."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sandbox.conformance import require
+from sandbox.oddities import ODDITIES
+from sandbox.values import make_uuid
+from sandbox.world import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from random import Random
+
+Json = dict[str, Any]
+Number = int | Decimal
+
+# Units of the wallet currency for one unit of the supplier's; both in hundredths, JPY too (Pleo says cents throughout).
+RATES: Final = {"EUR": Decimal(1), "GBP": Decimal("1.17"), "DKK": Decimal("0.134"), "SEK": Decimal("0.089"),
+                "USD": Decimal("0.92"), "JPY": Decimal("0.0061"), "VEF": Decimal("0.00000000004")}  # fmt: skip
+HOMES: Final = (("EUR", "DE"), ("DKK", "DK"), ("GBP", "GB"), ("SEK", "SE"))
+MOVES_WALLET: Final = frozenset({
+    "card_purchase", "fee", "cashback", "refund", "chargeback", "direct_reimbursement", "invoice_payment",
+    "card_invoice", "atm_withdrawal", "personal_spend", "wallet_topup", "wallet_unload",
+})  # fmt: skip
+TAGGABLE: Final = frozenset({
+    "card_purchase", "fee", "chargeback", "refund", "cashback", "invoice", "invoice_payment",
+})  # fmt: skip
+NO_SUPPLIER: Final = frozenset({
+    "mileage", "per_diem", "wallet_topup", "wallet_unload", "cashback", "direct_reimbursement",
+})  # fmt: skip
+NO_USER: Final = frozenset({"wallet_topup", "wallet_unload", "cashback", "fee"})
+TAXED: Final = frozenset({"card_purchase", "card_invoice", "out_of_pocket", "invoice", "refund"})
+INVOICES: Final = frozenset({"invoice", "invoice_payment", "card_invoice"})
+MONEY_BACK: Final = frozenset({"refund", "chargeback", "cashback"})
+
+PEOPLE = ("Zoë Müller", "Søren Ångström", "Łucja Wiśniewska", "山田 太郎", "Niamh Ó Briain", "Luís Gonçalves")
+SUPPLIERS = ("Café Ørsted", "Rail GmbH", "株式会社さくら", "Smith & Sons, Ltd.", 'The "Quill" Shop', "Æblehaven ApS")
+ACCOUNTS = (("Meals", "6100"), ("Travel", "7310"), ("Büromaterial", "0650"), ("Software", "6805"), ("Fuel", "07"))
+TAGS = (("PRJ-7", "PROJECT"), ("CC-010", "COST_CENTRE"), ("Köln", "SITE"))
+NOTES = ("Team lunch", "Train to Malmö", "🎉 launch party\nwith two lines", 'He said "thanks"; 50 % off', None)
+TAXES = ("inclusive", "exclusive", "reverse")
+STATUSES = (
+    "pending_approval", "parsed", "preparing", "prepared", "ready", "rejected_by_approver", "marked_as_paid",
+    "scheduled", "payment_in_progress", "paid", "voided_by_user", "rejected_by_user", "failed_payment",
+)  # fmt: skip
+
+
+class Kind(NamedTuple):
+    """A sort of item: its type, sub type, amount in cents where it matters, supplier currency and oddities."""
+
+    type: str
+    sub_type: str | None = None
+    value: Number | None = None
+    currency: str | None = None
+    method: str | None = None
+    oddities: tuple[str, ...] = ()
+
+
+KINDS: Final[Sequence[Kind]] = (
+    Kind("card_purchase"),
+    Kind("out_of_pocket", oddities=("attendees",)),
+    Kind("invoice", method="accounts_payable"),
+    Kind("mileage"),
+    Kind("per_diem", oddities=("service_period",)),
+    Kind("card_invoice", oddities=("sub_type_absent",)),
+    Kind("external_reimbursement"),
+    Kind("direct_reimbursement", "reimbursement_to_employee", oddities=("reconciled_entries",)),
+    Kind("direct_reimbursement", "reimbursement_to_employee_refund"),
+    Kind("direct_reimbursement", "reimbursement_to_company"),
+    Kind("invoice_payment", "invoice_payment_sent", method="accounts_payable"),
+    Kind("invoice_payment", "invoice_payment_returned", method="journal"),
+    Kind("chargeback"),
+    Kind("refund", method="journal"),
+    Kind("cashback"),
+    Kind("atm_withdrawal"),
+    Kind("wallet_topup", method="none"),
+    Kind("wallet_unload", method="none"),
+    Kind("personal_spend"),
+    Kind("fee", "interest"),
+    Kind("fee"),
+    Kind("card_purchase", currency="JPY", value=12345),
+    Kind("card_purchase", value=Decimal("1999.95")),
+    Kind("card_purchase", value=Decimal("0.1")),
+    Kind("refund", value=Decimal("-0.005")),
+    Kind("invoice", value=12345678901234567, currency="VEF", method="accounts_payable"),
+    Kind("card_purchase", value=0),
+    Kind("card_purchase", currency="USD", method="journal", oddities=("split",)),
+    Kind("invoice", method="accounts_payable", oddities=("split", "bare_files", "dates_only")),
+    Kind("card_purchase", oddities=("account_missing",)),
+    Kind("out_of_pocket", oddities=("split", "account_missing", "null_tag")),
+    Kind("card_purchase", oddities=("account_without_code",)),
+    Kind("personal_spend", oddities=("no_lines",)),
+    Kind("card_purchase", oddities=("nanoseconds",)),
+    Kind("card_purchase", oddities=("mixed_case_ids",)),
+    Kind("card_purchase", oddities=("many_files",)),
+    Kind("card_purchase", oddities=("no_files", "null_team")),
+    Kind("out_of_pocket", oddities=("null_file_members", "zone_offset")),
+    Kind("card_purchase", currency="SEK", oddities=("optional_absent",)),
+    Kind("card_purchase", method="accounts_payable", oddities=("vendor_missing",)),
+    Kind("invoice", method="journal", oddities=("vendor_with_odd_country", "dates_only")),
+    Kind("card_purchase", oddities=("contra_without_code", "supplier_empty")),
+)
+_checked: set[int] = set()
+
+
+@dataclass(frozen=True)
+class Company:
+    """A company's master data, as it appears inside items."""
+
+    id: str
+    currency: str
+    users: list[Json]
+    teams: list[Json]
+    accounts: list[Json]
+    contra: Json
+    tags: list[Json]
+    tax_id: str
+    suppliers: list[Json]
+    vendors: list[Json]
+
+
+def make_company(rng: Random, company_id: str, index: int) -> Company:
+    """Return the ``index``-th company's master data."""
+    currency, country = HOMES[index % len(HOMES)]
+    return Company(
+        id=company_id,
+        currency=currency,
+        users=[{"id": make_uuid(rng), "name": name, "code": f"E{number:03}"} for number, name in enumerate(PEOPLE)],
+        teams=[{"id": make_uuid(rng), "name": name, "code": None} for name in ("Marketing", "Forschung")],
+        accounts=[
+            {"id": make_uuid(rng), "name": name, "code": code, "identifier": None} for name, code in ACCOUNTS
+        ],
+        contra={"id": make_uuid(rng), "name": f"Pleo {currency}", "code": "1240", "identifier": None},
+        tags=[{"id": make_uuid(rng), "code": code, "groupCode": group} for code, group in TAGS],
+        tax_id=make_uuid(rng),
+        suppliers=[
+            {"account": None, "categoryCode": "5812", "code": None, "country": country, "name": name,
+             "taxIdentifier": f"{country}{number:09}"}
+            for number, name in enumerate(SUPPLIERS)
+        ],
+        vendors=[
+            {"id": make_uuid(rng), "name": name, "code": f"V{number:04}", "country": country,
+             "defaultCurrency": currency, "externalId": f"ext-{number}", "registrationNumber": f"R{number:06}",
+             "taxRegistrationNumber": f"{country}{number:09}"}
+            for number, name in enumerate(SUPPLIERS)
+        ],
+    )  # fmt: skip
+
+
+def money(value: Number, currency: str, wallet: str) -> Json:
+    """Return an amount in supplier and wallet currency; ``value`` is in cents of the supplier's."""
+    exchanged = value if currency == wallet else round(value * RATES[currency] / RATES[wallet])
+    return {
+        "inSupplierCurrency": {"currency": currency, "value": value},
+        "inWalletCurrency": {"currency": wallet, "value": exchanged},
+    }
+
+
+def make_line(rng: Random, company: Company, amount: Json, net: Json, tax: Json | None) -> Json:
+    """Return an accounting entry line."""
+    return {
+        "accountingEntryLineId": make_uuid(rng),
+        "lineAmount": amount,
+        "netAmount": net,
+        "account": dict(rng.choice(company.accounts)),
+        "tags": [dict(tag) for tag in rng.sample(company.tags, rng.randrange(3))],
+        "tax": tax,
+    }
+
+
+def _line_for(rng: Random, company: Company, kind: Kind, value: Number, currency: str) -> Json:
+    amount = money(value, currency, company.currency)
+    if kind.type not in TAXED or not isinstance(value, int):
+        return make_line(rng, company, amount, money(value, currency, company.currency), None)
+    tax = value - round(value / Decimal("1.19"))
+    taxed = money(tax, currency, company.currency)
+    net = {
+        side: {"currency": amount[side]["currency"], "value": amount[side]["value"] - taxed[side]["value"]}
+        for side in amount
+    }
+    rate: Json = {"id": company.tax_id, "code": "T19", "rate": Decimal("0.19"), "type": rng.choice(TAXES)}
+    if rate["type"] == "reverse":
+        rate |= {"ingoingTaxAccount": "1576", "outgoingTaxAccount": "1776"}
+    return make_line(rng, company, amount, net, {**rate, "amount": taxed})
+
+
+def _invoice(rng: Random, company: Company, at: datetime) -> Json:
+    return {
+        "invoiceDate": stamp(at - timedelta(days=9)),
+        "invoiceNumber": f"INV-{rng.randrange(10**6):06}",
+        "status": rng.choice(STATUSES),
+        "dueDate": stamp(at + timedelta(days=21)),
+        "paymentDate": None,
+        "supplierBankAccount": {
+            "bankName": "Sparkasse Köln",
+            "country": company.suppliers[0]["country"],
+            "accountNumber": f"{rng.randrange(10**10):010}",
+            "bankCode": "37050198",
+            "bic": "COLSDE33",
+            "iban": f"DE{rng.randrange(10**20):020}",
+        },
+    }
+
+
+def make_item(rng: Random, company: Company, index: int, created: datetime) -> Json:
+    """Return the ``index``-th item of a job: an ``ExportItemV3``, of the kind ``KINDS`` has for that index.
+
+    Args:
+        rng: Source of ids and values; the index alone decides the item's structure.
+        company: Master data.
+        index: Position in the job.
+        created: When the job was made; the item is up to 20 days older.
+    """
+    number = index % len(KINDS)
+    kind = KINDS[number]
+    currency = kind.currency or company.currency
+    value = kind.value
+    if value is None:
+        value = rng.randrange(100, 250_000) * (-1 if kind.type in MONEY_BACK else 1)
+    at = created - timedelta(days=rng.randrange(1, 20), seconds=rng.randrange(86_400))
+    book_id = f"CR4V{rng.randrange(36**5):09}"
+    files = f"https://files.pleo.example/{company.id}/{book_id}"
+    item: Json = {
+        "_links": {"web": {"exportItem": f"https://app.pleo.example/export/{book_id}"}, "mobile": {}, "api": {}},
+        "companyId": company.id,
+        "accountingEntryId": make_uuid(rng),
+        "type": kind.type,
+        "subType": kind.sub_type,
+        "date": stamp(at),
+        "amount": money(value, currency, company.currency),
+        "note": NOTES[rng.randrange(len(NOTES))],
+        "files": [
+            {"url": f"{files}/receipt.jpg?signature={rng.getrandbits(128):032x}", "type": "image/jpeg",
+             "size": rng.randrange(1000, 10**6)}
+        ],
+        "supplier": None if kind.type in NO_SUPPLIER else dict(rng.choice(company.suppliers)),
+        "user": None if kind.type in NO_USER else dict(rng.choice(company.users)),
+        "team": None if kind.type in NO_USER else dict(rng.choice(company.teams)),
+        "accountingEntryLines": [_line_for(rng, company, kind, value, currency)],
+        "additionalInformation": {
+            "reconciliationId": book_id,
+            "attendees": [],
+            "invoiceInformation": _invoice(rng, company, at) if kind.type in INVOICES else None,
+            "reconciledEntries": None,
+        },
+        "contraAccount": dict(company.contra) if kind.type in MOVES_WALLET else None,
+        "bookkeeping": {"method": kind.method} if kind.method else None,
+        "vendor": dict(rng.choice(company.vendors)) if kind.method and kind.type in TAGGABLE else None,
+        "servicePeriod": None,
+    }  # fmt: skip
+    for oddity in kind.oddities:
+        ODDITIES[oddity](item, rng)
+    if number not in _checked:
+        # The kind decides the structure, so the first item of a kind stands for all of them.
+        require("ExportItemV3", item)
+        _checked.add(number)
+    return item
+
+
+def make_items(rng: Random, company: Company, count: int, created: datetime) -> list[Json]:
+    """Return the first ``count`` items of a job, see ``make_item``."""
+    # Nothing here is garbage, and the collector's search for it would take most of the time of a large job.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return [make_item(rng, company, index, created) for index in range(count)]
+    finally:
+        if collecting:
+            gc.enable()

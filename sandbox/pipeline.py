@@ -1,0 +1,157 @@
+"""The real Meltano, run in a project directory of its own, with none of the user's settings in sight."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+MELTANO = str(Path(sys.executable).parent / "meltano")
+PLUGIN_KINDS = ("extractors", "loaders", "mappers")
+_OURS = ("TAP_PLEO_EXPORT_", "TARGET_", "MAP_PLEO_VALIDATION_", "MELTANO_", "SINGER_SDK_")
+_STOP_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a run's log.
+
+    Attributes:
+        source: ``meltano`` or the plugin's name.
+        level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
+        text: The message.
+        metric: Singer metric that the line carries: ``metric``, ``value``, ``tags``.
+        raw: The line as Meltano wrote it.
+    """
+
+    source: str
+    level: str
+    text: str
+    metric: Mapping[str, Any]
+    raw: str
+
+    @classmethod
+    def parse(cls, raw: str) -> LogLine:
+        """Read a line of ``MELTANO_CLI_LOG_FORMAT=json``; other text becomes a warning of Meltano."""
+        try:
+            line = json.loads(raw)
+            text = str(line["event"])
+        except (ValueError, TypeError, KeyError):
+            return cls("meltano", "warning", raw.rstrip(), {}, raw)
+        source = str(line.get("string_id", "meltano"))
+        return cls(source, str(line.get("level", "info")), text, line.get("metric_info") or {}, raw)
+
+
+@dataclass
+class MeltanoProject:
+    """A copy of ``meltano.yml`` in another directory, with the plugins that ``make`` has installed in the checkout.
+
+    The copy keeps its own system database, so no run meets the state of another; the checkout's ``.env`` and the
+    caller's settings for the plugins stay out.
+
+    Attributes:
+        root: The project directory; what it holds of an earlier project is removed.
+        settings: Environment variables of the runs, such as ``TAP_PLEO_EXPORT_API_KEY``.
+        returncode: Exit code of the last run.
+    """
+
+    root: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    returncode: int | None = None
+
+    def __post_init__(self) -> None:
+        """Make the directory."""
+        system = self.root / ".meltano"
+        shutil.rmtree(system, ignore_errors=True)
+        system.mkdir(parents=True)
+        shutil.copy(CHECKOUT / "meltano.yml", self.root)
+        for kind in PLUGIN_KINDS:
+            installed = CHECKOUT / ".meltano" / kind
+            if installed.is_dir():
+                (system / kind).symlink_to(installed)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a run."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+        return {
+            **inherited,
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+            "XDG_STATE_HOME": str(self.root / ".meltano" / "logs"),
+            "MELTANO_PROJECT_ROOT": str(self.root),
+            "MELTANO_ENVIRONMENT": "sandbox",
+            "MELTANO_AUTO_INSTALL": "false",
+            "MELTANO_CLI_LOG_FORMAT": "json",
+            **self.settings,
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start ``meltano`` with these arguments, its output in one pipe, in a process group of its own."""
+        return subprocess.Popen(
+            [MELTANO, *arguments],
+            cwd=self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+
+    def follow(self, *arguments: str) -> Iterator[LogLine]:
+        """Run ``meltano`` and yield its log line by line; ``returncode`` is set at the end.
+
+        A consumer that leaves early stops the run with all its plugins.
+        """
+        process = self.start(*arguments)
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        try:
+            for raw in process.stdout:
+                yield LogLine.parse(raw)
+            self.returncode = process.wait()
+        finally:
+            stop_group(process)
+
+    def run(self, *arguments: str) -> list[LogLine]:
+        """Run ``meltano`` to its end and return its log."""
+        return list(self.follow(*arguments))
+
+    def state(self, state_id: str) -> dict[str, Any]:
+        """Return the state that Meltano has stored under an id."""
+        asked = subprocess.run(
+            [MELTANO, "--log-level", "error", "state", "get", state_id],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        state: dict[str, Any] = json.loads(asked.stdout)
+        return state
+
+
+def stop_group(process: subprocess.Popen[str]) -> None:
+    """End a process and everything it has started, politely first."""
+    for order in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, order)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,0 +1,65 @@
+"""What the sandbox was asked: one record per request, in order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
+
+from werkzeug.datastructures import MultiDict
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from werkzeug.wrappers import Request as Incoming
+
+
+@dataclass
+class Request:
+    """A received request.
+
+    Attributes:
+        method: HTTP method.
+        path: Path without query.
+        query: Decoded query parameters, each with all its values.
+        auth: Scheme of the Authorization header, None without one.
+        user_agent: User-Agent header, empty without one.
+        time: Arrival on the sandbox's clock.
+        body: Raw request body.
+        status: Status answered; None while in hand and where no status was sent.
+    """
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    auth: Literal["basic", "bearer"] | None
+    user_agent: str
+    time: datetime
+    body: bytes
+    status: int | None = None
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The body, decoded from JSON."""
+        return json.loads(self.body)
+
+    @classmethod
+    def of(cls, incoming: Incoming, time: datetime) -> Request:
+        """Describe a werkzeug request."""
+        scheme = incoming.headers.get("Authorization", "").partition(" ")[0].lower()
+        return cls(
+            method=incoming.method,
+            path=incoming.path,
+            query=MultiDict(incoming.args).to_dict(flat=False),
+            auth="basic" if scheme == "basic" else "bearer" if scheme == "bearer" else None,
+            user_agent=incoming.headers.get("User-Agent", ""),
+            time=time,
+            body=incoming.get_data(cache=True),
+        )
+
+    def is_to(self, path: str) -> bool:
+        """Tell whether ``path`` is this path, a parent of it, or a pattern of it (``/v3/export-jobs/*/items``)."""
+        if "*" in path:
+            return fnmatchcase(self.path, path)
+        return self.path == path or self.path.startswith(path.rstrip("/") + "/")

@@ -1,0 +1,103 @@
+"""HTTP/1.1 with keep-alive, and answers that break off."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.serving import WSGIRequestHandler
+
+if TYPE_CHECKING:
+    from sandbox.faults import Answer
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class Connections:
+    """The open connections and the threads that serve them.
+
+    Attributes:
+        accepted: How many connections there have been.
+    """
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
+
+    def add(self, connection: socket.socket) -> None:
+        """Note that the current thread serves ``connection``."""
+        with self._lock:
+            self.accepted += 1
+            self._open[connection] = threading.current_thread()
+
+    def remove(self, connection: socket.socket) -> None:
+        """Note that ``connection`` is done with."""
+        with self._lock:
+            self._open.pop(connection, None)
+
+    def close(self, timeout: float = 5) -> None:
+        """End every connection, and wait for the threads that serve them."""
+        with self._lock:
+            waiting = list(self._open.items())
+        for connection, _ in waiting:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # the client, or a reset, was faster
+        for _, thread in waiting:
+            thread.join(timeout)
+
+
+class Handler(WSGIRequestHandler):
+    """Serves one connection. Werkzeug's own handler closes it after each answer; this one keeps it."""
+
+    protocol_version = "HTTP/1.1"
+    # Without this, headers and body of an answer wait for each other's acknowledgement.
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        """Serve requests until either side ends the connection."""
+        connections = self.server.sandbox.connections  # type: ignore[attr-defined] # set by Sandbox.start
+        connections.add(self.connection)
+        try:
+            super().handle()
+        finally:
+            connections.remove(self.connection)
+
+    def run_wsgi(self) -> None:
+        """Answer the request that has just been read."""
+        environ = self.make_environ()
+        try:
+            self._send(self.server.sandbox.serve(environ))  # type: ignore[attr-defined] # as above
+        except ConnectionError:
+            self.close_connection = True
+
+    def _send(self, answer: Answer) -> None:
+        response = answer.response
+        body = response.get_data()
+        if answer.cut != 0:
+            self.send_response(response.status_code)
+            for name, value in response.headers:
+                if name.lower() != "content-length":
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(max(len(body), 2) if answer.cut else len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body if answer.cut is None else body[: int(len(body) * answer.cut)])
+        if answer.reset:
+            self._reset()
+        elif answer.cut is not None:
+            self.close_connection = True
+
+    def _reset(self) -> None:
+        """End the connection with an RST: closed without lingering, and before socketserver says goodbye."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        os.close(self.connection.detach())
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ANN401 - werkzeug's signature
+        """Stay silent: requests are recorded, not logged."""

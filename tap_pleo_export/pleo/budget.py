@@ -1,0 +1,34 @@
+"""The client-side request budget: never more than so many requests in any 60 seconds."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+# 60 seconds, and one more because requests spend unequal times on the way.
+WINDOW_SECONDS = 61.0
+
+
+class RequestBudget:
+    """A sliding window over request times, shared by all streams and threads.
+
+    Bursts are allowed: the budget may be spent at once, then each further request waits until the
+    oldest one has left the window. Source: Pleo's import pages ask integrations to stay at 500 requests a minute.
+    """
+
+    def __init__(self, max_requests: int, window: float = WINDOW_SECONDS) -> None:
+        self._window = window
+        self._taken: deque[float] = deque(maxlen=max_requests)
+        self._lock = threading.Lock()
+
+    def take(self, now: float) -> float:
+        """Book one request and return how many seconds to wait before sending it.
+
+        Args:
+            now: A monotonic clock's reading in seconds.
+        """
+        with self._lock:
+            full = len(self._taken) == self._taken.maxlen
+            start = max(now, self._taken[0] + self._window) if full else now
+            self._taken.append(start)
+            return start - now

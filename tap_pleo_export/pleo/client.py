@@ -1,0 +1,229 @@
+"""GET requests to Pleo: signed, budgeted, retried, and every failure named."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import requests
+import requests.adapters
+import tenacity
+
+from tap_pleo_export.pleo.errors import (
+    CredentialsRejected,
+    PleoError,
+    PleoUnavailable,
+    RequestRefused,
+    ScopeMissing,
+    TransientFailure,
+)
+from tap_pleo_export.pleo.retry import RetryPolicy, parse_retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tap_pleo_export.pleo.auth import Authenticator
+    from tap_pleo_export.pleo.budget import RequestBudget
+
+T = TypeVar("T")
+
+# Seconds for which a reason to wait is not repeated.
+ANNOUNCED_FOR = 60.0
+RETRYABLE = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+
+logger = logging.getLogger("tap-pleo-export.client")
+
+
+class ExceptionInfo(msgspec.Struct):
+    """Pleo's error body (OpenAPI schema ``ExceptionInfo``), read leniently."""
+
+    type: str = ""
+    message: str | None = None
+
+
+class PleoClient:
+    """A reader of Pleo's Export API v3; safe to share between threads.
+
+    Args:
+        api_url: Base address without a trailing slash.
+        auth: Signs each request.
+        budget: Holds requests back, see :class:`RequestBudget`.
+        policy: When to retry.
+        timeout: Seconds to wait for a connection, and for each part of an answer.
+        user_agent: Sent with each request.
+        sleep: Waits; raises to end the wait early.
+    """
+
+    def __init__(  # noqa: PLR0913 - its parts are given, not made
+        self,
+        *,
+        api_url: str,
+        auth: Authenticator,
+        budget: RequestBudget,
+        policy: RetryPolicy,
+        timeout: float,
+        user_agent: str,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._api_url = api_url
+        self._auth = auth
+        self._budget = budget
+        self._policy = policy
+        self._timeout = timeout
+        self._headers = {"Accept": "application/json", "User-Agent": user_agent}
+        self._sleep = sleep
+        self._announced: dict[str, float] = {}
+        self.throttled = 0
+        """How often Pleo answered 429."""
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+
+    def get(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], T]) -> T:
+        """Return the decoded body of a successful answer.
+
+        Args:
+            path: Path of the endpoint, from the API's root.
+            params: Query; lists become repeated names, None is left out.
+            decode: Turns the body into a value; a ``msgspec.MsgspecError`` or ``UnicodeDecodeError`` that it raises
+                counts as a damaged answer and is retried.
+
+        Raises:
+            FatalError: No request can succeed, see :mod:`tap_pleo_export.pleo.errors`.
+            RequestRefused: Pleo refused this request.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientFailure),
+            wait=self._wait,
+            stop=self._stop,
+            before_sleep=lambda call: self._announce(path, call),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        attempts = 0
+        try:
+            for attempt in retrying:
+                with attempt:
+                    attempts += 1
+                    return self._attempt(path, params, decode)
+        except TransientFailure as failure:
+            raise PleoUnavailable(path, attempts, str(failure)) from None
+        raise AssertionError  # pragma: no cover - tenacity either returns or raises
+
+    def close(self) -> None:
+        """Close all connections, after a token refresh in hand."""
+        self._auth.settle()
+        for session in self._sessions:
+            session.close()
+
+    def _attempt(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], T]) -> T:
+        response = self._send(path, params)
+        if response.status_code == HTTPStatus.UNAUTHORIZED and self._auth.renew(
+            response.request.headers.get("Authorization")
+        ):
+            response = self._send(path, params)
+        if response.status_code != HTTPStatus.OK:
+            raise self._failure(path, response)
+        try:
+            return decode(response.content)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise TransientFailure(
+                f"an answer that is not the JSON expected ({type(error).__name__}, {len(response.content)} bytes, "
+                f"{response.headers.get('Content-Type', 'no content type')})"
+            ) from None
+
+    def _send(self, path: str, params: Mapping[str, Any]) -> requests.Response:
+        wait = self._budget.take(time.monotonic())
+        if wait > 0:
+            logger.info("The budget of requests per minute is spent: waiting %.0f s", wait)
+            self._sleep(wait)
+        try:
+            return self._session.get(
+                f"{self._api_url}{path}",
+                params=params,
+                auth=self._auth,
+                timeout=self._timeout,
+                allow_redirects=False,
+            )
+        except requests.exceptions.Timeout:
+            raise TransientFailure(f"no answer within {self._timeout:g} s") from None
+        except (
+            requests.exceptions.ConnectionError,
+            requests.exceptions.ChunkedEncodingError,
+            requests.exceptions.ContentDecodingError,
+        ) as error:
+            raise TransientFailure(_cause(error)) from None
+
+    @property
+    def _session(self) -> requests.Session:
+        # One session per thread: requests does not promise that a session may be shared.
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.headers.update(self._headers)
+            self._sessions.append(session)
+        return session
+
+    def _failure(self, path: str, response: requests.Response) -> PleoError:
+        status = response.status_code
+        if status in RETRYABLE or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.throttled += status == HTTPStatus.TOO_MANY_REQUESTS
+            wait = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+            return TransientFailure(f"status {status}", wait)
+        if status == HTTPStatus.UNAUTHORIZED:
+            return CredentialsRejected(path, self._auth.remedy)
+        if status == HTTPStatus.FORBIDDEN:
+            return ScopeMissing(path)
+        try:
+            info = msgspec.json.decode(response.content, type=ExceptionInfo)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            info = ExceptionInfo()
+        return RequestRefused(path, status, info.type, info.message or "")
+
+    def _wait(self, call: tenacity.RetryCallState) -> float:
+        return self._next_wait(call, random.random()) or 0.0  # noqa: S311 - spreads load, guards nothing
+
+    def _stop(self, call: tenacity.RetryCallState) -> bool:
+        # Asked before the wait is drawn: the longest possible one decides about the deadline.
+        wait = self._next_wait(call, 1.0)
+        return wait is None or (call.seconds_since_start or 0.0) + wait > self._policy.deadline
+
+    def _next_wait(self, call: tenacity.RetryCallState, jitter: float) -> float | None:
+        failure = call.outcome.exception() if call.outcome else None
+        retry_after = failure.retry_after if isinstance(failure, TransientFailure) else None
+        return self._policy.wait(call.attempt_number, retry_after, jitter)
+
+    def _announce(self, path: str, call: tenacity.RetryCallState) -> None:
+        """Say once a minute for each reason why requests are waiting."""
+        failure = call.outcome.exception() if call.outcome else None
+        reason = str(failure)
+        now = time.monotonic()
+        if now - self._announced.get(reason, float("-inf")) < ANNOUNCED_FOR:
+            return
+        self._announced[reason] = now
+        logger.warning(
+            "GET %s: %s; trying again, up to %d times, next in %.1f s",
+            path,
+            reason,
+            self._policy.max_retries,
+            call.next_action.sleep if call.next_action else 0.0,
+        )
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost reason of a network error: what the operating system said, without addresses."""
+    seen = error
+    while seen.__cause__ or seen.__context__ or any(isinstance(a, BaseException) for a in seen.args):
+        inner = next((a for a in seen.args if isinstance(a, BaseException)), None)
+        following = inner or seen.__cause__ or seen.__context__
+        if following is None:
+            break
+        seen = following
+    if isinstance(seen, OSError) and seen.strerror:
+        return f"{seen.strerror.lower()}"
+    return f"connection broken ({type(seen).__name__})"

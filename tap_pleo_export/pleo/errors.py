@@ -1,0 +1,221 @@
+"""What can go wrong between the connector and Pleo, each with one remedy.
+
+::
+
+    PleoError
+    ├── FatalError                  ends the run at once, exit code 1
+    │   ├── CredentialsRejected     401 that a refresh does not cure
+    │   ├── TokenRefreshFailed      the token endpoint refused or did not answer
+    │   ├── TokenFileUnusable       `token_file` cannot be read or written
+    │   ├── ScopeMissing            403
+    │   └── PleoUnavailable         a retryable failure that outlived its retries
+    ├── RequestRefused              another 4xx or 3xx; the caller knows what it means for the job
+    ├── JobError                    one job is given up, the others go on, exit code 1 at the end
+    │   ├── ContraAccountsMissing   400 MISSING_CONTRA_ACCOUNTS
+    │   ├── JobEnded                404 or 422: its items can no longer be read
+    │   ├── UnreadJobEnded          it ended between two runs, not read to its end
+    │   ├── JobRefused              another refusal of one job's requests
+    │   ├── CursorRejected          a cursor that Pleo no longer accepts, even after a restart
+    │   ├── PagingBroken            pages that lead nowhere or in a circle
+    │   ├── ItemUnusable            an item that cannot be represented
+    │   ├── Disagreement            control layer and data layer list different items
+    │   └── JobUnavailable          a retryable failure of one job's requests that outlived its retries
+    └── TransientFailure            retried by the client, never seen outside it
+
+Every message is one line: what happened, to which job or request, what to do. Statuses and types are those of
+the Export API v3 (OpenAPI schema ``ExceptionInfo``); they are matched case-insensitively, messages are only quoted.
+"""
+
+from __future__ import annotations
+
+SCOPES = {"/v3/export-items": "export-items:read", "/v3/export-jobs": "export-jobs:read"}
+QUOTED_LENGTH = 300
+
+
+class PleoError(Exception):
+    """Base of all errors of this package; ``str()`` is the line a user reads."""
+
+
+class FatalError(PleoError):
+    """No job can be read any further."""
+
+
+class CredentialsRejected(FatalError):
+    """401: Pleo does not accept the credential."""
+
+    def __init__(self, path: str, remedy: str) -> None:
+        super().__init__(f"Pleo rejected the credentials (401 on {path}): {remedy}")
+
+
+class TokenRefreshFailed(FatalError):
+    """The OAuth token endpoint gave no new access token."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"The OAuth token could not be refreshed: {what}. {remedy}")
+
+
+class TokenFileUnusable(FatalError):
+    """`token_file` cannot be read or written."""
+
+    def __init__(self, path: str, what: str, remedy: str) -> None:
+        super().__init__(f"Setting 'token_file' ({path}): {what}. {remedy}")
+
+
+class ScopeMissing(FatalError):
+    """403: the credential lacks a scope, or access to the company."""
+
+    def __init__(self, path: str) -> None:
+        scope = next((scope for prefix, scope in SCOPES.items() if path.startswith(prefix)), "its")
+        super().__init__(
+            f"Pleo refused access (403 on {path}): the credential lacks the scope '{scope}' or access to this company. "
+            f"Grant the scopes {' and '.join(repr(s) for s in sorted(SCOPES.values()))}"
+        )
+
+
+class JobListUnusable(FatalError):
+    """The list of export jobs cannot be read to its end."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The list of export jobs cannot be read: {what}. Run again; report it to Pleo if it stays")
+
+
+class PleoUnavailable(FatalError):
+    """A retryable failure that outlived its retries."""
+
+    def __init__(self, path: str, attempts: int, cause: str) -> None:
+        self.cause = cause
+        super().__init__(
+            f"Pleo did not answer GET {path}, given up after {attempts} attempt{'s' if attempts > 1 else ''}; "
+            f"last cause: {cause}. Run again later: it goes on where it stopped"
+        )
+
+
+class RequestRefused(PleoError):
+    """A status that is neither success nor retryable.
+
+    Attributes:
+        status: The HTTP status.
+        type: ``ExceptionInfo.type`` in upper case, or an empty string.
+        message: ``ExceptionInfo.message`` shortened to one line, or an empty string.
+    """
+
+    def __init__(self, path: str, status: int, type_: str, message: str) -> None:
+        self.path = path
+        self.status = status
+        self.type = type_.upper()
+        self.message = one_line(message)
+        super().__init__(f"Pleo refused GET {path} ({status}{self.detail})")
+
+    @property
+    def detail(self) -> str:
+        """Type and message as Pleo sent them, for the end of a sentence."""
+        return "".join(f" {part}" for part in (self.type, self.message) if part)
+
+
+class TransientFailure(PleoError):
+    """A failure worth another attempt.
+
+    Attributes:
+        retry_after: Seconds that Pleo asked to wait, or None.
+    """
+
+    def __init__(self, cause: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(one_line(cause))
+
+
+class JobError(PleoError):
+    """One job is given up; the others go on.
+
+    Attributes:
+        job_id: The export job's id.
+    """
+
+    def __init__(self, job_id: str, text: str) -> None:
+        self.job_id = job_id
+        super().__init__(f"Export job {job_id}: {text}")
+
+
+class ContraAccountsMissing(JobError):
+    """400 MISSING_CONTRA_ACCOUNTS (Pleo's how-to "resolve missing contra accounts")."""
+
+    def __init__(self, job_id: str, message: str) -> None:
+        super().__init__(
+            job_id,
+            f"skipped, MISSING_CONTRA_ACCOUNTS: {message or 'contra accounts are not fully configured.'} "
+            "Set them in Pleo under Settings > Accounting > Contra accounts, then run again",
+        )
+
+
+class JobEnded(JobError):
+    """404 or 422: the job is finished, expired or gone (``EXPORT_JOB_STATUS_UNPROCESSABLE``, ``EXPORT_NOT_FOUND``)."""
+
+    def __init__(self, job_id: str, what: str) -> None:
+        super().__init__(
+            job_id,
+            f"its items cannot be read any more ({what}). In Pleo, export them again: that makes a new job",
+        )
+
+
+class UnreadJobEnded(JobError):
+    """A job ended between two runs, before all its items were read."""
+
+    def __init__(self, job_id: str, what: str, items: int) -> None:
+        super().__init__(
+            job_id,
+            f"it ended before all its items were read ({what}); {items} had been read, the others can no longer be "
+            "had. In Pleo, export them again: that makes a new job",
+        )
+
+
+class JobRefused(JobError):
+    """Another refusal of one job's requests."""
+
+    def __init__(self, job_id: str, refusal: RequestRefused) -> None:
+        super().__init__(job_id, f"{refusal}. Run again; report it to Pleo if it stays")
+
+
+class CursorRejected(JobError):
+    """A cursor that Pleo does not accept: 400 or 410 on a page other than the first."""
+
+    def __init__(self, job_id: str, refusal: RequestRefused) -> None:
+        super().__init__(job_id, f"Pleo no longer accepts the cursor of a page ({refusal.status}{refusal.detail})")
+
+
+class PagingBroken(JobError):
+    """Pages that claim to go on without leading further."""
+
+    def __init__(self, job_id: str, what: str) -> None:
+        super().__init__(
+            job_id,
+            f"{what}; reading stopped rather than loop or skip. Run again; report it to Pleo if it stays",
+        )
+
+
+class ItemUnusable(JobError):
+    """An item that cannot be represented as a record."""
+
+    def __init__(self, job_id: str, what: str) -> None:
+        super().__init__(job_id, f"{what}. Report it to Pleo; the job stays incomplete")
+
+
+class Disagreement(JobError):
+    """The control layer and the data layer list different items, twice."""
+
+    def __init__(self, job_id: str, what: str) -> None:
+        super().__init__(
+            job_id, f"Pleo's job items and export items disagree: {what}. The job stays incomplete; run again"
+        )
+
+
+class JobUnavailable(JobError):
+    """A retryable failure of one job's requests that outlived its retries."""
+
+    def __init__(self, job_id: str, cause: PleoUnavailable) -> None:
+        super().__init__(job_id, str(cause))
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` without line breaks or control characters and no longer than a log line bears."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= QUOTED_LENGTH else text[: QUOTED_LENGTH - 1] + "…"

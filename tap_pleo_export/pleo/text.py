@@ -1,0 +1,45 @@
+r"""Bodies as Singer lines can carry them: valid UTF-8, on one line, without characters that no database stores.
+
+``\u0000`` (PostgreSQL stores it neither in ``text`` nor in ``jsonb``) and unpaired surrogates (they have no UTF-8)
+become U+FFFD, the replacement character. Everything else, numbers above all, is left byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+_REPLACEMENT = rb"\ufffd"
+# A surrogate pair, or what is replaced, or any other escape: alternatives in this order consume each escape once.
+_ESCAPE = re.compile(
+    rb"""\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}
+          |(?P<unstorable>u0000|u[dD][89a-fA-F][0-9a-fA-F]{2})
+          |.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+
+
+def storable(body: bytes) -> tuple[bytes, int]:
+    """Return a JSON body as one line of storable text, and how many characters were replaced.
+
+    Raises:
+        UnicodeDecodeError: The body is not UTF-8.
+        msgspec.DecodeError: The body has line breaks and is not JSON.
+    """
+    str(body, "utf-8")
+    if b"\n" in body or b"\r" in body:
+        body = msgspec.json.format(body, indent=-1)
+    if not _SUSPECT.search(body):
+        return body, 0
+    count = 0
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        nonlocal count
+        if match["unstorable"] is None:
+            return match[0]
+        count += 1
+        return _REPLACEMENT
+
+    return _ESCAPE.sub(replace, body), count

@@ -1,0 +1,76 @@
+"""SIGTERM and SIGINT: stop at once while waiting, never inside a page."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# The same signal often comes twice at once: to the process, and to its process group.
+SECOND_SIGNAL_SECONDS = 1.0
+
+
+class Interrupts:
+    """Turns a signal into ``SystemExit(128 + signal number)`` where the run can bear it.
+
+    Outside of :meth:`allowed` a signal is only noted. A second one, a second or more after the first, ends the run
+    wherever it is.
+    """
+
+    def __init__(self) -> None:
+        self._allowed = False
+        self._shields = 0
+        self._lock = threading.Lock()
+        self._pending: int | None = None
+        self._first_at = 0.0
+
+    def install(self) -> None:
+        """Handle the signals from now on."""
+        for number in SIGNALS:
+            signal.signal(number, self.handle)
+
+    def handle(self, number: int, _frame: FrameType | None = None) -> None:
+        """Take a signal."""
+        if self._pending is None:
+            self._pending = number
+            self._first_at = time.monotonic()
+        elif time.monotonic() - self._first_at >= SECOND_SIGNAL_SECONDS:
+            raise SystemExit(128 + self._pending)
+        self._stop_if_allowed()
+
+    @contextlib.contextmanager
+    def allowed(self) -> Iterator[None]:
+        """Let a signal end the run inside this block."""
+        self._allowed = True
+        try:
+            self._stop_if_allowed()
+            yield
+        finally:
+            self._allowed = False
+
+    @contextlib.contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Let this block run to its end even inside :meth:`allowed`."""
+        with self._lock:
+            self._shields += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._shields -= 1
+            if threading.current_thread() is threading.main_thread():
+                self._stop_if_allowed()
+            elif self._pending is not None:
+                # Only the main thread can stop the run: have it look again.
+                signal.pthread_kill(threading.main_thread().ident or 0, self._pending)
+
+    def _stop_if_allowed(self) -> None:
+        if self._pending is not None and self._allowed and not self._shields:
+            raise SystemExit(128 + self._pending)

@@ -1,0 +1,216 @@
+"""The tap: settings in, streams out, one reading of Pleo per run."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import sys
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import click
+from singer_sdk import Tap
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.singerlib.messages import StateMessage
+from singer_sdk.tap_base import CliTestOptionValue
+
+from tap_pleo_export import settings
+from tap_pleo_export.singer.bookmarks import Bookmarks
+from tap_pleo_export.singer.interrupts import Interrupts
+from tap_pleo_export.singer.redaction import SECRETS, guard_logs
+from tap_pleo_export.singer.state import StatePace
+from tap_pleo_export.singer.writer import LineWriter
+from tap_pleo_export.streams import STREAMS
+
+if TYPE_CHECKING:
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.streams import Stream
+
+    from tap_pleo_export.reader import ExportReader
+
+ENVIRONMENT_PREFIX = "TAP_PLEO_EXPORT_"
+
+
+class TapPleoExport(Tap):
+    """Reads export jobs, their job items and full export items from Pleo's Export API v3. Never writes to Pleo."""
+
+    name = "tap-pleo-export"
+    # A copy: the SDK adds its own settings to it.
+    config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(settings.SETTINGS)
+    message_writer_class = LineWriter
+    message_writer: LineWriter
+    # No ACTIVATE_VERSION: rows of earlier jobs stay. No BATCH: each page is to be followed by its STATE.
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    def __init__(self, *, validate_config: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
+        self.interrupts = Interrupts()
+        self.bookmarks = Bookmarks({})
+        self._pace = StatePace()
+        self._last_state: dict[str, Any] | None = None
+        guard_logs()
+        try:
+            super().__init__(validate_config=validate_config, **kwargs)
+        except ConfigValidationError:
+            # The SDK's own lines quote the refused values, secrets among them.
+            self._refuse(self._problems())
+        except ValueError:
+            self._refuse(settings.environment_problems(os.environ, ENVIRONMENT_PREFIX, self.config_jsonschema))
+            raise
+        SECRETS.learn(settings.secret_values(self.config))
+        if validate_config:
+            self._refuse(self._problems())
+            for line in settings.unknown_settings(self.config, self.config_jsonschema):
+                self.logger.warning(line)
+
+    def discover_streams(self) -> list[Stream]:
+        """Return the streams; neither network nor credentials are needed."""
+        return [stream(tap=self) for stream in STREAMS]
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """The streams in the order in which they are synced."""
+        order = [stream.__name__ for stream in STREAMS]
+        return dict(sorted(super().streams.items(), key=lambda named: order.index(type(named[1]).__name__)))
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take the progress from a Singer state; what cannot be read restarts its job."""
+        self.bookmarks = Bookmarks(state)
+        if self.bookmarks.unreadable:
+            self.logger.warning(
+                "State: %d entr(ies) of 'export_items' cannot be read; their jobs are read again from the first page",
+                self.bookmarks.unreadable,
+            )
+        if self.bookmarks:
+            self.state.update(self.bookmarks.to_state())  # type: ignore[typeddict-item]
+
+    @cached_property
+    def reader(self) -> ExportReader:
+        """The run's reading of Pleo, made when the first stream asks for it."""
+        # HTTP is not needed for --discover and --about.
+        from tap_pleo_export.assembly import make_reader  # noqa: PLC0415
+
+        return make_reader(self)
+
+    def write_state_if_due(self) -> None:
+        """Write a STATE message unless the last one still outweighs what has been written since."""
+        if self._pace.due(self.message_writer.bytes_written, time.monotonic()):
+            self.write_state()
+
+    def write_state(self) -> None:
+        """Write a STATE message if the progress has changed since the last."""
+        state = self.bookmarks.to_state()
+        if state == self._last_state:
+            return
+        self._last_state = state
+        self.state.update(state)  # type: ignore[typeddict-item]
+        before = self.message_writer.bytes_written
+        self.write_message(StateMessage(value=state))
+        after = self.message_writer.bytes_written
+        self._pace.emitted(after - before, after, time.monotonic())
+
+    def run(self) -> int:
+        """Sync all selected streams and return the exit code."""
+        self.interrupts.install()
+        try:
+            self.sync_all()
+        except BrokenPipeError:
+            self.logger.error("The process that reads this tap's output has ended")  # noqa: TRY400 - no traceback
+            # The interpreter flushes standard output once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        finally:
+            self.close()
+        return self.report()
+
+    def report(self) -> int:
+        """Name the jobs that could not be read and return the exit code."""
+        outcome = self.reader.outcome
+        if summary := outcome.summary():
+            self.logger.error(summary)
+        return outcome.exit_code
+
+    def close(self) -> None:
+        """Close the connections, if any were opened."""
+        if "reader" in vars(self):
+            self.reader.api.close()
+
+    @classmethod
+    def invoke(cls, *, config: Any = None, state: Any = None, catalog: Any = None, **about: Any) -> None:  # noqa: ANN401 - the SDK's arguments
+        """Run the command line: about, or a sync with its exit code."""
+        if about.get("about"):
+            super().invoke(**about)
+        cls.print_version(print_fn=cls.logger.info)
+        tap = cls(
+            config=config.config if config else None,
+            parse_env_config=bool(config and config.parse_env),
+            state=_json_file(state, "--state"),
+            catalog=_json_file(catalog, "--catalog"),
+        )
+        sys.exit(tap.run())
+
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401 - the SDK's
+        """Read the configuration files; one that cannot be read is the user's to mend."""
+        try:
+            return super().cb_config(ctx, param, value)
+        except (OSError, ValueError) as error:
+            raise click.BadParameter(f"cannot be read as JSON ({type(error).__name__})", ctx, param) from None
+
+    @classmethod
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:  # noqa: ARG003 - the SDK's signature
+        """Test the connection: read one record of each stream, or write the schemas only."""
+        if value == CliTestOptionValue.Disabled.value:
+            return
+        config = ctx.params["config"]
+        tap = cls(config=config.config, parse_env_config=config.parse_env)
+        if value == CliTestOptionValue.Schema.value:
+            tap.write_schemas()
+            ctx.exit()
+        try:
+            tap.run_connection_test()
+            tap.logger.info("Connected to %s: %d export job(s)", tap.config["api_url"], len(tap.reader.jobs))
+        finally:
+            tap.close()
+        ctx.exit(tap.report())
+
+    def _problems(self) -> list[str]:
+        return settings.problems(self.config, self.config_jsonschema)
+
+    @staticmethod
+    def _refuse(problems: list[str]) -> None:
+        if problems:
+            raise ConfigValidationError("Config validation failed", errors=problems, schema={})
+
+
+def _json_file(file: Any, option: str) -> dict[str, Any] | None:  # noqa: ANN401 - an open text file or None
+    """Return the content of a file given on the command line."""
+    if file is None:
+        return None
+    try:
+        content = json.load(file)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise click.BadParameter("does not hold a JSON object", param_hint=option)
+    return content
+
+
+def cli() -> None:
+    """Run the executable `tap-pleo-export`."""
+    try:
+        TapPleoExport.cli()
+    except ConfigValidationError as error:
+        for problem in error.errors:
+            TapPleoExport.logger.error(problem)
+        sys.exit(1)

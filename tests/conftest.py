@@ -1,0 +1,187 @@
+"""Fixtures for all tests: a local Pleo, and the real executables run as processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BIN = Path(sys.executable).parent
+CHECKOUT = Path(__file__).parent.parent
+TIMEOUT = 60
+
+
+@dataclass
+class Run:
+    """What a process did, as its caller sees it."""
+
+    returncode: int
+    stdout: bytes
+    stderr: str
+    messages: list[dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Only whole lines count; split on line feeds alone: U+2028 is legal inside JSON.
+        lines = self.stdout.split(b"\n")[:-1]
+        self.messages = [json.loads(line, parse_float=Decimal) for line in lines if line.startswith(b'{"type"')]
+
+    def records(self, stream: str = "export_items") -> list[dict[str, Any]]:
+        return [m["record"] for m in self.messages if m["type"] == "RECORD" and m["stream"] == stream]
+
+    @property
+    def states(self) -> list[dict[str, Any]]:
+        return [m["value"] for m in self.messages if m["type"] == "STATE"]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.states[-1]
+
+    def bookmark(self, job_id: str) -> dict[str, Any]:
+        (entry,) = [e for e in partitions(self.state) if e["context"]["jobId"] == job_id]
+        return entry
+
+    def log(self, level: str) -> list[str]:
+        """Messages of a level, without METRIC lines."""
+        lines = [line.split(" | ", 3) for line in self.stderr.splitlines()]
+        return [parts[3] for parts in lines if len(parts) == 4 and parts[1].strip() == level]
+
+    @property
+    def errors(self) -> list[str]:
+        return self.log("ERROR")
+
+    @property
+    def warnings(self) -> list[str]:
+        return self.log("WARNING")
+
+
+def partitions(state: dict[str, Any]) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = state["bookmarks"]["export_items"]["partitions"]
+    return entries
+
+
+class Outputs:
+    """Everything that any process of the suite printed or kept, and the secrets that must not be in it."""
+
+    def __init__(self) -> None:
+        self.secrets: set[str] = set()
+        self.captured: list[tuple[str, bytes]] = []
+
+    def add(self, what: str, *contents: bytes) -> None:
+        self.captured += [(what, content) for content in contents]
+
+    def leaks(self) -> list[str]:
+        return [
+            f"{what}: …{content[max(0, content.find(secret) - 60) : content.find(secret)].decode(errors='replace')}"
+            for what, content in self.captured
+            for secret in (s.encode() for s in self.secrets)
+            if secret in content
+        ]
+
+
+@pytest.fixture(scope="session")
+def outputs() -> Iterator[Outputs]:
+    outputs = Outputs()
+    yield outputs
+    assert outputs.leaks() == []
+
+
+@pytest.fixture
+def pleo(outputs: Outputs) -> Iterator[Sandbox]:
+    """A local Pleo without jobs."""
+    with Sandbox() as sandbox:
+        outputs.secrets |= {
+            sandbox.api_key,
+            sandbox.access_token,
+            sandbox.client_secret,
+            sandbox.refresh_token,
+        }
+        yield sandbox
+
+
+@pytest.fixture
+def config(pleo: Sandbox) -> dict[str, Any]:
+    """Settings that reach the local Pleo, quick to give up."""
+    return {"api_url": pleo.url, "api_key": pleo.api_key, "max_retries": 1}
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """An environment without settings of the developer's own."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TAP_PLEO", "MELTANO", "TARGET_", "SINGER_SDK")) and name != "LOGLEVEL"
+    }
+
+
+@pytest.fixture
+def start_tap(
+    config: dict[str, Any], environment: dict[str, str], tmp_path: Path, outputs: Outputs
+) -> Callable[..., subprocess.Popen[bytes]]:
+    """Start the tap as a process; settings given as keywords are laid over `config`, None removes one."""
+
+    def start(
+        *arguments: str,
+        state: dict[str, Any] | None = None,
+        catalog: dict[str, Any] | None = None,
+        env: dict[str, str] | None = None,
+        **settings: Any,
+    ) -> subprocess.Popen[bytes]:
+        options = {"--config": {k: v for k, v in (config | settings).items() if v is not None}}
+        options |= {"--state": state} if state is not None else {}
+        options |= {"--catalog": catalog} if catalog is not None else {}
+        command = [str(BIN / "tap-pleo-export")]
+        for option, content in options.items():
+            path = tmp_path / f"{option.strip('-')}.json"
+            path.write_text(json.dumps(content))
+            command += [option, str(path)]
+        outputs.add("process arguments", " ".join([*command, *arguments]).encode())
+        return subprocess.Popen(
+            [*command, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment | (env or {}),
+            cwd=tmp_path,
+        )
+
+    return start
+
+
+@pytest.fixture
+def run_tap(start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs) -> Callable[..., Run]:
+    """Run the tap to its end."""
+
+    def run(*arguments: str, **options: Any) -> Run:
+        return finish(start_tap(*arguments, **options), outputs)
+
+    return run
+
+
+def finish(process: subprocess.Popen[bytes], outputs: Outputs) -> Run:
+    """Wait for a process and keep what it printed."""
+    try:
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        raise
+    outputs.add("stdout", stdout)
+    outputs.add("stderr", stderr)
+    return Run(process.returncode, stdout, stderr.decode())
+
+
+def keys(records: list[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
+    return [tuple(record[name] for name in names) for record in records]

@@ -1,0 +1,196 @@
+"""Pleo's sandbox through the real Meltano into a real PostgreSQL: everything arrives, exactly, once."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import Counter
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from sandbox import Sandbox, report
+from sandbox.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import psycopg
+
+    from sandbox.pipeline import LogLine, MeltanoProject
+    from sandbox.postgres import Postgres
+
+STATE_ID = "sandbox:tap-pleo-export-to-target-postgres"
+AMOUNTS = [12345678901234567, Decimal("0.1"), Decimal("1999.95"), Decimal("-0.005"), Decimal("12345678901234567.89")]
+
+
+class Loads(NamedTuple):
+    """The demo world after two runs into the same database."""
+
+    sandbox: Sandbox
+    project: MeltanoProject
+    connection: psycopg.Connection[Any]
+    logs: tuple[list[LogLine], list[LogLine]]
+    returncodes: tuple[int | None, int | None]
+    requests: tuple[list[str], list[str]]
+
+
+@pytest.fixture(scope="module")
+def loads(
+    postgres: Postgres, new_database: Callable[[], str], new_project: Callable[..., MeltanoProject]
+) -> Iterator[Loads]:
+    database = new_database()
+    with Sandbox.demo() as sandbox:
+        project = new_project(sandbox, TARGET_POSTGRES_SQLALCHEMY_URL=postgres.url(database))
+        first = project.run("run", "tap-pleo-export", "target-postgres"), project.returncode
+        asked = [request.path for request in sandbox.requests]
+        again = project.run("run", "pleo-to-postgres"), project.returncode
+        asked_again = [request.path for request in sandbox.requests[len(asked) :]]
+        with postgres.connect(database) as connection:
+            yield Loads(sandbox, project, connection, (first[0], again[0]), (first[1], again[1]), (asked, asked_again))
+
+
+def secrets_of(sandbox: Sandbox) -> set[str]:
+    """Return what must not be told of a sandbox: its credentials, and its items' file addresses and bank details."""
+    key = sandbox.api_key
+    items = [item for job in sandbox.jobs.values() for item in job.items]
+    return {key, b64encode(f"{key}:".encode()).decode(), *secret_members(items)}
+
+
+def secret_members(value: object) -> Iterator[str]:
+    """Yield the strings under the secret members of a JSON value."""
+    if isinstance(value, list):
+        for element in value:
+            yield from secret_members(element)
+    elif isinstance(value, dict):
+        for name, element in value.items():
+            if name in {"url", "iban", "accountNumber"} and isinstance(element, str):
+                yield element
+            else:
+                yield from secret_members(element)
+
+
+def test_both_runs_succeed(loads: Loads) -> None:
+    assert loads.returncodes == (0, 0), "".join(line.raw for log in loads.logs for line in log)
+
+
+def test_the_jobs_are_those_that_can_be_read(loads: Loads) -> None:
+    expected = Counter((job.id,) for job in loads.sandbox.jobs.values() if job.running)
+    assert loaded_keys(loads.connection, "export_jobs") == expected
+    assert len(expected) < len(loads.sandbox.jobs)
+
+
+def test_every_job_item_is_there_once(loads: Loads) -> None:
+    jobs = [job for job in loads.sandbox.jobs.values() if job.running]
+    expected = Counter((job.id, entry) for job in jobs for entry in job.item_statuses)
+    assert loaded_keys(loads.connection, "export_job_items") == expected
+
+
+def test_every_item_to_be_exported_is_there_once(loads: Loads) -> None:
+    expected = Counter(expected_items(loads.sandbox).keys())
+    assert len(expected) > 200
+    assert loaded_keys(loads.connection, "export_items") == expected
+
+
+def test_sums_per_currency_are_exact(loads: Loads) -> None:
+    expected = wallet_sums(expected_items(loads.sandbox).values())
+    assert len(expected) > 1
+    assert loaded_sums(loads.connection) == expected
+
+
+def test_the_demo_notices_a_lost_item(loads: Loads) -> None:
+    assert report.check(loads.sandbox, loads.connection).equal
+    with loads.connection.transaction(force_rollback=True):
+        loads.connection.execute("DELETE FROM export_items WHERE ctid = (SELECT min(ctid) FROM export_items)")
+        checked = report.check(loads.sandbox, loads.connection)
+    assert not checked.equal
+    assert "keys DIFFER" in checked.text
+
+
+def test_the_demo_notices_a_wrong_digit(loads: Loads) -> None:
+    with loads.connection.transaction(force_rollback=True):
+        loads.connection.execute("""
+            UPDATE export_items
+            SET amount = jsonb_set(
+                amount, '{inWalletCurrency,value}',
+                to_jsonb((amount->'inWalletCurrency'->>'value')::numeric + 0.001)
+            )
+            WHERE ctid = (SELECT min(ctid) FROM export_items)
+        """)
+        checked = report.check(loads.sandbox, loads.connection)
+    assert not checked.equal
+    assert "keys equal, sums per currency DIFFER" in checked.text
+
+
+@pytest.mark.parametrize(
+    ("cents", "shown"),
+    [("12345", "123.45"), ("-0.5", "-0.005"), ("12345678901234567.89", "123,456,789,012,345.6789"), ("0", "0.00")],
+)
+def test_cents_are_shown_in_the_major_unit_with_every_digit(cents: str, shown: str) -> None:
+    assert report.major(Decimal(cents)) == shown
+
+
+def test_the_second_run_asks_for_no_item_of_a_complete_job(loads: Loads) -> None:
+    first, second = loads.requests
+    assert first.count("/v3/export-items") >= 3
+    assert "/v3/export-items" not in second
+
+
+def test_the_state_says_that_every_job_is_complete(loads: Loads) -> None:
+    partitions = loads.project.state(STATE_ID)["singer_state"]["bookmarks"]["export_items"]["partitions"]
+    running = {job.id: len(job.items) for job in loads.sandbox.jobs.values() if job.running}
+    assert {entry["context"]["jobId"]: entry["items"] for entry in partitions} == running
+    assert all(entry["complete"] for entry in partitions)
+
+
+def test_no_secret_is_in_the_logs_or_the_state_or_the_project(loads: Loads) -> None:
+    told = "".join(line.raw for log in loads.logs for line in log)
+    kept = b"".join(
+        path.read_bytes()
+        for path in loads.project.root.rglob("*")
+        if path.is_file() and "venv" not in path.parts  # the installed plugins are linked in
+    )
+    assert "export_items" in told
+    assert STATE_ID.encode() in kept
+    secrets = secrets_of(loads.sandbox)
+    assert len(secrets) > 100
+    assert not [secret for secret in secrets if secret in told or secret.encode() in kept]
+
+
+def test_amounts_keep_every_digit_in_objects_and_in_arrays(
+    postgres: Postgres, new_database: Callable[[], str], new_project: Callable[..., MeltanoProject]
+) -> None:
+    database = new_database()
+    with Sandbox() as sandbox:
+        job = sandbox.add_job(len(AMOUNTS))
+        for item, value in zip(job.items, AMOUNTS, strict=True):
+            item["amount"]["inWalletCurrency"]["value"] = value
+            item["accountingEntryLines"][0]["netAmount"]["inWalletCurrency"]["value"] = value
+        project = new_project(sandbox, TARGET_POSTGRES_SQLALCHEMY_URL=postgres.url(database))
+        log = project.run("run", "tap-pleo-export", "target-postgres")
+    assert project.returncode == 0, "".join(line.raw for line in log)
+    with postgres.connect(database) as connection:
+        loaded = connection.execute("""
+            SELECT amount->'inWalletCurrency'->>'value',
+                   "accountingEntryLines"[1]->'netAmount'->'inWalletCurrency'->>'value'
+            FROM export_items
+        """).fetchall()
+    assert Counter(loaded) == Counter((str(value), str(value)) for value in AMOUNTS)
+
+
+def test_refused_credentials_fail_the_run_with_one_line(
+    postgres: Postgres, new_database: Callable[[], str], new_project: Callable[..., MeltanoProject]
+) -> None:
+    wrong = "wrong-key-a81f"
+    with Sandbox() as sandbox:
+        sandbox.add_job(1)
+        project = new_project(
+            sandbox,
+            TAP_PLEO_EXPORT_API_KEY=wrong,
+            TARGET_POSTGRES_SQLALCHEMY_URL=postgres.url(new_database()),
+        )
+        log = project.run("run", "tap-pleo-export", "target-postgres")
+    assert project.returncode == 1
+    told = [line.text for line in log if line.source == "tap-pleo-export" and "rejected the credentials" in line.text]
+    assert len(told) == 1
+    assert not [line for line in log if wrong in line.raw]

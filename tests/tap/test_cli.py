@@ -1,0 +1,216 @@
+"""The command line: about, discovery, connection test, settings from the environment, and what a mistake looks like."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import Run
+
+OAUTH = {"client_id": "id-1", "client_secret": "planted-secret-1", "refresh_token": "planted-secret-2"}
+NO_KEY: dict[str, Any] = {"api_key": None}
+ONE_OF = "Set exactly one of 'api_key', 'access_token'"
+
+MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "no credentials": (NO_KEY, [f"No credentials. {ONE_OF}"]),
+    "two credentials": (
+        {"access_token": "planted-secret-3"},
+        [f"Too many credentials: 'api_key', 'access_token'. {ONE_OF}"],
+    ),
+    "an incomplete credential": (NO_KEY | OAUTH | {"client_secret": ""}, ["Setting 'client_secret' is missing"]),
+    "a secret that is a number": ({"api_key": 987654321987}, ["Setting 'api_key': must be of type string"]),
+    "a secret with a line break": ({"api_key": "planted-secret-4\n"}, ["Setting 'api_key' has blanks, line breaks"]),
+    "a company that is no uuid": ({"company_id": "acme"}, ["Setting 'company_id': 'acme' is not a UUID"]),
+    "a job that is no uuid": ({"job_ids": ["x"]}, ["Setting 'job_ids'[0]: 'x' is not a UUID"]),
+    "an unknown status": ({"job_statuses": ["open"]}, ["Setting 'job_statuses'[0]: 'open' is not one of ['pending'"]),
+    "no status at all": ({"job_statuses": []}, ["Setting 'job_statuses' is empty"]),
+    "a page of none": ({"page_size": 0}, ["Setting 'page_size': 0 is less than the minimum of 1"]),
+    "a page too large": ({"page_size": 1001}, ["Setting 'page_size': 1001 is greater than the maximum of 1000"]),
+    "too much at once": ({"max_concurrent_requests": 17}, ["Setting 'max_concurrent_requests': 17 is greater"]),
+    "an address in the clear": ({"api_url": "http://external.pleo.io"}, ["Setting 'api_url' must begin with https://"]),
+    "an address with a password": (
+        {"api_url": "https://me:pw@pleo.io"},
+        ["Setting 'api_url' must not carry credentials"],
+    ),
+    "no address": ({"api_url": "external.pleo.io"}, ["Setting 'api_url' is not an address like"]),
+    "two mistakes": ({"page_size": 0, "company_id": 5}, ["Setting 'page_size'", "Setting 'company_id'"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_named_before_any_request(pleo: Sandbox, run_tap: Callable[..., Run], mistake: str) -> None:
+    settings, expected = MISTAKES[mistake]
+
+    run = run_tap(**settings)
+
+    assert run.returncode == 1
+    assert pleo.requests == []
+    assert run.stdout == b""
+    assert "Traceback" not in run.stderr
+    lines = run.errors
+    assert len(lines) == len(expected) + 1
+    for phrase in expected:
+        assert any(line.startswith(phrase) for line in lines), lines
+    assert lines[-1] == "Config validation failed"
+    assert "planted-secret" not in run.stderr
+    assert "987654321987" not in run.stderr
+
+
+@pytest.mark.parametrize("option", ["--test", "--test=schema"])
+def test_a_mistake_is_named_by_the_connection_test_too(run_tap: Callable[..., Run], option: str) -> None:
+    run = run_tap(option, page_size=0)
+
+    assert run.returncode == 1
+    assert run.errors == ["Setting 'page_size': 0 is less than the minimum of 1"]
+
+
+def test_a_misspelt_setting_is_pointed_out(run_tap: Callable[..., Run]) -> None:
+    run = run_tap(page_sise=10)
+
+    assert run.returncode == 0
+    assert run.warnings == ["Setting 'page_sise' does not exist and is ignored; did you mean 'page_size'?"]
+
+
+def test_discovery_needs_neither_network_nor_credentials(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    run = run_tap("--discover", api_key=None)
+
+    assert run.returncode == 0
+    assert pleo.requests == []
+    streams = json.loads(run.stdout)["streams"]
+    assert {entry["tap_stream_id"]: entry["key_properties"] for entry in streams} == {
+        "export_jobs": ["id"],
+        "export_job_items": ["exportJobId", "accountingEntryId"],
+        "export_items": ["jobId", "accountingEntryId"],
+    }
+    assert {entry["replication_method"] for entry in streams} == {"FULL_TABLE"}
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_about_names_every_setting(run_tap: Callable[..., Run], form: str) -> None:
+    run = run_tap("--about", *([] if form == "text" else [f"--format={form}"]), api_key=None)
+
+    assert run.returncode == 0
+    text = run.stdout.decode()
+    names = re.findall(r"api_url|token_file|item_statuses|max_requests_per_minute|user_agent|stream_maps", text)
+    assert set(names) == {
+        "api_url",
+        "token_file",
+        "item_statuses",
+        "max_requests_per_minute",
+        "user_agent",
+        "stream_maps",
+    }
+    assert "activate-version" not in text
+    assert "batch" not in text
+
+
+def test_the_connection_test_reads_a_record_of_each_stream(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=30)
+
+    run = run_tap("--test", page_size=10)
+
+    assert run.returncode == 0
+    assert [len(run.records(stream)) for stream in ("export_jobs", "export_job_items", "export_items")] == [1, 1, 1]
+    assert run.log("INFO")[-1] == f"Connected to {pleo.url}: 1 export job(s)"
+    assert len(pleo.requests_to("/v3/export-items")) == 1
+
+
+def test_the_connection_test_of_an_account_without_jobs_succeeds(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    run = run_tap("--test")
+
+    assert run.returncode == 0
+    assert run.log("INFO")[-1] == f"Connected to {pleo.url}: 0 export job(s)"
+
+
+def test_the_connection_test_fails_on_wrong_credentials(run_tap: Callable[..., Run]) -> None:
+    run = run_tap("--test", api_key="planted-secret-5")
+
+    assert run.returncode == 1
+    assert run.errors[0].startswith("Pleo rejected the credentials")
+
+
+def test_the_connection_test_reports_a_job_that_cannot_be_read(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=3)
+    refusal = {"type": "MISSING_CONTRA_ACCOUNTS", "message": "Contra accounts missing."}
+    pleo.add_fault(Fault(path="/v3/export-items", status=400, body=refusal, nth=None))
+
+    run = run_tap("--test")
+
+    assert run.returncode == 1
+    assert f"Export job {job.id}: skipped, MISSING_CONTRA_ACCOUNTS" in run.errors[0]
+
+
+def test_settings_come_from_the_environment(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    wanted, _other = pleo.add_job(items=3), pleo.add_job(items=3)
+    environment = {
+        "TAP_PLEO_EXPORT_API_URL": pleo.url,
+        "TAP_PLEO_EXPORT_API_KEY": pleo.api_key,
+        "TAP_PLEO_EXPORT_PAGE_SIZE": "2",
+        "TAP_PLEO_EXPORT_JOB_IDS": json.dumps([wanted.id]),
+    }
+
+    run = run_tap("--config=ENV", env=environment, api_url=None, api_key=None)
+
+    assert run.returncode == 0
+    assert {record["jobId"] for record in run.records()} == {wanted.id}
+    assert len(pleo.requests_to("/v3/export-items")) == 2
+
+
+def test_a_number_misspelt_in_the_environment_is_named(run_tap: Callable[..., Run]) -> None:
+    run = run_tap("--config=ENV", env={"TAP_PLEO_EXPORT_PAGE_SIZE": "many"})
+
+    assert run.returncode == 1
+    assert "Environment variable TAP_PLEO_EXPORT_PAGE_SIZE (setting 'page_size') must be a whole number" in run.errors
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "content"),
+    [("--config", None), ("--config", "{"), ("--state", None), ("--state", "[]"), ("--catalog", "{")],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    run_tap: Callable[..., Run], tmp_path: Path, option: str, content: str | None
+) -> None:
+    path = tmp_path / "given.json"
+    if content is not None:
+        path.write_text(content)
+
+    run = run_tap(option, str(path))
+
+    assert run.returncode not in {0, -1}
+    assert option in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_the_user_agent_names_connector_and_version(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    run_tap()
+    run_tap(user_agent="acme-bot/2")
+
+    assert re.fullmatch(r"tap-pleo-export/\d+\.\d+\.\d+", pleo.requests[0].user_agent)
+    assert pleo.requests[-1].user_agent == "acme-bot/2"
+
+
+def test_a_reader_that_goes_away_ends_the_run_in_one_line(
+    pleo: Sandbox, start_tap: Callable[..., Any], outputs: Any
+) -> None:
+    pleo.add_job(items=200)
+
+    process = start_tap()
+    assert process.stdout.readline()
+    process.stdout.close()
+    stderr = process.stderr.read()
+    process.stderr.close()
+
+    outputs.add("stderr", stderr)
+    assert process.wait() == 1
+    assert b"The process that reads this tap's output has ended" in stderr
+    assert b"Traceback" not in stderr

@@ -1,0 +1,93 @@
+"""What the SDK's own tests miss: keys, order of messages, schemas that hold, no message that deletes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from sandbox import Sandbox
+from tests.conftest import Run, finish, partitions
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+
+    from tests.conftest import Outputs
+
+
+@pytest.fixture
+def pleo(outputs: Outputs) -> Iterator[Sandbox]:
+    """The demo world: every type, every oddity."""
+    with Sandbox.demo() as sandbox:
+        outputs.secrets |= {sandbox.api_key}
+        yield sandbox
+
+
+@pytest.fixture
+def run(start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs) -> Run:
+    statuses = ["pending", "in_progress", "failed", "completed", "completed_with_errors"]
+    return finish(start_tap(job_statuses=statuses, item_statuses=[], page_size=20), outputs)
+
+
+def test_the_whole_world_arrives(run: Run, pleo: Sandbox) -> None:
+    readable = {id_: job for id_, job in pleo.jobs.items() if job.record["status"] in {"pending", "in_progress"}}
+    assert run.returncode == 0
+    assert len(readable) >= 3
+    assert {r["id"] for r in run.records("export_jobs")} == set(pleo.jobs)
+    assert {(r["exportJobId"], r["accountingEntryId"].lower()) for r in run.records("export_job_items")} == {
+        (id_, item["accountingEntryId"].lower()) for id_, job in pleo.jobs.items() for item in job.items
+    }
+    assert {(r["jobId"], r["accountingEntryId"]) for r in run.records()} == {
+        (id_, item["accountingEntryId"]) for id_, job in readable.items() for item in job.items
+    }
+
+
+def test_keys_are_unique_and_present(run: Run) -> None:
+    for message in run.messages:
+        if message["type"] == "SCHEMA":
+            names = message["key_properties"]
+            found = [tuple(record[name].lower() for name in names) for record in run.records(message["stream"])]
+            assert found
+            assert len(set(found)) == len(found)
+
+
+def test_a_schema_precedes_its_records_and_every_record_satisfies_it(run: Run) -> None:
+    validators: dict[str, Draft7Validator] = {}
+    for message in run.messages:
+        if message["type"] == "SCHEMA":
+            assert message["stream"] not in validators
+            Draft7Validator.check_schema(message["schema"])
+            validators[message["stream"]] = Draft7Validator(message["schema"])
+        elif message["type"] == "RECORD":
+            validators[message["stream"]].validate(message["record"])
+    assert len(validators) == 3
+
+
+def test_no_state_is_ahead_of_its_records(run: Run, pleo: Sandbox) -> None:
+    written: dict[str, int] = {}
+    ahead = []
+    for message in run.messages:
+        if message["type"] == "RECORD" and message["stream"] == "export_items":
+            written[message["record"]["jobId"]] = written.get(message["record"]["jobId"], 0) + 1
+        elif message["type"] == "STATE":
+            ahead += [
+                entry
+                for entry in partitions(message["value"])
+                if entry["items"] != written.get(entry["context"]["jobId"], 0)
+            ]
+    assert ahead == []
+    assert len(run.states) >= sum(len(job.items) for job in pleo.jobs.values() if job.id in written) // 20
+
+
+def test_records_tell_when_they_were_extracted(run: Run) -> None:
+    assert all(m["time_extracted"].endswith("+00:00") for m in run.messages if m["type"] == "RECORD")
+
+
+@pytest.mark.parametrize("settings", [{}, {"emit_activate_version_messages": True}, {"batch_config": {}}])
+def test_no_message_ever_deletes_rows_or_leaves_the_pipe(run_tap: Callable[..., Run], settings: dict[str, Any]) -> None:
+    run = run_tap(**settings)
+
+    assert run.returncode == 0
+    assert {message["type"] for message in run.messages} == {"SCHEMA", "RECORD", "STATE"}

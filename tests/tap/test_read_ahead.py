@@ -1,0 +1,149 @@
+"""Several pages in flight give what one at a time gives, and reading ahead ends where the answers do not fit."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Run
+
+ITEMS = "/v3/export-items"
+
+
+def offsets(pleo: Sandbox) -> list[str]:
+    return [request.query["offset"][0] for request in pleo.requests_to(ITEMS) if "offset" in request.query]
+
+
+def rewrite(nth: int | None, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Fault:
+    return Fault(path=ITEMS, kind="rewrite", rewrite=change, nth=nth)
+
+
+def with_total(total: object) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda page: page | {"pagination": page["pagination"] | {"total": total}}
+
+
+def test_four_requests_are_in_flight_and_pages_keep_their_order(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=85)
+    # Four answers wait for each other: with fewer in flight none would ever come.
+    together = threading.Barrier(4, timeout=10)
+    waiting = Fault(path=ITEMS, nth=2, times=4, kind="callback", callback=lambda _: together.wait())
+    pleo.add_fault(waiting)
+
+    run = run_tap(page_size=10, max_concurrent_requests=4)
+
+    assert run.returncode == 0, run.stderr
+    assert [r["accountingEntryId"] for r in run.records()] == [item["accountingEntryId"] for item in job.items]
+    assert sorted(offsets(pleo), key=int) == [str(offset) for offset in range(10, 85, 10)]
+    assert [entry["page"] for state in run.states for entry in state["bookmarks"]["export_items"]["partitions"]] == [
+        *range(1, 10)
+    ]
+
+
+def test_one_at_a_time_uses_cursors_only(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=30)
+
+    run = run_tap(page_size=10, max_concurrent_requests=1)
+
+    assert len(run.records()) == 30
+    assert offsets(pleo) == []
+
+
+def test_without_a_total_pages_are_read_in_turn(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=30)
+    pleo.send_total = False
+
+    run = run_tap(page_size=10)
+
+    assert run.returncode == 0
+    assert len(run.records()) == 30
+    assert offsets(pleo) == []
+
+
+MISFITS: dict[str, tuple[Fault, str]] = {
+    "offset is refused": (
+        Fault(path=ITEMS, query={"offset": "20"}, status=400, body={"type": "BAD_REQUEST"}, nth=None),
+        "offset refused (400 BAD_REQUEST)",
+    ),
+    "the total shrinks": (rewrite(3, with_total(40)), "'total' changed from 50 to 40"),
+    "the total was too small": (rewrite(None, with_total(30)), "is wrong about a next one"),
+    "the total was too large": (rewrite(None, with_total(70)), "at offset 40 is wrong about a next one"),
+    "a page is short": (rewrite(3, lambda page: page | {"data": page["data"][1:]}), "has 9 rows instead of 10"),
+    "a page has no cursor": (
+        rewrite(
+            3, lambda page: page | {"pagination": {k: v for k, v in page["pagination"].items() if k != "endCursor"}}
+        ),
+        "has no 'endCursor'",
+    ),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_a_page_that_does_not_fit_ends_the_reading_ahead(
+    pleo: Sandbox, run_tap: Callable[..., Run], misfit: str
+) -> None:
+    job = pleo.add_job(items=50)
+    fault, reason = MISFITS[misfit]
+    pleo.add_fault(fault)
+
+    run = run_tap(page_size=10, max_concurrent_requests=2)
+
+    assert run.returncode == 0, run.stderr
+    assert [r["accountingEntryId"] for r in run.records()] == [item["accountingEntryId"] for item in job.items]
+    (line,) = [line for line in run.warnings if "pages are read in turn from here on" in line]
+    assert reason in line
+    assert run.bookmark(job.id)["complete"] is True
+
+
+def test_a_server_that_ignores_offsets_is_found_out(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=50)
+    first_page: list[dict[str, Any]] = []
+
+    def ignore_offset(page: dict[str, Any]) -> dict[str, Any]:
+        offset = page["pagination"]["currentRequestPagination"].get("offset")
+        if not first_page:
+            first_page.append(page)
+        return page if offset is None else page | {"data": first_page[0]["data"]}
+
+    pleo.add_fault(rewrite(None, ignore_offset))
+
+    run = run_tap(page_size=10)
+
+    assert run.returncode == 0, run.stderr
+    assert [r["accountingEntryId"] for r in run.records()] == [item["accountingEntryId"] for item in job.items]
+    assert any("repeats rows" in line for line in run.warnings)
+
+
+def test_throttling_narrows_the_reading_ahead(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=100)
+    pleo.add_fault(Fault(path=ITEMS, nth=2, times=4, status=429, headers={"Retry-After": "0"}))
+
+    run = run_tap(page_size=10, max_concurrent_requests=4, max_retries=4)
+
+    assert run.returncode == 0, run.stderr
+    assert len(run.records()) == 100
+    assert len([line for line in run.warnings if "status 429" in line]) == 1
+
+
+def test_an_item_missed_while_reading_ahead_is_found_in_turn(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    """Between two pages an item slips to a place already read: counts and ids tell, the second reading is in turn."""
+    job = pleo.add_job(items=30)
+    stranger = pleo.add_job(items=1).items[0]
+
+    def slip(page: dict[str, Any]) -> dict[str, Any]:
+        return page | {"data": [stranger, *page["data"][1:]]}
+
+    pleo.add_fault(Fault(path=ITEMS, kind="rewrite", rewrite=slip, query={"offset": "10"}, nth=None))
+
+    run = run_tap(page_size=10, job_ids=[job.id])
+
+    assert run.returncode == 0, run.stderr
+    assert {item["accountingEntryId"] for item in job.items} <= {r["accountingEntryId"] for r in run.records()}
+    assert any("It is read again from its first page" in line for line in run.warnings)
+    assert run.bookmark(job.id)["complete"] is True

@@ -1,0 +1,222 @@
+"""The main job: every item of every readable job, once, with its job and status."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Sandbox
+from tests.conftest import Run, keys, partitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_every_item_of_every_page_arrives_once(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=25)
+
+    run = run_tap(page_size=10)
+
+    assert run.returncode == 0
+    assert keys(run.records(), "jobId", "accountingEntryId") == [
+        (job.id, item["accountingEntryId"]) for item in job.items
+    ]
+    assert [r.query["limit"] for r in pleo.requests_to("/v3/export-items")] == [["10"]] * 3
+
+
+def test_records_are_the_payload_plus_job_and_status(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=30)
+
+    records = run_tap().records()
+
+    assert records == [item | {"jobId": job.id, "itemStatus": "pending"} for item in job.items]
+
+
+def test_jobs_come_oldest_first_one_after_the_other(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    now = datetime.now(UTC)
+    young, old, middle = (
+        pleo.add_job(items=3, company_id=None, created_at=now - timedelta(minutes=minutes)) for minutes in (1, 30, 10)
+    )
+
+    run = run_tap()
+
+    expected = [old.id, middle.id, young.id]
+    assert [record["id"] for record in run.records("export_jobs")] == expected
+    assert list(dict.fromkeys(record["exportJobId"] for record in run.records("export_job_items"))) == expected
+    assert [record["jobId"] for record in run.records()] == [id_ for id_ in expected for _ in range(3)]
+
+
+def test_the_job_list_and_each_control_layer_are_fetched_once(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    jobs = [pleo.add_job(items=3) for _ in range(3)]
+
+    run_tap()
+
+    assert Counter(request.path for request in pleo.requests) == {
+        "/v3/export-jobs": 1,
+        "/v3/export-items": 3,
+        **{f"/v3/export-jobs/{job.id}/items": 1 for job in jobs},
+    }
+
+
+def test_finished_jobs_feed_jobs_and_job_items_only(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    running = pleo.add_job(items=2)
+    finished = pleo.add_job(items=2, status="completed", item_status="successful")
+
+    run = run_tap(job_statuses=["pending", "in_progress", "completed"])
+
+    assert run.returncode == 0
+    assert {record["id"] for record in run.records("export_jobs")} == {running.id, finished.id}
+    assert Counter(record["exportJobId"] for record in run.records("export_job_items")) == {
+        running.id: 2,
+        finished.id: 2,
+    }
+    assert {record["jobId"] for record in run.records()} == {running.id}
+    assert all(request.query["job_id"] == [running.id] for request in pleo.requests_to("/v3/export-items"))
+
+
+def test_items_of_other_statuses_are_left_out(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=6)
+    statuses = ["pending", "in_progress", "successful", "failed", "abandoned", "pending"]
+    for item, status in zip(job.items, statuses, strict=True):
+        job.item_statuses[item["accountingEntryId"]] = status
+
+    run = run_tap()
+
+    assert [record["itemStatus"] for record in run.records()] == ["pending", "in_progress", "pending"]
+    assert len(run.records("export_job_items")) == 6
+    assert run.bookmark(job.id)["complete"] is True
+    assert run.bookmark(job.id)["items"] == 6
+    assert any("3 left out by 'item_statuses'" in line for line in run.log("INFO"))
+
+
+def test_an_empty_list_of_item_statuses_keeps_all(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=2)
+    job.item_statuses[job.items[1]["accountingEntryId"]] = "successful"
+
+    assert [record["itemStatus"] for record in run_tap(item_statuses=[]).records()] == ["pending", "successful"]
+
+
+def test_named_jobs_are_read_instead_of_discovered_ones(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    wanted, other = pleo.add_job(items=2), pleo.add_job(items=2)
+
+    run = run_tap(job_ids=[wanted.id.upper()])
+
+    assert {record["jobId"] for record in run.records()} == {wanted.id}
+    assert not [r for r in pleo.requests if r.path == "/v3/export-jobs" or other.id in r.path]
+
+
+def test_only_the_company_asked_for(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    mine, _other = pleo.add_job(items=2), pleo.add_job(items=2)
+
+    run = run_tap(company_id=mine.record["companyId"])
+
+    assert {record["jobId"] for record in run.records()} == {mine.id}
+    assert pleo.requests[0].query["company_id"] == [mine.record["companyId"]]
+
+
+def test_no_jobs_is_a_success(run_tap: Callable[..., Run]) -> None:
+    run = run_tap()
+
+    assert run.returncode == 0
+    assert partitions(run.state) == []
+    assert [message["stream"] for message in run.messages if message["type"] == "SCHEMA"] == [
+        "export_jobs",
+        "export_job_items",
+        "export_items",
+    ]
+
+
+def test_an_empty_job_is_complete(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=0)
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    assert run.bookmark(job.id)["complete"] is True
+
+
+@pytest.mark.parametrize("empty", [{1}, {2}, {3}, {2, 3}, {1, 2, 3, 4}])
+def test_empty_pages_do_not_end_a_job(pleo: Sandbox, run_tap: Callable[..., Run], empty: set[int]) -> None:
+    job = pleo.add_job(items=25)
+    pleo.empty_page_at = empty
+
+    run = run_tap(page_size=10)
+
+    assert run.returncode == 0
+    assert len(run.records()) == 25
+    assert run.bookmark(job.id)["complete"] is True
+
+
+def test_an_item_that_comes_twice_is_kept_once(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=4)
+
+    def repeat_first(page: dict[str, Any]) -> dict[str, Any]:
+        return page | {"data": [*page["data"], page["data"][0]]}
+
+    pleo.add_fault(Fault(path="/v3/export-items", kind="rewrite", rewrite=repeat_first, nth=None))
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    assert len(run.records()) == 4
+    assert any("1 export items came more than once" in line for line in run.warnings)
+
+
+def test_uuids_of_other_case_join(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=3)
+
+    def shout(page: dict[str, Any]) -> dict[str, Any]:
+        for row in page["data"]:
+            row["accountingEntryId"] = row["accountingEntryId"].upper()
+        return page
+
+    pleo.add_fault(Fault(path=f"/v3/export-jobs/{job.id}/items", kind="rewrite", rewrite=shout, nth=None))
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    assert [record["itemStatus"] for record in run.records()] == ["pending"] * 3
+
+
+def test_control_pages_fall_back_to_the_page_size_where_large_ones_are_refused(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    pleo.add_job(items=25)
+    pleo.max_limit, pleo.max_limit_policy = 10, "refuse"
+
+    run = run_tap(page_size=10)
+
+    assert run.returncode == 0
+    assert len(run.records("export_job_items")) == len(run.records()) == 25
+    assert [request.query["limit"] for request in pleo.requests_to("/v3/export-jobs")[:2]] == [["1000"], ["10"]]
+
+
+def test_smaller_pages_than_asked_for_are_accepted(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=25)
+    pleo.max_limit, pleo.max_limit_policy = 7, "clamp"
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    assert len(run.records("export_job_items")) == len(run.records()) == 25
+
+
+def test_the_expiry_of_each_job_is_computed(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    created = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    pleo.add_job(items=1, created_at=created, expires_in=10**9)
+
+    (record,) = run_tap().records("export_jobs")
+
+    expected = created + timedelta(seconds=10**9)
+    assert record["expiresAt"] == expected.isoformat().replace("+00:00", "Z")
+
+
+def test_a_job_close_to_its_expiry_is_named_with_the_time_left(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=1, created_at=datetime.now(UTC), expires_in=10 * 60)
+
+    (line,) = [line for line in run_tap().warnings if "before reading" in line]
+
+    assert line == f"Export job {job.id}: 9 minute(s) left to its expiry, before reading it"

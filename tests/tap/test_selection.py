@@ -1,0 +1,108 @@
+"""Stream maps, flattening and deselection give the same records as the fast way, but for what they change."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox import Sandbox
+    from tests.conftest import Run
+
+
+def discovered(run_tap: Callable[..., Run]) -> dict[str, Any]:
+    catalog: dict[str, Any] = json.loads(run_tap("--discover").stdout)
+    return catalog
+
+
+def metadata(catalog: dict[str, Any], stream: str, *breadcrumb: str) -> dict[str, Any]:
+    (entry,) = [entry for entry in catalog["streams"] if entry["stream"] == stream]
+    (found,) = [data["metadata"] for data in entry["metadata"] if data["breadcrumb"] == list(breadcrumb)]
+    result: dict[str, Any] = found
+    return result
+
+
+def select_all(catalog: dict[str, Any]) -> dict[str, Any]:
+    for entry in catalog["streams"]:
+        for data in entry["metadata"]:
+            data["metadata"]["selected"] = True
+    return catalog
+
+
+def test_the_sdks_way_writes_the_same_records(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=40)
+
+    fast = run_tap()
+    mapped = run_tap(stream_maps={name: {"__filter__": "True"} for name in ("export_items", "export_job_items")})
+
+    for stream in ("export_jobs", "export_job_items", "export_items"):
+        assert mapped.records(stream) == fast.records(stream)
+    assert [m["type"] for m in mapped.messages] == [m["type"] for m in fast.messages]
+    assert mapped.state == fast.state
+
+
+def test_a_selected_catalog_changes_nothing(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=5)
+
+    plain = run_tap()
+    selected = run_tap(catalog=select_all(discovered(run_tap)))
+
+    assert selected.records() == plain.records()
+
+
+def test_deselected_members_are_absent_from_schema_and_records(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=5)
+    catalog = select_all(discovered(run_tap))
+    metadata(catalog, "export_items", "properties", "files")["selected"] = False
+    metadata(catalog, "export_items", "properties", "supplier", "properties", "name")["selected"] = False
+
+    run = run_tap(catalog=catalog)
+
+    (schema,) = [m["schema"] for m in run.messages if m["type"] == "SCHEMA" and m["stream"] == "export_items"]
+    assert "files" not in schema["properties"]
+    plain = copy.deepcopy(run_tap().records())
+    for record in plain:
+        record.pop("files", None)
+        if record.get("supplier"):
+            record["supplier"].pop("name", None)
+    assert run.records() == plain
+
+
+def test_a_deselected_stream_is_neither_written_nor_asked_for(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=5)
+    catalog = select_all(discovered(run_tap))
+    metadata(catalog, "export_items")["selected"] = False
+
+    run = run_tap(catalog=catalog)
+
+    assert run.returncode == 0
+    assert {m["stream"] for m in run.messages if "stream" in m} == {"export_jobs", "export_job_items"}
+    assert not pleo.requests_to("/v3/export-items")
+
+
+def test_export_items_alone_still_carry_their_status(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=5)
+    catalog = select_all(discovered(run_tap))
+    for stream in ("export_jobs", "export_job_items"):
+        metadata(catalog, stream)["selected"] = False
+
+    run = run_tap(catalog=catalog)
+
+    assert [record["itemStatus"] for record in run.records()] == ["pending"] * 5
+    assert run.bookmark(job.id)["complete"] is True
+
+
+def test_flattening_and_aliases_work(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=2)
+
+    flat = run_tap(flattening_enabled=True, flattening_max_depth=2)
+    aliased = run_tap(stream_maps={"export_items": {"__alias__": "expenses"}})
+
+    assert all(
+        "amount__inWalletCurrency__value" in json.dumps(record, default=str) or "amount__inWalletCurrency" in record
+        for record in flat.records()
+    )
+    assert len(aliased.records("expenses")) == 2

@@ -1,0 +1,75 @@
+"""What the documents say is what the code has."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from singer_sdk.helpers.capabilities import TapCapabilities
+
+from docs import tables
+from tap_pleo_export.tap import TapPleoExport
+from tests.conftest import CHECKOUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KINDS = {"string": "string", "integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
+TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+
+
+def declared_settings() -> dict[str, dict[str, Any]]:
+    schema: dict[str, Any] = TapPleoExport.config_jsonschema
+    TapPleoExport.append_builtin_config(schema)
+    settings: dict[str, dict[str, Any]] = schema["properties"]
+    return settings
+
+
+def meltano_settings() -> dict[str, dict[str, Any]]:
+    project = yaml.safe_load((CHECKOUT / "meltano.yml").read_text())
+    (tap,) = project["plugins"]["extractors"]
+    return {setting["name"]: setting for setting in tap["settings"]}
+
+
+def test_readme_tables_are_rendered_from_the_code() -> None:
+    text = tables.README.read_text()
+
+    assert text == tables.rendered(text), "run: python docs/tables.py"
+
+
+def test_meltano_yml_declares_the_settings_of_the_code() -> None:
+    ours = {name: s for name, s in declared_settings().items() if not name.startswith("faker")}
+    assert set(ours) - {"stream_map_config", "stream_maps"} <= set(meltano_settings())
+    for name, setting in meltano_settings().items():
+        declared = ours[name]
+        types = [kind for kind in declared.get("type", ["object"]) if kind != "null"]
+        assert setting["kind"] == KINDS[types[0]], name
+        assert bool(setting.get("sensitive")) == bool(declared.get("secret")), name
+        if name in tables.SETTINGS["properties"]:
+            assert setting.get("value") == declared.get("default"), name
+            assert setting["description"] == declared["description"], name
+
+
+def test_meltano_yml_declares_the_capabilities_of_the_code() -> None:
+    project = yaml.safe_load((CHECKOUT / "meltano.yml").read_text())
+    (tap,) = project["plugins"]["extractors"]
+
+    assert set(tap["capabilities"]) == {str(c.value) for c in TapPleoExport.capabilities}
+    assert TapCapabilities.ACTIVATE_VERSION not in TapPleoExport.capabilities
+
+
+@pytest.mark.parametrize("document", sorted((CHECKOUT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_documents_name_tests_that_exist(document: Path) -> None:
+    text = document.read_text()
+    assert "TODO" not in text
+    for path, name in TEST_NAME.findall(text):
+        content = (CHECKOUT / path).read_text()
+        assert not name or f"def {name}(" in content, f"{path}::{name}"
+
+
+@pytest.mark.parametrize("document", [tables.README, *sorted((CHECKOUT / "docs").glob("*.md"))], ids=lambda p: p.name)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+        assert (document.parent / target).exists(), target

@@ -1,0 +1,295 @@
+"""The three stream schemas: what a warehouse's tables are made from."""
+
+import copy
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator, ValidationError
+
+SCHEMAS = Path(__file__).parents[1] / "schemas"
+
+KEYS = {
+    "export_jobs": ["id"],
+    "export_job_items": ["exportJobId", "accountingEntryId"],
+    "export_items": ["jobId", "accountingEntryId"],
+}
+
+MONEY = ["currency", "value"]
+AMOUNT = ["inSupplierCurrency", "inWalletCurrency"]
+ACCOUNT = ["code", "id", "identifier", "name"]
+# Every object's members, by the path from the record to it; [] steps into an array's members.
+# Sources: OpenAPI ExportJobV3, ExportJobItemV3, ExportItemV3 and the schemas they refer to.
+MEMBERS: dict[str, dict[str, list[str]]] = {
+    "export_jobs": {
+        "": [
+            *("companyId", "completedAt", "createdAt", "createdBy", "expiredAt", "expiresIn"),
+            *("failureReason", "failureReasonType", "id", "isInteractive", "lastUpdatedAt"),
+            *("numberOfItems", "startedAt", "status", "vendorBasedBookkeeping"),
+            *("additionalFields", "expiresAt"),  # the tap's own
+        ],
+    },
+    "export_job_items": {
+        "": [
+            *("accountingEntryId", "exportJobId", "exportedAt", "externalId", "externalUrl"),
+            *("failureReason", "failureReasonType", "status"),
+            "additionalFields",  # the tap's own
+        ],
+    },
+    "export_items": {
+        "": [
+            *("_links", "accountingEntryId", "accountingEntryLines", "additionalInformation", "amount"),
+            *("bookkeeping", "companyId", "contraAccount", "date", "files", "note", "servicePeriod"),
+            *("subType", "supplier", "team", "type", "user", "vendor"),
+            *("additionalFields", "itemStatus", "jobId"),  # the tap's own
+        ],
+        "_links": ["api", "mobile", "web"],
+        "accountingEntryLines[]": [
+            *("account", "accountingEntryLineId", "lineAmount", "netAmount", "tags", "tax"),
+        ],
+        "accountingEntryLines[].account": ACCOUNT,
+        "accountingEntryLines[].lineAmount": AMOUNT,
+        "accountingEntryLines[].lineAmount.inSupplierCurrency": MONEY,
+        "accountingEntryLines[].lineAmount.inWalletCurrency": MONEY,
+        "accountingEntryLines[].netAmount": AMOUNT,
+        "accountingEntryLines[].netAmount.inSupplierCurrency": MONEY,
+        "accountingEntryLines[].netAmount.inWalletCurrency": MONEY,
+        "accountingEntryLines[].tags[]": ["code", "groupCode", "id"],
+        "accountingEntryLines[].tax": [
+            *("amount", "code", "id", "ingoingTaxAccount", "outgoingTaxAccount", "rate", "type"),
+        ],
+        "accountingEntryLines[].tax.amount": AMOUNT,
+        "accountingEntryLines[].tax.amount.inSupplierCurrency": MONEY,
+        "accountingEntryLines[].tax.amount.inWalletCurrency": MONEY,
+        "additionalInformation": ["attendees", "invoiceInformation", "reconciledEntries", "reconciliationId"],
+        "additionalInformation.invoiceInformation": [
+            *("dueDate", "invoiceDate", "invoiceNumber", "paymentDate", "status", "supplierBankAccount"),
+        ],
+        "additionalInformation.invoiceInformation.supplierBankAccount": [
+            *("accountNumber", "bankCode", "bankName", "bic", "country", "iban"),
+        ],
+        "amount": AMOUNT,
+        "amount.inSupplierCurrency": MONEY,
+        "amount.inWalletCurrency": MONEY,
+        "bookkeeping": ["method"],
+        "contraAccount": ACCOUNT,
+        "files[]": ["size", "type", "url"],
+        "servicePeriod": ["from", "to"],
+        "supplier": ["account", "categoryCode", "code", "country", "name", "taxIdentifier"],
+        "team": ["code", "id", "name"],
+        "user": ["code", "id", "name"],
+        "vendor": [
+            *("code", "country", "defaultCurrency", "externalId", "id", "name"),
+            *("registrationNumber", "taxRegistrationNumber"),
+        ],
+    },
+}
+
+JOB: dict[str, Any] = {
+    "id": "0B6F1A52-3c1d-4e5f-8a9b-000000000001",
+    "companyId": "0b6f1a52-3c1d-4e5f-8a9b-0000000000c0",
+    "status": "pending",
+    "createdAt": "2026-03-02T08:00:00.123456789Z",
+    "expiresIn": 3600,
+    "expiresAt": "2026-03-02T09:00:00Z",
+    "isInteractive": True,
+    "numberOfItems": 2,
+    "vendorBasedBookkeeping": False,
+    "startedAt": None,
+    "failureReasonType": None,
+}
+JOB_ITEM: dict[str, Any] = {
+    "exportJobId": JOB["id"],
+    "accountingEntryId": "0b6f1a52-3c1d-4e5f-8a9b-0000000000e1",
+    "status": "pending",
+    "failureReasonType": None,
+    "externalUrl": "no url",
+}
+PRICE: dict[str, Any] = {
+    "inSupplierCurrency": {"currency": "EUR", "value": Decimal("1250.5")},
+    "inWalletCurrency": {"currency": "UNDEFINED", "value": 1099},
+}
+ITEM: dict[str, Any] = {
+    "jobId": JOB["id"],
+    "accountingEntryId": JOB_ITEM["accountingEntryId"],
+    "companyId": JOB["companyId"],
+    "itemStatus": "pending",
+    "type": "card_purchase",
+    "subType": None,
+    "date": "2026-03-01T12:00:00Z",
+    "amount": PRICE,
+    "accountingEntryLines": [
+        {
+            "accountingEntryLineId": "0b6f1a52-3c1d-4e5f-8a9b-0000000000f1",
+            "lineAmount": PRICE,
+            "netAmount": PRICE,
+            "account": None,
+            "tags": [{"id": "t", "code": "c", "groupCode": "g"}, None],
+            "tax": {"id": "x", "rate": Decimal("0.25"), "type": "reverse", "amount": PRICE},
+        }
+    ],
+    "additionalInformation": {
+        "reconciliationId": "BOOK1",
+        "attendees": ["Ada", None],
+        "invoiceInformation": {"invoiceNumber": "7", "invoiceDate": "2026-02-01", "status": "paid"},
+    },
+    "bookkeeping": None,
+    "files": [{"url": "https://files.invalid/1"}, None],
+    "supplier": {"name": "Shop", "country": None},
+    "_links": {"web": {"exportItem": "https://example.invalid"}, "mobile": {}, "api": {}},
+    "additionalFields": {"tomorrow": {"deep": [1]}},
+}
+RECORDS = {"export_jobs": JOB, "export_job_items": JOB_ITEM, "export_items": ITEM}
+# Values that Pleo documents or may well send and that a strict schema would refuse.
+LENIENT: list[tuple[str, list[str | int], Any]] = [
+    ("export_jobs", ["status"], "paused"),
+    ("export_jobs", ["failureReasonType"], "solar_flare"),
+    ("export_jobs", ["failureReasonType"], None),
+    ("export_jobs", ["lastUpdatedAt"], None),
+    ("export_jobs", ["expiresAt"], None),
+    ("export_job_items", ["failureReasonType"], None),
+    ("export_job_items", ["status"], "postponed"),
+    ("export_items", ["itemStatus"], None),
+    ("export_items", ["type"], "barter"),
+    ("export_items", ["subType"], "interest"),
+    ("export_items", ["accountingEntryLines"], None),
+    ("export_items", ["accountingEntryLines", 0, "tax", "ingoingTaxAccount"], None),
+    ("export_items", ["additionalInformation", "invoiceInformation", "invoiceDate"], "2026-02-01T00:00:00Z"),
+    ("export_items", ["additionalInformation", "invoiceInformation", "dueDate"], "2026-02-01"),
+    ("export_items", ["amount", "inWalletCurrency", "currency"], "XYZ"),
+    ("export_items", ["amount", "inWalletCurrency", "value"], -5),
+    ("export_items", ["supplier", "country"], "UNDEFINED"),
+    ("export_items", ["amount", "inWalletCurrency", "rounding"], "up"),
+    ("export_items", ["additionalFields"], None),
+]
+# What is no table's business to accept: the types that a loader derives its columns from.
+REFUSED: list[tuple[str, list[str | int], Any]] = [
+    ("export_jobs", ["id"], None),
+    ("export_jobs", ["numberOfItems"], "2"),
+    ("export_jobs", ["expiresIn"], Decimal("0.5")),
+    ("export_job_items", ["exportJobId"], None),
+    ("export_job_items", ["accountingEntryId"], None),
+    ("export_items", ["jobId"], None),
+    ("export_items", ["accountingEntryId"], None),
+    ("export_items", ["amount", "inWalletCurrency", "value"], "10.99"),
+    ("export_items", ["accountingEntryLines", 0, "tax", "rate"], "25 %"),
+    ("export_items", ["additionalFields"], "text"),
+]
+
+
+def load(stream: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((SCHEMAS / f"{stream}.json").read_text(encoding="utf-8"))
+    return schema
+
+
+def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every subschema below the record itself, with its path in MEMBERS' notation."""
+    for name, child in schema.get("properties", {}).items():
+        here = f"{path}.{name}" if path else name
+        yield here, child
+        yield from nodes(child, here)
+    if "items" in schema:
+        yield f"{path}[]", schema["items"]
+        yield from nodes(schema["items"], f"{path}[]")
+
+
+def changed(record: dict[str, Any], path: list[str | int], value: object) -> dict[str, Any]:
+    result = copy.deepcopy(record)
+    place: Any = result
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return result
+
+
+@pytest.fixture(params=KEYS)
+def stream(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_is_a_valid_draft_7_schema(stream: str) -> None:
+    schema = load(stream)
+    assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
+    assert schema["type"] == "object"
+    Draft7Validator.check_schema(schema)
+
+
+def test_keys_are_required_plain_strings_and_come_first(stream: str) -> None:
+    schema = load(stream)
+    keys = KEYS[stream]
+    assert schema["required"] == keys
+    assert list(schema["properties"])[: len(keys)] == keys
+    assert [schema["properties"][key]["type"] for key in keys] == ["string"] * len(keys)
+
+
+def test_everything_but_the_keys_is_nullable(stream: str) -> None:
+    strict = {
+        path
+        for path, node in nodes(load(stream))
+        if not (isinstance(node["type"], list) and len(node["type"]) == 2 and node["type"][1] == "null")
+    }
+    assert strict == set(KEYS[stream])
+
+
+def test_no_keyword_narrows_what_pleo_may_send(stream: str) -> None:
+    schema = load(stream)
+    allowed = {"type", "description", "properties", "items", "additionalProperties"}
+    assert {path: set(node) - allowed for path, node in nodes(schema) if not set(node) <= allowed} == {}
+    assert set(schema) - allowed == {"$schema", "title", "required"}
+
+
+def test_objects_let_unknown_members_through(stream: str) -> None:
+    schema = load(stream)
+    objects = {path: node for path, node in [("", schema), *nodes(schema)] if "object" in node["type"]}
+    assert {path for path, node in objects.items() if node.get("additionalProperties") is not True} == set()
+
+
+def test_everything_is_described(stream: str) -> None:
+    schema = load(stream)
+    for path, node in [("the stream", schema), *nodes(schema)]:
+        assert node.get("description", "").endswith("."), path
+
+
+def test_members_are_those_of_the_api_and_the_taps_own(stream: str) -> None:
+    schema = load(stream)
+    found = {path: sorted(node["properties"]) for path, node in [("", schema), *nodes(schema)] if "properties" in node}
+    assert found == {path: sorted(members) for path, members in MEMBERS[stream].items()}
+
+
+def test_numbers_state_their_unit(stream: str) -> None:
+    units = {"integer": ("second", "bytes", "count"), "number": ("cents", "fraction")}
+    for path, node in nodes(load(stream)):
+        wanted = units.get(node["type"][0], ())
+        assert not wanted or any(unit in node["description"] for unit in wanted), path
+
+
+def test_money_and_rates_are_numbers_and_dates_are_strings() -> None:
+    types = {path: node["type"] for name in KEYS for path, node in nodes(load(name))}
+    numbers = {path for path, kind in types.items() if kind == ["number", "null"]}
+    assert numbers == {path for path in types if path.endswith((".value", ".rate"))}
+    dates = {path for path in types if path.endswith(("At", "Date", "date", "servicePeriod.from", ".to"))}
+    assert len(dates) == 13
+    assert all(types[path] == ["string", "null"] for path in dates)
+
+
+def test_a_documented_record_is_accepted(stream: str) -> None:
+    Draft7Validator(load(stream)).validate(RECORDS[stream])
+
+
+@pytest.mark.parametrize(("name", "path", "value"), LENIENT)
+def test_a_value_pleo_may_send_is_accepted(name: str, path: list[str | int], value: object) -> None:
+    Draft7Validator(load(name)).validate(changed(RECORDS[name], path, value))
+
+
+@pytest.mark.parametrize(("name", "path", "value"), REFUSED)
+def test_a_value_of_the_wrong_type_is_refused(name: str, path: list[str | int], value: object) -> None:
+    with pytest.raises(ValidationError):
+        Draft7Validator(load(name)).validate(changed(RECORDS[name], path, value))
+
+
+def test_files_are_pretty_printed(stream: str) -> None:
+    text = (SCHEMAS / f"{stream}.json").read_text(encoding="utf-8")
+    assert text == json.dumps(load(stream), indent=2, ensure_ascii=False) + "\n"
