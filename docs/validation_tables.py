@@ -1,14 +1,16 @@
-"""Renders the tables of validation.md from the data; `python docs/validation_tables.py` writes them, a test finds drift."""
+"""Renders the tables of validation.md from the data; run it to write them; a test finds drift."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tap_pleo_export.validation.references import shipped
 from tap_pleo_export.validation.settings import settings_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAGE = Path(__file__).parent / "validation.md"
 
@@ -58,9 +60,7 @@ def rendered(text: str) -> str:
     for name, render in TABLES.items():
         pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"
         new = render()
-        text, count = re.subn(
-            pattern, lambda found, new=new: f"{found[1]}{new}\n{found[2]}", text, flags=re.DOTALL
-        )
+        text, count = re.subn(pattern, lambda found, new=new: f"{found[1]}{new}\n{found[2]}", text, flags=re.DOTALL)
         if count != 1:
             raise ValueError(f"{PAGE.name} has {count} places for the table '{name}'")
     return text
@@ -74,9 +74,7 @@ def _when(when: dict[str, Any]) -> str:
 
 def _needs(needs: list[str | list[str]]) -> str:
     return (
-        ", ".join(
-            " or ".join(f"`{role}`" for role in ([need] if isinstance(need, str) else need)) for need in needs
-        )
+        ", ".join(" or ".join(f"`{role}`" for role in ([need] if isinstance(need, str) else need)) for need in needs)
         or "nothing"
     )
 

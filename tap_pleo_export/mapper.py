@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterable, Iterator
-from typing import IO, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import InlineMapper
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
-from singer_sdk.singerlib import Message
 
 from tap_pleo_export.mapper_io import InputError, Line, LineReader, LineWriter, text
 from tap_pleo_export.mapper_items import FAILED, ITEMS, UPDATES, ItemMapping
 from tap_pleo_export.validation import Settings, SettingsError, Validator, parse_settings
 from tap_pleo_export.validation.settings import settings_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from singer_sdk.singerlib import Message
 
 
 class ValidationMapper(InlineMapper):
@@ -91,7 +94,7 @@ class ValidationMapper(InlineMapper):
             signal.signal(signum, lambda number, _frame: self._writer.interrupt(128 + number))
         try:
             try:
-                self.listen(file_input)  # type: ignore[arg-type] - bytes, as our reader wants them
+                self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
             finally:
                 self._writer.flush()
                 self._sum_up()
@@ -134,9 +137,7 @@ class ValidationMapper(InlineMapper):
 
     def _sum_up(self) -> None:
         items, failed = self._items.items, self._items.items["failed"]
-        by_check = ", ".join(
-            f"{check} {count} {what}" for (check, what), count in self._items.findings.items()
-        )
+        by_check = ", ".join(f"{check} {count} {what}" for (check, what), count in self._items.findings.items())
         self.logger.info(
             "%s: %d items, %d passed, %d failed; %s",
             ITEMS,
@@ -162,12 +163,10 @@ class ValidationMapper(InlineMapper):
         try:
             return super().cb_config(ctx, param, value)
         except (OSError, ValueError, TypeError):
-            raise click.ClickException(
-                f"{' or '.join(value)} is no readable JSON object with settings"
-            ) from None
+            raise click.ClickException(f"{' or '.join(value)} is no readable JSON object with settings") from None
 
     @classmethod
-    def invoke(  # type: ignore[override] - as the SDK does
+    def invoke(  # type: ignore[override] # as the SDK's own is
         cls,
         *,
         about: bool = False,
@@ -184,9 +183,7 @@ class ValidationMapper(InlineMapper):
 
 
 def _refuse_batch(_message: object) -> Iterator[bytes]:
-    raise InputError(
-        f"is a BATCH of {ITEMS}, which cannot be checked: switch batches off in the tap (batch_config)"
-    )
+    raise InputError(f"is a BATCH of {ITEMS}, which cannot be checked: switch batches off in the tap (batch_config)")
 
 
 cli = ValidationMapper.cli

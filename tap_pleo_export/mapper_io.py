@@ -10,20 +10,25 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from singer_sdk.singerlib import Message
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, GenericSingerWriter
 
-Members = dict[str, bytes | msgspec.Raw]
-"""Members of a JSON object, values as they came."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+Json = bytes | msgspec.Raw
+"""JSON as it came, or as it will be written."""
+
+Members = dict[str, Json]
+"""Members of a JSON object."""
+
+_members: Callable[[Json], Members] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode  # type: ignore[assignment]
 _value = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _BUFFER = 1 << 16
@@ -40,7 +45,7 @@ class Line(Message):
     line: bytes
 
 
-def decode(data: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - JSON
+def decode(data: Json) -> Any:  # noqa: ANN401 - JSON
     """Decode JSON; numbers stay exact (int or Decimal).
 
     Raises:
@@ -50,7 +55,7 @@ def decode(data: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - JSON
         return _value(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         # Lone surrogates and huge integers are legal JSON that only the standard library reads.
-        return _exact.decode(str(data if isinstance(data, bytes) else bytes(data), "utf-8"))
+        return _exact.decode(str(bytes(data), "utf-8"))
 
 
 def encode(value: object) -> bytes:
@@ -61,16 +66,16 @@ def encode(value: object) -> bytes:
         return json.dumps(msgspec.to_builtins(value, builtin_types=(Decimal,)), default=_no_default).encode()
 
 
-def members(data: bytes | msgspec.Raw) -> Members:
+def members(data: Json) -> Members:
     """Split a JSON object into its members; of a repeated name the last one counts.
 
     Raises:
         ValueError: This is not a JSON object.
     """
     try:
-        return _members(data)  # type: ignore[return-value] - dict is invariant in its values
+        return _members(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return dict(_scan(str(data if isinstance(data, bytes) else bytes(data), "utf-8").strip(" \t\r\n")))
+        return dict(_scan(str(bytes(data), "utf-8").strip(" \t\r\n")))
 
 
 def join(parts: Members) -> bytes:
@@ -78,7 +83,7 @@ def join(parts: Members) -> bytes:
     return b"{" + b",".join([b"%b:%b" % (_name(name), value) for name, value in parts.items()]) + b"}"
 
 
-def text(data: bytes | msgspec.Raw | None) -> str | None:
+def text(data: Json | None) -> str | None:
     """Return a JSON string's value; None for anything else."""
     return None if data is None else _text(bytes(data))
 

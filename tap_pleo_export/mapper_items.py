@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tap_pleo_export.mapper_io import InputError, Members, decode, encode, join, members
 from tap_pleo_export.validation import MEMBERS, Settings, Validator, Verdict
 from tap_pleo_export.validation.references import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ITEMS = "export_items"
 FAILED = "export_items_failed"
@@ -141,9 +143,7 @@ def without_verdict(record: bytes) -> bytes:
     if start > 0:
         rest = record[:start] + b"}"
         try:
-            if tuple(members(b"{" + record[start + 1 :])) == MEMBERS and members(rest).keys().isdisjoint(
-                MEMBERS
-            ):
+            if tuple(members(b"{" + record[start + 1 :])) == MEMBERS and members(rest).keys().isdisjoint(MEMBERS):
                 return rest
         except ValueError:
             pass  # the mark stands in a nested object: no tail of ours
@@ -169,6 +169,4 @@ def _schema_message(stream: str, schema: dict[str, Any]) -> Members:
 
 def _bare_schema() -> Members:
     """Return what can be said of items whose SCHEMA never came."""
-    return _schema_message(
-        ITEMS, {"type": "object", "properties": shipped("validation_streams.json")["annotation"]}
-    )
+    return _schema_message(ITEMS, {"type": "object", "properties": shipped("validation_streams.json")["annotation"]})

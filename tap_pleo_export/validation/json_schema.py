@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Field = tuple[str, ...]
 """Names of members from the record inwards; lists on the way are transparent."""
@@ -11,36 +13,40 @@ Field = tuple[str, ...]
 Where = tuple[str | int, ...]
 """Place of a subschema in its schema."""
 
-_SAME_INSTANCE = ("not", "if", "then", "else")
-_ELEMENTS = ("items", "contains", "unevaluatedItems")
-_OTHER_MEMBERS = ("additionalProperties", "propertyNames", "unevaluatedProperties")
+Subschema = tuple[Where, Field | None, dict[str, Any]]
+
+_SAME: Field = ()
+_SINGLE: dict[str, Field | None] = {
+    **dict.fromkeys(("not", "if", "then", "else", "items", "contains", "unevaluatedItems"), _SAME),
+    **dict.fromkeys(("additionalProperties", "propertyNames", "unevaluatedProperties"), None),
+}
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_MAPS = ("patternProperties", "$defs", "definitions")
+_MAPS: dict[str, Field | None] = {
+    "dependentSchemas": _SAME,
+    **dict.fromkeys(("patternProperties", "$defs", "definitions"), None),
+}
 
 
-def subschemas(
-    schema: object, where: Where = (), at: Field | None = ()
-) -> Iterator[tuple[Where, Field | None, dict[str, Any]]]:
+def subschemas(schema: object, where: Where = (), at: Field | None = ()) -> Iterator[Subschema]:
     """Yield each subschema with its place and the field it speaks of (None if that cannot be told)."""
-    if not isinstance(schema, dict):
-        return
-    yield where, at, schema
+    if isinstance(schema, dict):
+        yield where, at, schema
+        for place, step, part in _parts(schema):
+            inner = None if at is None or step is None else (*at, *step)
+            yield from subschemas(part, (*where, *place), inner)
+
+
+def _parts(schema: dict[str, Any]) -> Iterator[tuple[Where, Field | None, object]]:
+    """Yield a schema's immediate parts: their place, the step to the member they speak of, themselves."""
     for keyword, value in schema.items():
-        here = (*where, keyword)
-        if keyword in _SAME_INSTANCE or keyword in _ELEMENTS:
-            yield from subschemas(value, here, at)
-        elif keyword in _OTHER_MEMBERS:
-            yield from subschemas(value, here, None)
+        if keyword in _SINGLE:
+            yield (keyword,), _SINGLE[keyword], value
         elif keyword in _LISTS and isinstance(value, list):
-            for index, branch in enumerate(value):
-                yield from subschemas(branch, (*here, index), at)
-        elif keyword in ("properties", "dependentSchemas") and isinstance(value, dict):
-            for name, member in value.items():
-                inner = at if keyword == "dependentSchemas" or at is None else (*at, name)
-                yield from subschemas(member, (*here, name), inner)
+            yield from (((keyword, index), _SAME, part) for index, part in enumerate(value))
+        elif keyword == "properties" and isinstance(value, dict):
+            yield from (((keyword, name), (name,), part) for name, part in value.items())
         elif keyword in _MAPS and isinstance(value, dict):
-            for name, member in value.items():
-                yield from subschemas(member, (*here, name), None)
+            yield from (((keyword, name), _MAPS[keyword], part) for name, part in value.items())
 
 
 def fields_read(schema: object) -> frozenset[Field]:
@@ -80,9 +86,7 @@ def first_lacking(schema: dict[str, Any], field: Field) -> Field | None:
     """
     level: Any = schema
     for depth, name in enumerate(field, 1):
-        named = [
-            branch["properties"] for branch in _branches(level) if isinstance(branch.get("properties"), dict)
-        ]
+        named = [branch["properties"] for branch in _branches(level) if isinstance(branch.get("properties"), dict)]
         if not named:
             return None
         offered = [members[name] for members in named if name in members]

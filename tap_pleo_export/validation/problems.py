@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from difflib import get_close_matches
-from numbers import Number
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 _TYPE_NAMES = {
     "string": "text",
@@ -45,18 +47,20 @@ def violations(schema: dict[str, Any], instance: object, at: Sequence[object] = 
 def _lines(error: ValidationError, path: list[object]) -> Iterator[str]:
     """Word one violation; unknown and missing members are pointed at themselves, not at their parent."""
     here = pointer(path) or "/"
-    found, expected = error.instance, error.validator_value
+    found: Any = error.instance
+    expected: Any = error.validator_value
+    schema: Any = error.schema
     match error.validator:
         case "additionalProperties":
-            known = list(error.schema["properties"])
+            known = list(schema["properties"])
             for name in [name for name in found if name not in known]:
-                yield not_known(pointer([*path, name]), error.schema.get("x-name", "setting"), name, known)
+                yield not_known(pointer([*path, name]), schema.get("x-name", "setting"), name, known)
         case "required":
             name = next(name for name in expected if repr(name) in error.message)
             yield f"{pointer([*path, name])}: is missing"
         case "enum":
             known = [name for name in expected if name is not None]
-            yield not_known(here, error.schema.get("x-name", "value"), found, known)
+            yield not_known(here, schema.get("x-name", "value"), found, known)
         case "type":
             yield _wrong_type(here, found, [expected] if isinstance(expected, str) else expected)
         case "pattern":
@@ -67,7 +71,7 @@ def _lines(error: ValidationError, path: list[object]) -> Iterator[str]:
 
 def _wrong_type(here: str, found: object, expected: list[str]) -> str:
     wanted = " or ".join(_TYPE_NAMES.get(name, name) for name in expected if name != "null")
-    if "string" in expected and isinstance(found, Number):
+    if "string" in expected and isinstance(found, int | float | Decimal):
         shown = str(found).lower() if isinstance(found, bool) else str(found)
         return f'{here}: {shown} is not text: write it in quotes ("{shown}"), YAML would lose leading zeros'
     return f"{here}: expected {wanted}"

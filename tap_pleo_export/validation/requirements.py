@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tap_pleo_export.validation.verdict import METHODS
 from tap_pleo_export.validation.vocabulary import OWN_ROLES
 
 Need = tuple[str, ...]
 """Roles of which any one will do."""
-
-METHODS = ("journal", "accounts_payable")
 
 
 @dataclass(frozen=True, slots=True)

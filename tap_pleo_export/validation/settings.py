@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tap_pleo_export.validation.problems import nearest, pointer, violations
 from tap_pleo_export.validation.references import ReferenceListError, reference_list, shipped
 from tap_pleo_export.validation.requirements import NeedsTable, account_roles
 from tap_pleo_export.validation.user_checks import SchemaError, UserCheck
 from tap_pleo_export.validation.vocabulary import ACCOUNT_ROLES, BUILTIN_CHECKS, ITEM_TYPES, OWN_ROLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tap_pleo_export.validation.verdict import Method
 
 ANY = "*"
 """The fallback among companies, and among the currencies of an account."""
@@ -60,13 +64,13 @@ class Settings:
     """
 
     companies: dict[str, Company] = field(default_factory=dict)
-    null_bookkeeping: str = "journal"
+    null_bookkeeping: Method = "journal"
     gl_account_not_required_for: frozenset[str] = frozenset()
     requirements: NeedsTable = field(default_factory=NeedsTable)
     references: dict[str, frozenset[str]] = field(default_factory=dict)
     checks: tuple[UserCheck, ...] = ()
     disabled_checks: frozenset[str] = frozenset()
-    on_failure: str = "annotate"
+    on_failure: Literal["annotate", "separate", "drop"] = "annotate"
     emit_updates: bool = False
     hints: tuple[str, ...] = ()
 
@@ -137,8 +141,9 @@ def _repeated_companies(entries: list[tuple[int, dict[str, Any]]]) -> Iterator[s
     first: dict[str, int] = {}
     for index, entry in entries:
         company = str(entry.get("companyId", "")).lower()
-        if first.setdefault(company, index) != index and company:
-            yield f"/configuration/{index}/companyId: company {company} has an entry already, /configuration/{first[company]}"
+        taken = first.setdefault(company, index)
+        if taken != index and company:
+            yield f"/configuration/{index}/companyId: company {company} has an entry already, /configuration/{taken}"
 
 
 def _repeated_checks(entries: list[tuple[int, dict[str, Any]]]) -> Iterator[str]:
@@ -157,7 +162,7 @@ def _read_references(lists: object, into: dict[str, frozenset[str]]) -> Iterator
             try:
                 into[name] = reference_list(source)
             except ReferenceListError as problem:
-                yield f"{pointer(['references', name])}: {problem}"
+                yield f"{pointer(('references', name))}: {problem}"
 
 
 def _compile_checks(entries: list[tuple[int, dict[str, Any]]], into: list[UserCheck]) -> Iterator[str]:
@@ -193,24 +198,21 @@ def _hints(config: Mapping[str, Any], references: dict[str, frozenset[str]]) -> 
     for name, values in references.items():
         if not values:
             yield f"/references/{name}: is empty, so nothing it is asked for exists"
-    rows = list(enumerate(config.get("requirements", ())))
-    types = [
-        ((name, index), type_)
-        for name in ("gl_account_not_required_for",)
-        for index, type_ in enumerate(config.get(name, ()))
-    ]
-    types += [
-        (("requirements", i, "when", "types", j), type_)
-        for i, row in rows
-        for j, type_ in enumerate(row["when"].get("types", ()))
-    ]
-    for path, type_ in types:
+    for path, type_ in _item_types(config):
         if type_ not in ITEM_TYPES:
             yield f"{pointer(path)}: {type_!r} is no item type that Pleo documents{nearest(type_, ITEM_TYPES)}"
     known = (*ACCOUNT_ROLES, *OWN_ROLES)
-    for role in account_roles([row for _, row in rows]).difference(known):
+    for role in sorted(account_roles(config.get("requirements", [])).difference(known)):
         if hint := nearest(role, known):
             yield f"/requirements: {role!r} is a role of your own{hint}"
+
+
+def _item_types(config: Mapping[str, Any]) -> Iterator[tuple[list[object], str]]:
+    for index, type_ in enumerate(config.get("gl_account_not_required_for", ())):
+        yield ["gl_account_not_required_for", index], type_
+    for row, when in enumerate(row["when"] for row in config.get("requirements", ())):
+        for index, type_ in enumerate(when.get("types", ())):
+            yield ["requirements", row, "when", "types", index], type_
 
 
 def _schema_hints(checks: list[UserCheck]) -> Iterator[str]:

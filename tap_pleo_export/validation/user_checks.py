@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import jsonschema
 import jsonschema_rs
@@ -13,13 +12,17 @@ from tap_pleo_export.validation.json_schema import Field, fields_read, subschema
 from tap_pleo_export.validation.problems import nearest, pointer
 from tap_pleo_export.validation.verdict import Finding, Record, Severity
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _META = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
-_KEYWORDS = frozenset(jsonschema.Draft202012Validator.VALIDATORS) | set(
-    "$id $schema $anchor $dynamicAnchor $comment $defs $vocabulary definitions title description default deprecated examples "
-    "readOnly writeOnly contentEncoding contentMediaType contentSchema then else minContains maxContains".split(),
-)
+_ANNOTATIONS = """
+    $id $schema $anchor $dynamicAnchor $comment $defs $vocabulary definitions title description default deprecated
+    examples readOnly writeOnly contentEncoding contentMediaType contentSchema then else minContains maxContains
+"""
+_KEYWORDS = frozenset([*jsonschema.Draft202012Validator.VALIDATORS, *_ANNOTATIONS.split()])
 
 
 class SchemaError(ValueError):
@@ -80,9 +83,7 @@ class UserCheck:
             return ()
         path = pointer(next(self.schema.iter_errors(record)).instance_path)
         known = self.failure
-        return (
-            Finding(self.id, "failed", self.severity, known.failure_reason_type, known.failure_reason, path),
-        )
+        return (Finding(self.id, "failed", self.severity, known.failure_reason_type, known.failure_reason, path),)
 
 
 def compile_schema(schema: dict[str, Any] | bool) -> jsonschema_rs.Draft202012Validator:  # noqa: FBT001 - a JSON Schema may be a boolean

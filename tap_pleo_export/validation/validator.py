@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from tap_pleo_export.validation.checks import Check, bookkeeping_method, builtin_checks
+from tap_pleo_export.validation.check import Check
+from tap_pleo_export.validation.checks import builtin_checks
+from tap_pleo_export.validation.item import bookkeeping_method
 from tap_pleo_export.validation.json_schema import carries, first_lacking
 from tap_pleo_export.validation.problems import pointer
-from tap_pleo_export.validation.settings import Settings
-from tap_pleo_export.validation.user_checks import UserCheck
-from tap_pleo_export.validation.verdict import MEMBERS, UNEXPECTED, Finding, Method, Record, Verdict
+from tap_pleo_export.validation.verdict import MEMBERS, METHODS, UNEXPECTED, Finding, Method, Record, Verdict
 
-Judge = Callable[[Record, Method], Iterable[Finding]]
+if TYPE_CHECKING:
+    from tap_pleo_export.validation.settings import Settings
+    from tap_pleo_export.validation.user_checks import UserCheck
+
+Judge = Callable[[Record, Method], Sequence[Finding]]
 
 
 class Validator:
@@ -22,9 +26,7 @@ class Validator:
         nothing_found: The `checks` of every verdict without a finding; the same tuple each time.
     """
 
-    def __init__(
-        self, settings: Settings, on_unknown_method: Callable[[Record], None] = lambda _record: None
-    ) -> None:
+    def __init__(self, settings: Settings, on_unknown_method: Callable[[Record], None] = lambda _record: None) -> None:
         """Compile the checks.
 
         Args:
@@ -62,15 +64,13 @@ class Validator:
         method, documented = bookkeeping_method(record, self._null_bookkeeping)
         if not documented:
             self._on_unknown_method(record)
-        found: dict[int, Iterable[Finding]] = {}
+        found: dict[int, Sequence[Finding]] = {}
         for index, judge in enumerate(self._judges):
             try:
                 findings = judge(record, method)
             except Exception as cause:  # noqa: BLE001 - a check that breaks is a finding, never a crash
                 findings = (
-                    _broken(
-                        self._checks[index], f"the item has an unexpected shape ({type(cause).__name__})", ""
-                    ),
+                    _broken(self._checks[index], f"the item has an unexpected shape ({type(cause).__name__})", ""),
                 )
             if findings:
                 found[index] = findings
@@ -96,7 +96,7 @@ def _guarded(check: Check, schema: dict[str, Any]) -> Judge | None:
         return None
     reads = check.reads or (lambda _record, _method: check.fields)
 
-    def judge(record: Record, method: Method) -> Iterable[Finding]:
+    def judge(record: Record, method: Method) -> Sequence[Finding]:
         needed = {lacking[field] for field in reads(record, method) if field in lacking}
         gone = sorted(part for part in needed if not carries(record, part))
         if not gone:

@@ -8,6 +8,7 @@ import msgspec
 
 Record = dict[str, Any]
 Method = Literal["journal", "accounts_payable"]
+METHODS: tuple[Method, ...] = ("journal", "accounts_payable")
 Status = Literal["passed", "failed", "error"]
 Severity = Literal["error", "warning"]
 

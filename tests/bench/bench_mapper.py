@@ -20,12 +20,11 @@ from statistics import median
 from time import process_time
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "mapper"))
-
-from mapper_kit import ITEM_SCHEMA, item, record, schema, state  # noqa: E402 - found by the line above
+sys.path.append(str(HERE.parents[1]))
 
 from tap_pleo_export.mapper_io import decode  # noqa: E402
 from tap_pleo_export.validation import Validator, parse_settings  # noqa: E402
+from tests.mapper.mapper_kit import ITEM_SCHEMA, item, record, schema, state  # noqa: E402 - found by the line above
 
 CONFIG = {
     "configuration": [
@@ -101,9 +100,7 @@ def items_of(count: int) -> list[bytes]:
     records = []
     for number in range(count):
         note = "Printer ink and paper. " * (16 if number % 2 else 1)
-        records.append(
-            record(item(number, accountingEntryLines=[line] * (2 - number % 2), note=note, **more))
-        )
+        records.append(record(item(number, accountingEntryLines=[line] * (2 - number % 2), note=note, **more)))
     return records
 
 
@@ -170,22 +167,17 @@ def main() -> None:
     )
 
 
-def report(
-    items: int, size: float, net: dict[str, float], checks: float, growth: float, *, check: bool
-) -> None:
+def report(items: int, size: float, net: dict[str, float], checks: float, growth: float, *, check: bool) -> None:
     """Print a table, and say which bars are met."""
     print(f"{items} items of {size:.0f} bytes; CPU seconds net of start, medians")  # noqa: T201 - the report
     ours = net["map-pleo-validation"]
     for name, seconds in net.items():
         rate = items / max(seconds, 1e-4)
-        print(
-            f"  {name:22} {seconds:7.3f} s {rate:11,.0f} items/s   mapper is {ours / max(seconds, 1e-4):6.2f} x this"
-        )  # noqa: T201
+        print(f"  {name:22} {seconds:7.3f} s {rate:11,.0f} items/s   mapper is {ours / max(seconds, 1e-4):6.2f} x this")  # noqa: T201
     bars = {
         f"checks alone {checks:.1f} µs an item (bar {CHECKS_BAR_US})": checks <= CHECKS_BAR_US,
         f"whole hop {items / ours:,.0f} items/s per core (bar {HOP_BAR:,})": items / ours >= HOP_BAR,
-        f"memory grows {growth:,.0f} KB on ten times the items (bar {MEMORY_BAR_KB:,})": growth
-        <= MEMORY_BAR_KB,
+        f"memory grows {growth:,.0f} KB on ten times the items (bar {MEMORY_BAR_KB:,})": growth <= MEMORY_BAR_KB,
     }
     for text, met in bars.items():
         print(f"  {'met   ' if met else 'MISSED'} {text}")  # noqa: T201

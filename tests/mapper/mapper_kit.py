@@ -57,9 +57,7 @@ _ITEM: dict[str, Any] = {
     "contraAccount": {"id": "2f0c3a1e", "name": "Pleo GBP", "code": "1240", "identifier": None},
     "vendor": None,
     "supplier": {"code": None, "name": "Target", "account": None, "taxIdentifier": None},
-    "additionalInformation": {
-        "invoiceInformation": {"supplierBankAccount": {"iban": "GB33BUKB20201555555555"}}
-    },
+    "additionalInformation": {"invoiceInformation": {"supplierBankAccount": {"iban": "GB33BUKB20201555555555"}}},
     "accountingEntryLines": [
         {
             "accountingEntryLineId": "0c76ea71",
@@ -79,9 +77,7 @@ def item(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 def failing(number: int = 1, **changes: Any) -> dict[str, Any]:
     """Return an export item whose only line has no GL account."""
-    return item(
-        number, **{"accountingEntryLines": [item()["accountingEntryLines"][0] | {"account": None}]} | changes
-    )
+    return item(number, **{"accountingEntryLines": [item()["accountingEntryLines"][0] | {"account": None}]} | changes)
 
 
 def schema_of(value: Any) -> dict[str, Any]:
@@ -91,7 +87,7 @@ def schema_of(value: Any) -> dict[str, Any]:
         return {"type": ["object", "null"], "properties": members}
     if isinstance(value, list):
         return {"type": ["array", "null"], "items": schema_of(value[0]) if value else {}}
-    return {"type": ["string", "number", "boolean", "null"]}
+    return {} if value is None else {"type": ["string", "number", "boolean", "null"]}
 
 
 ITEM_SCHEMA = schema_of(_ITEM) | {"required": KEYS}

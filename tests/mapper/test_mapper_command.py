@@ -6,11 +6,14 @@ import json
 import signal
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from mapper_kit import GOOD, Output, failing, item, line, record, schema, state
+
+from tests.mapper.mapper_kit import GOOD, Output, failing, item, line, record, schema, state
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "tap_pleo_export.mapper"]
 TIMEOUT = 30
@@ -55,9 +58,7 @@ def test_names_the_streams_that_came_instead_of_items(tmp_path: Path) -> None:
     data = schema("export_jobs") + record({"id": "1"}, "pleo_items") + state(1)
     run = Run(data, {}, tmp_path)
     (warning,) = run.log("WARNING")
-    assert (
-        warning == "no export_items came by, nothing was validated; streams that did: export_jobs, pleo_items"
-    )
+    assert warning == "no export_items came by, nothing was validated; streams that did: export_jobs, pleo_items"
     assert run.output.data == data
 
 
@@ -65,10 +66,8 @@ def test_unknown_method_gives_one_warning(tmp_path: Path) -> None:
     odd = [record(item(number, bookkeeping={"method": f"ledger_{number}"})) for number in range(3)]
     run = Run(schema() + b"".join(odd), GOOD, tmp_path)
     (warning,) = run.log("WARNING")
-    assert (
-        warning
-        == f"item {item(0)['accountingEntryId']} has a bookkeeping method that Pleo does not document: recorded as journal"
-    )
+    entry = item(0)["accountingEntryId"]
+    assert warning == f"item {entry} has a bookkeeping method that Pleo does not document: recorded as journal"
     assert {after["bookkeepingMethod"] for after in run.output.records()} == {"journal"}
 
 
@@ -76,9 +75,7 @@ def test_malformed_line_ends_the_run_after_everything_before_it(tmp_path: Path) 
     before = schema("other") + record({"id": 1}, "other")
     run = Run(before + b'{"type":"RECORD","iban":"GB33BUKB\n' + state(9), {}, tmp_path)
     assert run.returncode == 1
-    assert run.log("ERROR") == [
-        "line 3 of the input is not a JSON object: the tap was cut off, or prints other text"
-    ]
+    assert run.log("ERROR") == ["line 3 of the input is not a JSON object: the tap was cut off, or prints other text"]
     assert run.output.data == before
     assert "GB33BUKB" not in run.stderr
     assert "Traceback" not in run.stderr
@@ -120,9 +117,7 @@ def test_input_from_a_file(tmp_path: Path) -> None:
 
 
 def test_about_lists_the_settings_and_nothing_it_does_not_honour() -> None:
-    done = subprocess.run(
-        [*COMMAND, "--about", "--format=json"], capture_output=True, timeout=TIMEOUT, check=True
-    )
+    done = subprocess.run([*COMMAND, "--about", "--format=json"], capture_output=True, timeout=TIMEOUT, check=True)
     about = json.loads(done.stdout)
     assert about["capabilities"] == ["about", "structured-logging"]
     assert set(about["settings"]["properties"]) >= {
@@ -137,9 +132,7 @@ def test_about_lists_the_settings_and_nothing_it_does_not_honour() -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signal_ends_the_run_with_its_code_and_whole_lines(number: int, code: int) -> None:
-    with subprocess.Popen(
-        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
         process.stdin.write(schema() + record(item()) + state(1) + record(item(2)))
@@ -154,9 +147,7 @@ def test_signal_ends_the_run_with_its_code_and_whole_lines(number: int, code: in
 
 
 def test_loader_that_stops_reading_gives_one_error_line() -> None:
-    with subprocess.Popen(
-        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.close()
         process.stdout = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mapper_kit import record, run_until_error, schema, state
+
+from tests.mapper.mapper_kit import record, run_until_error, schema, state
 
 
 @pytest.mark.parametrize(
@@ -36,9 +37,7 @@ from mapper_kit import record, run_until_error, schema, state
         (b'{"type":"STATE","value":' + b"[" * 100_000 + b'"GB33BUKB"', "is not a JSON object"),
     ],
 )
-def test_malformed_line_is_named_and_not_shown(
-    bad: bytes, why: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_malformed_line_is_named_and_not_shown(bad: bytes, why: str, caplog: pytest.LogCaptureFixture) -> None:
     before = schema("other") + b"\n" + record({"id": 1}, "other")
     output, error = run_until_error(before + bad + b"\n" + state(9))
     assert error.startswith(f"line 4 of the input {why}")

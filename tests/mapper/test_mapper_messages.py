@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from mapper_kit import (
+
+from tap_pleo_export.validation import MEMBERS
+from tests.mapper.mapper_kit import (
     EXTRACTED,
     GOOD,
     KEYS,
@@ -21,8 +23,6 @@ from mapper_kit import (
     schema,
     state,
 )
-
-from tap_pleo_export.validation import MEMBERS
 
 MODES: list[dict[str, Any]] = [
     {"on_failure": mode, "emit_updates": updates}
@@ -139,10 +139,7 @@ def test_text_is_kept_byte_for_byte(note: str) -> None:
 
 
 def test_lone_surrogate_in_a_reason() -> None:
-    lines = [
-        failing()["accountingEntryLines"][0]
-        | {"account": {"name": "\ud800", "code": None, "identifier": None}}
-    ]
+    lines = [failing()["accountingEntryLines"][0] | {"account": {"name": "\ud800", "code": None, "identifier": None}}]
     (after,) = run(schema() + record(failing(accountingEntryLines=lines)), GOOD).records()
     assert after["validationFailureReason"].startswith("Account \ud800 (line 1) missing")
 
@@ -176,9 +173,7 @@ def test_order_of_messages(config: dict[str, Any]) -> None:
     assert [kind for kind, _ in without] == expected
     between = output.order[output.order.index(("STATE", None)) + 1 :]
     failed = between[: between.index(("STATE", None))]
-    streams = {"annotate": ["export_items"], "separate": ["export_items_failed"], "drop": []}[
-        config["on_failure"]
-    ]
+    streams = {"annotate": ["export_items"], "separate": ["export_items_failed"], "drop": []}[config["on_failure"]]
     assert failed == [
         ("RECORD", name) for name in streams + (["export_job_item_updates"] if config["emit_updates"] else [])
     ]
@@ -186,9 +181,7 @@ def test_order_of_messages(config: dict[str, Any]) -> None:
 
 
 def test_separated_item_keeps_its_envelope_and_schema() -> None:
-    output = run(
-        schema(bookmark_properties=["date"]) + record(failing(), version=3), GOOD | {"on_failure": "separate"}
-    )
+    output = run(schema(bookmark_properties=["date"]) + record(failing(), version=3), GOOD | {"on_failure": "separate"})
     items, aside, after = output.messages
     assert aside == items | {"stream": "export_items_failed"}
     assert (after["stream"], after["version"], after["time_extracted"]) == (

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mapper_kit import GOOD, Output, check_protocol, item, record, run, schema, state
-
-sys.path.append(str(Path(__file__).parents[1] / "validation"))
-import random_cases
 
 from tap_pleo_export.validation import MEMBERS
+from tests.mapper.mapper_kit import GOOD, Output, check_protocol, item, record, run, schema, state
+from tests.validation import random_cases
+
+if TYPE_CHECKING:
+    from random import Random
 
 FREE_SCHEMA = {"type": "object", "properties": {}, "required": ["jobId", "accountingEntryId"]}
 
@@ -22,12 +20,9 @@ FREE_SCHEMA = {"type": "object", "properties": {}, "required": ["jobId", "accoun
 @st.composite
 def runs(draw: st.DrawFn) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:
     """Draw input of items and states, the items in it, and settings."""
-    random = Random(draw(st.integers(0, 10**9)))
+    random = draw(st.randoms(use_true_random=True))
     items = [item(number, **random_cases.item(random)) for number in range(draw(st.integers(0, 12)))]
-    lines = [
-        record(value) + (state(number) if random.random() < 0.3 else b"")
-        for number, value in enumerate(items)
-    ]
+    lines = [record(value) + (state(number) if random.random() < 0.3 else b"") for number, value in enumerate(items)]
     config = draw(st.sampled_from([GOOD, random_cases.config(random)]))
     mode = {
         "on_failure": draw(st.sampled_from(["annotate", "separate", "drop"])),
@@ -58,11 +53,7 @@ def test_no_item_is_lost_or_duplicated(case: tuple[bytes, list[dict[str, Any]], 
         case "annotate":
             assert output.records() == annotated.records()
         case "separate":
-            assert (
-                by_status(output, "export_items", "passed")
-                == [bare(value) for value in output.records()]
-                == passed
-            )
+            assert by_status(output, "export_items", "passed") == [bare(value) for value in output.records()] == passed
             assert by_status(output, "export_items_failed", "failed") == failed
             assert len(output.records("export_items_failed")) == len(failed)
         case "drop":
@@ -81,11 +72,11 @@ def test_a_second_run_changes_nothing(case: tuple[bytes, list[dict[str, Any]], d
 
 
 @settings(deadline=None, max_examples=60)
-@given(runs(), st.integers(0, 10**9))
+@given(runs(), st.randoms(use_true_random=True))
 def test_a_second_run_replaces_the_first_verdict(
-    case: tuple[bytes, list[dict[str, Any]], dict[str, Any]], seed: int
+    case: tuple[bytes, list[dict[str, Any]], dict[str, Any]], random: Random
 ) -> None:
     data, _, config = case
     config = config | {"on_failure": "annotate", "emit_updates": False}
-    other = random_cases.config(Random(seed))
+    other = random_cases.config(random)
     assert run(run(data, other).data, config).data == run(data, config).data

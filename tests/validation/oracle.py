@@ -41,11 +41,7 @@ def vendor_of(config: dict[str, Any], item: dict[str, Any]) -> tuple[str, str] |
     """Return path and key of the vendor, or of the supplier in its place."""
     if item["vendor"]:
         return "/vendor", text(item["vendor"].get("code")) or text(item["vendor"].get("externalId"))
-    if (
-        item["bookkeeping"] is None
-        and config.get("null_bookkeeping") == "accounts_payable"
-        and item["supplier"]
-    ):
+    if item["bookkeeping"] is None and config.get("null_bookkeeping") == "accounts_payable" and item["supplier"]:
         for name in ("code", "account", "taxIdentifier"):
             if text(item["supplier"].get(name)):
                 return "/supplier", text(item["supplier"].get(name))
@@ -62,13 +58,12 @@ def needs_of(config: dict[str, Any], item: dict[str, Any]) -> list[Any]:
         return []
     if method == "accounts_payable":
         return ["vendor", "accountsPayable"]
-    if kind == "direct_reimbursement":
-        return ["journal", "outOfPocket", ["contraAccount", "wallet"]]
-    if kind in MOVES_WALLET:
-        return ["journal", ["contraAccount", "wallet"]]
-    if kind in REIMBURSED_ELSEWHERE:
-        return ["journal", "outOfPocket"]
-    return ["journal", ["contraAccount", "contra"]]
+    needs: list[Any] = ["journal"]
+    if kind in REIMBURSED_ELSEWHERE or kind == "direct_reimbursement":
+        needs.append("outOfPocket")
+    if kind in MOVES_WALLET or kind == "direct_reimbursement":
+        needs.append(["contraAccount", "wallet"])
+    return needs if len(needs) > 1 else ["journal", ["contraAccount", "contra"]]
 
 
 def entry_of(config: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
@@ -112,9 +107,7 @@ def required_configuration(config: dict[str, Any], item: dict[str, Any]) -> list
         roles = [need] if isinstance(need, str) else need
         if any(has(config, item, role) for role in roles):
             continue
-        path = (
-            "/contraAccount" if "contraAccount" in roles else "/vendor" if "vendor" in roles else "/companyId"
-        )
+        path = "/contraAccount" if "contraAccount" in roles else "/vendor" if "vendor" in roles else "/companyId"
         currency = f"({item['amount']['inWalletCurrency']['currency']})"
         accounts = [role for role in roles if role not in {"journal", "vendor", "contraAccount"}]
         kind, what, name = "missing_configuration", "Account", ""
@@ -161,9 +154,7 @@ def references(config: dict[str, Any], item: dict[str, Any]) -> dict[str, list[d
         if lists.get(list_name) is not None:
             known = [text(value) for value in lists[list_name]]
             found[check] = [
-                finding(check, kind, reason.format(value), path)
-                for value, path in values
-                if value not in known
+                finding(check, kind, reason.format(value), path) for value, path in values if value not in known
             ]
 
     accounts, taxes, tags = [], [], []
@@ -173,27 +164,24 @@ def references(config: dict[str, Any], item: dict[str, Any]) -> dict[str, list[d
         accounts.append((text(account.get("code")) or text(account.get("identifier")), f"{at}/account"))
         taxes.append((text((line["tax"] or {}).get("code")), f"{at}/tax"))
         tags += [(text(tag["code"]), f"{at}/tags/{j}") for j, tag in enumerate(line["tags"] or [])]
-    some = lambda pairs: [pair for pair in pairs if pair[0]]  # noqa: E731 - local shorthand
     own = vendor_of(config, item)
     invalid = "invalid_configuration"
     gl_text = "Account No. {} does not exist in the Accounting System. Check Category."
     tag_text = "Tag with code {} does not exist on the Accounting System. Check the Tag."
-    look_up("gl_accounts", "gl_account_exists", some(accounts), invalid, gl_text)
+    look_up("gl_accounts", "gl_account_exists", [pair for pair in accounts if pair[0]], invalid, gl_text)
     look_up(
         "tax_codes",
         "tax_code_exists",
-        some(taxes),
+        [pair for pair in taxes if pair[0]],
         invalid,
         "Tax Code {} does not exist in the Accounting System",
     )
-    look_up("tags", "tag_exists", some(tags), invalid, tag_text)
+    look_up("tags", "tag_exists", [pair for pair in tags if pair[0]], invalid, tag_text)
     look_up("vendors", "vendor_exists", [(own[1], own[0])] if own else [], "vendor_unknown", VENDOR_TEXT)
     return found
 
 
-def verdict(
-    config: dict[str, Any], item: dict[str, Any], user_failures: dict[str, str | None]
-) -> dict[str, Any]:
+def verdict(config: dict[str, Any], item: dict[str, Any], user_failures: dict[str, str | None]) -> dict[str, Any]:
     """Return the five members; `user_failures` says by check id where a user's check fails (None: it passes)."""
     found = {
         "required_configuration": required_configuration(config, item),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tap_pleo_export.validation.vocabulary import ITEM_TYPES
+
+if TYPE_CHECKING:
+    from random import Random
 
 TYPES = [*ITEM_TYPES, "overdraft", "type_of_tomorrow"]
 COMPANIES = [
@@ -31,9 +33,7 @@ FAILURES = ["validation_failure", "tag_unknown"]
 
 NOTE = {"required": ["note"], "properties": {"note": {"type": "string", "minLength": 3}}}
 LARGE = {
-    "properties": {
-        "amount": {"properties": {"inWalletCurrency": {"properties": {"value": {"maximum": 100_000}}}}}
-    }
+    "properties": {"amount": {"properties": {"inWalletCurrency": {"properties": {"value": {"maximum": 100_000}}}}}}
 }
 USER_SCHEMAS = [NOTE, LARGE]
 
@@ -72,17 +72,11 @@ def item(random: Random) -> dict[str, Any]:
     return {
         "companyId": random.choice(COMPANIES),
         "type": random.choice(TYPES),
-        "amount": {
-            "inWalletCurrency": {"currency": random.choice(CURRENCIES), "value": random.randrange(200_000)}
-        },
+        "amount": {"inWalletCurrency": {"currency": random.choice(CURRENCIES), "value": random.randrange(200_000)}},
         "bookkeeping": some(random, {"method": method}),
         "vendor": some(random, {"name": "V", "code": code(random), "externalId": some(random, code(random))}),
-        "supplier": some(
-            random, {"code": code(random), "account": code(random), "taxIdentifier": code(random)}
-        ),
-        "contraAccount": some(
-            random, {"name": some(random, "Pleo"), "code": code(random), "identifier": code(random)}
-        ),
+        "supplier": some(random, {"code": code(random), "account": code(random), "taxIdentifier": code(random)}),
+        "contraAccount": some(random, {"name": some(random, "Pleo"), "code": code(random), "identifier": code(random)}),
         "accountingEntryLines": some(random, [line(random) for _ in range(random.randrange(4))], 0.95),
         "note": random.choice([None, "", "ab", "lunch"]),
     }
@@ -107,9 +101,7 @@ def requirements(random: Random) -> list[dict[str, Any]]:
             when["method"] = random.choice(["journal", "accounts_payable"])
         if random.random() < 0.6:
             when["types"] = random.sample(TYPES, 6)
-        needs = [
-            random.choice([random.choice(ROLES), random.sample(ROLES, 2)]) for _ in range(random.randrange(4))
-        ]
+        needs = [random.choice([random.choice(ROLES), random.sample(ROLES, 2)]) for _ in range(random.randrange(4))]
         rows.append({"when": when, "needs": needs})
     return rows
 
@@ -117,10 +109,7 @@ def requirements(random: Random) -> list[dict[str, Any]]:
 def config(random: Random) -> dict[str, Any]:
     own_rows = requirements(random) if random.random() < 0.4 else None
     named = {
-        role
-        for row in own_rows or []
-        for need in row["needs"]
-        for role in ([need] if isinstance(need, str) else need)
+        role for row in own_rows or [] for need in row["needs"] for role in ([need] if isinstance(need, str) else need)
     }
     roles = [
         "wallet",

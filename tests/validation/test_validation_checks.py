@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from tap_pleo_export.validation import Validator, parse_settings
 
 CONFIG: dict[str, Any] = {
-    "configuration": [
-        {"companyId": "*", "journal": "J", "accounts": {"wallet": {"GBP": "1"}, "contra": "2"}}
-    ],
+    "configuration": [{"companyId": "*", "journal": "J", "accounts": {"wallet": {"GBP": "1"}, "contra": "2"}}],
     "references": {"gl_accounts": ["6100"], "tax_codes": ["T1"], "tags": ["P"], "vendors": ["V"]},
 }
 ITEM: dict[str, Any] = {
@@ -46,9 +44,7 @@ def own(schema: dict[str, Any], **members: Any) -> dict[str, Any]:
     return {"checks": [check | members], "disabled_checks": ["required_configuration", "expense_gl_account"]}
 
 
-def statuses(
-    config: dict[str, Any], item: dict[str, Any], schema: dict[str, Any] | None = None
-) -> dict[str, str]:
+def statuses(config: dict[str, Any], item: dict[str, Any], schema: dict[str, Any] | None = None) -> dict[str, str]:
     validator = Validator(parse_settings(config))
     if schema is not None:
         validator.use_schema(schema)
@@ -97,9 +93,7 @@ def without(schema: dict[str, Any], field: str) -> dict[str, Any]:
         return schema | {"properties": members}
     inner = members[name]
     members[name] = (
-        {"type": "array", "items": without(inner["items"], rest)}
-        if "items" in inner
-        else without(inner, rest)
+        {"type": "array", "items": without(inner["items"], rest)} if "items" in inner else without(inner, rest)
     )
     return schema | {"properties": members}
 
@@ -111,11 +105,7 @@ def drop(value: Any, field: str) -> Any:
         return [drop(element, field) for element in value]
     if not isinstance(value, dict):
         return value
-    return {
-        key: drop(member, rest) if key == name else member
-        for key, member in value.items()
-        if key != name or rest
-    }
+    return {key: drop(member, rest) if key == name else member for key, member in value.items() if key != name or rest}
 
 
 def schema_of(value: Any) -> dict[str, Any]:
@@ -166,7 +156,8 @@ def test_the_text_names_the_deselected_field() -> None:
     assert (finding.status, finding.failure_reason_type) == ("error", "unexpected_failure")
     assert finding.path == "/accountingEntryLines/account"
     assert finding.failure_reason == (
-        "Check expense_gl_account could not be made: the stream lacks accountingEntryLines.account, select it in the tap"
+        "Check expense_gl_account could not be made: "
+        "the stream lacks accountingEntryLines.account, select it in the tap"
     )
 
 
@@ -174,10 +165,7 @@ def test_deselected_fields_that_an_item_does_not_call_for_do_not_matter() -> Non
     item = ITEM | {"type": "mileage"}
     config = {"configuration": [{"companyId": "*", "journal": "J", "accounts": {"outOfPocket": "1"}}]}
     schema = without(without(schema_of(FULL), "contraAccount"), "vendor")
-    assert (
-        statuses(config, drop(drop(item, "contraAccount"), "vendor"), schema)["required_configuration"]
-        == "passed"
-    )
+    assert statuses(config, drop(drop(item, "contraAccount"), "vendor"), schema)["required_configuration"] == "passed"
 
 
 def test_a_record_that_carries_the_field_is_judged_whatever_the_schema_says() -> None:
@@ -186,10 +174,7 @@ def test_a_record_that_carries_the_field_is_judged_whatever_the_schema_says() ->
 
 
 def test_a_stream_with_an_open_schema_lacks_nothing() -> None:
-    assert (
-        statuses(CONFIG, drop(ITEM, "contraAccount"), {"type": "object"})["required_configuration"]
-        == "passed"
-    )
+    assert statuses(CONFIG, drop(ITEM, "contraAccount"), {"type": "object"})["required_configuration"] == "passed"
 
 
 @pytest.mark.parametrize(

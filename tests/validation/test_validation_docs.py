@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import pytest
 
 from tap_pleo_export.validation import Validator, parse_settings
 from tap_pleo_export.validation.vocabulary import BUILTIN_CHECKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PAGE = Path(__file__).parents[2] / "docs" / "validation.md"
 _BLOCK = re.compile(
