@@ -46,6 +46,8 @@ class ItemMapping:
         self._added.clear()
         self.schema_seen = True
         schema = _object(message, "schema")
+        if not isinstance(schema.get("properties") or {}, dict):
+            raise InputError("has a schema with properties that are not an object")
         self._validator.use_schema(schema)
         extended = schema | {
             "properties": (schema.get("properties") or {}) | shipped("validation_streams.json")["annotation"]

@@ -39,9 +39,7 @@ class Validator:
         self._null_bookkeeping = settings.null_bookkeeping
         self._on_unknown_method = on_unknown_method
         self.nothing_found = tuple(Finding(check.id, "passed", check.severity) for check in self._checks)
-        self._all_passed = {
-            method: Verdict.of(self.nothing_found, method) for method in ("journal", "accounts_payable")
-        }
+        self._all_passed = {method: Verdict.of(self.nothing_found, method) for method in METHODS}
 
     def use_schema(self, schema: dict[str, Any]) -> None:
         """Take note of the fields that the stream's schema offers.
@@ -49,10 +47,10 @@ class Validator:
         A check that needs a field which neither the schema nor the record has (it was deselected) cannot judge
         the record, and says so with status `error`.
         """
-        members = schema.get("properties")
-        if isinstance(members, dict):
-            own = {name: member for name, member in members.items() if name not in MEMBERS}
-            schema = schema | {"properties": own}
+        members = schema.get("properties") or {}
+        own = {name: member for name, member in members.items() if name not in MEMBERS}
+        # A stream that names no members of its own is open, also once an earlier run has named those of a verdict.
+        schema = schema | {"properties": own or None}
         self._judges = [_guarded(check, schema) or check.judge for check in self._checks]
 
     def judge(self, record: Record) -> Verdict:

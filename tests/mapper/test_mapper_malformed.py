@@ -33,6 +33,10 @@ from tests.mapper.mapper_kit import record, run_until_error, schema, state
             b'{"type":"SCHEMA","stream":"export_items","schema":"GB33BUKB"}',
             "has a schema that is not an object",
         ),
+        (
+            b'{"type":"SCHEMA","stream":"export_items","schema":{"properties":["GB33BUKB"]}}',
+            "has a schema with properties",
+        ),
         (b'{"type":"BATCH","stream":"export_items","manifest":["GB33BUKB"]}', "is a BATCH of export_items"),
         (b'{"type":"STATE","value":' + b"[" * 100_000 + b'"GB33BUKB"', "is not a JSON object"),
     ],

@@ -254,3 +254,29 @@ def test_records_without_schema_are_still_judged() -> None:
 def test_empty_record() -> None:
     (after,) = run(schema(schema={}) + b'{"type":"RECORD","stream":"export_items","record":{ }}\n').records()
     assert list(after) == list(MEMBERS)
+
+
+def own(schema_: dict[str, Any]) -> dict[str, Any]:
+    check = {"id": "own", "schema": schema_, "failureReasonType": "validation_failure", "failureReason": "No."}
+    return GOOD | {"checks": [check]}
+
+
+@pytest.mark.parametrize("stream_schema", [{}, {"type": "object", "properties": {"jobId": {}}}])
+def test_a_check_never_sees_an_earlier_verdict(stream_schema: dict[str, Any]) -> None:
+    config = own({"required": ["validationStatus"]})
+    once = run(schema(schema=stream_schema) + record(item()), config)
+    assert once.records()[0]["validationStatus"] == "failed"
+    assert run(once.data, config).data == once.data
+
+
+@pytest.mark.parametrize("note", ["plain", "\ud800 which only the standard library reads"])
+@pytest.mark.parametrize(
+    ("value", "status"), [("100000.00000000000001", "failed"), ("100000", "passed"), ("99999.9", "passed")]
+)
+def test_checks_see_exact_numbers(note: str, value: str, status: str) -> None:
+    money = {"inWalletCurrency": {"currency": "GBP", "value": Decimal(value)}}
+    limit = {
+        "properties": {"amount": {"properties": {"inWalletCurrency": {"properties": {"value": {"maximum": 100000}}}}}}
+    }
+    (after,) = run(schema() + record(item(note=note, amount=money)), own(limit)).records()
+    assert after["validationStatus"] == status

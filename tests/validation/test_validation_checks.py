@@ -11,6 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_pleo_export.validation import Validator, parse_settings
+from tap_pleo_export.validation.checks import builtin_checks
+from tap_pleo_export.validation.json_schema import first_lacking
+from tap_pleo_export.validation.references import shipped
+from tap_pleo_export.validation.vocabulary import BUILTIN_CHECKS
 
 CONFIG: dict[str, Any] = {
     "configuration": [{"companyId": "*", "journal": "J", "accounts": {"wallet": {"GBP": "1"}, "contra": "2"}}],
@@ -182,6 +186,7 @@ def test_a_stream_with_an_open_schema_lacks_nothing() -> None:
     [
         {"properties": {"note": {"minLength": 3}}},
         {"required": ["note"]},
+        {"not": {"required": ["note"]}},
         {"allOf": [{"if": {"required": ["note"]}, "then": True}]},
         {"$ref": "#/$defs/noted", "$defs": {"noted": {"properties": {"note": {}}}}},
         {"properties": {"accountingEntryLines": {"items": {"properties": {"note": {}}}}}},
@@ -240,3 +245,12 @@ def test_disabled_checks_leave_no_entry() -> None:
     config = {"disabled_checks": ["required_configuration", "expense_gl_account"]}
     verdict = Validator(parse_settings(config)).judge({})
     assert (verdict.status, verdict.checks) == ("passed", ())
+
+
+def test_the_tap_delivers_every_field_that_the_built_in_checks_read() -> None:
+    stream = shipped("export_items.json")
+    everything = CONFIG | {"null_bookkeeping": "accounts_payable", "gl_account_not_required_for": ["fee"]}
+    checks = list(builtin_checks(parse_settings(everything)))
+    assert [check.id for check in checks] == list(BUILTIN_CHECKS)
+    lacking = {field for check in checks for field in check.fields if first_lacking(stream, field)}
+    assert lacking == set()
