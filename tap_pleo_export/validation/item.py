@@ -27,7 +27,9 @@ def key_of(entity: dict[str, Any], *names: str) -> str | None:
     """Return the first of an entity's members that is neither null nor blank, as text."""
     for name in names:
         value = entity.get(name)
-        if value is not None and (text := str(value).strip()):
+        if value is None:
+            continue
+        if text := (value if isinstance(value, str) else str(value)).strip():
             return text
     return None
 
