@@ -58,11 +58,15 @@ TABLES: dict[str, Callable[[], str]] = {
 def rendered(text: str) -> str:
     """Return a Markdown text with its marked tables rendered anew."""
     for name, render in TABLES.items():
-        pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"
-        new = render()
-        text, count = re.subn(pattern, lambda found, new=new: f"{found[1]}{new}\n{found[2]}", text, flags=re.DOTALL)
-        if count != 1:
-            raise ValueError(f"{PAGE.name} has {count} places for the table '{name}'")
+        text = _replaced(text, name, render())
+    return text
+
+
+def _replaced(text: str, name: str, new: str) -> str:
+    pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"
+    text, count = re.subn(pattern, lambda found: f"{found[1]}{new}\n{found[2]}", text, flags=re.DOTALL)
+    if count != 1:
+        raise ValueError(f"{PAGE.name} has {count} places for the table '{name}'")
     return text
 
 
