@@ -1,0 +1,46 @@
+"""A check, and the wording of its findings: Pleo's documented texts and item failure types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tap_pleo_export.validation.verdict import Finding, Method, Record, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tap_pleo_export.validation.json_schema import Field
+
+MISSING = "missing_configuration"
+INVALID = "invalid_configuration"
+VENDOR = "vendor_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check as the validator runs it.
+
+    Attributes:
+        id: Public name.
+        severity: `error` or `warning`.
+        judge: Returns the findings on a record; none if it is in order. May raise on a record of another shape.
+        fields: Fields that the check may need.
+        reads: Returns those of them that it needs to judge this record; by default all.
+    """
+
+    id: str
+    severity: Severity
+    judge: Callable[[Record, Method], Sequence[Finding]]
+    fields: frozenset[Field]
+    reads: Callable[[Record, Method], Iterable[Field]] | None = None
+
+
+def failed(check: str, kind: str, reason: str, path: str) -> Finding:
+    """Return the finding of a built-in check."""
+    return Finding(check, "failed", "error", kind, reason, path)
+
+
+def account_missing(check: str, name: str, path: str) -> Finding:
+    """Return the finding that an account is not provided; its name may end with its place in brackets."""
+    return failed(check, MISSING, f"Account {name} missing: provide account {name} in the configurations", path)

@@ -1,0 +1,100 @@
+"""The check `required_configuration`: what an item calls for exists in its company's configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_pleo_export.validation.check import MISSING, VENDOR, Check, account_missing, failed
+from tap_pleo_export.validation.item import currency_of, key_of, vendor_of
+from tap_pleo_export.validation.settings import ANY, Company, Settings
+from tap_pleo_export.validation.vocabulary import OWN_ROLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_pleo_export.validation.json_schema import Field
+    from tap_pleo_export.validation.requirements import Need
+    from tap_pleo_export.validation.verdict import Finding, Method, Record
+
+ID = "required_configuration"
+NO_VENDOR = "Vendor missing: select a vendor for this item"
+
+_ALWAYS: tuple[Field, ...] = (("type",), ("bookkeeping",), ("bookkeeping", "method"), ("companyId",))
+_CONTRA: tuple[Field, ...] = (("contraAccount", "code"), ("contraAccount", "identifier"))
+_VENDOR: Field = ("vendor",)
+_SUPPLIER: Field = ("supplier",)
+_CURRENCY: Field = ("amount", "inWalletCurrency", "currency")
+
+
+def required_configuration(settings: Settings) -> Check:
+    """Return the check for these settings."""
+    rule = _Rule(settings)
+    fields = frozenset({*_ALWAYS, *_CONTRA, _VENDOR, _SUPPLIER, _CURRENCY})
+    return Check(ID, "error", rule.judge, fields, rule.reads)
+
+
+class _Rule:
+    def __init__(self, settings: Settings) -> None:
+        self._needs = settings.requirements.needs
+        self._companies = settings.companies
+        self._fallback = settings.companies.get(ANY, Company())
+        self._null_bookkeeping = settings.null_bookkeeping
+
+    def judge(self, record: Record, method: Method) -> list[Finding]:
+        """Return one finding for each need of which no alternative is provided."""
+        company = self._company(record)
+        findings = []
+        for need in self._needs(method, record.get("type")):
+            for role in need:
+                if self._provided(role, record, company):
+                    break
+            else:
+                findings.append(_unmet(need, record))
+        return findings
+
+    def reads(self, record: Record, method: Method) -> Iterator[Field]:
+        """Yield the fields that decide on this record."""
+        yield from _ALWAYS
+        accounts = self._company(record).accounts
+        for role in {role for need in self._needs(method, record.get("type")) for role in need}:
+            if role == "contraAccount":
+                yield from _CONTRA
+            elif role == "vendor":
+                yield _VENDOR
+                if self._null_bookkeeping == "accounts_payable":
+                    yield _SUPPLIER
+            elif isinstance(accounts.get(role), dict):
+                yield _CURRENCY
+
+    def _company(self, record: Record) -> Company:
+        company = record.get("companyId")
+        return self._companies.get(company.lower(), self._fallback) if company else self._fallback
+
+    def _provided(self, role: str, record: Record, company: Company) -> object:
+        """Return something true if the item or its company's configuration has what a role stands for."""
+        if role == "journal":
+            return company.journal
+        if role == "contraAccount":
+            contra = record.get("contraAccount")
+            return contra and key_of(contra, "code", "identifier")
+        if role == "vendor":
+            return vendor_of(record, self._null_bookkeeping)
+        account = company.accounts.get(role)
+        if isinstance(account, dict):
+            return account.get(currency_of(record) or ANY) or account.get(ANY)
+        return account
+
+
+def _unmet(need: Need, record: Record) -> Finding:
+    """Word an unmet need by what the user can configure, if anything; else by what the item lacks."""
+    path = next((f"/{role}" for role in ("contraAccount", "vendor") if role in need), "/companyId")
+    currency = f"({currency_of(record) or 'currency unknown'})"
+    if accounts := [role for role in need if role not in OWN_ROLES]:
+        return account_missing(ID, f"{' or '.join(accounts)} {currency}", path)
+    if "journal" in need:
+        journal = f"(company {record.get('companyId') or 'unknown'})"
+        return failed(ID, MISSING, f"Journal {journal} missing: provide journal {journal} in the configurations", path)
+    if "contraAccount" in need:
+        name = key_of(record.get("contraAccount") or {}, "name") or "contraAccount"
+        return account_missing(ID, f"{name} {currency}", path)
+    return failed(ID, VENDOR, NO_VENDOR, path)

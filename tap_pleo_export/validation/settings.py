@@ -1,0 +1,220 @@
+"""Settings of a validation: parsed once, all mistakes reported at once."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from tap_pleo_export.validation.problems import nearest, pointer, violations
+from tap_pleo_export.validation.references import ReferenceListError, reference_list, shipped
+from tap_pleo_export.validation.requirements import NeedsTable, account_roles
+from tap_pleo_export.validation.user_checks import SchemaError, UserCheck
+from tap_pleo_export.validation.vocabulary import ACCOUNT_ROLES, BUILTIN_CHECKS, ITEM_TYPES, OWN_ROLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tap_pleo_export.validation.verdict import Method
+
+ANY = "*"
+"""The fallback among companies, and among the currencies of an account."""
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used.
+
+    Attributes:
+        problems: One line per mistake: JSON Pointer, what is wrong, what is allowed.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Journal and accounts that a company provides; what is null or empty is not in here.
+
+    Attributes:
+        journal: Code of the journal.
+        accounts: By role, a code or a map from wallet currency (or `*`) to code.
+    """
+
+    journal: str | None = None
+    accounts: dict[str, str | dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of the mapper, as compiled.
+
+    Attributes:
+        companies: By company id in lower case; `*` is the fallback.
+        null_bookkeeping: How an item with `bookkeeping: null` is recorded.
+        gl_account_not_required_for: Types exempt from `expense_gl_account`.
+        requirements: The needs table.
+        references: Known values by list: `gl_accounts`, `tax_codes`, `tags`, `vendors`.
+        checks: User-defined checks.
+        disabled_checks: Ids of checks that are not run.
+        on_failure: `annotate`, `separate` or `drop`.
+        emit_updates: Whether failed items also become job item updates.
+        hints: Likely mistakes that are legal, one line each.
+    """
+
+    companies: dict[str, Company] = field(default_factory=dict)
+    null_bookkeeping: Method = "journal"
+    gl_account_not_required_for: frozenset[str] = frozenset()
+    requirements: NeedsTable = field(default_factory=NeedsTable)
+    references: dict[str, frozenset[str]] = field(default_factory=dict)
+    checks: tuple[UserCheck, ...] = ()
+    disabled_checks: frozenset[str] = frozenset()
+    on_failure: Literal["annotate", "separate", "drop"] = "annotate"
+    emit_updates: bool = False
+    hints: tuple[str, ...] = ()
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the settings, the needs table included."""
+    schema: dict[str, Any] = copy.deepcopy(shipped("validation_settings.schema.json"))
+    schema["properties"]["requirements"]["items"] = shipped("validation_requirements.schema.json")["items"]
+    return schema
+
+
+def parse_settings(config: Mapping[str, Any]) -> Settings:
+    """Compile settings; null counts as not set.
+
+    Raises:
+        SettingsError: With every mistake that was found.
+    """
+    config = {name: value for name, value in config.items() if value is not None}
+    references: dict[str, frozenset[str]] = {}
+    checks: list[UserCheck] = []
+    problems = [
+        *violations(_schema_for(config), config),
+        *_repeated_companies(_entries(config, "configuration")),
+        *_repeated_checks(_entries(config, "checks")),
+        *_read_references(config.get("references"), references),
+        *_compile_checks(_entries(config, "checks"), checks),
+    ]
+    if problems:
+        raise SettingsError(problems)
+    rows = config.get("requirements", shipped("validation_requirements.json"))
+    return Settings(
+        companies=dict(map(_company, config.get("configuration", ()))),
+        null_bookkeeping=config.get("null_bookkeeping", "journal"),
+        gl_account_not_required_for=frozenset(config.get("gl_account_not_required_for", ())),
+        requirements=NeedsTable.of(rows),
+        references=references,
+        checks=tuple(checks),
+        disabled_checks=frozenset(config.get("disabled_checks", ())),
+        on_failure=config.get("on_failure", "annotate"),
+        emit_updates=config.get("emit_updates", False),
+        hints=(*_hints(config, references), *_schema_hints(checks)),
+    )
+
+
+def _entries(config: Mapping[str, Any], name: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return the maps of a list, with their index; what has another shape is reported as a violation."""
+    entries = config.get(name)
+    return [(i, e) for i, e in enumerate(entries) if isinstance(e, dict)] if isinstance(entries, list) else []
+
+
+def _schema_for(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Narrow the schema to the names that this configuration makes legal: account roles and check ids."""
+    schema = settings_schema()
+    ids = [check["id"] for _, check in _entries(config, "checks") if isinstance(check.get("id"), str)]
+    schema["properties"]["disabled_checks"]["items"]["enum"] = list(dict.fromkeys([*BUILTIN_CHECKS, *ids]))
+    rows = config.get("requirements", [])
+    if not any(violations(settings_schema()["properties"]["requirements"], rows)):
+        accounts = schema["properties"]["configuration"]["items"]["properties"]["accounts"]
+        roles = dict.fromkeys([*ACCOUNT_ROLES, *account_roles(rows)])
+        accounts |= {
+            "properties": dict.fromkeys(roles, accounts["additionalProperties"]),
+            "additionalProperties": False,
+        }
+    return schema
+
+
+def _repeated_companies(entries: list[tuple[int, dict[str, Any]]]) -> Iterator[str]:
+    first: dict[str, int] = {}
+    for index, entry in entries:
+        company = str(entry.get("companyId", "")).lower()
+        taken = first.setdefault(company, index)
+        if taken != index and company:
+            yield f"/configuration/{index}/companyId: company {company} has an entry already, /configuration/{taken}"
+
+
+def _repeated_checks(entries: list[tuple[int, dict[str, Any]]]) -> Iterator[str]:
+    taken = dict.fromkeys(BUILTIN_CHECKS, "a built-in check")
+    for index, check in entries:
+        name = str(check.get("id", ""))
+        if name in taken:
+            yield f"/checks/{index}/id: {name!r} is the id of {taken[name]}, choose another"
+        taken[name] = f"/checks/{index}"
+
+
+def _read_references(lists: object, into: dict[str, frozenset[str]]) -> Iterator[str]:
+    for name, source in lists.items() if isinstance(lists, dict) else ():
+        is_list = isinstance(source, list) and all(isinstance(value, str) for value in source)
+        if is_list or (isinstance(source, str) and source):
+            try:
+                into[name] = reference_list(source)
+            except ReferenceListError as problem:
+                yield f"{pointer(('references', name))}: {problem}"
+
+
+def _compile_checks(entries: list[tuple[int, dict[str, Any]]], into: list[UserCheck]) -> Iterator[str]:
+    for index, check in entries:
+        at = f"/checks/{index}/schema"
+        if not isinstance(check.get("schema"), dict | bool):
+            continue
+        try:
+            into.append(UserCheck.of({"id": "", "failureReasonType": "", "failureReason": ""} | check))
+        except SchemaError as problem:
+            yield from (at + line for line in problem.problems)
+
+
+def _company(entry: dict[str, Any]) -> tuple[str, Company]:
+    accounts = {role: _account(account) for role, account in (entry.get("accounts") or {}).items()}
+    provided = {role: account for role, account in accounts.items() if account}
+    return entry["companyId"].lower(), Company(_code(entry.get("journal")), provided)
+
+
+def _account(account: str | dict[str, str | None] | None) -> str | dict[str, str] | None:
+    if isinstance(account, dict):
+        return {currency: code for currency, value in account.items() if (code := _code(value))}
+    return _code(account)
+
+
+def _code(value: str | None) -> str | None:
+    """Return a code, or None where it is null or blank."""
+    return (value or "").strip() or None
+
+
+def _hints(config: Mapping[str, Any], references: dict[str, frozenset[str]]) -> Iterator[str]:
+    """Yield what is legal, since Pleo may add types and users may add roles, and yet is likely a mistake."""
+    for name, values in references.items():
+        if not values:
+            yield f"/references/{name}: is empty, so nothing it is asked for exists"
+    for path, type_ in _item_types(config):
+        if type_ not in ITEM_TYPES:
+            yield f"{pointer(path)}: {type_!r} is no item type that Pleo documents{nearest(type_, ITEM_TYPES)}"
+    known = (*ACCOUNT_ROLES, *OWN_ROLES)
+    for role in sorted(account_roles(config.get("requirements", [])).difference(known)):
+        if hint := nearest(role, known):
+            yield f"/requirements: {role!r} is a role of your own{hint}"
+
+
+def _item_types(config: Mapping[str, Any]) -> Iterator[tuple[list[object], str]]:
+    for index, type_ in enumerate(config.get("gl_account_not_required_for", ())):
+        yield ["gl_account_not_required_for", index], type_
+    for row, when in enumerate(row["when"] for row in config.get("requirements", ())):
+        for index, type_ in enumerate(when.get("types", ())):
+            yield ["requirements", row, "when", "types", index], type_
+
+
+def _schema_hints(checks: list[UserCheck]) -> Iterator[str]:
+    for index, check in enumerate(checks):
+        yield from (f"/checks/{index}/schema{hint}" for hint in check.hints)

@@ -1,0 +1,125 @@
+"""User-defined checks: a JSON Schema (draft 2020-12) that the record must satisfy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import jsonschema
+import jsonschema_rs
+
+from tap_pleo_export.validation.json_schema import Field, fields_read, subschemas
+from tap_pleo_export.validation.problems import nearest, pointer
+from tap_pleo_export.validation.verdict import Finding, Record, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_META = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+_ANNOTATIONS = """
+    $id $schema $anchor $dynamicAnchor $comment $defs $vocabulary definitions title description default deprecated
+    examples readOnly writeOnly contentEncoding contentMediaType contentSchema then else minContains maxContains
+"""
+_KEYWORDS = frozenset([*jsonschema.Draft202012Validator.VALIDATORS, *_ANNOTATIONS.split()])
+
+
+class SchemaError(ValueError):
+    """A check's schema cannot be used.
+
+    Attributes:
+        problems: One line per mistake, each beginning with a JSON Pointer into the schema.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class UserCheck:
+    """A compiled check.
+
+    Attributes:
+        id: Name of the check.
+        severity: `error` or `warning`.
+        failure: The finding of a record that fails, without its path.
+        schema: Compiled schema, formats asserted.
+        fields: Fields that the schema mentions.
+        hints: Likely mistakes that are legal JSON Schema, each beginning with a JSON Pointer into the schema.
+    """
+
+    id: str
+    severity: Severity
+    failure: Finding
+    schema: jsonschema_rs.Draft202012Validator
+    fields: frozenset[Field]
+    hints: tuple[str, ...]
+
+    @classmethod
+    def of(cls, definition: dict[str, Any]) -> UserCheck:
+        """Compile one entry of the setting `checks`.
+
+        Raises:
+            SchemaError: The schema is no valid JSON Schema 2020-12, or refers to another document.
+        """
+        schema = definition["schema"]
+        severity = definition.get("severity", "error")
+        reason = definition["failureReasonType"], definition["failureReason"]
+        failure = Finding(definition["id"], "failed", severity, *reason)
+        return cls(
+            definition["id"],
+            severity,
+            failure,
+            compile_schema(schema),
+            fields_read(schema),
+            tuple(_hints(schema)),
+        )
+
+    def judge(self, record: Record) -> tuple[Finding, ...]:
+        """Return no finding, or the one that the record's first violation makes."""
+        if self.schema.is_valid(record):
+            return ()
+        path = pointer(next(self.schema.iter_errors(record)).instance_path)
+        known = self.failure
+        return (Finding(self.id, "failed", self.severity, known.failure_reason_type, known.failure_reason, path),)
+
+
+def compile_schema(schema: dict[str, Any] | bool) -> jsonschema_rs.Draft202012Validator:  # noqa: FBT001 - a JSON Schema may be a boolean
+    """Compile a JSON Schema, formats asserted.
+
+    Raises:
+        SchemaError: With every violation of the metaschema, or the first thing that does not resolve or compile.
+    """
+    problems = list(_schema_problems(schema))
+    if problems:
+        raise SchemaError(problems)
+    try:
+        return jsonschema_rs.Draft202012Validator(
+            schema, validate_formats=True, ignore_unknown_formats=False, retriever=_refuse
+        )
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as problem:
+        path = pointer(getattr(problem, "instance_path", ()))
+        raise SchemaError([f"{path}: {str(problem).splitlines()[0]}"]) from None
+
+
+def _schema_problems(schema: object) -> Iterator[str]:
+    for error in _META.iter_errors(schema):
+        hint = nearest(error.instance, _TYPES) if list(error.path)[-1:] == ["type"] else ""
+        yield f"{pointer(error.absolute_path)}: {error.message}{hint}"
+    for where, _, part in subschemas(schema):
+        if part.get("$schema", _DIALECT).rstrip("#") != _DIALECT:
+            yield f"{pointer([*where, '$schema'])}: only JSON Schema 2020-12 is understood ({_DIALECT})"
+
+
+def _hints(schema: object) -> Iterator[str]:
+    for where, _, part in subschemas(schema):
+        for keyword in part:
+            if keyword not in _KEYWORDS and not keyword.startswith("x-"):
+                place = pointer([*where, keyword])
+                yield f"{place}: is no JSON Schema keyword and has no effect{nearest(keyword, _KEYWORDS)}"
+
+
+def _refuse(uri: str) -> NoReturn:
+    raise ValueError(f"references to other documents are refused ({uri})")

@@ -1,0 +1,77 @@
+"""What a check reports: a finding; what all checks together report: a verdict."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Record = dict[str, Any]
+Method = Literal["journal", "accounts_payable"]
+METHODS: tuple[Method, ...] = ("journal", "accounts_payable")
+Status = Literal["passed", "failed", "error"]
+Severity = Literal["error", "warning"]
+
+UNEXPECTED = "unexpected_failure"
+"""Item failure type of a check that broke."""
+
+
+class Finding(msgspec.Struct, frozen=True, rename="camel"):
+    """One entry of `validationChecks`.
+
+    Attributes:
+        check: Id of the check.
+        status: `passed`, `failed`, or `error` if the check itself could not run.
+        severity: `error` or `warning`.
+        failure_reason_type: Pleo's item failure type (OpenAPI `UpdateExportJobItemV3`); None when passed.
+        failure_reason: Text in Pleo's wording; None when passed.
+        path: JSON Pointer into the record, `""` if no member is at fault; None when passed.
+    """
+
+    check: str
+    status: Status
+    severity: Severity
+    failure_reason_type: str | None = None
+    failure_reason: str | None = None
+    path: str | None = None
+
+
+class Verdict(
+    msgspec.Struct,
+    frozen=True,
+    rename={
+        "status": "validationStatus",
+        "failure_reason_type": "validationFailureReasonType",
+        "failure_reason": "validationFailureReason",
+        "checks": "validationChecks",
+        "bookkeeping_method": "bookkeepingMethod",
+    },
+):
+    """The five members that validation adds to an export item.
+
+    Attributes:
+        status: `failed` if any check of severity `error` failed or broke.
+        failure_reason_type: Type of the first failed error.
+        failure_reason: Texts of all failed errors, joined by `; `.
+        checks: Findings, built-in checks first.
+        bookkeeping_method: How the item is to be recorded.
+    """
+
+    status: Literal["passed", "failed"]
+    failure_reason_type: str | None
+    failure_reason: str | None
+    checks: tuple[Finding, ...]
+    bookkeeping_method: Method
+
+    @classmethod
+    def of(cls, findings: tuple[Finding, ...], method: Method) -> Verdict:
+        """Sum up the findings of all checks."""
+        errors = [f for f in findings if f.severity == "error" and f.status != "passed"]
+        if not errors:
+            return cls("passed", None, None, findings, method)
+        reasons = "; ".join(f.failure_reason or "" for f in errors)
+        return cls("failed", errors[0].failure_reason_type, reasons, findings, method)
+
+
+MEMBERS: tuple[str, ...] = Verdict.__struct_encode_fields__
+"""Names of the members that a verdict adds to a record, in their order."""

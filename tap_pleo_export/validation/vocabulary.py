@@ -1,0 +1,39 @@
+"""Names that Pleo documents (OpenAPI `ExportItemTypeV3`); other values are legal, Pleo may add some."""
+
+ITEM_TYPES = (
+    "card_purchase",
+    "card_invoice",
+    "out_of_pocket",
+    "mileage",
+    "per_diem",
+    "external_reimbursement",
+    "direct_reimbursement",
+    "invoice",
+    "invoice_payment",
+    "chargeback",
+    "refund",
+    "cashback",
+    "atm_withdrawal",
+    "wallet_topup",
+    "wallet_unload",
+    "personal_spend",
+    "fee",
+)
+
+BALANCE_MOVES = ("wallet_topup", "wallet_unload")
+"""Types that are always recorded as a journal entry, whatever their bookkeeping method."""
+
+OWN_ROLES = ("journal", "vendor", "contraAccount")
+"""Needs that are no account of the configuration."""
+
+ACCOUNT_ROLES = ("wallet", "outOfPocket", "contra", "accountsPayable")
+"""Accounts that every configuration may name."""
+
+BUILTIN_CHECKS = (
+    "required_configuration",
+    "expense_gl_account",
+    "gl_account_exists",
+    "tax_code_exists",
+    "tag_exists",
+    "vendor_exists",
+)

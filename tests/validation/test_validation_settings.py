@@ -1,0 +1,277 @@
+"""Settings: every mistake at once, each with its JSON Pointer, what is allowed, and what was meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_pleo_export.validation import SettingsError, Validator, parse_settings
+from tap_pleo_export.validation.settings import settings_schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHECK: dict[str, Any] = {
+    "id": "own",
+    "schema": {},
+    "failureReasonType": "validation_failure",
+    "failureReason": "No.",
+}
+
+
+def problems(config: dict[str, Any]) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(config)
+    return caught.value.problems
+
+
+def company(**members: Any) -> dict[str, Any]:
+    return {"configuration": [{"companyId": "*"} | members]}
+
+
+def check(**members: Any) -> dict[str, Any]:
+    return {"checks": [CHECK | members]}
+
+
+@pytest.mark.parametrize(
+    ("config", "start", "end"),
+    [
+        (
+            {"on_failur": 1},
+            "/on_failur: unknown setting 'on_failur', did you mean 'on_failure'?",
+            "emit_updates)",
+        ),
+        (
+            {"on_failure": "seperate"},
+            "/on_failure: unknown value 'seperate', did you mean 'separate'?",
+            "(allowed: annotate, separate, drop)",
+        ),
+        (
+            {"null_bookkeeping": "ap"},
+            "/null_bookkeeping: unknown value 'ap'",
+            "(allowed: journal, accounts_payable)",
+        ),
+        ({"emit_updates": "yes"}, "/emit_updates: expected true or false", ""),
+        ({"configuration": {}}, "/configuration: expected a list", ""),
+        ({"configuration": [{}]}, "/configuration/0/companyId: is missing", ""),
+        (company(companyId=""), "/configuration/0/companyId: must not be empty", ""),
+        (
+            company(jurnal="J"),
+            "/configuration/0/jurnal: unknown setting 'jurnal', did you mean 'journal'?",
+            "",
+        ),
+        (
+            company(journal=100),
+            '/configuration/0/journal: 100 is not text: write it in quotes ("100")',
+            "leading zeros",
+        ),
+        (company(journal=True), "/configuration/0/journal: true is not text: write it in quotes", ""),
+        (
+            company(accounts={"wallet": 400}),
+            "/configuration/0/accounts/wallet: 400 is not text: write it in quotes",
+            "",
+        ),
+        (
+            company(accounts={"wallet": {"GBP": 400}}),
+            "/configuration/0/accounts/wallet/GBP: 400 is not text",
+            "",
+        ),
+        (
+            company(accounts={"wallet": {"gbp": "1"}}),
+            "/configuration/0/accounts/wallet: 'gbp' is no currency",
+            "or *",
+        ),
+        (
+            company(accounts={"walet": "1"}),
+            "/configuration/0/accounts/walet: unknown account role 'walet', did you mean 'wallet'?",
+            "(allowed: wallet, outOfPocket, contra, accountsPayable)",
+        ),
+        (
+            company(accounts={"contraAccount": "1"}),
+            "/configuration/0/accounts/contraAccount: unknown account role",
+            "",
+        ),
+        (
+            {"configuration": [{"companyId": "aB"}, {"companyId": "Ab"}]},
+            "/configuration/1/companyId: company ab has an entry already",
+            "/configuration/0",
+        ),
+        ({"gl_account_not_required_for": "fee"}, "/gl_account_not_required_for: expected a list", ""),
+        ({"requirements": [{"needs": []}]}, "/requirements/0/when: is missing", ""),
+        (
+            {"requirements": [{"when": {"method": "jurnal"}, "needs": []}]},
+            "/requirements/0/when/method: unknown value 'jurnal', did you mean 'journal'?",
+            "",
+        ),
+        (
+            {"requirements": [{"when": {"typs": []}, "needs": []}]},
+            "/requirements/0/when/typs: unknown setting 'typs', did you mean 'types'?",
+            "",
+        ),
+        ({"requirements": [{"when": {}, "needs": [[]]}]}, "/requirements/0/needs/0: must not be empty", ""),
+        (
+            {"references": {"gl_account": []}},
+            "/references/gl_account: unknown setting 'gl_account', did you mean 'gl_accounts'?",
+            "",
+        ),
+        (
+            {"references": {"tags": ["a", 7]}},
+            '/references/tags/1: 7 is not text: write it in quotes ("7")',
+            "",
+        ),
+        (
+            {"references": {"tags": "no/such.csv"}},
+            "/references/tags: cannot read 'no/such.csv': No such file or directory",
+            "",
+        ),
+        (
+            {"disabled_checks": ["tag_exist"]},
+            "/disabled_checks/0: unknown check 'tag_exist', did you mean 'tag_exists'?",
+            "",
+        ),
+        (check(id="tag_exists"), "/checks/0/id: 'tag_exists' is the id of a built-in check", ""),
+        ({"checks": [CHECK, CHECK]}, "/checks/1/id: 'own' is the id of /checks/0", ""),
+        (
+            check(failureReasonType="vendor_unknwn"),
+            "/checks/0/failureReasonType: unknown item failure type 'vendor_unknwn', did you mean 'vendor_unknown'?",
+            "",
+        ),
+        (
+            check(severity="warn"),
+            "/checks/0/severity: unknown value 'warn', did you mean 'warning'?",
+            "(allowed: error, warning)",
+        ),
+        (check(failureReason=""), "/checks/0/failureReason: must not be empty", ""),
+        (check(schema=[]), "/checks/0/schema: expected a map or true or false", ""),
+        (
+            check(schema={"properties": {"a": {"type": "strng"}}}),
+            "/checks/0/schema/properties/a/type: 'strng' is not valid",
+            "did you mean 'string'?",
+        ),
+        (check(schema={"minLength": "3"}), "/checks/0/schema/minLength: '3' is not of type 'integer'", ""),
+        (
+            check(schema={"properties": {"a": {"pattern": "(["}}}),
+            "/checks/0/schema/properties/a/pattern: ",
+            "",
+        ),
+        (check(schema={"format": "dat"}), "/checks/0/schema/format: Unknown format", ""),
+        (check(schema={"$ref": "https://schemas.example/a.json"}), "/checks/0/schema: ", ""),
+        (check(schema={"$ref": "#/$defs/a"}), "/checks/0/schema: ", ""),
+        (
+            check(schema={"$schema": "http://json-schema.org/draft-07/schema#"}),
+            "/checks/0/schema/$schema: only JSON Schema 2020-12",
+            "",
+        ),
+    ],
+)
+def test_mistake(config: dict[str, Any], start: str, end: str) -> None:
+    (problem,) = problems(config)
+    assert problem.startswith(start)
+    assert problem.endswith(end)
+
+
+def test_all_mistakes_at_once() -> None:
+    config = {
+        "nonsense": 1,
+        "configuration": [{"companyId": "a", "journal": 1}, {"companyId": "A", "accounts": {"cash": "1"}}],
+        "references": {"tags": "no/such.csv", "vendor": []},
+        "checks": [CHECK | {"schema": {"type": 1}}, {"id": "x"}],
+        "disabled_checks": ["own", "x", "y"],
+        "on_failure": "ignore",
+    }
+    found = [problem.split(":")[0] for problem in problems(config)]
+    assert sorted(found) == [
+        "/checks/0/schema/type",
+        "/checks/1/failureReason",
+        "/checks/1/failureReasonType",
+        "/checks/1/schema",
+        "/configuration/0/journal",
+        "/configuration/1/accounts/cash",
+        "/configuration/1/companyId",
+        "/disabled_checks/2",
+        "/nonsense",
+        "/on_failure",
+        "/references/tags",
+        "/references/vendor",
+    ]
+
+
+def test_null_counts_as_not_set() -> None:
+    names = settings_schema()["properties"]
+    assert parse_settings(dict.fromkeys(names)) == parse_settings({})
+
+
+def test_a_role_of_the_users_own_needs_table_becomes_legal() -> None:
+    rows = [{"when": {}, "needs": [["clearing", "wallet"]]}]
+    config = company(accounts={"clearing": "1"}) | {"requirements": rows}
+    verdict = Validator(parse_settings(config)).judge({"type": "fee"})
+    assert verdict.checks[0].status == "passed"
+    assert problems(company(accounts={"clearing": "1"}))
+
+
+@pytest.mark.parametrize(
+    ("config", "hint"),
+    [
+        (
+            {"requirements": [{"when": {"types": ["milage"]}, "needs": []}]},
+            "/requirements/0/when/types/0: 'milage' is no item type that Pleo documents, did you mean 'mileage'?",
+        ),
+        (
+            {"requirements": [{"when": {}, "needs": ["walet"]}]},
+            "/requirements: 'walet' is a role of your own, did you mean 'wallet'?",
+        ),
+        ({"references": {"tags": []}}, "/references/tags: is empty, so nothing it is asked for exists"),
+        (
+            check(schema={"requierd": ["note"]}),
+            "/checks/0/schema/requierd: is no JSON Schema keyword and has no effect, did you mean 'required'?",
+        ),
+    ],
+)
+def test_likely_mistake_is_hinted_at(config: dict[str, Any], hint: str) -> None:
+    assert parse_settings(config).hints == (hint,)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("a.json", b'["0400", " 6100 "]', {"0400", "6100"}),
+        ("a.JSON", b'\xef\xbb\xbf["x"]', {"x"}),
+        ("a.txt", b"0400\n\n 6100 \r\n", {"0400", "6100"}),
+        ("a.csv", b'code,name\n0400,Petty cash\n"A,1",Office\n', {"code", "0400", "A,1"}),
+        ("a.csv", b"0400;Kasse, bar\n6100;B\xc3\xbcro\n", {"0400", "6100"}),
+        ("a.csv", b"0400\tCash; petty\n", {"0400"}),
+        ("a.csv", b'"0400","Cash; petty"\n', {"0400"}),
+        ("a.txt", b"", set()),
+    ],
+)
+def test_reference_files(name: str, data: bytes, expected: set[str], tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    assert parse_settings({"references": {"tags": str(tmp_path / name)}}).references["tags"] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("a.json", b"{", "is not JSON: expected an array of strings"),
+        ("a.json", b'{"a": 1}', "is not an array of strings"),
+        ("a.json", b"[400]", "write codes in quotes"),
+        ("a.txt", b"caf\xe9", "is not UTF-8 text: save it as UTF-8"),
+        ("", b"", "Is a directory"),
+    ],
+)
+def test_reference_file_that_cannot_be_used(name: str, data: bytes, why: str, tmp_path: Path) -> None:
+    if name:
+        (tmp_path / name).write_bytes(data)
+    (problem,) = problems({"references": {"vendors": str(tmp_path / name)}})
+    assert problem.startswith("/references/vendors: ")
+    assert why in problem
+
+
+def test_no_schema_is_fetched_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(*_: object) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr("socket.socket.connect", connect)
+    (problem,) = problems(check(schema={"$ref": "http://127.0.0.1:9/schema.json"}))
+    assert "references to other documents are refused" in problem
