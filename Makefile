@@ -56,8 +56,8 @@ $(VENV): $(CREATED) pyproject.toml constraints.txt
 	@touch $@
 
 $(DEMO_PLUGINS): $(VENV) meltano.yml
-	@echo "Installing the tap and target-postgres into .meltano, once (half a minute) ..."
-	@$(MELTANO_INSTALL) tap-pleo-export target-postgres
+	@echo "Installing tap, mapper and target-postgres into .meltano, once (half a minute) ..."
+	@$(MELTANO_INSTALL) tap-pleo-export map-pleo-validation target-postgres
 	@touch $@
 
 $(TEST_PLUGINS): $(DEMO_PLUGINS)

@@ -1,4 +1,4 @@
-"""Renders README.md's tables from the code; `python docs/tables.py` writes them, a test fails when they drift."""
+"""Renders the documents' tables from the code; `python -m docs.tables` writes them, a test fails when they drift."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tap_pleo_export.settings import SETTINGS
 from tap_pleo_export.streams import STREAMS
+from tap_pleo_export.validation.references import shipped
+from tap_pleo_export.validation.settings import settings_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-README = Path(__file__).parent.parent / "README.md"
+DOCS = Path(__file__).parent
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -22,7 +24,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-def settings_table() -> str:
+def tap_settings() -> str:
     """Return the tap's settings: name, type, default, meaning."""
     return table(
         ("setting", "type", "default", "meaning"),
@@ -33,7 +35,7 @@ def settings_table() -> str:
     )
 
 
-def streams_table() -> str:
+def streams() -> str:
     """Return the streams: name, primary key, what they hold."""
     return table(
         ("stream", "primary key", "holds"),
@@ -44,25 +46,52 @@ def streams_table() -> str:
     )
 
 
-TABLES: dict[str, Callable[[], str]] = {"settings": settings_table, "streams": streams_table}
+def needs() -> str:
+    """Return the shipped needs table."""
+    rows = shipped("validation_requirements.json")
+    return table(("when", "needs"), ((_when(row["when"]), _needs(row["needs"])) for row in rows))
 
 
-def rendered(text: str) -> str:
-    """Return a Markdown text with its marked tables rendered anew."""
-    for name, render in TABLES.items():
+def mapper_settings() -> str:
+    """Return the mapper's settings."""
+    rows = []
+    for name, declared in settings_schema()["properties"].items():
+        default = declared.get("default")
+        shown = "" if default in (None, []) else f" Default: `{str(default).lower()}`."
+        rows.append((f"`{name}`", declared["description"] + shown))
+    return table(("setting", "meaning"), rows)
+
+
+def members() -> str:
+    """Return the members that the mapper adds to a record."""
+    annotation: dict[str, Any] = shipped("validation_streams.json")["annotation"]
+    rows = [(f"`{name}`", declared["description"]) for name, declared in annotation.items()]
+    entry = annotation["validationChecks"]["items"]["properties"]
+    rows += [(f"`validationChecks[].{name}`", declared["description"]) for name, declared in entry.items()]
+    return table(("member", "meaning"), rows)
+
+
+PAGES: dict[Path, dict[str, Callable[[], str]]] = {
+    DOCS.parent / "README.md": {"streams": streams, "settings": tap_settings, "needs": needs},
+    DOCS / "validation.md": {"members": members, "settings": mapper_settings},
+}
+
+
+def rendered(page: Path) -> str:
+    """Return a page with its marked tables rendered anew."""
+    text = page.read_text("utf-8")
+    for name, render in PAGES[page].items():
         pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"
-        text, count = re.subn(pattern, lambda m, r=render: f"{m[1]}{r()}\n{m[2]}", text, flags=re.DOTALL)
+        new = render().replace("\\", r"\\")
+        text, count = re.subn(pattern, rf"\g<1>{new}\n\g<2>", text, flags=re.DOTALL)
         if count != 1:
-            raise ValueError(f"README.md has {count} places for the table '{name}'")
+            raise ValueError(f"{page.name} has {count} places for the table '{name}'")
     return text
 
 
 def _type(declared: dict[str, Any]) -> str:
-    kind = (
-        next(kind for kind in declared["type"] if kind != "null")
-        if isinstance(declared["type"], list)
-        else declared["type"]
-    )
+    types = declared["type"]
+    kind = next(kind for kind in types if kind != "null") if isinstance(types, list) else types
     return f"{kind}, secret" if declared.get("secret") else str(kind)
 
 
@@ -71,8 +100,22 @@ def _default(declared: dict[str, Any]) -> str:
 
 
 def _first_line(documented: type) -> str:
-    return re.sub(r"``", "`", (documented.__doc__ or "").partition("\n")[0])
+    return (documented.__doc__ or "").partition("\n")[0].replace("``", "`")
+
+
+def _when(when: dict[str, Any]) -> str:
+    parts = [f"recorded as `{when['method']}`"] if "method" in when else []
+    parts += [", ".join(f"`{type_}`" for type_ in when["types"])] if "types" in when else []
+    return " and ".join(parts) or "anything else"
+
+
+def _needs(needs: list[str | list[str]]) -> str:
+    return (
+        ", ".join(" or ".join(f"`{role}`" for role in ([need] if isinstance(need, str) else need)) for need in needs)
+        or "nothing"
+    )
 
 
 if __name__ == "__main__":
-    README.write_text(rendered(README.read_text()))
+    for path in PAGES:
+        path.write_text(rendered(path), "utf-8")

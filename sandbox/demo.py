@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from sandbox import Sandbox, postgres, report
+from sandbox import Sandbox, postgres, report, verdicts
 from sandbox.pipeline import CHECKOUT, LogLine, MeltanoProject
 
 if TYPE_CHECKING:
@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 
 HOME = Path(".demo")
 DATA = HOME / "postgres"
-RUN = ("run", "tap-pleo-export", "target-postgres")
+RUN = ("run", "tap-pleo-export", "pleo-validate", "target-postgres")
 ITEMS = "/v3/export-items"
 
-_SOURCES = {"tap-pleo-export": "tap", "target-postgres": "target"}
+_SOURCES = {
+    "tap-pleo-export": "tap",
+    "map-pleo-validation": "mapper",
+    "pleo-validate": "mapper",
+    "target-postgres": "target",
+}
 _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 _NO_STATE = "No state was found"
 # Lines that say nothing to somebody who watches: headers, plumbing, SQL.
 _NOISE = re.compile(
     r"METRIC|Skipping parse of env|Inserting with SQL|Using systemdb|Reading state|Running (job|catalog)|Reader '"
-    r"|Environment '|Block run|(tap|target)-[a-z-]+ v\d|.*\bMeltano \d|Beginning sync of"
+    r"|Environment '|Block run|(tap|map|target)-[a-z-]+ v\d|.*\bMeltano \d|Beginning sync of"
 )
 
 
@@ -96,7 +101,15 @@ class Demo:
 
     def report(self, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
         """Print what is in the database, and return whether it is what the sandbox serves."""
-        for table in (report.jobs(connection), report.types(connection), report.amounts(pleo, connection)):
+        tables = (
+            report.jobs(connection),
+            report.types(connection),
+            report.amounts(pleo, connection),
+            verdicts.checks(connection),
+            verdicts.reasons(connection),
+            verdicts.failed_items(connection),
+        )
+        for table in tables:
             self.console.print(table)
             self.console.print()
         checked = report.check(pleo, connection)

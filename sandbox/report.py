@@ -38,7 +38,7 @@ class Check(NamedTuple):
 
 def jobs(connection: psycopg.Connection[Any]) -> Table:
     """Return the export jobs, oldest first."""
-    table = _table("Export jobs", "job", "status", "created (UTC)", right=("items", "to export"))
+    table = new_table("Export jobs", "job", "status", "created (UTC)", right=("items", "to export"))
     for job, status, created, announced, loaded in connection.execute(_JOBS):
         table.add_row(short(job), status, created.replace("T", " "), str(announced), str(loaded))
     return table
@@ -51,7 +51,7 @@ def types(connection: psycopg.Connection[Any]) -> Table:
     for type_, job, count in connection.execute(_TYPES):
         counts.setdefault(type_, Counter())[job] = count
         columns[job] += count
-    table = _table("Export items by type", "type", right=(*map(short, columns), "all"))
+    table = new_table("Export items by type", "type", right=(*map(short, columns), "all"))
     for type_, by_job in counts.items():
         table.add_row(type_, *(str(by_job[job] or "") for job in columns), str(by_job.total()))
     table.add_section()
@@ -61,7 +61,7 @@ def types(connection: psycopg.Connection[Any]) -> Table:
 
 def amounts(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> Table:
     """Return the exact sums per wallet currency, beside the sandbox's."""
-    table = _table("Amounts in wallet currency", "", right=("items", "sum in PostgreSQL", "sum in the sandbox"))
+    table = new_table("Amounts in wallet currency", "", right=("items", "sum in PostgreSQL", "sum in the sandbox"))
     expected = wallet_sums(expected_items(sandbox).values())
     loaded = loaded_sums(connection)
     for currency in sorted({*expected, *loaded}):
@@ -72,7 +72,8 @@ def amounts(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> Table:
     return table
 
 
-def _table(title: str, *left: str, right: tuple[str, ...]) -> Table:
+def new_table(title: str, *left: str, right: tuple[str, ...] = ()) -> Table:
+    """Return an empty table with columns to the left and, for numbers, to the right."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
     for name in left:
         table.add_column(name, no_wrap=True)

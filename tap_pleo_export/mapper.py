@@ -119,6 +119,8 @@ class ValidationMapper(InlineMapper):
         self._streams[stream] = None
         if stream in (FAILED, UPDATES) and self._items.is_repetition(self._reader.line):
             return ()
+        if self.settings.only_updates and stream not in (UPDATES, None):
+            return ()
         return (self._current_line(),)
 
     def _current_line(self) -> Line:
@@ -146,7 +148,7 @@ class ValidationMapper(InlineMapper):
             failed,
             by_check or "no findings",
         )
-        if failed and self.settings.on_failure == "drop":
+        if failed and self.settings.on_failure == "drop" and not self.settings.only_updates:
             self.logger.warning("%d failed items were dropped (on_failure: drop)", failed)
         if self._items.without_keys:
             self.logger.warning(

@@ -34,6 +34,7 @@ class ItemMapping:
         self._validator = validator
         self._on_failure = settings.on_failure
         self._emit_updates = settings.emit_updates
+        self._only_updates = settings.only_updates
         self._clean: dict[str, bytes] = {}
         self._added: set[bytes] = set()
         self.items: Counter[str] = Counter()
@@ -53,7 +54,8 @@ class ItemMapping:
             "properties": (schema.get("properties") or {}) | shipped("validation_streams.json")["annotation"]
         }
         message = message | {"schema": encode(extended)}
-        yield join(message)
+        if not self._only_updates:
+            yield join(message)
         yield from self._added_schemas(message)
 
     def record(self, message: Members) -> Iterator[bytes]:
@@ -70,19 +72,22 @@ class ItemMapping:
         verdict = self._validator.judge(record)
         annotation = self._count(verdict)
         message["record"] = raw[:-1] + b"," + annotation if record else b"{" + annotation
-        if verdict.status == "passed":
-            yield join(message)
-            return
-        if self._on_failure == "annotate":
+        if not self._only_updates:
+            yield from self._placed(message, verdict)
+        if self._emit_updates and verdict.status == "failed":
+            yield from self._update(message, record, verdict)
+
+    def _placed(self, message: Members, verdict: Verdict) -> Iterator[bytes]:
+        if verdict.status == "passed" or self._on_failure == "annotate":
             yield join(message)
         elif self._on_failure == "separate":
             yield join(message | {"stream": encode(FAILED)})
-        if self._emit_updates:
-            yield from self._update(message, record, verdict)
 
     def activate_version(self, message: Members) -> Iterator[bytes]:
         """Activate the version for the items set aside, too."""
         self._added.clear()
+        if self._only_updates:
+            return
         yield join(message)
         if self._on_failure == "separate":
             yield from self._remember(join(message | {"stream": encode(FAILED)}))
@@ -128,7 +133,7 @@ class ItemMapping:
         yield from self._remember(join(update))
 
     def _added_schemas(self, message: Members) -> Iterator[bytes]:
-        if self._on_failure == "separate":
+        if self._on_failure == "separate" and not self._only_updates:
             yield from self._remember(join(message | {"stream": encode(FAILED)}))
         if self._emit_updates:
             schema = shipped("validation_streams.json")[UPDATES]

@@ -22,7 +22,7 @@ from tap_pleo_export.singer.bookmarks import Bookmarks
 from tap_pleo_export.singer.interrupts import Interrupts
 from tap_pleo_export.singer.redaction import SECRETS, guard_logs
 from tap_pleo_export.singer.state import StatePace
-from tap_pleo_export.singer.writer import LineWriter
+from tap_pleo_export.singer.writer import LineWriter, OutputError
 from tap_pleo_export.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -124,10 +124,8 @@ class TapPleoExport(Tap):
         self.interrupts.install()
         try:
             self.sync_all()
-        except BrokenPipeError:
-            self.logger.error("The process that reads this tap's output has ended")  # noqa: TRY400 - no traceback
-            # The interpreter flushes standard output once more at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OutputError as error:
+            self.logger.error("%s", error)  # noqa: TRY400 - a user reads a line, not a traceback
             return 1
         finally:
             self.close()

@@ -10,6 +10,7 @@ import yaml
 from singer_sdk.helpers.capabilities import TapCapabilities
 
 from docs import tables
+from tap_pleo_export.settings import SETTINGS
 from tap_pleo_export.tap import TapPleoExport
 from tests.conftest import CHECKOUT
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS = {"string": "string", "integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
+DOCUMENTS = sorted((CHECKOUT / "docs").glob("*.md"))
 TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
@@ -33,10 +35,9 @@ def meltano_settings() -> dict[str, dict[str, Any]]:
     return {setting["name"]: setting for setting in tap["settings"]}
 
 
-def test_readme_tables_are_rendered_from_the_code() -> None:
-    text = tables.README.read_text()
-
-    assert text == tables.rendered(text), "run: python docs/tables.py"
+@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.name)
+def test_tables_are_rendered_from_the_code(page: Path) -> None:
+    assert page.read_text("utf-8") == tables.rendered(page), "run: python -m docs.tables"
 
 
 def test_meltano_yml_declares_the_settings_of_the_code() -> None:
@@ -47,7 +48,7 @@ def test_meltano_yml_declares_the_settings_of_the_code() -> None:
         types = [kind for kind in declared.get("type", ["object"]) if kind != "null"]
         assert setting["kind"] == KINDS[types[0]], name
         assert bool(setting.get("sensitive")) == bool(declared.get("secret")), name
-        if name in tables.SETTINGS["properties"]:
+        if name in SETTINGS["properties"]:
             assert setting.get("value") == declared.get("default"), name
             assert setting["description"] == declared["description"], name
 
@@ -60,7 +61,7 @@ def test_meltano_yml_declares_the_capabilities_of_the_code() -> None:
     assert TapCapabilities.ACTIVATE_VERSION not in TapPleoExport.capabilities
 
 
-@pytest.mark.parametrize("document", sorted((CHECKOUT / "docs").glob("*.md")), ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documents_name_tests_that_exist(document: Path) -> None:
     text = document.read_text()
     assert "TODO" not in text
@@ -69,7 +70,7 @@ def test_documents_name_tests_that_exist(document: Path) -> None:
         assert not name or f"def {name}(" in content, f"{path}::{name}"
 
 
-@pytest.mark.parametrize("document", [tables.README, *sorted((CHECKOUT / "docs").glob("*.md"))], ids=lambda p: p.name)
+@pytest.mark.parametrize("document", [CHECKOUT / "README.md", *DOCUMENTS], ids=lambda path: path.name)
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
         assert (document.parent / target).exists(), target

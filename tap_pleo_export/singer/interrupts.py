@@ -30,6 +30,7 @@ class Interrupts:
         self._lock = threading.Lock()
         self._pending: int | None = None
         self._first_at = 0.0
+        self._look_again = False
 
     def install(self) -> None:
         """Handle the signals from now on."""
@@ -41,6 +42,9 @@ class Interrupts:
         if self._pending is None:
             self._pending = number
             self._first_at = time.monotonic()
+            self._stop_if_allowed()
+        elif self._look_again:
+            self._look_again = False
             self._stop_if_allowed()
         elif time.monotonic() - self._first_at >= SECOND_SIGNAL_SECONDS:
             raise SystemExit(128 + self._pending)
@@ -74,6 +78,7 @@ class Interrupts:
                 self._stop_if_allowed()
             elif self._pending is not None:
                 # Only the main thread can stop the run: have it look again.
+                self._look_again = True
                 signal.pthread_kill(threading.main_thread().ident or 0, self._pending)
 
     def _stop_if_allowed(self) -> None:

@@ -21,11 +21,13 @@ from singer_sdk.mapper import SameRecordTransform
 
 from tap_pleo_export.pleo.errors import PleoError
 from tap_pleo_export.records import as_dict
+from tap_pleo_export.singer.writer import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from singer_sdk.helpers.types import Context
+    from singer_sdk.metrics import Counter
 
     from tap_pleo_export.reader import Batch
     from tap_pleo_export.tap import TapPleoExport
@@ -81,24 +83,36 @@ class PagedStream(Stream, abc.ABC):
         write_messages: bool = True,  # noqa: ARG002 - the SDK's signature
     ) -> Generator[dict[str, Any], Any, Any]:
         """Write the stream's pages, each with its progress and STATE."""
-        left = sys.maxsize if self.ABORT_AT_RECORD_COUNT is None else self.ABORT_AT_RECORD_COUNT
         try:
             with self.get_record_counter() as counter, self.get_sync_timer():
-                batches = self.batches()
-                while (batch := self._next(batches)) is not None:
-                    self._write(islice(batch.records, left))
-                    counter.increment(min(left, len(batch.records)))
-                    left -= len(batch.records)
-                    if left < 0:
-                        break
-                    batch.written()
-                    self._tap.write_state_if_due()
-                    yield from ()
+                yield from self._write_pages(counter)
         except PleoError as error:
-            self.logger.error("%s", error)  # noqa: TRY400 - a user reads a line, not a traceback
-            raise SystemExit(1) from None
-        finally:
             self._tap.write_state()
+            raise self._stop(error) from None
+        except OutputError as error:
+            raise self._stop(error) from None
+        except SystemExit:
+            self._tap.write_state()
+            raise
+        self._tap.write_state()
+
+    def _write_pages(self, counter: Counter) -> Generator[dict[str, Any], Any, Any]:
+        left = sys.maxsize if self.ABORT_AT_RECORD_COUNT is None else self.ABORT_AT_RECORD_COUNT
+        batches = self.batches()
+        while (batch := self._next(batches)) is not None:
+            self._write(islice(batch.records, left))
+            counter.increment(min(left, len(batch.records)))
+            left -= len(batch.records)
+            if left < 0:
+                return
+            batch.written()
+            self._tap.write_state_if_due()
+            # A generator by the SDK's contract; nobody looks at the records.
+            yield from ()
+
+    def _stop(self, error: Exception) -> SystemExit:
+        self.logger.error("%s", error)
+        return SystemExit(1)
 
     def _next(self, batches: Iterator[Batch]) -> Batch | None:
         with self._tap.interrupts.allowed():

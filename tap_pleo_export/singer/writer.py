@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
 
 
+class OutputError(Exception):
+    """Standard output cannot be written; ``str()`` says why."""
+
+
 class LineWriter(MsgSpecWriter):
     """The SDK's msgspec writer, with exact decimals, that also takes ready lines and counts bytes."""
 
@@ -25,11 +29,20 @@ class LineWriter(MsgSpecWriter):
         self.write_lines((self.format_message(message),))
 
     def write_lines(self, lines: Iterable[bytes | bytearray]) -> None:
-        """Write messages that are lines already, each with its line feed."""
+        """Write messages that are lines already, each with its line feed.
+
+        Raises:
+            OutputError: Whoever reads them has gone, or the disk is full.
+        """
         # Past the buffer, which is empty, there is one system call per line.
         out = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
-        for line in lines:
-            written = out.write(line)
-            while written < len(line):
-                written += out.write(line[written:])
-            self.bytes_written += written
+        try:
+            for line in lines:
+                written = out.write(line)
+                while written < len(line):
+                    written += out.write(line[written:])
+                self.bytes_written += written
+        except BrokenPipeError:
+            raise OutputError("the process that reads this tap's output has ended: its own log says why") from None
+        except OSError as error:
+            raise OutputError(f"standard output cannot be written ({error.strerror})") from None

@@ -59,7 +59,7 @@ def _lines(error: ValidationError, path: list[object]) -> Iterator[str]:
             name = next(name for name in expected if repr(name) in error.message)
             yield f"{pointer([*path, name])}: is missing"
         case "enum":
-            known = [name for name in expected if name is not None]
+            known = [str(name).lower() if isinstance(name, bool) else name for name in expected if name is not None]
             yield not_known(here, schema.get("x-name", "value"), found, known)
         case "type":
             yield _wrong_type(here, found, [expected] if isinstance(expected, str) else expected)

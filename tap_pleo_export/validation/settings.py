@@ -60,6 +60,7 @@ class Settings:
         disabled_checks: Ids of checks that are not run.
         on_failure: `annotate`, `separate` or `drop`.
         emit_updates: Whether failed items also become job item updates.
+        only_updates: Whether nothing but these updates and STATE is written.
         hints: Likely mistakes that are legal, one line each.
     """
 
@@ -72,6 +73,7 @@ class Settings:
     disabled_checks: frozenset[str] = frozenset()
     on_failure: Literal["annotate", "separate", "drop"] = "annotate"
     emit_updates: bool = False
+    only_updates: bool = False
     hints: tuple[str, ...] = ()
 
 
@@ -110,7 +112,8 @@ def parse_settings(config: Mapping[str, Any]) -> Settings:
         checks=tuple(checks),
         disabled_checks=frozenset(config.get("disabled_checks", ())),
         on_failure=config.get("on_failure", "annotate"),
-        emit_updates=config.get("emit_updates", False),
+        emit_updates=bool(config.get("emit_updates")),
+        only_updates=config.get("emit_updates") == "only",
         hints=(*_hints(config, references), *_schema_hints(checks)),
     )
 

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
     from sandbox import Sandbox
 
-PLUGINS = ("extractors/tap-pleo-export", "loaders/target-postgres", "loaders/target-jsonl")
+PLUGINS = (
+    "extractors/tap-pleo-export",
+    "mappers/map-pleo-validation",
+    "loaders/target-postgres",
+    "loaders/target-jsonl",
+)
 
 _databases = itertools.count(1)
 

@@ -192,6 +192,20 @@ def test_separated_item_keeps_its_envelope_and_schema() -> None:
     assert after["record"]["validationStatus"] == "failed"
 
 
+def test_only_updates_and_state_where_nothing_else_is_wanted() -> None:
+    other = schema("export_jobs") + record({"id": "1"}, "export_jobs")
+    data = schema() + other + record(item()) + record(failing(7)) + state({"a": 1})
+
+    output = run(data, GOOD | {"emit_updates": "only", "on_failure": "separate"})
+
+    assert [(m["type"], m.get("stream")) for m in output.messages] == [
+        ("SCHEMA", "export_job_item_updates"),
+        ("RECORD", "export_job_item_updates"),
+        ("STATE", None),
+    ]
+    assert output.messages[1]["record"]["accountingEntryId"] == failing(7)["accountingEntryId"]
+
+
 def test_update_of_a_failed_item() -> None:
     output = run(schema() + record(failing(7)), GOOD | {"emit_updates": True})
     reason = "Account (line 1) missing: provide account (line 1) in the configurations"

@@ -212,5 +212,5 @@ def test_a_reader_that_goes_away_ends_the_run_in_one_line(
 
     outputs.add("stderr", stderr)
     assert process.wait() == 1
-    assert b"The process that reads this tap's output has ended" in stderr
+    assert b"the process that reads this tap's output has ended" in stderr
     assert b"Traceback" not in stderr

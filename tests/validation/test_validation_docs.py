@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -82,13 +81,3 @@ def test_example(example: Example) -> None:
 def test_each_built_in_check_has_an_example_that_passes_and_one_that_fails() -> None:
     shown = {(example.section, example.kind) for example in EXAMPLES}
     assert shown >= {(check, kind) for check in BUILTIN_CHECKS for kind in ("passes", "fails")}
-
-
-def test_tables_are_those_of_the_data() -> None:
-    spec = importlib.util.spec_from_file_location("validation_tables", PAGE.with_name("validation_tables.py"))
-    assert spec
-    assert spec.loader
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
-    text = PAGE.read_text("utf-8")
-    assert tables.rendered(text) == text, "run: python docs/validation_tables.py"

@@ -52,7 +52,7 @@ def check(**members: Any) -> dict[str, Any]:
             "/null_bookkeeping: unknown value 'ap'",
             "(allowed: journal, accounts_payable)",
         ),
-        ({"emit_updates": "yes"}, "/emit_updates: expected true or false", ""),
+        ({"emit_updates": "onyl"}, "/emit_updates: unknown value 'onyl', did you mean 'only'?", ""),
         ({"configuration": {}}, "/configuration: expected a list", ""),
         ({"configuration": [{}]}, "/configuration/0/companyId: is missing", ""),
         (company(companyId=""), "/configuration/0/companyId: must not be empty", ""),

@@ -1,0 +1,398 @@
+"""Credentials: the three forms, what happens when Pleo rejects them, and how rotated tokens survive."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import stat
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import msgspec
+import pytest
+
+from sandbox import Fault, Sandbox
+from tests.conftest import Outputs, Run, finish, partitions
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+JOBS = "/v3/export-jobs"
+ITEMS = "/v3/export-items"
+TOKEN = "/oauth/token"
+REFUSED = "The OAuth token could not be refreshed: the token endpoint refused it (400)"
+REJECTED = "Pleo rejected the credentials (401 on "
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    return tmp_path / "kept" / "tokens.json"
+
+
+@pytest.fixture
+def config(pleo: Sandbox, config: dict[str, Any]) -> dict[str, Any]:
+    """OAuth without a token file, small pages, read in turn."""
+    oauth = {
+        "api_key": None,
+        "client_id": pleo.client_id,
+        "client_secret": pleo.client_secret,
+        "refresh_token": pleo.refresh_token,
+        "auth_url": pleo.auth_url,
+    }
+    return config | oauth | {"page_size": 5, "max_retries": 0, "max_concurrent_requests": 1}
+
+
+@pytest.fixture(autouse=True)
+def rotated_tokens_are_secrets(pleo: Sandbox, outputs: Outputs) -> Iterator[None]:
+    """Whatever token the sandbox has issued must not have been printed."""
+    yield
+    outputs.secrets |= pleo.credentials.spent | {pleo.access_token, pleo.refresh_token}
+
+
+def presented(pleo: Sandbox) -> list[str]:
+    """The refresh tokens that reached the token endpoint."""
+    return [parse_qs(request.body.decode())["refresh_token"][0] for request in pleo.requests_to(TOKEN)]
+
+
+def kept(path: Path) -> dict[str, Any]:
+    tokens: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    return tokens
+
+
+# The three forms
+
+
+def test_an_api_key_travels_as_basic(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=3)
+
+    run = run_tap(api_key=pleo.api_key, client_id=None, client_secret=None, refresh_token=None)
+
+    assert run.returncode == 0
+    assert {request.auth for request in pleo.requests} == {"basic"}
+
+
+def test_an_access_token_travels_as_bearer_until_it_ends(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=12)
+    pleo.add_fault(Fault(path=ITEMS, nth=3, kind="callback", callback=Sandbox.expire_access_token))
+
+    run = run_tap(access_token=pleo.access_token, client_id=None, client_secret=None, refresh_token=None)
+
+    assert run.returncode == 1
+    assert {request.auth for request in pleo.requests} == {"bearer"}
+    (error,) = run.errors
+    assert error.startswith(f"{REJECTED}{ITEMS}): the setting 'access_token' has expired or is wrong")
+    assert (run.bookmark(job.id)["page"], len(run.records())) == (2, 10)
+    assert len(pleo.requests_to(ITEMS)) == 3
+
+
+@pytest.mark.parametrize("client_auth", ["form", "basic"])
+def test_a_refresh_token_is_exchanged_before_the_first_request(
+    pleo: Sandbox, run_tap: Callable[..., Run], client_auth: Any
+) -> None:
+    pleo.add_job(items=3)
+    pleo.client_auth = client_auth
+
+    run = run_tap(token_file=None, env={"TAP_PLEO_EXPORT_LOGLEVEL": "DEBUG"})
+
+    assert run.returncode == 0
+    assert pleo.requests[0].path == TOKEN
+    assert len(set(presented(pleo))) == 1
+    assert len(pleo.requests_to(TOKEN)) == (1 if client_auth == "form" else 2)
+    assert {request.auth for request in pleo.requests_to("/v3/*")} == {"bearer"}
+
+
+# Rejected
+
+
+def test_a_rejected_access_token_is_refreshed_once_and_the_request_repeated(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    pleo.add_job(items=12)
+    pleo.add_fault(Fault(path=ITEMS, nth=2, kind="callback", callback=Sandbox.expire_access_token))
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    assert len(run.records()) == 12
+    assert [request.status for request in pleo.requests_to(ITEMS)] == [200, 401, 200, 200]
+    assert len(set(presented(pleo))) == 2
+    # The loss is announced once, not at each rotation.
+    (warning,) = run.warnings
+    assert "Pleo rotated the refresh token and the setting 'token_file' is not set" in warning
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_fresh_access_token_that_is_rejected_too_ends_the_run(
+    pleo: Sandbox, run_tap: Callable[..., Run], at_once: int
+) -> None:
+    pleo.add_job(items=30)
+    pleo.add_fault(Fault(path=ITEMS, nth=2, times=99, status=401))
+
+    run = run_tap(max_concurrent_requests=at_once)
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert error.startswith(f"{REJECTED}{ITEMS}): authorise the connector again in Pleo")
+    assert len(set(presented(pleo))) == len(presented(pleo))
+    if at_once == 1:
+        assert len(presented(pleo)) == 2
+        assert len(pleo.requests_to(ITEMS)) == 3
+
+
+def test_a_refused_refresh_token_is_presented_once_and_nothing_else_is_asked(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    pleo.add_job(items=3)
+
+    run = run_tap(refresh_token="fake-refresh-token-of-last-year")
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert error.startswith(REFUSED)
+    assert "authorise the connector again in Pleo and set the new 'refresh_token'" in error
+    assert [request.path for request in pleo.requests] == [TOKEN]
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_refresh_token_that_ends_during_the_run_is_presented_once(
+    pleo: Sandbox, run_tap: Callable[..., Run], at_once: int
+) -> None:
+    pleo.add_job(items=50)
+
+    def expire_both(pleo: Sandbox) -> None:
+        pleo.expire_access_token()
+        pleo.credentials.refresh_token = "fake-refresh-token-of-another"
+
+    pleo.add_fault(Fault(path=ITEMS, nth=2, kind="callback", callback=expire_both))
+
+    run = run_tap(max_concurrent_requests=at_once)
+
+    assert run.returncode == 1
+    assert [line for line in run.errors if line.startswith(REFUSED)] == run.errors[:1]
+    assert len(presented(pleo)) == len(set(presented(pleo))) == 2
+    assert partitions(run.state)[0]["items"] == len(run.records())
+
+
+def test_a_wrong_client_secret_is_named(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    run = run_tap(client_secret="wrong-secret")
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert "the token endpoint refused it (401). Check 'client_id' and 'client_secret'" in error
+    assert len(pleo.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [
+        ({"status": 503}, "the token endpoint answered 503. Run again later"),
+        ({"status": 429, "headers": {"Retry-After": "1"}}, "the token endpoint answered 429. Run again later"),
+        ({"kind": "html"}, "the token endpoint's answer is not a token. Check the setting 'auth_url'"),
+        ({"status": 200, "body": {"token_type": "Bearer"}}, "the token endpoint's answer is not a token"),
+        ({"status": 401, "body": {"error": "invalid_grant"}}, "the token endpoint refused it (401)"),
+        ({"status": 302, "headers": {"Location": "/v3/export-jobs"}}, "the token endpoint refused it (302)"),
+        ({"kind": "reset"}, "the token endpoint did not answer (ConnectionError)"),
+        ({"kind": "truncate"}, "the token endpoint did not answer (ChunkedEncodingError)"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_failed_refresh_is_not_tried_again(
+    pleo: Sandbox, run_tap: Callable[..., Run], fault: dict[str, Any], seen: str
+) -> None:
+    pleo.add_fault(Fault(path=TOKEN, nth=None, **fault))
+
+    run = run_tap(max_retries=3)
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert error.startswith(f"The OAuth token could not be refreshed: {seen}")
+    assert [request.path for request in pleo.requests] == [TOKEN]
+
+
+# Kept
+
+
+def test_rotated_tokens_are_on_the_disk_before_their_first_use_and_readable_by_their_owner_only(
+    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path, outputs: Outputs
+) -> None:
+    pleo.add_job(items=3)
+    configured = pleo.refresh_token
+    seen: list[tuple[dict[str, Any], int]] = []
+
+    def look(_: Sandbox) -> None:
+        seen.append((kept(token_file), stat.S_IMODE(token_file.stat().st_mode)))
+
+    pleo.add_fault(Fault(path="/v3/*", kind="callback", callback=look))
+
+    with umask(0):
+        run = run_tap(token_file=str(token_file))
+
+    assert run.returncode == 0
+    ((tokens, mode),) = seen
+    assert (tokens["refresh_token"], tokens["access_token"]) == (pleo.refresh_token, pleo.access_token)
+    assert mode == 0o600
+    assert configured not in token_file.read_text()
+    assert run.warnings == []
+    assert {stat.S_IMODE(path.stat().st_mode) for path in token_file.parent.iterdir()} == {0o600}
+    outputs.add("names of files", *(bytes(path) for path in token_file.parent.iterdir()))
+
+
+def test_the_next_run_takes_the_kept_tokens_and_rotates_them_when_they_end(
+    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
+) -> None:
+    pleo.add_job(items=3)
+    run_tap(token_file=str(token_file))
+    generations = [kept(token_file)["refresh_token"]]
+
+    assert run_tap(token_file=str(token_file)).returncode == 0
+    assert len(presented(pleo)) == 1
+
+    pleo.expire_access_token()
+    assert run_tap(token_file=str(token_file)).returncode == 0
+    generations.append(kept(token_file)["refresh_token"])
+    assert presented(pleo)[1:] == generations[:1]
+    assert generations[1] == pleo.refresh_token
+    assert not pleo.credentials.revoked
+
+
+def test_a_changed_refresh_token_wins_over_the_file(
+    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
+) -> None:
+    run_tap(token_file=str(token_file))
+    # The user authorises the connector again.
+    pleo.credentials.refresh_token = "fake-refresh-token-of-today"
+    pleo.expire_access_token()
+
+    run = run_tap(token_file=str(token_file), refresh_token="fake-refresh-token-of-today")
+
+    assert run.returncode == 0
+    assert presented(pleo)[-1] == "fake-refresh-token-of-today"
+    assert kept(token_file)["refresh_token"] == pleo.refresh_token
+
+
+def test_a_tap_killed_at_the_first_use_of_a_new_token_has_not_lost_it(
+    pleo: Sandbox,
+    start_tap: Callable[..., subprocess.Popen[bytes]],
+    run_tap: Callable[..., Run],
+    token_file: Path,
+    outputs: Outputs,
+) -> None:
+    pleo.add_job(items=3)
+    processes: list[subprocess.Popen[bytes]] = []
+    pleo.add_fault(Fault(path=JOBS, kind="callback", callback=lambda _: processes[0].kill()))
+    processes.append(start_tap(token_file=str(token_file)))
+    assert finish(processes[0], outputs).returncode == -signal.SIGKILL
+
+    run = run_tap(token_file=str(token_file))
+
+    assert run.returncode == 0
+    assert len(run.records()) == 3
+    assert len(presented(pleo)) == 1
+
+
+def test_a_signal_during_a_refresh_waits_for_the_new_token_to_be_kept(
+    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], token_file: Path, outputs: Outputs
+) -> None:
+    processes: list[subprocess.Popen[bytes]] = []
+    pleo.add_fault(Fault(path=TOKEN, kind="callback", callback=lambda _: processes[0].terminate()))
+    processes.append(start_tap(token_file=str(token_file)))
+
+    run = finish(processes[0], outputs)
+
+    assert run.returncode == 143
+    assert kept(token_file)["refresh_token"] == pleo.refresh_token
+    assert [request.path for request in pleo.requests] == [TOKEN]
+
+
+def test_two_taps_that_share_a_token_file_refresh_once(
+    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], token_file: Path, outputs: Outputs
+) -> None:
+    pleo.add_job(items=12)
+    # The first one waits for its token long enough for the second to want one, too.
+    pleo.add_fault(Fault(path=TOKEN, kind="delay", seconds=1.5))
+    # And in the middle both find their token rejected.
+    pleo.add_fault(Fault(path=ITEMS, nth=3, kind="callback", callback=Sandbox.expire_access_token))
+
+    processes = [start_tap(token_file=str(token_file)) for _ in range(2)]
+    runs = [finish(process, outputs) for process in processes]
+
+    assert [run.returncode for run in runs] == [0, 0]
+    assert [len(run.records()) for run in runs] == [12, 12]
+    assert len(presented(pleo)) == len(set(presented(pleo))) == 2
+    assert not pleo.credentials.revoked
+    assert kept(token_file)["refresh_token"] == pleo.refresh_token
+
+
+def test_a_full_disk_is_found_out_before_pleo_rotates_the_token(
+    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], token_file: Path, outputs: Outputs
+) -> None:
+    # No file may grow beyond 4 KiB, which is as good as a full disk: the write fails.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        process = start_tap(token_file=str(token_file))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    run = finish(process, outputs)
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert error.startswith(f"Setting 'token_file' ({token_file}): cannot be written (File too large)")
+    assert error.endswith("no token was rotated")
+    assert pleo.requests == []
+    assert not token_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "seen"),
+    [
+        (b"", "is not a token file of this connector. Name another path, or delete it and authorise again"),
+        (b'{"refresh_token": "abc"}', "is not a token file of this connector"),
+        (b"\xff\x00", "is not a token file of this connector"),
+        (None, "cannot be read (Is a directory)"),
+    ],
+)
+def test_a_token_file_that_is_none_is_left_alone(
+    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path, content: bytes | None, seen: str
+) -> None:
+    if content is None:
+        token_file.mkdir(parents=True)
+    else:
+        token_file.parent.mkdir()
+        token_file.write_bytes(content)
+
+    run = run_tap(token_file=str(token_file))
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert error.startswith(f"Setting 'token_file' ({token_file}): {seen}")
+    assert pleo.requests == []
+    if content is not None:
+        assert token_file.read_bytes() == content
+
+
+def test_a_token_file_where_none_can_be_made_is_an_error_before_any_request(
+    pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+
+    run = run_tap(token_file=str(tmp_path / "file" / "tokens.json"))
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert "Setting 'token_file'" in error
+    assert pleo.requests == []
+
+
+@contextlib.contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """Set the umask that child processes inherit."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)

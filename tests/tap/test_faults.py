@@ -1,0 +1,402 @@
+"""The fault matrix: what goes wrong between the tap and Pleo, what the user sees, the exit code, the requests made.
+
+Every row meets the same world: an older job `{job}` of 7 items in three pages, which the fault is about, and a younger
+one `{other}` of 4 items in two pages, which is to arrive all the same.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.faults import (
+    ITEMS,
+    JOBS,
+    Outcome,
+    Row,
+    ending,
+    having,
+    item_of_the_page_before,
+    members,
+    on,
+    on_control,
+    on_items,
+    one_after_the_other,
+    pagination,
+    play,
+    swapped_pages,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox import Job, Sandbox
+    from tests.conftest import Outputs
+
+NONE = 0
+GIVEN_UP = "1 export job(s) could not be read to the end, see above: {job}"
+ENDED = "Export job {job}: its items cannot be read any more"
+EXPORT_AGAIN = "In Pleo, export them again: that makes a new job"
+UNANSWERED = f"Export job {{job}}: Pleo did not answer GET {ITEMS}, given up after 2 attempts; last cause: "
+JSON = "an answer that is not the JSON expected"
+DISAGREE = "Export job {job}: Pleo's job items and export items disagree: "
+HTTP_DATE = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
+
+
+def healed(id_: str, setup: Callable[[Sandbox, Job], object], *sees: str, **settings: Any) -> Row:
+    """Return the row of a fault that a single retry cures."""
+    return Row(
+        id=id_, setup=setup, sees=sees, exit=0, requests={"list": 1, "control": 1, "items": 4}, settings=settings
+    )
+
+
+def given_up(id_: str, setup: Callable[[Sandbox, Job], object], *sees: str) -> Row:
+    """Return the row of a fault that lasts: one retry, then the other job."""
+    return Row(id=id_, setup=setup, sees=(*sees, GIVEN_UP), requests={"items": 2, "other items": 2}, items=4)
+
+
+CONTRA_ACCOUNTS = {
+    "as the reference says": {
+        "type": "MISSING_CONTRA_ACCOUNTS",
+        "message": "Contra accounts are not fully configured. Please map contra accounts in the Accounting settings.",
+    },
+    "naming currencies": {
+        "type": "MISSING_CONTRA_ACCOUNTS",
+        "message": "Make sure you don't export GBP (EUR, USD) expenses before you set your contra accounts.",
+    },
+    "in lower case": {"type": "missing_contra_accounts"},
+}
+FOUND = {"type": "EXPORT_NOT_FOUND", "message": "Export job not found."}
+
+REFUSALS = [
+    *(
+        Row(
+            id=f"400 missing contra accounts, {how}",
+            setup=on_items(status=400, body=body, nth=None),
+            sees=(
+                f"Export job {{job}}: skipped, MISSING_CONTRA_ACCOUNTS: {body.get('message', 'contra accounts are')}",
+                GIVEN_UP,
+            ),
+            requests={"control": 1, "items": 1, "other items": 2},
+            items=4,
+        )
+        for how, body in CONTRA_ACCOUNTS.items()
+    ),
+    Row(
+        id="400 missing contra accounts in the middle of a job",
+        setup=on_items(status=400, body=CONTRA_ACCOUNTS["in lower case"], nth=2, times=9),
+        sees=("Set them in Pleo under Settings > Accounting > Contra accounts, then run again", GIVEN_UP),
+        requests={"items": 2, "other items": 2},
+        items=7,
+    ),
+    Row(
+        id="400 of another kind",
+        setup=on_items(status=400, body={"type": "BAD_REQUEST", "message": "what\nis this"}, nth=None),
+        sees=(f"Export job {{job}}: Pleo refused GET {ITEMS} (400 BAD_REQUEST what is this)", GIVEN_UP),
+        requests={"items": 1, "other items": 2},
+        items=4,
+    ),
+    Row(
+        id="400 on the job list",
+        setup=on(JOBS, status=400, body=b"<html>", nth=None),
+        sees=(f"The list of export jobs cannot be read: Pleo refused GET {JOBS} (400)",),
+        # Large pages might have been the reason.
+        requests={"all": 2},
+        items=NONE,
+    ),
+    Row(
+        id="401",
+        setup=on(JOBS, status=401, nth=None),
+        sees=(f"Pleo rejected the credentials (401 on {JOBS}): check the setting 'api_key'",),
+        requests={"all": 1},
+        items=NONE,
+    ),
+    Row(
+        id="401 in the middle of a job",
+        setup=on_items(status=401, nth=2, times=9),
+        sees=(f"Pleo rejected the credentials (401 on {ITEMS})",),
+        requests={"items": 2, "other items": 0},
+        items=3,
+    ),
+    Row(
+        id="403 without the scope of the jobs",
+        setup=having(scopes={"export-items:read"}),
+        sees=(f"Pleo refused access (403 on {JOBS}): the credential lacks the scope 'export-jobs:read'",),
+        requests={"all": 1},
+        items=NONE,
+    ),
+    Row(
+        id="403 without the scope of the items",
+        setup=having(scopes={"export-jobs:read"}),
+        sees=(f"Pleo refused access (403 on {ITEMS}): the credential lacks the scope 'export-items:read'",),
+        requests={"items": 1, "other items": 0},
+        items=NONE,
+    ),
+    Row(
+        id="404 on the control layer",
+        setup=on_control(status=404, body=FOUND, nth=None),
+        sees=(f"{ENDED} (404 EXPORT_NOT_FOUND Export job not found.). {EXPORT_AGAIN}", GIVEN_UP),
+        requests={"control": 1, "items": 0, "other items": 2},
+        items=4,
+    ),
+    Row(
+        id="404 without a body on the data layer",
+        setup=on_items(status=404, nth=None),
+        sees=(f"{ENDED} (404). {EXPORT_AGAIN}", GIVEN_UP),
+        requests={"items": 1, "other items": 2},
+        items=4,
+    ),
+    Row(
+        id="404 on a job named in the settings",
+        setup=lambda pleo, job: pleo.jobs.pop(job.id),
+        sees=(f"{ENDED} (404 EXPORT_NOT_FOUND", GIVEN_UP),
+        settings={"job_ids": ["job", "other"]},
+        requests={"record": 1, "control": 0, "items": 0, "other items": 2},
+        items=4,
+    ),
+    Row(
+        id="a job named in the settings that has ended",
+        setup=lambda pleo, job: job.finish("completed", pleo.now()),
+        sees=(f"{ENDED} (its status is 'completed')", GIVEN_UP),
+        settings={"job_ids": ["job", "other"]},
+        requests={"record": 1, "items": 0, "other items": 2},
+        items=4,
+    ),
+    Row(
+        id="422 before the first page",
+        setup=ending("failed", nth=1),
+        sees=(f"{ENDED} (422 EXPORT_JOB_STATUS_UNPROCESSABLE", GIVEN_UP),
+        requests={"items": 1, "other items": 2},
+        items=4,
+    ),
+    Row(
+        id="422 in the middle of a job",
+        setup=ending("completed", nth=3),
+        sees=(f"{ENDED} (422 EXPORT_JOB_STATUS_UNPROCESSABLE", GIVEN_UP),
+        requests={"items": 3, "other items": 2},
+        items=10,
+    ),
+    Row(
+        id="302 to somewhere else is not followed",
+        setup=on_items(status=302, headers={"Location": "/v1/introspect"}, nth=None),
+        sees=(f"Export job {{job}}: Pleo refused GET {ITEMS} (302)", GIVEN_UP),
+        requests={"items": 1, "other items": 2, "all": 6},
+        items=4,
+    ),
+]
+
+RETRIED = f"GET {ITEMS}: status 429; trying again, up to 1 times"
+THROTTLED = [
+    healed(
+        "429 with seconds",
+        on_items(status=429, headers={"Retry-After": "1"}, nth=2),
+        f"{RETRIED}, next in 1.0 s",
+    ),
+    healed(
+        "429 with a date",
+        on_items(status=429, headers={"Retry-After": HTTP_DATE}, nth=2),
+        f"{RETRIED}, next in 0.0 s",
+    ),
+    healed("429 with nonsense", on_items(status=429, headers={"Retry-After": "soon"}, nth=2), RETRIED),
+    healed("429 without a wait", on_items(status=429, nth=2), RETRIED),
+    Row(
+        id="429 with an absurd wait is not waited for",
+        setup=on_items(status=429, headers={"Retry-After": "99999999999"}, nth=None),
+        sees=(UNANSWERED.replace("2 attempts", "1 attempt") + "status 429", GIVEN_UP),
+        requests={"items": 1, "other items": 2},
+        items=4,
+    ),
+]
+
+STATUSES = (408, 500, 502, 503, 504)
+AT_ONCE = {"Retry-After": "0"}
+AGAIN = "status 503; trying again"
+TRANSIENT = [
+    Row(
+        id="408, 500, 502, 503 and 504, one after the other",
+        setup=one_after_the_other(*STATUSES),
+        sees=tuple(f"GET {ITEMS}: status {status}; trying again, up to 5 times" for status in STATUSES),
+        settings={"max_retries": 5},
+        requests={"items": 8},
+        exit=0,
+    ),
+    given_up(
+        "503 for ever on one job",
+        on_items(status=503, headers=AT_ONCE, nth=None),
+        AGAIN,
+        f"{UNANSWERED}status 503. Run again later: it goes on where it stopped",
+    ),
+    Row(
+        id="503 for ever on one control layer",
+        setup=on_control(status=503, headers=AT_ONCE, nth=None),
+        sees=(AGAIN, f"Export job {{job}}: Pleo did not answer GET {JOBS}/{{job}}/items", GIVEN_UP),
+        requests={"control": 2, "items": 0, "other items": 2},
+        items=4,
+    ),
+    Row(
+        id="503 for ever on everything",
+        setup=on("/v3/*", status=503, headers=AT_ONCE, nth=None),
+        sees=(AGAIN, f"Pleo did not answer GET {JOBS}, given up after 2 attempts; last cause: status 503"),
+        requests={"all": 2},
+        items=NONE,
+    ),
+    Row(
+        id="503 for ever on the data layer as a whole",
+        setup=on(ITEMS, status=503, headers=AT_ONCE, nth=None),
+        sees=(
+            AGAIN,
+            f"{UNANSWERED}status 503",
+            "Export job {other}: Pleo did not answer",
+            "Two export jobs in a row could not be read, see above: the other jobs are not tried",
+        ),
+        requests={"items": 2, "other items": 2},
+        items=NONE,
+    ),
+    Row(
+        id="connection refused",
+        setup=lambda pleo, _: pleo.stop(),
+        sees=(
+            "connection refused; trying again",
+            f"GET {JOBS}, given up after 2 attempts; last cause: connection refused",
+        ),
+        requests={"all": 0},
+        items=NONE,
+    ),
+    healed("reset before the answer", on_items(kind="reset", nth=2), "connection reset by peer; trying again"),
+    healed("reset inside the body", on_items(kind="reset_body", nth=2), "connection reset by peer; trying again"),
+    healed("a body cut off", on_items(kind="truncate", nth=2), f"GET {ITEMS}: connection broken"),
+    healed(
+        "no answer in time",
+        on_items(kind="delay", seconds=30, nth=2),
+        f"GET {ITEMS}: no answer within 1 s; trying again",
+        request_timeout=1,
+    ),
+]
+
+NO_PAGES = {"without data": members(data=None), "that is a list": lambda page: page["data"]}
+NOT_A_PAGE = [
+    healed("truncated JSON", on_items(status=200, body=b'{"data":[{"acc', nth=2), JSON),
+    healed("an empty body", on_items(status=200, nth=2), f"{JSON} (DecodeError, 0 bytes"),
+    healed("HTML with 200", on_items(kind="html", nth=2), "text/html"),
+    given_up("HTML with 200 for ever", on_items(kind="html", nth=None), JSON, UNANSWERED + JSON),
+    *(
+        given_up(f"JSON {what}", on_items(kind="rewrite", rewrite=rewrite, nth=None), JSON, UNANSWERED + JSON)
+        for what, rewrite in NO_PAGES.items()
+    ),
+]
+
+PAGING = [
+    Row(
+        id="hasNextPage without a cursor",
+        setup=on_items(kind="rewrite", nth=2, times=99, rewrite=pagination(hasNextPage=True, endCursor=None)),
+        sees=(
+            "Export job {job}: a page claims a next one but has no 'endCursor'; reading stopped rather than loop",
+            GIVEN_UP,
+        ),
+        requests={"items": 2, "other items": 2},
+        items=7,
+    ),
+    Row(
+        id="a repeated cursor",
+        setup=having(loop_cursor=True),
+        sees=(
+            "Export job {job}: a page's 'endCursor' leads back to a page already read; reading stopped",
+            "Export job {other}: a page's 'endCursor' leads back",
+            "2 export job(s) could not be read to the end",
+        ),
+        requests={"items": 2, "other items": 2},
+        items=6,
+    ),
+    Row(id="two pages swapped", setup=swapped_pages, exit=0, requests={"items": 3, "other items": 2}),
+    Row(
+        id="an item on two pages",
+        setup=item_of_the_page_before,
+        sees=("Export job {job}: 1 export items came more than once, kept once",),
+        exit=0,
+        requests={"items": 3, "other items": 2},
+    ),
+    Row(
+        id="pages shorter than their limit",
+        setup=having(max_limit=2),
+        exit=0,
+        requests={"items": 4, "other items": 2},
+    ),
+    Row(id="no total", setup=having(send_total=False), exit=0, requests={"items": 3, "other items": 2}),
+    Row(
+        id="a total too small, read in turn",
+        setup=on_items(kind="rewrite", nth=None, rewrite=pagination(total=0)),
+        exit=0,
+        requests={"items": 3},
+    ),
+    Row(
+        id="a total too small, read ahead",
+        setup=on_items(kind="rewrite", nth=None, rewrite=pagination(total=4)),
+        settings={"max_concurrent_requests": 4},
+        sees=("Export job {job}: pages are read in turn from here on: the page at offset 3 has 3 rows instead of 1",),
+        exit=0,
+    ),
+    Row(
+        id="a total too large, read ahead",
+        setup=on_items(kind="rewrite", nth=None, rewrite=pagination(total=99)),
+        settings={"max_concurrent_requests": 4},
+        sees=("Export job {job}: pages are read in turn from here on: the page at offset 6 has 1 rows instead of 3",),
+        exit=0,
+    ),
+    Row(
+        id="an item that the control layer lists and the data layer lacks",
+        setup=lambda _, job: job.items.pop(5),
+        sees=(
+            f"{DISAGREE}7 job items, 6 export items; 1 without an export item: {{lost}}. It is read again",
+            f"{DISAGREE}7 job items, 6 export items; 1 without an export item: {{lost}}. The job stays incomplete",
+            GIVEN_UP,
+        ),
+        requests={"control": 2, "items": 4, "other items": 2},
+        items=16,
+    ),
+    Row(
+        id="an item that the data layer has and the control layer lacks",
+        setup=lambda _, job: job.item_statuses.pop(job.items[5]["accountingEntryId"]),
+        sees=(
+            f"{DISAGREE}6 job items, 7 export items; 1 without a job item: {{lost}}. It is read again",
+            f"{DISAGREE}6 job items, 7 export items; 1 without a job item: {{lost}}. The job stays incomplete",
+            GIVEN_UP,
+        ),
+        requests={"control": 2, "items": 6, "other items": 2},
+        items=18,
+    ),
+]
+MATRIX = [*REFUSALS, *THROTTLED, *TRANSIENT, *NOT_A_PAGE, *PAGING]
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, outputs: Outputs
+) -> dict[str, Outcome]:
+    """The rows that are to be tested, played side by side: they wait more than they work."""
+    wanted = {item.name for item in request.session.items if item.path == request.path}
+    rows = [row for row in MATRIX if f"test_fault[{row.id}]" in wanted]
+    folder = tmp_path_factory.mktemp("faults")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TAP_PLEO", "SINGER_SDK", "LOGLEVEL"))}
+    with ThreadPoolExecutor(4) as pool:
+        played = pool.map(lambda row: play(row, folder / str(MATRIX.index(row)), environment, outputs), rows)
+        return {row.id: outcome for row, outcome in zip(rows, played, strict=True)}
+
+
+@pytest.mark.parametrize("row", MATRIX, ids=lambda row: row.id)
+def test_fault(row: Row, outcomes: dict[str, Outcome]) -> None:
+    run, names, requests = vars(outcomes[row.id]).values()
+
+    lines = [line for line in run.stderr.splitlines() if "| WARNING " in line or "| ERROR " in line]
+    assert len(lines) == len(row.sees), run.stderr
+    for line, phrase in zip(lines, row.sees, strict=True):
+        assert phrase.format(**names) in line
+    assert run.returncode == row.exit
+    assert {name: requests[name] for name in row.requests} == row.requests
+    assert len(run.records()) == row.items
+    # Each line of the log is one: no traceback, no stray print.
+    assert all(line.count(" | ") >= 3 for line in run.stderr.splitlines())

@@ -1,0 +1,83 @@
+"""SIGKILL at random moments: whatever reached the pipe, the runs together deliver every item."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import Outputs, Run, finish
+from tests.processes import read_until
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    from sandbox import Sandbox
+
+PAGE = 10
+PAGES = 40
+KILLS = 5
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_killed_five_times_a_run_delivers_every_item_and_repeats_a_page_per_kill_at_most(
+    pleo: Sandbox,
+    start_tap: Callable[..., subprocess.Popen[bytes]],
+    run_tap: Callable[..., Run],
+    outputs: Outputs,
+    at_once: int,
+) -> None:
+    job = pleo.add_job(items=PAGE * PAGES)
+    settings = {"page_size": PAGE, "max_concurrent_requests": at_once}
+    # Other moments on each run; a failure shows the seed.
+    seed = secrets.randbits(32)
+    sys.stdout.write(f"seed {seed}\n")
+    rng = Random(seed)  # noqa: S311 - repeatable, no secret
+    runs: list[Run] = []
+    state: dict[str, Any] = {}
+
+    for kill in range(KILLS):
+        process = start_tap(state=state, **settings)
+        # Each run may get on by a fifth of what the runs before it have left.
+        left = PAGE * PAGES - sum(len(run.records()) for run in runs)
+        moment = rng.randrange(1, max(2, left // (KILLS - kill)))
+        head = read_until(process.stdout, b'"stream":"export_items","record"', moment)
+        process.kill()
+        run = finish(process, outputs)
+        runs.append(Run(run.returncode, head + run.stdout, run.stderr))
+        sys.stdout.write(f"kill {kill}: at record {moment}, {len(runs[-1].records())} had left the tap\n")
+        state = runs[-1].states[-1] if runs[-1].states else state
+    runs.append(run_tap(state=state, **settings))
+
+    assert [run.returncode for run in runs] == [-9] * KILLS + [0]
+    delivered = Counter(record["accountingEntryId"] for run in runs for record in run.records())
+    assert set(delivered) == {item["accountingEntryId"] for item in job.items}
+    assert delivered.total() - len(delivered) <= PAGE * KILLS
+    assert runs[-1].bookmark(job.id)["complete"] is True
+    assert runs[-1].bookmark(job.id)["items"] == PAGE * PAGES
+
+
+def test_a_line_torn_by_a_kill_is_no_message(
+    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
+) -> None:
+    # Lines longer than the pipe: the kill finds the tap inside one.
+    job = pleo.add_job(items=3)
+    for item in job.items:
+        item["note"] = "x" * 300_000
+    process = start_tap()
+    head = read_until(process.stdout, b'"stream":"export_items","record"')
+    process.kill()
+
+    run = finish(process, outputs)
+
+    *whole, torn = (head + run.stdout).split(b"\n")
+    assert all(isinstance(json.loads(line), dict) for line in whole)
+    assert torn.startswith(b'{"type":"RECORD","stream":"export_items"')
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(torn)

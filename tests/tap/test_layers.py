@@ -1,0 +1,193 @@
+"""Complete means that both layers list the same items; jobs that end are missed only if they were not complete."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Sandbox
+from tests.conftest import Run, partitions
+from tests.items import all_ids, ids
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ITEMS = "/v3/export-items"
+
+
+@pytest.fixture
+def config(config: dict[str, Any]) -> dict[str, Any]:
+    """Small pages, strictly one after the other, so that requests can be counted."""
+    return config | {"page_size": 10, "max_concurrent_requests": 1, "max_retries": 0}
+
+
+# Control layer and data layer
+
+
+def dropping(entry_id: str) -> Callable[[Any], Any]:
+    """Return a rewrite of a page that loses one item."""
+    return lambda page: page | {"data": [row for row in page["data"] if row["accountingEntryId"] != entry_id]}
+
+
+def test_a_job_whose_layers_disagree_once_is_read_again(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=25)
+    pleo.add_fault(Fault(path=ITEMS, nth=2, kind="rewrite", rewrite=dropping(all_ids(job)[12])))
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    assert set(ids(run)) == set(all_ids(job))
+    (warning,) = run.warnings
+    assert f"Export job {job.id}: " in warning
+    assert all_ids(job)[12] in warning
+    assert len(pleo.requests_to(ITEMS)) == 6
+    assert len(pleo.requests_to(f"/v3/export-jobs/{job.id}/items")) == 2
+    assert run.bookmark(job.id)["complete"] is True
+
+
+def test_a_job_whose_layers_disagree_twice_is_an_error_that_names_the_items(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    broken, good = pleo.add_job(items=25), pleo.add_job(items=5)
+    lost = all_ids(broken)[3:15]
+    for entry_id in lost:
+        pleo.add_fault(Fault(path=ITEMS, nth=None, kind="rewrite", rewrite=dropping(entry_id)))
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    asked = Counter(r.query["job_id"][0] for r in pleo.requests_to(ITEMS))
+    assert asked == {broken.id: 6, good.id: 1}
+    error, summary = run.errors
+    assert f"Export job {broken.id}: Pleo's job items and export items disagree: 25 job items, 13 export items" in error
+    named = {id_ for id_ in all_ids(broken) if id_ in error}
+    assert len(named) == 10
+    assert named < set(lost)
+    assert error.endswith("The job stays incomplete; run again")
+    assert broken.id in summary
+    assert run.bookmark(broken.id)["complete"] is False
+    assert run.bookmark(good.id)["complete"] is True
+
+    pleo.faults.clear()
+    healed = run_tap(state=run.state)
+
+    assert healed.returncode == 0
+    assert set(lost) <= set(ids(healed))
+    assert healed.bookmark(broken.id)["complete"] is True
+
+
+def test_an_item_that_the_control_layer_lacks_arrives_with_a_null_status_and_is_an_error(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=5)
+    stranger = all_ids(job)[2]
+    del job.item_statuses[stranger]
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    statuses = {record["accountingEntryId"]: record["itemStatus"] for record in run.records()}
+    assert statuses == dict.fromkeys(all_ids(job), "pending") | {stranger: None}
+    assert any(stranger in line and "without a job item" in line for line in run.errors)
+    assert run.bookmark(job.id)["complete"] is False
+
+
+# Jobs that go
+
+
+def test_a_complete_job_that_has_ended_leaves_the_state_in_silence(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    ended, running = pleo.add_job(items=5), pleo.add_job(items=5)
+    state = run_tap().state
+    ended.finish("completed", pleo.now())
+
+    run = run_tap(state=state)
+
+    assert run.returncode == 0
+    assert [e["context"]["jobId"] for e in partitions(run.state)] == [running.id]
+    assert run.warnings == run.errors == []
+
+
+@pytest.mark.parametrize("how", ["failed", "unknown"])
+def test_an_incomplete_job_that_has_ended_is_named_as_lost_data_once(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run], how: str
+) -> None:
+    job = pleo.add_job(items=25)
+    state = stop_at_page(2).state
+    if how == "failed":
+        job.finish("failed", pleo.now(), "job_expired", "The job was not updated in time.")
+    else:
+        del pleo.jobs[job.id]
+
+    run = run_tap(state=state)
+
+    assert run.returncode == 1
+    (error,) = [line for line in (*run.errors, *run.warnings) if "can no longer be had" in line]
+    assert f"Export job {job.id}: " in error
+    assert "10 had been read" in error
+    assert ("its status is 'failed'" if how == "failed" else "Pleo no longer knows it") in error
+    assert partitions(run.state) == []
+
+    assert run_tap(state=run.state).returncode == 0
+
+
+def test_a_complete_job_that_ends_between_listing_and_reading_does_not_fail_the_run(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=5)
+    state = run_tap().state
+    pleo.add_fault(Fault(path=f"/v3/export-jobs/{job.id}/items", status=404, body={"type": "EXPORT_NOT_FOUND"}))
+
+    run = run_tap(state=state)
+
+    assert run.returncode == 0
+    (warning,) = run.warnings
+    assert f"Export job {job.id}: its items cannot be read any more (404 EXPORT_NOT_FOUND)" in warning
+
+
+def test_a_run_limited_to_named_jobs_leaves_the_other_entries_alone(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
+) -> None:
+    half_read, gone, named = (pleo.add_job(items=15, company_id=None) for _ in range(3))
+    state = stop_at_page(2, job_ids=[half_read.id]).state
+    state = stop_at_page(2, job_ids=[gone.id], state=state).state
+    del pleo.jobs[gone.id]
+    kept = {e["context"]["jobId"]: e for e in partitions(state)}
+
+    run = run_tap(state=state, job_ids=[named.id])
+
+    assert run.returncode == 0
+    after = {e["context"]["jobId"]: e for e in partitions(run.state)}
+    assert after.keys() == {half_read.id, gone.id, named.id}
+    assert {id_: after[id_] for id_ in kept} == kept
+
+
+@pytest.mark.parametrize("filtered", ["company_id", "job_statuses"])
+def test_a_running_job_that_the_settings_leave_out_keeps_its_progress(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run], filtered: str
+) -> None:
+    half_read, other = pleo.add_job(items=25), pleo.add_job(items=5, status="in_progress")
+    state = stop_at_page(2, job_ids=[half_read.id]).state
+    narrow = (
+        {"company_id": other.record["companyId"]} if filtered == "company_id" else {"job_statuses": ["in_progress"]}
+    )
+
+    run = run_tap(state=state, **narrow)
+
+    assert run.returncode == 0
+    assert run.bookmark(half_read.id) == partitions(state)[0]
+    assert run.bookmark(other.id)["complete"] is True
+
+
+def test_uuids_of_other_case_in_the_state_are_the_same_jobs(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=15)
+    state = json.loads(json.dumps(stop_at_page(2).state).replace(job.id, job.id.upper()))
+
+    run = run_tap(state=state)
+
+    assert ids(run) == all_ids(job)[10:]
+    assert [e["context"]["jobId"] for e in partitions(run.state)] == [job.id]

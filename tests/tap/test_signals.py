@@ -1,0 +1,166 @@
+"""SIGTERM and SIGINT: prompt while waiting, never inside a page, progress kept, exit code 128 + signal."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from sandbox import Fault, Sandbox
+from tests.conftest import Outputs, Run, finish, partitions
+from tests.processes import read_until
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+ITEMS = "/v3/export-items"
+
+
+class Stop(NamedTuple):
+    """A signal, and the exit code it leads to."""
+
+    signal: signal.Signals
+    code: int
+
+
+BOTH_SIGNALS = pytest.mark.parametrize("stop", [Stop(signal.SIGTERM, 143), Stop(signal.SIGINT, 130)])
+
+
+@pytest.fixture
+def config(config: dict[str, Any], request: pytest.FixtureRequest) -> dict[str, Any]:
+    return config | {"page_size": 10} | getattr(request, "param", {})
+
+
+def stopped_cleanly(run: Run, code: int) -> None:
+    """Assert what holds after any signal at any moment."""
+    assert run.returncode == code
+    assert run.stdout == b"" or run.stdout.endswith(b"\n")
+    for line in run.stdout.splitlines():
+        json.loads(line)
+    assert run.messages[-1]["type"] == "STATE"
+    told = {entry["context"]["jobId"]: entry["items"] for entry in partitions(run.state)}
+    written = [record["jobId"] for record in run.records()]
+    assert told == {job_id: written.count(job_id) for job_id in told}
+    assert set(written) <= set(told)
+    assert "Traceback" not in run.stderr
+
+
+def and_resumes(run: Run, run_tap: Callable[..., Run], expected: list[str]) -> None:
+    """Assert that the next run brings exactly the rest."""
+    rest = run_tap(state=run.state)
+    assert rest.returncode == 0
+    assert [r["accountingEntryId"] for r in run.records() + rest.records()] == expected
+
+
+@BOTH_SIGNALS
+@pytest.mark.parametrize("config", [{"max_concurrent_requests": number} for number in (1, 4)], indirect=True)
+def test_while_waiting_for_an_answer(
+    pleo: Sandbox,
+    start_tap: Callable[..., subprocess.Popen[bytes]],
+    run_tap: Callable[..., Run],
+    outputs: Outputs,
+    stop: Stop,
+) -> None:
+    job = pleo.add_job(items=50)
+    processes: list[subprocess.Popen[bytes]] = []
+    pleo.add_fault(Fault(path=ITEMS, nth=3, kind="callback", callback=lambda _: processes[0].send_signal(stop.signal)))
+
+    processes.append(start_tap())
+    run = finish(processes[0], outputs)
+
+    stopped_cleanly(run, stop.code)
+    assert len(run.records()) < 50
+    and_resumes(run, run_tap, [item["accountingEntryId"] for item in job.items])
+
+
+@BOTH_SIGNALS
+def test_while_waiting_as_long_as_pleo_asked_for(
+    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs, stop: Stop
+) -> None:
+    pleo.add_job(items=30)
+    pleo.add_fault(Fault(path=ITEMS, nth=2, times=9, status=429, headers={"Retry-After": "200"}))
+    process = start_tap()
+
+    read_until(process.stderr, b"in 200.0 s")
+    process.send_signal(stop.signal)
+    run = finish(process, outputs)
+
+    stopped_cleanly(run, stop.code)
+    assert len(run.records()) <= 10
+
+
+def test_while_waiting_for_the_budget(
+    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
+) -> None:
+    pleo.add_job(items=30)
+    process = start_tap(max_requests_per_minute=3)
+
+    read_until(process.stderr, b"The budget of requests per minute is spent: waiting 6")
+    process.send_signal(signal.SIGTERM)
+    run = finish(process, outputs)
+
+    stopped_cleanly(run, 143)
+    assert len(pleo.requests) == 3
+
+
+@BOTH_SIGNALS
+@pytest.mark.parametrize("config", [{"page_size": 100}], indirect=True)
+def test_in_the_middle_of_a_page_that_a_slow_reader_holds_up(
+    pleo: Sandbox,
+    start_tap: Callable[..., subprocess.Popen[bytes]],
+    run_tap: Callable[..., Run],
+    outputs: Outputs,
+    stop: Stop,
+) -> None:
+    # A page of some 250 KB: the pipe takes 64 KB of it.
+    job = pleo.add_job(items=200)
+    process = start_tap()
+    head = read_until(process.stdout, b'"export_items","record"')
+    process.send_signal(stop.signal)
+
+    run = finish(process, outputs)
+
+    run = Run(run.returncode, head + run.stdout, run.stderr)
+    # The tap stood inside the first page and finished it.
+    assert len(run.records()) == 100
+    assert partitions(run.state)[0]["page"] == 1
+    stopped_cleanly(run, stop.code)
+    and_resumes(run, run_tap, [item["accountingEntryId"] for item in job.items])
+
+
+def test_before_the_first_job_is_known(
+    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
+) -> None:
+    pleo.add_job(items=5)
+    processes: list[subprocess.Popen[bytes]] = []
+    pleo.add_fault(Fault(path="/v3/export-jobs", kind="callback", callback=lambda _: processes[0].terminate()))
+
+    processes.append(start_tap())
+    run = finish(processes[0], outputs)
+
+    stopped_cleanly(run, 143)
+    assert run.records() == []
+    assert len(pleo.requests) == 1
+
+
+def test_twice_at_once_as_process_groups_do(
+    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
+) -> None:
+    pleo.add_job(items=50)
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def both(_: Sandbox) -> None:
+        processes[0].send_signal(signal.SIGINT)
+        processes[0].send_signal(signal.SIGTERM)
+
+    pleo.add_fault(Fault(path=ITEMS, nth=2, kind="callback", callback=both))
+
+    processes.append(start_tap())
+    run = finish(processes[0], outputs)
+
+    # The second one may come when the tap has all but ended: then it is the one that a shell reports.
+    assert run.returncode in {130, 143, -signal.SIGTERM}, run.stderr
+    stopped_cleanly(run, run.returncode)

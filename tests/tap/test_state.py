@@ -1,0 +1,285 @@
+"""State: what it says, when it is written, and that nothing in it can make a run lose an item."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Job, Sandbox
+from tests.conftest import Run, partitions
+from tests.items import all_ids, ids
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ITEMS = "/v3/export-items"
+MEMBERS = {"context", "page", "cursor", "page_size", "items", "digest", "complete"}
+
+
+@pytest.fixture
+def config(config: dict[str, Any]) -> dict[str, Any]:
+    """Small pages, strictly one after the other, so that requests can be counted."""
+    return config | {"page_size": 10, "max_concurrent_requests": 1, "max_retries": 0}
+
+
+def cursors_asked_for(pleo: Sandbox, since: int = 0) -> list[str | None]:
+    return [r.query.get("after", [None])[0] for r in pleo.requests[since:] if r.path == ITEMS]
+
+
+# What a state says
+
+
+def test_the_state_has_one_partition_per_job_with_the_documented_members(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    jobs = [pleo.add_job(items=count) for count in (25, 10, 0)]
+
+    state = run_tap().state
+
+    assert state.keys() == {"bookmarks"}
+    assert state["bookmarks"].keys() == {"export_items"}
+    assert state["bookmarks"]["export_items"].keys() == {"partitions"}
+    assert [entry.keys() for entry in partitions(state)] == [MEMBERS] * 3
+    told = {e["context"]["jobId"]: (e["page"], e["page_size"], e["items"], e["complete"]) for e in partitions(state)}
+    assert told == {
+        jobs[0].id: (3, 10, 25, True),
+        jobs[1].id: (1, 10, 10, True),
+        jobs[2].id: (1, 10, 0, True),
+    }
+
+
+def test_the_cursor_is_that_of_the_last_page_written(pleo: Sandbox, stop_at_page: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=40)
+
+    bookmark = stop_at_page(3).bookmark(job.id)
+
+    assert (bookmark["page"], bookmark["items"], bookmark["complete"]) == (2, 20, False)
+    assert bookmark["cursor"] == cursors_asked_for(pleo)[2]
+
+
+def test_the_digest_does_not_depend_on_the_order_of_the_items(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=25)
+    in_order = run_tap().bookmark(job.id)["digest"]
+    pleo.shuffle_items = True
+
+    shuffled = run_tap()
+
+    assert ids(shuffled) != all_ids(job)
+    assert shuffled.bookmark(job.id)["digest"] == in_order
+
+
+# When it is written
+
+
+def test_a_state_follows_each_page_and_is_never_ahead_of_its_records(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    for count in (35, 8, 20):
+        pleo.add_job(items=count)
+    written: Counter[str] = Counter()
+    pages = []
+
+    for message in run_tap().messages:
+        if message["type"] == "RECORD" and message["stream"] == "export_items":
+            written[message["record"]["jobId"]] += 1
+        elif message["type"] == "STATE":
+            told = {e["context"]["jobId"]: e["items"] for e in partitions(message["value"])}
+            assert told == written
+            pages.append(sum(e["page"] for e in partitions(message["value"])))
+
+    assert set(pages) == set(range(4 + 1 + 2 + 1))
+
+
+# Going on from it
+
+
+def test_a_run_goes_on_after_the_last_page_written(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=45)
+    stopped = stop_at_page(3)
+    before = len(pleo.requests)
+
+    resumed = run_tap(state=stopped.state)
+
+    assert resumed.returncode == 0
+    assert ids(stopped) + ids(resumed) == all_ids(job)
+    assert cursors_asked_for(pleo, before)[0] == stopped.bookmark(job.id)["cursor"]
+    assert (resumed.bookmark(job.id)["items"], resumed.bookmark(job.id)["complete"]) == (45, True)
+    assert any("resumed after page 2" in line for line in resumed.log("INFO"))
+
+
+def test_statuses_that_change_between_two_runs_neither_lose_nor_break_anything(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=25)
+    stopped = stop_at_page(2)
+    for entry in (*all_ids(job)[:5], *all_ids(job)[20:]):
+        job.item_statuses[entry] = "successful"
+
+    resumed = run_tap(state=stopped.state)
+
+    assert resumed.returncode == 0
+    assert ids(resumed) == all_ids(job)[10:20]
+    assert resumed.bookmark(job.id)["complete"] is True
+
+
+def test_a_complete_job_is_not_requested_again(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=15)
+    first = run_tap()
+    pleo.requests.clear()
+
+    second = run_tap(state=first.state)
+
+    assert second.returncode == 0
+    assert not pleo.requests_to(ITEMS)
+    assert second.records() == []
+    assert second.bookmark(job.id) == first.bookmark(job.id)
+
+
+def test_a_changed_page_size_reads_the_job_again(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=25)
+    state = stop_at_page(3).state
+    before = len(pleo.requests)
+
+    run = run_tap(state=state, page_size=7)
+
+    assert run.returncode == 0
+    assert ids(run) == all_ids(job)
+    assert cursors_asked_for(pleo, before)[0] is None
+    assert run.warnings == [
+        f"Export job {job.id}: 'page_size' was 10 and is 7 now; it is read again from its first page"
+    ]
+    assert run.bookmark(job.id)["page_size"] == 7
+
+
+@pytest.mark.parametrize("status", [400, 410])
+def test_a_cursor_that_pleo_no_longer_accepts_reads_the_job_again(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run], status: int
+) -> None:
+    job = pleo.add_job(items=25)
+    state = stop_at_page(3).state
+    pleo.add_fault(Fault(path=ITEMS, query={"after": partitions(state)[0]["cursor"]}, status=status))
+    before = len(pleo.requests)
+
+    run = run_tap(state=state)
+
+    assert run.returncode == 0
+    assert ids(run) == all_ids(job)
+    assert cursors_asked_for(pleo, before)[1] is None
+    (warning,) = run.warnings
+    assert f"Export job {job.id}: Pleo no longer accepts the cursor" in warning
+    assert warning.endswith("It is read again from its first page")
+    assert run.bookmark(job.id)["complete"] is True
+
+
+def test_cursors_refused_for_ever_give_the_job_up_after_one_restart(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    broken, small = pleo.add_job(items=25), pleo.add_job(items=5)
+    pleo.reject_cursors = True
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert [r.query["job_id"][0] for r in pleo.requests_to(ITEMS)].count(broken.id) == 4
+    assert any(f"Export job {broken.id}: Pleo no longer accepts the cursor" in line for line in run.errors)
+    assert run.bookmark(broken.id)["complete"] is False
+    assert set(all_ids(small)) <= set(ids(run))
+
+
+# Lost, foreign, hand-edited
+
+
+def test_without_its_state_a_run_reads_what_is_not_finished_yet(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=25)
+    run_tap()
+    for entry in all_ids(job)[:20]:
+        job.item_statuses[entry] = "successful"
+
+    again = run_tap(state={})
+
+    assert again.returncode == 0
+    assert ids(again) == all_ids(job)[20:]
+
+
+def entry(job: Job, **changed: Any) -> dict[str, Any]:
+    good = {"context": {"jobId": job.id}, "page": 1, "cursor": None, "page_size": 10, "items": 10, "digest": "00"}
+    return good | {"complete": False} | changed
+
+
+def garbage(job: Job) -> list[Any]:
+    """Entries that no run has written, each wrong in one way."""
+    members = ("context", "page", "cursor", "page_size", "items", "digest", "complete")
+    wrong_types: tuple[Any, ...] = (None, True, -1, 1.5, "x", [], {}, [[]], 10**400, "\ud800", "a\nb", "Ω" * 2000)
+    wrong = [entry(job, **{member: value}) for member in members for value in wrong_types]
+    # The few of them that are right after all.
+    right: list[dict[str, Any]] = [{"cursor": None}, {"cursor": "x"}, {"complete": True}]
+    absent = [{k: v for k, v in entry(job).items() if k != member} for member in members]
+    ids_ = [entry(job, context={"jobId": id_}) for id_ in ("", "../../v1/introspect", "a b", "\ud800", 7, None)]
+    return [e for e in wrong if all(e != entry(job, **r) for r in right)] + absent + ids_ + [None, 1, "x", []]
+
+
+def test_garbage_in_the_state_restarts_its_job_with_one_warning(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=15)
+    entries = garbage(job)
+
+    run = run_tap(state={"bookmarks": {"export_items": {"partitions": entries}}})
+
+    assert run.returncode == 0
+    assert ids(run) == all_ids(job)
+    (warning,) = run.warnings
+    assert warning.startswith(f"State: {len(entries)} entr(ies) of 'export_items' cannot be read")
+    assert warning.endswith("their jobs are read again from the first page")
+    assert [e["context"]["jobId"] for e in partitions(run.state)] == [job.id]
+
+
+@pytest.mark.parametrize(
+    ("state", "warnings"),
+    [
+        ({"bookmarks": None}, 0),
+        ({"bookmarks": []}, 1),
+        ({"bookmarks": {"export_items": 7}}, 1),
+        ({"bookmarks": {"export_items": {"partitions": {"a": 1}}}}, 1),
+        (
+            {
+                "bookmarks": {
+                    "export_items": {"partitions": [], "replication_key_value": "2026-01-01", "progress_markers": {}},
+                    "export_jobs": {"partitions": [{"context": {}}]},
+                    "somebody_elses": {"replication_key": "id"},
+                },
+                "value": {"x": 1},
+                "completed": {"singer_state": {}},
+            },
+            0,
+        ),
+    ],
+)
+def test_a_state_of_another_shape_is_no_obstacle(
+    pleo: Sandbox, run_tap: Callable[..., Run], state: dict[str, Any], warnings: int
+) -> None:
+    job = pleo.add_job(items=15)
+
+    run = run_tap(state=state)
+
+    assert run.returncode == 0
+    assert ids(run) == all_ids(job)
+    assert len(run.warnings) == warnings
+    assert run.state["bookmarks"].keys() == {"export_items"}
+
+
+def test_plausible_lies_in_the_state_are_found_out_by_the_ids(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=25)
+    bookmark = run_tap().bookmark(job.id)
+    # Says that the first page has been written, with the digest of quite other items.
+    lie = bookmark | {"page": 1, "items": 10, "complete": False, "cursor": cursors_asked_for(pleo)[1]}
+
+    run = run_tap(state={"bookmarks": {"export_items": {"partitions": [lie]}}})
+
+    assert run.returncode == 0
+    assert set(all_ids(job)) == set(ids(run))
+    (warning,) = run.warnings
+    assert f"Export job {job.id}: Pleo's job items and export items disagree" in warning
+    assert run.bookmark(job.id) == bookmark

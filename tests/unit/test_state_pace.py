@@ -1,0 +1,37 @@
+"""STATE messages never outweigh RECORD messages, and are never held back for long."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_pleo_export.singer.state import LONGEST_DELAY, StatePace
+
+# Bytes of each page, and seconds that it takes.
+PAGES = st.lists(st.tuples(st.integers(0, 10**6), st.floats(0, 3)), max_size=100)
+
+
+@given(pages=PAGES, state_size=st.integers(1, 10**6))
+def test_states_weigh_no_more_than_records_unless_time_is_up(pages: list[tuple[int, float]], state_size: int) -> None:
+    pace = StatePace()
+    written = records = since_last = 0
+    now = last_at = 0.0
+    first = True
+    for size, seconds in pages:
+        written += size
+        records += size
+        since_last += size
+        now += seconds
+        due = pace.due(written, now)
+        assert due == (first or since_last >= state_size or now - last_at >= LONGEST_DELAY)
+        if due:
+            written += state_size
+            pace.emitted(state_size, written, now)
+            first, since_last, last_at = False, 0, now
+
+
+def test_a_small_state_follows_each_page() -> None:
+    pace = StatePace()
+    for page in range(1, 50):
+        assert pace.due(page * 1000, page * 0.01)
+        pace.emitted(300, page * 1000 + 300, page * 0.01)
