@@ -269,7 +269,7 @@ def _uuid_problems(config: Mapping[str, Any]) -> Iterator[str]:
         try:
             UUID(value)
         except ValueError:
-            yield f"Setting {name}: '{value}' is not a UUID like 8eb648ab-464b-42a0-ba17-eda703657e33"
+            yield f"Setting {name}: {value!r} is not a UUID like 8eb648ab-464b-42a0-ba17-eda703657e33"
 
 
 def _empty_lists(config: Mapping[str, Any]) -> Iterator[str]:

@@ -36,8 +36,13 @@ def storable(body: bytes) -> tuple[bytes, int]:
         msgspec.DecodeError: The body has line breaks and is not JSON.
     """
     _check_utf8(body)
+    body, count = _replaced(body)
     if b"\n" in body or b"\r" in body:
         body = msgspec.json.format(body, indent=-1)
+    return body, count
+
+
+def _replaced(body: bytes) -> tuple[bytes, int]:
     if rb"\u" not in body or not _SUSPECT.search(body):
         return body, 0
     count = 0
