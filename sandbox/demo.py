@@ -23,6 +23,8 @@ HOME = Path(".demo")
 DATA = HOME / "postgres"
 RUN = ("run", "tap-pleo-export", "pleo-validate", "target-postgres")
 ITEMS = "/v3/export-items"
+# Columns for the tables where the output is no terminal.
+LOG_WIDTH = 120
 
 _SOURCES = {
     "tap-pleo-export": "tap",
@@ -142,6 +144,8 @@ def main() -> int:
     """
     signal.signal(signal.SIGTERM, stop)
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
     demo = Demo(console)
     os.chdir(CHECKOUT)
     try:

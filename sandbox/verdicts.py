@@ -50,14 +50,17 @@ def checks(connection: psycopg.Connection[Any]) -> Table:
 
 
 def reasons(connection: psycopg.Connection[Any]) -> Table:
-    """Return the most frequent failures: check, type, Pleo's wording, items and amount per wallet currency."""
-    found = connection.execute(_REASONS).fetchall()
-    title = "Failures by reason" + (
-        f", the first {SHOWN_REASONS} of {len(found)}" if len(found) > SHOWN_REASONS else ""
-    )
-    table = new_table(title, "check", "reported as", "reason", right=("items", "amount"))
-    for check, type_, reason, currency, items, cents in found[:SHOWN_REASONS]:
-        table.add_row(check, type_, reason, str(items), f"{major(cents)} {currency}")
+    """Return the failures by check and Pleo's wording: type, items, and amounts per wallet currency."""
+    found: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
+    for check, type_, reason, currency, items, cents in connection.execute(_REASONS):
+        found.setdefault((check, type_, reason), []).append((items, f"{major(cents)} {currency}"))
+    rows = sorted(found.items(), key=lambda row: -sum(items for items, _ in row[1]))
+    title = "Failures by reason" + (f", the first {SHOWN_REASONS} of {len(rows)}" if len(rows) > SHOWN_REASONS else "")
+    table = new_table(title, "check, reported as", right=("items", "amounts"))
+    table.add_column("reason")
+    for (check, type_, reason), amounts in rows[:SHOWN_REASONS]:
+        total = str(sum(items for items, _ in amounts))
+        table.add_row(f"{check}\n  {type_}", total, "\n".join(amount for _, amount in amounts), reason)
     return table
 
 

@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 import requests
@@ -71,12 +72,14 @@ class PleoClient:
         user_agent: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._api_url = api_url
+        headers = {"Accept": "application/json", "User-Agent": user_agent}
+        # Prepared once: only address and signature differ between requests.
+        self._template = requests.Session().prepare_request(requests.Request("GET", api_url, headers=headers))
+        self._api_url = (self._template.url or api_url).rstrip("/")
         self._auth = auth
         self._budget = budget
         self._policy = policy
         self._timeout = timeout
-        self._headers = {"Accept": "application/json", "User-Agent": user_agent}
         self._sleep = sleep
         self._announced: dict[str, float] = {}
         self.throttled = 0
@@ -90,8 +93,8 @@ class PleoClient:
         Args:
             path: Path of the endpoint, from the API's root.
             params: Query; lists become repeated names, None is left out.
-            decode: Turns the body into a value; a ``msgspec.MsgspecError`` or ``UnicodeDecodeError`` that it raises
-                counts as a damaged answer and is retried.
+            decode: Turns the body into a value; a ``msgspec.MsgspecError``, ``UnicodeDecodeError`` or
+                ``RecursionError`` that it raises counts as a damaged answer and is retried.
 
         Raises:
             FatalError: No request can succeed, see :mod:`tap_pleo_export.pleo.errors`.
@@ -131,7 +134,7 @@ class PleoClient:
             raise self._failure(path, response, body)
         try:
             return decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise TransientFailure(
                 f"an answer that is not the JSON expected ({type(error).__name__}, {len(body)} bytes, "
                 f"{response.headers.get('Content-Type', 'no content type')})"
@@ -142,14 +145,12 @@ class PleoClient:
         if wait > 0:
             logger.info("The budget of requests per minute is spent: waiting %.0f s", wait)
             self._sleep(wait)
+        query = urlencode({name: value for name, value in params.items() if value is not None}, doseq=True)
+        request = self._template.copy()
+        request.url = f"{self._api_url}{path}{'?' if query else ''}{query}"
         try:
-            response = self._session.get(
-                f"{self._api_url}{path}",
-                params=params,
-                auth=self._auth,
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
+            response = self._session.send(
+                self._auth(request), timeout=self._timeout, allow_redirects=False, stream=True
             )
             # Read at once: `requests` itself would read in pieces of 10 KiB.
             return response, response.raw.read(decode_content=True)
@@ -164,7 +165,6 @@ class PleoClient:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
-            session.headers.update(self._headers)
             # Proxies and certificates of the environment, looked up once rather than for each request.
             environment = session.merge_environment_settings(self._api_url, {}, None, None, None)
             session.proxies, session.verify = environment["proxies"], environment["verify"]
@@ -184,7 +184,7 @@ class PleoClient:
             return ScopeMissing(path)
         try:
             info = msgspec.json.decode(body, type=ExceptionInfo)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             info = ExceptionInfo()
         return RequestRefused(path, status, info.type, info.message or "")
 

@@ -1,0 +1,111 @@
+"""Who is measured, as declarations: commands, the files they need, and how their items are counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from bench.environments import PEERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BENCH = Path(__file__).parent
+MARK = b'"accountingEntryId":"'
+"""What an item's line holds once, whoever writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A program that reads export items.
+
+    Attributes:
+        name: As the tables say it.
+        command: Program and arguments; ``${programs}``, ``${url}``, ``${job_id}`` and ``${bench}`` are filled in.
+        environment: Its environment under ``bench/peers``; None: our own.
+        package: The package whose version matters.
+        files: Folder whose JSON and YAML files it needs, filled in likewise, in its working directory.
+        marks_per_item: How often ``MARK`` stands in its output for each item: the tap writes an id as job item, too.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    package: str
+    environment: str | None = None
+    files: Path | None = None
+    marks_per_item: int = 1
+
+    def prepare(self, folder: Path, values: Mapping[str, str]) -> list[str]:
+        """Write its files into a folder and return its command."""
+        if self.files:
+            for source in (*self.files.glob("*.json"), *self.files.glob("*.yaml")):
+                (folder / source.name).write_text(Template(source.read_text()).safe_substitute(values))
+        return [Template(part).substitute(values) for part in self.command]
+
+
+RAW_LOOP = Contender(
+    name="hand-written loop (requests + orjson)",
+    command=("${programs}/python", "${bench}/raw_loop.py", "${url}", "${job_id}"),
+    package="orjson",
+)
+RAW_LOOP_ALL = Contender(
+    name="hand-written loop, all three streams",
+    command=(*RAW_LOOP.command, "--all-streams"),
+    package="orjson",
+    marks_per_item=2,
+)
+TAP = Contender(
+    name="tap-pleo-export",
+    command=("${programs}/tap-pleo-export", "--config", "config.json"),
+    package="tap-pleo-export",
+    files=BENCH / "tap",
+    marks_per_item=2,
+)
+SDK_PEERS = (
+    Contender(
+        name="Singer SDK tap, switches thrown",
+        command=("${programs}/python", "${bench}/peers/sdk/taps.py", "tuned", "--config", "config.json"),
+        package="singer-sdk",
+        files=PEERS / "sdk",
+    ),
+    Contender(
+        name="Singer SDK tap, idiomatic",
+        command=("${programs}/python", "${bench}/peers/sdk/taps.py", "idiomatic", "--config", "config.json"),
+        package="singer-sdk",
+        files=PEERS / "sdk",
+    ),
+)
+DLT = Contender(
+    name="dlt REST source, extract only",
+    command=("${programs}/python", "${bench}/peers/dlt/pipeline.py", "config.json"),
+    package="dlt",
+    environment="dlt",
+    files=PEERS / "dlt",
+)
+DLT_NORMALIZED = Contender(
+    name="dlt REST source, extract and normalize",
+    command=(*DLT.command, "--normalize"),
+    package="dlt",
+    environment="dlt",
+    files=PEERS / "dlt",
+)
+REST_API_MSDK = Contender(
+    name="tap-rest-api-msdk",
+    command=("${programs}/tap-rest-api-msdk", "--config", "config.json"),
+    package="tap-rest-api-msdk",
+    environment="rest_api_msdk",
+    files=PEERS / "rest_api_msdk",
+)
+AIRBYTE = Contender(
+    name="Airbyte declarative CDK",
+    command=(
+        "${programs}/source-declarative-manifest", "read", "--config", "config.json", "--catalog", "catalog.json",
+        "--manifest-path", "manifest.yaml",
+    ),
+    package="airbyte-cdk",
+    environment="airbyte",
+    files=PEERS / "airbyte",
+)  # fmt: skip
+PEER_CONTENDERS = (*SDK_PEERS, DLT, DLT_NORMALIZED, REST_API_MSDK, AIRBYTE)
