@@ -1,0 +1,71 @@
+"""The validation mapper through the real Meltano: verdicts in PostgreSQL, updates alone in files."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from sandbox import Sandbox
+from sandbox.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sandbox.pipeline import MeltanoProject
+    from sandbox.postgres import Postgres
+
+
+def test_every_item_arrives_with_its_verdict_and_its_amount(
+    postgres: Postgres, new_database: Callable[[], str], new_project: Callable[..., MeltanoProject]
+) -> None:
+    database = new_database()
+    with Sandbox.demo() as sandbox:
+        project = new_project(sandbox, TARGET_POSTGRES_SQLALCHEMY_URL=postgres.url(database))
+        log = project.run("run", "tap-pleo-export", "pleo-validate", "target-postgres")
+        items = expected_items(sandbox)
+    assert project.returncode == 0, "".join(line.raw for line in log)
+
+    with postgres.connect(database) as connection:
+        assert loaded_keys(connection, "export_items") == Counter(items.keys())
+        assert loaded_sums(connection) == wallet_sums(items.values())
+        without_account = {
+            item["accountingEntryId"]
+            for item in items.values()
+            if not item["accountingEntryLines"]
+            or any(
+                not (line["account"] or {}).get("code") and not (line["account"] or {}).get("identifier")
+                for line in item["accountingEntryLines"]
+            )
+        }
+        failed = connection.execute(
+            """
+            SELECT "accountingEntryId" FROM export_items CROSS JOIN unnest("validationChecks") AS finding
+            WHERE finding->>'check' = 'expense_gl_account' AND finding->>'status' = 'failed'
+            """
+        )
+        assert without_account
+        assert {entry for (entry,) in failed} == without_account
+        verdicts = connection.execute(
+            'SELECT "validationStatus", bool_and("validationFailureReason" IS NULL) FROM export_items GROUP BY 1'
+        )
+        assert dict(verdicts.fetchall()) == {"passed": True, "failed": False}
+
+
+def test_the_mapping_for_failures_gives_their_updates_alone(
+    tmp_path: Path, new_project: Callable[..., MeltanoProject]
+) -> None:
+    with Sandbox.demo() as sandbox:
+        project = new_project(sandbox, TARGET_JSONL_DESTINATION_PATH=str(tmp_path))
+        log = project.run("run", "tap-pleo-export", "pleo-failures", "target-jsonl")
+        items = expected_items(sandbox)
+    assert project.returncode == 0, "".join(line.raw for line in log)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["export_job_item_updates.jsonl"]
+    updates = [json.loads(line) for line in (tmp_path / "export_job_item_updates.jsonl").read_bytes().splitlines()]
+    keys = [(update["jobId"], update["accountingEntryId"]) for update in updates]
+    assert len(set(keys)) == len(keys) > 0
+    assert set(keys) <= items.keys()
+    assert {update["status"] for update in updates} == {"failed"}
+    assert all(update["failureReason"] and update["failureReasonType"] for update in updates)
