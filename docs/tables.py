@@ -37,13 +37,12 @@ def tap_settings() -> str:
 
 def streams() -> str:
     """Return the streams: name, primary key, what they hold."""
-    return table(
-        ("stream", "primary key", "holds"),
-        (
-            (f"`{stream.name}`", ", ".join(f"`{key}`" for key in stream.primary_keys), _first_line(stream))
-            for stream in STREAMS
-        ),
-    )
+    rows = []
+    for stream in STREAMS:
+        declared = vars(stream)
+        keys = ", ".join(f"`{key}`" for key in declared["primary_keys"])
+        rows.append((f"`{declared['name']}`", keys, _first_line(stream)))
+    return table(("stream", "primary key", "holds"), rows)
 
 
 def needs() -> str:

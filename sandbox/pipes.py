@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 TARGET = CHECKOUT / ".meltano/loaders/target-postgres/venv/bin/target-postgres"
 ANY_COMPANY = {"companyId": "*", "journal": "PLEO", "accounts": {"wallet": "1240", "outOfPocket": "2890"}}
+PATIENCE_SECONDS = 4
 RUN_SECONDS = 60
 _OURS = ("TAP_PLEO", "MAP_PLEO", "TARGET_", "MELTANO", "SINGER_SDK", "LOGLEVEL")
 
@@ -79,18 +80,36 @@ class Pipes:
         process.send_signal(number)
         return True
 
+    def stop_target(self, number: Signals) -> None:
+        """Signal the target and see to its end: SDK targets may hang on a signal, and an operator then kills them."""
+        target = self.running["target"]
+        self.signal("target", number)
+        try:
+            if target.stderr:
+                # Read on, or the target waits for a reader of its log.
+                target.communicate(timeout=PATIENCE_SECONDS)
+            else:
+                target.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            target.kill()
+
     def wait(self) -> dict[str, int]:
         """Wait for the end, take the state, and return the exit codes."""
         try:
             codes = {name: process.wait(RUN_SECONDS) for name, process in self.running.items()}
         finally:
-            for process in self.running.values():
-                process.kill()
-                if process.stderr:
-                    process.stderr.close()
-        self.running.clear()
+            self.close()
         self.acknowledge((self.folder / "acknowledged").read_bytes())
         return codes
+
+    def close(self) -> None:
+        """End what still runs."""
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+            if process.stderr:
+                process.stderr.close()
+        self.running.clear()
 
     def run(self) -> dict[str, int]:
         """Run to the end and return the exit codes."""
@@ -102,10 +121,6 @@ class Pipes:
         whole = output.split(b"\n")[:-1]
         if whole:
             self.state = json.loads(whole[-1])
-
-    def log(self, name: str) -> str:
-        """Return what a process has logged in all runs."""
-        return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def command(self, name: str, executable: Path, **files: object) -> list[str]:
         """Return a command line whose options are JSON files."""

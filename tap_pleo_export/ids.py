@@ -40,9 +40,13 @@ class JobItemIds:
 
     Source of the layers: ``GET /v3/export-jobs/{jobId}/items`` (schema ``ExportJobItemV3``) is the control layer,
     ``GET /v3/export-items`` (schema ``ExportItemV3``) the data layer; they join on ``accountingEntryId``.
+
+    Attributes:
+        unusable: Rows of the control layer that cannot be read, so that nobody knows what they list.
     """
 
     def __init__(self) -> None:
+        self.unusable = 0
         self._buckets: defaultdict[int, bytearray] = defaultdict(bytearray)
         self._statuses: list[str | None] = []
         self._strangers: dict[bytes, str] = {}

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator
 
+    from tap_pleo_export.pleo.errors import ItemUnusable, JobUnusable
+
 
 class RunOutcome:
     """Collects the failures of single jobs, so that one never stops the others, and names each as it happens.
@@ -22,12 +24,14 @@ class RunOutcome:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._failed: dict[str, bool] = {}
+        self._spoilt: dict[str, None] = {}
+        self._jobs_unlisted = 0
         self._unavailable_in_a_row = 0
 
     @property
     def exit_code(self) -> int:
         """1 if a job could not be read to its end, else 0."""
-        return int(any(self._failed.values()))
+        return int(any(self._failed.values()) or bool(self._spoilt) or self._jobs_unlisted > 0)
 
     def failed(self, job_id: str) -> bool:
         """Return whether the job has been given up in this run."""
@@ -61,9 +65,20 @@ class RunOutcome:
         else:
             self._logger.error("%s", error)
 
+    def spoil(self, error: ItemUnusable) -> None:
+        """Name items that cannot be had; their job is read on, but not complete."""
+        self._spoilt[error.job_id.lower()] = None
+        self._logger.error("%s", error)
+
+    def miss(self, error: JobUnusable) -> None:
+        """Name jobs that cannot be read because the list does not say which they are."""
+        self._jobs_unlisted += 1
+        self._logger.error("%s", error)
+
     def summary(self) -> str | None:
         """Return one line on the jobs given up, or None if none were."""
         lost = [job_id for job_id, loses in self._failed.items() if loses]
+        lost += [job_id for job_id in self._spoilt if job_id not in lost]
         if not lost:
             return None
         return f"{len(lost)} export job(s) could not be read to the end, see above: {some(lost)}"

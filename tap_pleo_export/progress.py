@@ -65,11 +65,13 @@ class JobProgress:
         Counts and digests decide, so that pages read in an earlier run count too. Ids are named as far as this run
         knows them, at most ten of each kind.
         """
-        if self.items == len(ids) and (ids.all_shown or self.digest == ids.digest()):
+        if not ids.unusable and self.items == len(ids) and (ids.all_shown or self.digest == ids.digest()):
             return None
         missing = list(ids.not_shown())
         unknown = ids.strangers
         parts = [f"{len(ids)} job items, {self.items} export items"]
+        if ids.unusable:
+            parts.append(f"{ids.unusable} of the job items unusable")
         if missing:
             parts.append(f"{len(missing)} without an export item: {some(missing)}")
         if unknown:

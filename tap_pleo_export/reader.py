@@ -11,7 +11,15 @@ from msgspec import Raw
 
 from tap_pleo_export.ids import JobItemIds, key_of
 from tap_pleo_export.jobs import READABLE_STATUSES, ExportJob
-from tap_pleo_export.pleo.errors import CursorRejected, Disagreement, JobEnded, JobError, UnreadJobEnded
+from tap_pleo_export.pleo.errors import (
+    CursorRejected,
+    Disagreement,
+    ItemUnusable,
+    JobEnded,
+    JobError,
+    JobUnusable,
+    UnreadJobEnded,
+)
 from tap_pleo_export.pleo.paging import Start
 from tap_pleo_export.progress import JobProgress
 from tap_pleo_export.records import encode
@@ -57,7 +65,7 @@ class JobCount:
     items: int = 0
     pages: int = 0
     left_out: int = 0
-    repeated: int = 0
+    unusable: int = 0
 
 
 @dataclass(kw_only=True)
@@ -128,10 +136,15 @@ class ExportReader:
                     yield self.api.job(shape, job_id)
         else:
             for page in self.api.jobs(shape, self.selection.job_statuses, self.selection.company_id):
+                if page.unusable:
+                    self.outcome.miss(JobUnusable(page.unusable))
                 yield from page.records
 
     def _job_items(self, job: ExportJob, ids: JobItemIds) -> Iterator[Batch]:
-        for page in self.api.job_items(self.shapes["export_job_items"], job.id):
+        for number, page in enumerate(self.api.job_items(self.shapes["export_job_items"], job.id), 1):
+            if page.unusable:
+                ids.unusable += len(page.unusable)
+                self.outcome.spoil(ItemUnusable(job.id, f"page {number} of its job items", page.unusable))
             records = []
             for record in page.records:
                 if ids.list_item(record.accountingEntryId, record.status or None):
@@ -157,10 +170,12 @@ class ExportReader:
                 error = rejection
             else:
                 self._tell(job, count, resumed_at)
-                if progress.complete:
+                what = progress.disagreement(ids)
+                if what is None:
                     return
-                error = Disagreement(job.id, progress.disagreement(ids) or "")
-            if type(error) in restarted_for:
+                error = Disagreement(job.id, what)
+            # Rows that cannot be read, and are named already, would not be mended by reading on.
+            if type(error) in restarted_for or count.unusable or ids.unusable:
                 raise error
             restarted_for.add(type(error))
             self.logger.warning("%s. It is read again from its first page", str(error).partition(". ")[0])
@@ -205,6 +220,12 @@ class ExportReader:
         count.left_out += len(keys) - len(records)
         self._warn_of_repeats(job, "export items", len(page.records) - len(keys))
         following = progress.after_page(page.info.end_cursor, keys)
+        if page.unusable:
+            count.unusable += len(page.unusable)
+            self.outcome.spoil(ItemUnusable(job.id, f"page {following.page}", page.unusable))
+        if count.unusable:
+            # The next run is to ask for the unusable rows again.
+            return Batch(records), following
         if not page.info.has_next_page and following.disagreement(ids) is None:
             following = following.completed()
         return Batch(records, lambda: self.bookmarks.set(job.id, following)), following

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from tap_pleo_export.pleo.depth import DEEPEST, cut
+from tap_pleo_export.pleo.errors import one_line
 from tap_pleo_export.pleo.text import storable
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ ADDITIONAL_FIELDS = "additionalFields"
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _exact_decoder = msgspec.json.Decoder(float_hook=Decimal)
 encode = _encoder.encode
+
+Key = Annotated[str, msgspec.Meta(min_length=1)]
+# What a row may be instead of a record.
+NoRecord = list[Raw] | str | float | bool | None
 
 
 class PageInfo(msgspec.Struct, rename="camel"):
@@ -41,14 +47,21 @@ class Page(msgspec.Struct, gc=False):
     Attributes:
         records: Structs with one attribute per property of the stream's schema, ``UNSET`` where Pleo sent none.
         info: The page's place.
+        unusable: The rows that cannot be records: which, and why.
     """
 
     records: list[Any]
     info: PageInfo
+    unusable: list[str] = []
+
+    @property
+    def rows(self) -> int:
+        """How many rows Pleo sent."""
+        return len(self.records) + len(self.unusable)
 
 
-class UnkeyedRecordError(Exception):
-    """A record lacks a member that the connector cannot do without."""
+class UnusableRowError(Exception):
+    """A row cannot be a record; ``str()`` says why."""
 
 
 class RecordShape:
@@ -56,7 +69,7 @@ class RecordShape:
 
     Args:
         schema: The stream's JSON Schema.
-        keys: Members without which a record cannot be: strings.
+        keys: Members without which a record cannot be: strings, not empty.
         read: Further members that the connector itself reads, with their Python types.
         computed: Members that the connector adds; one of Pleo's by that name moves to ``additionalFields``.
         drift: Told of members that the schema does not declare.
@@ -74,13 +87,13 @@ class RecordShape:
         names = list(schema["properties"])
         self._computed = {*computed, ADDITIONAL_FIELDS}
         self._keys = tuple(keys)
-        self._read = {**read, **dict.fromkeys(self._keys, str)}
+        self._read = {**read, **dict.fromkeys(self._keys, Key)}
         self._known = {*names} - self._computed
         self._drift = drift
         self.record_type = msgspec.defstruct(
             "Record",
             [
-                (name, str) if name in self._keys else (name, self._read.get(name, Raw | UnsetType), UNSET)
+                (name, Key) if name in self._keys else (name, self._read.get(name, Raw | UnsetType), UNSET)
                 for name in names
             ],
             forbid_unknown_fields=True,
@@ -88,38 +101,71 @@ class RecordShape:
             gc=False,
         )
         self._page = self._decoder(list[self.record_type])  # type: ignore[name-defined]
-        self._loose_page = self._decoder(list[dict[str, Raw]])
+        self._loose_page = self._decoder(list[dict[str, Raw] | NoRecord])
 
     def decode_page(self, body: bytes) -> Page:
         """Decode a page of the Export API (``{"data": [...], "pagination": {...}}``).
 
+        A row that cannot be a record is named in the page's ``unusable``; the others are not affected.
+
         Raises:
             msgspec.MsgspecError: The body is not such a page.
             UnicodeDecodeError: The body is not UTF-8.
-            UnkeyedRecordError: A record lacks a member that the connector reads, or it is of another type.
+            RecursionError: It is nested too deeply outside of its rows.
         """
         body, replaced = storable(body)
         self._drift.replaced(replaced)
         try:
-            page = self._page.decode(body)
-            strict = not any(getattr(record, name) is not UNSET for record in page.data for name in self._computed)
-        except msgspec.ValidationError:
+            decoded = self._page.decode(body)
+            strict = not any(getattr(record, name) is not UNSET for record in decoded.data for name in self._computed)
+        except (msgspec.ValidationError, RecursionError):
             strict = False
-        if not strict:
-            page = self._loose_page.decode(body)
-            page.data = [self._sorted_out(members) for members in page.data]
-        self._drift.inspect(page.data)
-        return Page(page.data, page.pagination)
+        page = Page(decoded.data, decoded.pagination) if strict else self._decode_row_by_row(body)
+        self._drift.inspect(page.records)
+        return page
 
     def decode_record(self, raw: Raw | bytes) -> Any:  # noqa: ANN401 - a record_type made at run time
-        """Decode a single record; the rules of :meth:`decode_page` hold."""
+        """Decode a single record.
+
+        Raises:
+            msgspec.MsgspecError: It is no object.
+            UnusableRowError: A member that the connector reads is absent or of another type.
+        """
         return self._sorted_out(msgspec.json.decode(raw, type=dict[str, Raw]))
 
-    def _sorted_out(self, members: dict[str, Raw]) -> Any:  # noqa: ANN401 - a record_type made at run time
+    def _decode_row_by_row(self, body: bytes) -> Page:
+        too_deep: set[int] = set()
+        try:
+            decoded = self._loose_page.decode(body)
+        except RecursionError:
+            body, too_deep = cut(body)
+            decoded = self._loose_page.decode(body)
+        page = Page([], decoded.pagination, [])
+        for position, row in enumerate(decoded.data):
+            try:
+                record = self._sorted_out(row)
+            except UnusableRowError as error:
+                reason = str(error)
+            else:
+                if position not in too_deep:
+                    page.records.append(record)
+                    continue
+                reason = f"nested more deeply than {DEEPEST} levels"
+            page.unusable.append(f"row {position + 1}{self._id_of(row)} is unusable, {reason}")
+        return page
+
+    def _id_of(self, row: object) -> str:
+        """Return what tells a row from others, as far as it is there."""
+        ids = [bytes(row[key]).decode() for key in self._keys if key in row] if isinstance(row, dict) else []
+        return f" ({self._keys[0]} {one_line(ids[0])})" if ids else ""
+
+    def _sorted_out(self, members: object) -> Any:  # noqa: ANN401 - a record_type made at run time
         """Make a record of members of any name: what the schema does not declare goes to ``additionalFields``."""
+        if not isinstance(members, dict):
+            raise UnusableRowError("not an object")
         missing = [key for key in self._keys if key not in members]
         if missing:
-            raise UnkeyedRecordError(f"a record without '{missing[0]}'")
+            raise UnusableRowError(f"it has no '{missing[0]}'")
         additional = {name: value for name, value in members.items() if name not in self._known}
         declared = {
             name: self._member(name, value) if name in self._read else value
@@ -135,7 +181,8 @@ class RecordShape:
         try:
             return msgspec.json.decode(value, type=self._read[name])
         except msgspec.ValidationError:
-            raise UnkeyedRecordError(f"a record whose '{name}' is not what it should be") from None
+            wanted = "a text that is not empty" if name in self._keys else "what it should be"
+            raise UnusableRowError(f"its '{name}' is not {wanted}") from None
 
     @staticmethod
     def _decoder(data: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - a type made at run time

@@ -70,6 +70,14 @@ def test_documents_name_tests_that_exist(document: Path) -> None:
         assert not name or f"def {name}(" in content, f"{path}::{name}"
 
 
+def test_every_guarantee_names_its_test() -> None:
+    lines = (CHECKOUT / "docs" / "guarantees.md").read_text().splitlines()
+    promises = [line for line in lines if line.startswith("| ") and not line.startswith(("| promise", "| ---"))]
+    assert len(promises) > 30
+    for promise in promises:
+        assert TEST_NAME.search(promise.rpartition(" | ")[2]), promise
+
+
 @pytest.mark.parametrize("document", [CHECKOUT / "README.md", *DOCUMENTS], ids=lambda path: path.name)
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):

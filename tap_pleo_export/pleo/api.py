@@ -24,7 +24,7 @@ from tap_pleo_export.pleo.errors import (
     RequestRefused,
 )
 from tap_pleo_export.pleo.paging import CursorStuckError, Fetch, ReadAhead, Start, walk, walk_ahead, with_head_start
-from tap_pleo_export.records import Page, UnkeyedRecordError
+from tap_pleo_export.records import Page, UnusableRowError
 
 if TYPE_CHECKING:
     import logging
@@ -69,7 +69,7 @@ class ExportApi:
         query = {"statuses": list(statuses), "company_id": company_id}
         try:
             yield from walk(lambda **place: self._large(JOBS, query | place, shape))
-        except (CursorStuckError, RequestRefused, UnkeyedRecordError) as error:
+        except (CursorStuckError, RequestRefused) as error:
             raise JobListUnusable(str(error)) from None
 
     def job(self, shape: RecordShape, job_id: str) -> Any:  # noqa: ANN401 - a record type made at run time
@@ -179,8 +179,8 @@ def _concerning(job_id: str) -> Iterator[None]:
         yield
     except CursorStuckError as error:
         raise PagingBroken(job_id, str(error)) from None
-    except UnkeyedRecordError as error:
-        raise ItemUnusable(job_id, f"Pleo sent {error}") from None
+    except UnusableRowError as error:
+        raise ItemUnusable(job_id, "its record", [str(error)]) from None
     except PleoUnavailable as error:
         raise JobUnavailable(job_id, error) from None
     except RequestRefused as refusal:

@@ -18,9 +18,10 @@
     │   ├── JobRefused              another refusal of one job's requests
     │   ├── CursorRejected          a cursor that Pleo no longer accepts, even after a restart
     │   ├── PagingBroken            pages that lead nowhere or in a circle
-    │   ├── ItemUnusable            an item that cannot be represented
+    │   ├── ItemUnusable            items that cannot be represented; the others of the job are read
     │   ├── Disagreement            control layer and data layer list different items
     │   └── JobUnavailable          a retryable failure of one job's requests that outlived its retries
+    ├── JobUnusable                 a row of the job list that cannot be read; the others are
     └── TransientFailure            retried by the client, never seen outside it
 
 Every message is one line: what happened, to which job or request, what to do. Statuses and types are those of
@@ -31,6 +32,7 @@ from __future__ import annotations
 
 SCOPES = {"/v3/export-items": "export-items:read", "/v3/export-jobs": "export-jobs:read"}
 QUOTED_LENGTH = 300
+NAMED_ROWS = 10
 
 
 class PleoError(Exception):
@@ -204,10 +206,17 @@ class PagingBroken(JobError):
 
 
 class ItemUnusable(JobError):
-    """An item that cannot be represented as a record."""
+    """Items, or a job, that cannot be represented as records."""
 
-    def __init__(self, job_id: str, what: str) -> None:
-        super().__init__(job_id, f"{what}. Report it to Pleo; the job stays incomplete")
+    def __init__(self, job_id: str, where: str, rows: list[str]) -> None:
+        super().__init__(job_id, f"{where}: {_first_few(rows)}. Report it to Pleo; the job stays incomplete")
+
+
+class JobUnusable(PleoError):
+    """Rows of the job list that cannot be represented as records."""
+
+    def __init__(self, rows: list[str]) -> None:
+        super().__init__(f"The list of export jobs: {_first_few(rows)}. Report it to Pleo; the other jobs are read")
 
 
 class Disagreement(JobError):
@@ -230,3 +239,8 @@ def one_line(text: str) -> str:
     """Return ``text`` without line breaks or control characters and no longer than a log line bears."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= QUOTED_LENGTH else text[: QUOTED_LENGTH - 1] + "…"
+
+
+def _first_few(rows: list[str]) -> str:
+    shown = "; ".join(rows[:NAMED_ROWS])
+    return shown if len(rows) <= NAMED_ROWS else f"{shown}; and {len(rows) - NAMED_ROWS} more"

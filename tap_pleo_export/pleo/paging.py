@@ -143,7 +143,7 @@ class _Expectation:
     @classmethod
     def after(cls, first: Page, offset: int, ahead: ReadAhead) -> _Expectation | None:
         """Return the expectation after a walk's first page; None if it does not bear one."""
-        total, stride = first.info.total, len(first.records)
+        total, stride = first.info.total, first.rows
         known = isinstance(total, int) and not isinstance(total, bool)
         if not (known and stride and first.info.has_next_page and first.info.end_cursor and total > offset + stride):
             return None
@@ -160,13 +160,13 @@ class _Expectation:
         expected = min(self._stride, self._total - offset)
         if page.info.total != self._total:
             return f"'total' changed from {self._total} to {page.info.total}"
-        if len(page.records) != expected:
-            return f"the page at offset {offset} has {len(page.records)} rows instead of {expected}"
+        if page.rows != expected:
+            return f"the page at offset {offset} has {page.rows} rows instead of {expected}"
         if page.info.has_next_page != (end < self._total):
             return f"the page at offset {offset} is wrong about a next one"
         if page.info.has_next_page and not page.info.end_cursor:
             return f"the page at offset {offset} has no 'endCursor'"
-        if len(ids) < expected or not ids.isdisjoint(self._previous_ids) or not ids.isdisjoint(self._first_ids):
+        if len(ids) < len(page.records) or ids & self._previous_ids or ids & self._first_ids:
             return f"the page at offset {offset} repeats rows"
         self._previous_ids = ids
         return None

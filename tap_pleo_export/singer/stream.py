@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context
     from singer_sdk.metrics import Counter
+    from singer_sdk.singerlib.messages import RecordMessage
 
     from tap_pleo_export.reader import Batch
     from tap_pleo_export.tap import TapPleoExport
@@ -42,6 +43,10 @@ class RecordLine(msgspec.Struct, gc=False):
     stream: str
     record: Any
     time_extracted: str
+
+
+class RecordError(Exception):
+    """The SDK's way cannot take a record; ``str()`` says which."""
 
 
 class PagedStream(Stream, abc.ABC):
@@ -86,7 +91,7 @@ class PagedStream(Stream, abc.ABC):
         try:
             with self.get_record_counter() as counter, self.get_sync_timer():
                 yield from self._write_pages(counter)
-        except PleoError as error:
+        except (PleoError, RecordError) as error:
             self._tap.write_state()
             raise self._stop(error) from None
         except OutputError as error:
@@ -127,8 +132,18 @@ class PagedStream(Stream, abc.ABC):
             )
         else:
             for record in records:
-                for message in self._generate_record_messages(as_dict(record)):
+                for message in self._in_the_sdks_way(record):
                     self._tap.write_message(message)
+
+    def _in_the_sdks_way(self, record: Any) -> list[RecordMessage]:  # noqa: ANN401 - a record_type made at run time
+        try:
+            return list(self._generate_record_messages(as_dict(record)))
+        except (RecursionError, msgspec.ValidationError):
+            ids = ", ".join(f"{key} {getattr(record, key)}" for key in self.keys_read)
+            raise RecordError(
+                f"{self.name}: {ids} is nested too deeply, or has too long a number, for stream maps, flattening and "
+                "deselection. Run without them; report the record to Pleo"
+            ) from None
 
     @cached_property
     def _as_it_came(self) -> bool:

@@ -216,7 +216,7 @@ class World:
     runs=st.integers(0, 8),
     concurrency=st.sampled_from([1, 3]),
 )
-def test_no_item_is_ever_lost(  # noqa: PLR0917 - hypothesis passes them by name
+def test_no_item_is_ever_lost(
     random: Random, sizes: list[int], trouble: float, cut: float, runs: int, concurrency: int
 ) -> None:
     jobs = {uuid(n): {uuid(1000 * n + i): "pending" for i in range(size)} for n, size in enumerate(sizes, 1)}

@@ -1,0 +1,259 @@
+"""What no API should send: it arrives whole, or it is named; it never takes anything else with it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.faults import encode
+from tests.items import all_ids, ids
+from tests.raw_pages import ITEMS, row, serve, two_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox import Job, Sandbox
+    from tests.conftest import Run
+
+JOBS = "/v3/export-jobs"
+TOO_DEEP = 100_000
+DIGITS = "12345678" * 50
+NO_TEXT = "its 'accountingEntryId' is not a text that is not empty"
+DEEP = "nested more deeply than 800 levels"
+
+
+@pytest.fixture
+def config(config: dict[str, Any]) -> dict[str, Any]:
+    return config | {"max_retries": 0, "max_concurrent_requests": 1}
+
+
+def nested(levels: int) -> bytes:
+    return b'{"a":[' * (levels // 2) + b"1" + b"]}" * (levels // 2)
+
+
+# Arrives whole
+
+LINE = b'{"id":"4f7c2a0e-0000-4000-8000-000000000000","netAmount":{"inWalletCurrency":{"value":1.10,"currency":"EUR"}}}'
+WHOLE = {
+    "a note of 5 MB": b'"note":"%b"' % ("å🧾 \\n" * 625_000).encode(),
+    "100,000 lines": b'"accountingEntryLines":[%b]' % b",".join([LINE] * 100_000),
+    "null lines": b'"accountingEntryLines":null',
+    "a fraction beyond floating point": b'"exchange":{"rate":1e400,"fee":-1E-400,"zero":-0.0}',
+    "an integer of 400 digits": b'"amount":{"inWalletCurrency":{"value":%b,"currency":"EUR"}}' % DIGITS.encode(),
+    "500 levels in a declared member": b'"supplier":' + nested(500),
+    "500 levels in an unknown member": b'"novelty":' + nested(500),
+    "a name twice inside a member": b'"supplier":{"code":"first","code":"last"}',
+}
+
+
+def hostile_but_whole(pleo: Sandbox) -> Job:
+    job, _ = two_jobs(pleo, len(WHOLE))
+    members = {text.partition(b":")[0] for text in WHOLE.values()}
+    rows = []
+    for item, text in zip(job.items, WHOLE.values(), strict=True):
+        plain = {name: value for name, value in item.items() if encode(name) not in members}
+        rows.append(row(plain, text))
+    serve(pleo, ITEMS, rows, job_id=job.id)
+    return job
+
+
+def test_what_can_be_represented_arrives_byte_for_byte(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = hostile_but_whole(pleo)
+
+    run = run_tap()
+
+    assert (run.returncode, run.errors) == (0, [])
+    lines = [line for line in run.stdout.split(b"\n") if line.startswith(b'{"type":"RECORD","stream":"export_items"')]
+    for line, text in zip(lines[: len(WHOLE)], WHOLE.values(), strict=True):
+        assert text in line
+    assert run.bookmark(job.id)["complete"] is True
+
+
+def test_in_the_sdks_way_it_arrives_with_the_same_values(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    hostile_but_whole(pleo)
+
+    mapped = run_tap(stream_maps={"export_items": {"mapped": "'yes'"}})
+
+    assert (mapped.returncode, mapped.errors) == (0, [])
+    for record, text in zip(mapped.records(), WHOLE.values(), strict=False):
+        (name, value) = json.loads(b"{" + text + b"}", parse_float=Decimal).popitem()
+        assert record.pop("mapped") == "yes"
+        assert (record[name] if name in record else record["additionalFields"][name]) == value
+
+
+def test_of_a_name_that_comes_twice_in_an_item_the_last_counts(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job, _ = two_jobs(pleo, 1)
+    serve(pleo, ITEMS, [row(job.items[0] | {"note": "first"}, b'"note":"last","novelty":1,"novelty":2')], job_id=job.id)
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    assert b'"first"' not in run.stdout
+    assert (run.records()[0]["note"], run.records()[0]["additionalFields"]) == ("last", {"novelty": 2})
+
+
+def test_nul_and_unpaired_surrogates_are_replaced_and_counted(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job, _ = two_jobs(pleo, 2)
+    odd = rb'"note":"a\u0000b\ud800c\udfffd\\u0000\ud83e\uddfe","no\u0000velty":"\udc00"'
+    serve(pleo, ITEMS, [row(job.items[0], odd), encode(job.items[1])], job_id=job.id)
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    record = run.records()[0]
+    assert record["note"] == "a\ufffdb\ufffdc\ufffdd\\u0000🧾"
+    assert record["additionalFields"] == {"no\ufffdvelty": "\ufffd"}
+    warning = next(line for line in run.warnings if "U+FFFD" in line)
+    assert warning.startswith("export_items: 5 character(s) that databases cannot store")
+    assert ids(run)[:2] == all_ids(job)
+
+
+# Cannot be represented
+
+UNUSABLE = {
+    b"null": "not an object",
+    b"17": "not an object",
+    b'"text"': "not an object",
+    b"[]": "not an object",
+    b"{}": "it has no 'accountingEntryId'",
+    b'{"accountingEntryId":null}': NO_TEXT,
+    b'{"accountingEntryId":""}': NO_TEXT,
+    b'{"accountingEntryId":17}': NO_TEXT,
+    b'{"accountingEntryId":["text"]}': NO_TEXT,
+    b'{"accountingEntryId":"deep-in-a-declared-member","supplier":%b}' % nested(TOO_DEEP): DEEP,
+    b'{"accountingEntryId":"deep-in-an-unknown-member","novelty":%b}' % nested(TOO_DEEP): DEEP,
+}
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_rows_that_cannot_be_items_are_named_and_all_others_arrive(
+    pleo: Sandbox, run_tap: Callable[..., Run], at_once: int
+) -> None:
+    job, other = two_jobs(pleo, 4)
+    good = [encode(item) for item in job.items]
+    faults = serve(pleo, ITEMS, good[:2], [*UNUSABLE, good[2]], good[3:], job_id=job.id)
+
+    run = run_tap(max_concurrent_requests=at_once)
+
+    assert run.returncode == 1
+    assert ids(run) == all_ids(job) + all_ids(other)
+    first, *_ = run.errors
+    assert first.startswith(f"Export job {job.id}: page 2: row 1 is unusable, not an object; row 2 is unusable")
+    for number, reason in list(enumerate(UNUSABLE.values(), 1))[:10]:
+        assert any(
+            part.startswith(f"row {number}") and reason in part for part in first.partition("2: ")[2].split("; ")
+        )
+    assert 'row 10 (accountingEntryId "deep-in-a-declared-member") is unusable' in first
+    assert "; and 1 more. Report it to Pleo; the job stays incomplete" in first
+    assert run.errors[-1] == f"1 export job(s) could not be read to the end, see above: {job.id}"
+    assert "Traceback" not in run.stderr
+    # The page is asked for again once Pleo has mended it.
+    assert (run.bookmark(job.id)["page"], run.bookmark(job.id)["complete"]) == (1, False)
+    assert run.bookmark(other.id)["complete"] is True
+    for fault in faults:
+        pleo.faults.remove(fault)
+    serve(pleo, ITEMS, good[2:], job_id=job.id, after="page1")
+    mended = run_tap(state=run.state)
+    assert (mended.returncode, ids(mended)) == (0, all_ids(job)[2:])
+    assert mended.bookmark(job.id)["complete"] is True
+
+
+def test_the_id_of_an_item_that_cannot_be_had_is_named(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job, other = two_jobs(pleo, 3)
+    good = [encode(item) for item in job.items]
+    serve(pleo, ITEMS, [good[0], b"null", good[2]], job_id=job.id)
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert ids(run) == [all_ids(job)[0], all_ids(job)[2], *all_ids(other)]
+    assert run.errors[0].startswith(f"Export job {job.id}: page 1: row 2 is unusable, not an object. Report it")
+    assert f"3 job items, 2 export items; 1 without an export item: {all_ids(job)[1]}. The job stays" in run.errors[1]
+    assert len(run.errors) == 3
+
+
+def test_rows_that_cannot_be_job_items_keep_the_job_incomplete_and_stop_nothing(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    job, other = two_jobs(pleo, 3)
+    path = f"{JOBS}/{job.id}/items"
+    rows = [encode(job.row(entry)) for entry in all_ids(job)]
+    serve(pleo, path, [rows[0], b"null", b'{"status":"pending"}', *rows[1:]])
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert ids(run) == all_ids(job) + all_ids(other)
+    assert [record["accountingEntryId"] for record in run.records("export_job_items")] == ids(run)
+    assert run.errors[0] == (
+        f"Export job {job.id}: page 1 of its job items: row 2 is unusable, not an object; row 3 is unusable, it has no "
+        "'accountingEntryId'. Report it to Pleo; the job stays incomplete"
+    )
+    assert run.bookmark(job.id)["complete"] is False
+
+
+def test_rows_that_cannot_be_jobs_are_named_and_the_other_jobs_are_read(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    job, other = two_jobs(pleo, 3)
+    serve(pleo, JOBS, [b"null", encode(other.record), b'{"id":""}', encode(job.record)])
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert ids(run) == all_ids(job) + all_ids(other)
+    (error,) = run.errors
+    assert error.startswith('The list of export jobs: row 1 is unusable, not an object; row 3 (id "") is unusable, its')
+    assert error.endswith("Report it to Pleo; the other jobs are read")
+
+
+@pytest.mark.parametrize("levels", [1_000, 2_000])
+def test_nesting_about_as_deep_as_python_reads_arrives_or_is_named(
+    pleo: Sandbox, run_tap: Callable[..., Run], levels: int
+) -> None:
+    # How deep that is differs between versions of Python.
+    job, other = two_jobs(pleo, 1)
+    serve(pleo, ITEMS, [row(job.items[0], b'"novelty":' + nested(levels))], job_id=job.id)
+
+    run = run_tap()
+
+    # Taken apart without reading it: the test's own Python has the same limit.
+    whole = nested(levels) in run.stdout
+    named = any(all_ids(job)[0] in line and "nested more deeply" in line for line in run.errors)
+    assert whole is not named
+    assert run.returncode == int(named)
+    assert f'"accountingEntryId":"{all_ids(other)[0]}"'.encode() in run.stdout
+    assert "Traceback" not in run.stderr
+
+
+def test_nesting_outside_of_the_items_is_a_damaged_answer(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job, other = two_jobs(pleo, 1)
+    (fault,) = serve(pleo, ITEMS, [encode(job.items[0])], job_id=job.id)
+    assert isinstance(fault.body, bytes)
+    fault.body = fault.body.replace(b'"pagination":', b'"pagination":' + nested(TOO_DEEP) + b',"meta":')
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert ids(run) == all_ids(other)
+    assert "an answer that is not the JSON expected" in run.errors[0]
+    assert "Traceback" not in run.stderr
+
+
+def test_what_stream_maps_cannot_take_is_named_in_one_line(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=1, created_at=datetime.now(UTC) - timedelta(minutes=1))
+    serve(pleo, ITEMS, [row(job.items[0], b'"novelty":' + b"7" * 5000)], job_id=job.id)
+
+    run = run_tap(stream_maps={"export_items": {"mapped": "'yes'"}})
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert (
+        f"accountingEntryId {all_ids(job)[0]} is nested too deeply, or has too long a number, for stream maps" in error
+    )
+    assert job.id not in str(run.state)
+    assert "Traceback" not in run.stderr
