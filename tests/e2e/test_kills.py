@@ -71,7 +71,7 @@ def connect(postgres: Postgres, database: str) -> Connect:
 def pipes(pleo: Sandbox, postgres: Postgres, database: str, tmp_path: Path, outputs: Outputs) -> Iterator[Pipes]:
     """The tap and the target, without a mapper between them."""
     settings = tap_settings(pleo, page_size=PAGE, max_concurrent_requests=AT_ONCE)
-    pipes = Pipes(tmp_path, settings, postgres.url(database), mapped=False, rows=PAGE)
+    pipes = Pipes(tmp_path, settings, postgres.url(database), mapped=False, rows=3 * PAGE)
     yield pipes
     pipes.close()
     for log in tmp_path.glob("*.log"):
@@ -112,7 +112,7 @@ def test_tap_and_target_stopped_at_random_moments(
     assert asked(pleo) - pages_acknowledged(pipes.state) <= AT_ONCE + 1
 
     pipes.start(watched="target")
-    read_until(pipes.running["target"].stderr, b"is full", times=rng.randrange(1, 30))
+    read_until(pipes.running["target"].stderr, b"is full", times=rng.randrange(1, 9))
     pipes.stop_target(number)
     pipes.wait()
 
@@ -149,7 +149,7 @@ def test_postgresql_stopped_in_the_middle_and_started_again(pleo: Sandbox, pipes
     with pg.running(data) as server:
         pipes.database_url = server.url()
         pipes.start(watched="target")
-        read_until(pipes.running["target"].stderr, b"is full", times=30)
+        read_until(pipes.running["target"].stderr, b"is full", times=10)
     assert pipes.wait()["target"] != 0
 
     with pg.running(data) as server:
