@@ -92,16 +92,18 @@ def walk_ahead(fetch: Fetch, start: Start, ahead: ReadAhead) -> Iterator[Page]:
     if ahead.width() < 2 or expectation is None:  # noqa: PLR2004 - two are more than one
         yield from walk(with_head_start(fetch, lambda: first, start.cursor), start)
         return
-    yield first
     last = first
     in_flight: deque[tuple[int, Future[Page]]] = deque()
     offsets = iter(expectation.offsets())
-    reason = None
-    while True:
+
+    def ask_ahead() -> None:
         while len(in_flight) < ahead.width() and (offset := next(offsets, None)) is not None:
             in_flight.append((offset, ahead.submit(lambda at=offset: fetch(offset=at))))  # type: ignore[misc]
-        if not in_flight:
-            return
+
+    # Always before a page is handed over: requests go on while it is written.
+    ask_ahead()
+    yield first
+    while in_flight:
         offset, future = in_flight.popleft()
         try:
             page = future.result()
@@ -110,11 +112,14 @@ def walk_ahead(fetch: Fetch, start: Start, ahead: ReadAhead) -> Iterator[Page]:
                 raise
             reason = f"offset refused ({refusal.status}{refusal.detail})"
             break
-        reason = expectation.misfit(page, offset)
-        if reason:
+        if misfit := expectation.misfit(page, offset):
+            reason = misfit
             break
+        ask_ahead()
         yield page
         last = page
+    else:
+        return
     ahead.warn(reason)
     yield from walk(fetch, Start(last.info.end_cursor))
 
