@@ -171,7 +171,8 @@ class TapPleoExport(Tap):
         if value == CliTestOptionValue.Disabled.value:
             return
         config = ctx.params["config"]
-        tap = cls(config=config.config, parse_env_config=config.parse_env)
+        # One record of each stream is wanted: nothing is to be asked for ahead.
+        tap = cls(config=config.config | {"max_concurrent_requests": 1}, parse_env_config=config.parse_env)
         if value == CliTestOptionValue.Schema.value:
             tap.write_schemas()
             ctx.exit()
