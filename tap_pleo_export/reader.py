@@ -158,7 +158,9 @@ class ExportReader:
         """Read one job's data layer; once more from its first page if a cursor or the ids fail."""
         restarted_for: set[type[JobError]] = set()
         while True:
-            ids = self._ids.pop(job.id, None) or self._read_ids(job)
+            ids = self._ids.pop(job.id, None)
+            # A job without items has ids, too: none.
+            ids = self._read_ids(job) if ids is None else ids
             count = JobCount()
             resumed_at = progress.page
             error: CursorRejected | Disagreement
@@ -170,7 +172,7 @@ class ExportReader:
                 error = rejection
             else:
                 self._tell(job, count, resumed_at)
-                what = progress.disagreement(ids)
+                what = None if progress.complete else progress.disagreement(ids)
                 if what is None:
                     return
                 error = Disagreement(job.id, what)
@@ -190,10 +192,7 @@ class ExportReader:
 
     def _fetch_first_page(self, job: ExportJob) -> Future[Page] | None:
         """Start to fetch the first job's first page of export items while its job items are read."""
-        progress = self.bookmarks.get(job.id)
-        if progress and progress.page_size != self.api.page_size:
-            progress = None
-        start = Start(progress.cursor) if progress else Start()
+        start = Start(self._resumable(self.bookmarks.get(job.id)).cursor)
         return self.api.first_export_items(self.shapes["export_items"], job.id, start)
 
     def _batch(
@@ -237,19 +236,21 @@ class ExportReader:
         return ids
 
     def _starting_point(self, job: ExportJob, progress: JobProgress | None) -> JobProgress:
-        page_size = self.api.page_size
-        if progress is None:
-            return JobProgress(page_size)
-        if progress.page_size != page_size:
+        """Return where to go on, and say so if that is the first page because `page_size` changed."""
+        if progress and progress.page_size != self.api.page_size:
             self.logger.warning(
                 "Export job %s: 'page_size' was %d and is %d now; it is read again from its first page",
                 job.id,
                 progress.page_size,
-                page_size,
+                self.api.page_size,
             )
-            return progress.restarted(page_size)
-        if progress.cursor is None:
-            return progress.restarted()
+        return self._resumable(progress)
+
+    def _resumable(self, progress: JobProgress | None) -> JobProgress:
+        """Return the progress as far as a cursor leads on from it."""
+        page_size = self.api.page_size
+        if progress is None or progress.page_size != page_size or progress.cursor is None:
+            return JobProgress(page_size)
         return progress
 
     def _forget_ended_jobs(self) -> None:

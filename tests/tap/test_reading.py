@@ -136,6 +136,7 @@ def test_an_empty_job_is_complete(pleo: Sandbox, run_tap: Callable[..., Run]) ->
 
     assert run.returncode == 0
     assert run.bookmark(job.id)["complete"] is True
+    assert len(pleo.requests_to(f"/v3/export-jobs/{job.id}/items")) == 1
 
 
 @pytest.mark.parametrize("empty", [{1}, {2}, {3}, {2, 3}, {1, 2, 3, 4}])
