@@ -27,10 +27,10 @@ from tap_pleo_export.records import encode
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
 
     from tap_pleo_export.outcome import RunOutcome
     from tap_pleo_export.pleo.api import ExportApi
+    from tap_pleo_export.pleo.paging import WalkAhead
     from tap_pleo_export.records import Page, RecordShape
     from tap_pleo_export.singer.bookmarks import Bookmarks
 
@@ -90,7 +90,7 @@ class ExportReader:
     logger: logging.Logger
     keep_ids: bool = False
     _ids: dict[str, JobItemIds] = field(default_factory=dict, init=False)
-    _first_page: tuple[str, Future[Page] | None] | None = field(default=None, init=False)
+    _begun: dict[str, WalkAhead] = field(default_factory=dict, init=False)
 
     @cached_property
     def jobs(self) -> list[ExportJob]:
@@ -106,8 +106,8 @@ class ExportReader:
         """Yield the job items of every job, page by page."""
         for job in self.jobs:
             with self.outcome.reading(loses_items=self._loses_items(job)):
-                if self.keep_ids and self._first_page is None and self._loses_items(job):
-                    self._first_page = job.id, self._fetch_first_page(job)
+                if self.keep_ids and job is self.jobs[-1]:
+                    self._begin_first()
                 ids = JobItemIds()
                 yield from self._job_items(job, ids)
                 if self.keep_ids and job.readable:
@@ -152,6 +152,8 @@ class ExportReader:
                         record.exportJobId = job.id
                     records.append(record)
             self._warn_of_repeats(job, "job items", len(page.records) - len(records))
+            for walk in self._begun.values():
+                walk.ask()
             yield Batch(records)
 
     def _export_items(self, job: ExportJob, progress: JobProgress) -> Iterator[Batch]:
@@ -160,7 +162,10 @@ class ExportReader:
         while True:
             ids = self._ids.pop(job.id, None)
             # A job without items has ids, too: none.
-            ids = self._read_ids(job) if ids is None else ids
+            if ids is None:
+                if not restarted_for:
+                    self._begin(job, progress)
+                ids = self._read_ids(job)
             count = JobCount()
             resumed_at = progress.page
             error: CursorRejected | Disagreement
@@ -185,15 +190,21 @@ class ExportReader:
 
     def _export_item_pages(self, job: ExportJob, progress: JobProgress, *, in_turn: bool) -> Iterator[Page]:
         start = Start(progress.cursor, progress.items)
-        job_id, first = self._first_page or (None, None)
-        if job_id != job.id or in_turn:
-            first = None
-        return self.api.export_items(self.shapes["export_items"], job.id, start, in_turn=in_turn, first=first)
+        begun = self._begun.pop(job.id, None)
+        return self.api.export_items(self.shapes["export_items"], job.id, start, in_turn=in_turn, begun=begun)
 
-    def _fetch_first_page(self, job: ExportJob) -> Future[Page] | None:
-        """Start to fetch the first job's first page of export items while its job items are read."""
-        start = Start(self._resumable(self.bookmarks.get(job.id)).cursor)
-        return self.api.first_export_items(self.shapes["export_items"], job.id, start)
+    def _begin_first(self) -> None:
+        """Begin to fetch the export items of the job that comes first, where requests are idle meanwhile."""
+        for job in self.jobs:
+            if self._loses_items(job) and not self.outcome.failed(job.id):
+                self._begin(job, self._resumable(self.bookmarks.get(job.id)))
+                return
+
+    def _begin(self, job: ExportJob, progress: JobProgress) -> None:
+        start = Start(progress.cursor, progress.items)
+        walk = self.api.export_items_ahead(self.shapes["export_items"], job.id, start)
+        walk.ask()
+        self._begun = {job.id: walk}
 
     def _batch(
         self, job: ExportJob, page: Page, ids: JobItemIds, progress: JobProgress, count: JobCount

@@ -29,6 +29,8 @@ _exact_decoder = msgspec.json.Decoder(float_hook=Decimal)
 encode = _encoder.encode
 
 Key = Annotated[str, msgspec.Meta(min_length=1)]
+# A member that Pleo must not send: no JSON is of this type.
+Ours = Annotated[str, msgspec.Meta(min_length=1, max_length=0)] | UnsetType
 # What a row may be instead of a record.
 NoRecord = list[Raw] | str | float | bool | None
 
@@ -87,7 +89,7 @@ class RecordShape:
         names = list(schema["properties"])
         self._computed = {*computed, ADDITIONAL_FIELDS}
         self._keys = tuple(keys)
-        self._read = {**read, **dict.fromkeys(self._keys, Key)}
+        self._read = {**read, **dict.fromkeys(self._computed, Ours), **dict.fromkeys(self._keys, Key)}
         self._known = {*names} - self._computed
         self._drift = drift
         self.record_type = msgspec.defstruct(
@@ -117,10 +119,9 @@ class RecordShape:
         self._drift.replaced(replaced)
         try:
             decoded = self._page.decode(body)
-            strict = not any(getattr(record, name) is not UNSET for record in decoded.data for name in self._computed)
+            page = Page(decoded.data, decoded.pagination)
         except (msgspec.ValidationError, RecursionError):
-            strict = False
-        page = Page(decoded.data, decoded.pagination) if strict else self._decode_row_by_row(body)
+            page = self._decode_row_by_row(body)
         self._drift.inspect(page.records)
         return page
 

@@ -14,7 +14,6 @@ import click
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
-from singer_sdk.singerlib.messages import StateMessage
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_pleo_export import settings
@@ -115,7 +114,7 @@ class TapPleoExport(Tap):
         self._last_state = state
         self.state.update(state)  # type: ignore[typeddict-item]
         before = self.message_writer.bytes_written
-        self.write_message(StateMessage(value=state))
+        self.message_writer.write_messages(({"type": "STATE", "value": state},))
         after = self.message_writer.bytes_written
         self._pace.emitted(after - before, after, time.monotonic())
 

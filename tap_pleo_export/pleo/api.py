@@ -23,13 +23,12 @@ from tap_pleo_export.pleo.errors import (
     PleoUnavailable,
     RequestRefused,
 )
-from tap_pleo_export.pleo.paging import CursorStuckError, Fetch, ReadAhead, Start, walk, walk_ahead, with_head_start
+from tap_pleo_export.pleo.paging import CursorStuckError, ReadAhead, Start, WalkAhead, walk
 from tap_pleo_export.records import Page, UnusableRowError
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator, Sequence
-    from concurrent.futures import Future
 
     from tap_pleo_export.pleo.client import PleoClient
     from tap_pleo_export.records import RecordShape
@@ -68,7 +67,7 @@ class ExportApi:
         """
         query = {"statuses": list(statuses), "company_id": company_id}
         try:
-            yield from walk(lambda **place: self._large(JOBS, query | place, shape))
+            yield from walk(lambda **place: self._large(JOBS, query | place, shape), Start())
         except (CursorStuckError, RequestRefused) as error:
             raise JobListUnusable(str(error)) from None
 
@@ -92,18 +91,16 @@ class ExportApi:
             JobError: They cannot be read to the end.
         """
         with _concerning(job_id):
-            yield from walk_ahead(
+            yield from WalkAhead(
                 lambda **place: self._large(f"{JOBS}/{job_id}/items", place, shape), Start(), self._ahead(job_id)
             )
 
-    def first_export_items(self, shape: RecordShape, job_id: str, start: Start) -> Future[Page] | None:
-        """Start to fetch a job's next page of export items, if requests may overlap."""
-        if self._width() < 2:  # noqa: PLR2004 - two are more than one
-            return None
-        return self._background.submit(lambda: self._export_items_page(shape, job_id, after=start.cursor))
+    def export_items_ahead(self, shape: RecordShape, job_id: str, start: Start) -> WalkAhead:
+        """Return a walk over a job's data layer that may begin before its pages are wanted."""
+        return WalkAhead(functools.partial(self._export_items_page, shape, job_id), start, self._ahead(job_id))
 
     def export_items(
-        self, shape: RecordShape, job_id: str, start: Start, *, in_turn: bool, first: Future[Page] | None = None
+        self, shape: RecordShape, job_id: str, start: Start, *, in_turn: bool = False, begun: WalkAhead | None = None
     ) -> Iterator[Page]:
         """Yield pages of a job's data layer (``getExportItemsV3``).
 
@@ -112,17 +109,17 @@ class ExportApi:
             job_id: The job.
             start: Where to start.
             in_turn: Ask for each page only after the one before.
-            first: The first of these pages, if it is being fetched already.
+            begun: A walk from there that has begun, see :meth:`export_items_ahead`.
 
         Raises:
             CursorRejected: Pleo does not accept a cursor; the job may be read from its first page.
             JobError: They cannot be read to the end.
         """
         with _concerning(job_id):
-            fetch: Fetch = functools.partial(self._export_items_page, shape, job_id)
-            if first:
-                fetch = with_head_start(fetch, first.result, start.cursor)
-            yield from walk(fetch, start) if in_turn else walk_ahead(fetch, start, self._ahead(job_id))
+            if in_turn:
+                yield from walk(functools.partial(self._export_items_page, shape, job_id), start)
+            else:
+                yield from begun or self.export_items_ahead(shape, job_id, start)
 
     def close(self) -> None:
         """Close all connections."""
@@ -138,6 +135,7 @@ class ExportApi:
         return ReadAhead(
             submit=self._background.submit,
             width=self._width,
+            idle=lambda: self._width() - self._background.unfinished,
             ids=lambda page: [record.accountingEntryId for record in page.records],
             warn=warn,
         )

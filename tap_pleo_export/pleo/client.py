@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -36,6 +35,8 @@ T = TypeVar("T")
 
 # Seconds for which a reason to wait is not repeated.
 ANNOUNCED_FOR = 60.0
+# As many as threads send at once: the setting's largest number in the background, and one.
+CONNECTIONS = 17
 RETRYABLE = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 logger = logging.getLogger("tap-pleo-export.client")
@@ -73,9 +74,15 @@ class PleoClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         headers = {"Accept": "application/json", "User-Agent": user_agent}
-        # Prepared once: only address and signature differ between requests.
-        self._template = requests.Session().prepare_request(requests.Request("GET", api_url, headers=headers))
+        # Prepared once, with the environment's proxies and certificates: requests differ in address and signature only.
+        with requests.Session() as session:
+            self._template = session.prepare_request(requests.Request("GET", api_url, headers=headers))
+            # The third argument: bodies are read here, not by `requests`.
+            self._environment: dict[str, Any] = dict(
+                session.merge_environment_settings(api_url, {}, True, None, None)  # noqa: FBT003
+            )
         self._api_url = (self._template.url or api_url).rstrip("/")
+        self._adapter = requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS)
         self._auth = auth
         self._budget = budget
         self._policy = policy
@@ -84,8 +91,6 @@ class PleoClient:
         self._announced: dict[str, float] = {}
         self.throttled = 0
         """How often Pleo answered 429."""
-        self._local = threading.local()
-        self._sessions: list[requests.Session] = []
 
     def get(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], T]) -> T:
         """Return the decoded body of a successful answer.
@@ -121,8 +126,7 @@ class PleoClient:
     def close(self) -> None:
         """Close all connections, after a token refresh in hand."""
         self._auth.settle()
-        for session in self._sessions:
-            session.close()
+        self._adapter.close()
 
     def _attempt(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], T]) -> T:
         response, body = self._send(path, params)
@@ -149,28 +153,14 @@ class PleoClient:
         request = self._template.copy()
         request.url = f"{self._api_url}{path}{'?' if query else ''}{query}"
         try:
-            response = self._session.send(
-                self._auth(request), timeout=self._timeout, allow_redirects=False, stream=True
-            )
+            # A session would do as much again for cookies, redirects and hooks, of which there are none.
+            response = self._adapter.send(self._auth(request), timeout=self._timeout, **self._environment)
             # Read at once: `requests` itself would read in pieces of 10 KiB.
             return response, response.raw.read(decode_content=True)
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             raise TransientFailure(f"no answer within {self._timeout:g} s") from None
         except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError) as error:
             raise TransientFailure(_cause(error)) from None
-
-    @property
-    def _session(self) -> requests.Session:
-        # One session per thread: requests does not promise that a session may be shared.
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            # Proxies and certificates of the environment, looked up once rather than for each request.
-            environment = session.merge_environment_settings(self._api_url, {}, None, None, None)
-            session.proxies, session.verify = environment["proxies"], environment["verify"]
-            session.trust_env = False
-            self._sessions.append(session)
-        return session
 
     def _failure(self, path: str, response: requests.Response, body: bytes) -> PleoError:
         status = response.status_code

@@ -46,27 +46,35 @@ class ReadAhead:
 
     Attributes:
         submit: Starts a call in the background.
-        width: How many requests may be in flight now; below 2 there is no reading ahead.
+        width: How many pages of a walk may be asked for before they are taken; below 2 there is no reading ahead.
+        idle: How many more requests may be in flight now, those of other walks counted.
         ids: The ids of a page's rows.
         warn: Told why reading ahead was given up.
     """
 
     submit: Callable[[Callable[[], Page]], Future[Page]]
     width: Callable[[], int]
+    idle: Callable[[], int]
     ids: Callable[[Page], list[str]]
     warn: Callable[[str], None]
 
 
-def walk(fetch: Fetch, start: Start | None = None) -> Iterator[Page]:
+def walk(fetch: Fetch, start: Start, first: Page | None = None) -> Iterator[Page]:
     """Yield pages one after the other while they say that there is a next one, empty ones too.
+
+    Args:
+        fetch: Fetches a page.
+        start: Where to start.
+        first: The first page, if it has been fetched.
 
     Raises:
         CursorStuckError: ``hasNextPage`` without an ``endCursor`` that leads further.
     """
-    cursor = start.cursor if start else None
+    cursor = start.cursor
     used = {cursor}
     while True:
-        page = fetch(after=cursor)
+        page = first or fetch(after=cursor)
+        first = None
         cursor = page.info.end_cursor
         if page.info.has_next_page and not cursor:
             raise CursorStuckError("a page claims a next one but has no 'endCursor'")
@@ -78,61 +86,85 @@ def walk(fetch: Fetch, start: Start | None = None) -> Iterator[Page]:
         used.add(cursor)
 
 
-def walk_ahead(fetch: Fetch, start: Start, ahead: ReadAhead) -> Iterator[Page]:
-    """Yield the same pages as :func:`walk`, with several requests in flight.
+class WalkAhead:
+    """The same pages as :func:`walk`, once, with several requests in flight.
 
     The first page is fetched by cursor. If it states a ``total``, the others are fetched by offset, in order, and each
     is held against what it must be; at the first that is not, the walk goes on by cursor from the last page yielded.
 
-    Raises:
-        CursorStuckError: As :func:`walk`.
+    Args:
+        fetch: Fetches a page; several threads call it.
+        start: Where to start.
+        ahead: How to read ahead.
     """
-    first = fetch(after=start.cursor)
-    expectation = _Expectation.after(first, start.offset, ahead)
-    if ahead.width() < 2 or expectation is None:  # noqa: PLR2004 - two are more than one
-        yield from walk(with_head_start(fetch, lambda: first, start.cursor), start)
-        return
-    last = first
-    in_flight: deque[tuple[int, Future[Page]]] = deque()
-    offsets = iter(expectation.offsets())
 
-    def ask_ahead() -> None:
-        while len(in_flight) < ahead.width() and (offset := next(offsets, None)) is not None:
-            in_flight.append((offset, ahead.submit(lambda at=offset: fetch(offset=at))))  # type: ignore[misc]
+    def __init__(self, fetch: Fetch, start: Start, ahead: ReadAhead) -> None:
+        self._start = start
+        self._fetch = fetch
+        self._ahead = ahead
+        self._first: Future[Page] | None = None
+        self._expectation: _Expectation | None = None
+        self._offsets: Iterator[int] = iter(())
+        self._in_flight: deque[tuple[int, Future[Page]]] = deque()
 
-    # Always before a page is handed over: requests go on while it is written.
-    ask_ahead()
-    yield first
-    while in_flight:
-        offset, future = in_flight.popleft()
-        try:
-            page = future.result()
-        except RequestRefused as refusal:
-            if refusal.status != HTTPStatus.BAD_REQUEST:
-                raise
-            reason = f"offset refused ({refusal.status}{refusal.detail})"
-            break
-        if misfit := expectation.misfit(page, offset):
-            reason = misfit
-            break
-        ask_ahead()
-        yield page
-        last = page
-    else:
-        return
-    ahead.warn(reason)
-    yield from walk(fetch, Start(last.info.end_cursor))
+    def ask(self) -> None:
+        """Ask for pages as far as requests are idle, without waiting; failures show where the pages are taken."""
+        if self._first is None:
+            if self._ahead.width() > 1 and self._ahead.idle() > 0:
+                self._first = self._ahead.submit(lambda: self._fetch(after=self._start.cursor))
+        elif self._first.done() and not self._first.exception():
+            self._expect(self._first.result())
+            self._fill()
 
+    def __iter__(self) -> Iterator[Page]:
+        """Yield the pages.
 
-def with_head_start(fetch: Fetch, first: Callable[[], Page], cursor: str | None) -> Fetch:
-    """Return ``fetch`` with the page after ``cursor`` fetched already, once."""
-    fetched = {cursor: first}
+        Raises:
+            CursorStuckError: As :func:`walk`.
+        """
+        first = self._first.result() if self._first else self._fetch(after=self._start.cursor)
+        self._first = None
+        self._expect(first)
+        if self._ahead.width() > 1:
+            self._fill(least=1)
+        if self._expectation is None or not self._in_flight:
+            yield from walk(self._fetch, self._start, first)
+            return
+        yield first
+        last = first
+        while self._in_flight:
+            offset, future = self._in_flight.popleft()
+            try:
+                page = future.result()
+            except RequestRefused as refusal:
+                if refusal.status != HTTPStatus.BAD_REQUEST:
+                    raise
+                reason = f"offset refused ({refusal.status}{refusal.detail})"
+                break
+            if misfit := self._expectation.misfit(page, offset):
+                reason = misfit
+                break
+            # Always before a page is handed over: requests go on while it is written.
+            self._fill(least=1)
+            yield page
+            last = page
+        else:
+            return
+        self._ahead.warn(reason)
+        yield from walk(self._fetch, Start(last.info.end_cursor))
 
-    def fetch_on(*, after: str | None = None, offset: int | None = None) -> Page:
-        ready = fetched.pop(after, None) if offset is None else None
-        return ready() if ready else fetch(after=after, offset=offset)
+    def _expect(self, first: Page) -> None:
+        if self._expectation is None:
+            self._expectation = _Expectation.after(first, self._start.offset, self._ahead)
+            self._offsets = iter(self._expectation.offsets() if self._expectation else ())
 
-    return fetch_on
+    def _fill(self, least: int = 0) -> None:
+        """Ask for the next pages; for so many at least, whatever other walks have in flight."""
+        while len(self._in_flight) < min(self._ahead.width(), max(least, len(self._in_flight) + self._ahead.idle())):
+            offset = next(self._offsets, None)
+            if offset is None:
+                return
+            self._in_flight.append((offset, self._ahead.submit(lambda at=offset: self._fetch(offset=at))))  # type: ignore[misc]
 
 
 class _Expectation:

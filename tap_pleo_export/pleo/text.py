@@ -43,7 +43,7 @@ def storable(body: bytes) -> tuple[bytes, int]:
 
 
 def _replaced(body: bytes) -> tuple[bytes, int]:
-    if rb"\u" not in body or not _SUSPECT.search(body):
+    if not _SUSPECT.search(body):
         return body, 0
     count = 0
 

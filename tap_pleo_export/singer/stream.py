@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from tap_pleo_export.reader import Batch
     from tap_pleo_export.tap import TapPleoExport
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
-
 
 class RecordLine(msgspec.Struct, gc=False):
     """A RECORD message around a record whose members are bytes already."""
@@ -126,10 +124,7 @@ class PagedStream(Stream, abc.ABC):
     def _write(self, records: Iterable[Any]) -> None:
         if self._as_it_came:
             now = datetime.now(UTC).isoformat()
-            encode = _encoder.encode
-            self._tap.message_writer.write_lines(
-                encode(RecordLine("RECORD", self.name, record, now)) + b"\n" for record in records
-            )
+            self._tap.message_writer.write_messages(RecordLine("RECORD", self.name, record, now) for record in records)
         else:
             for record in records:
                 for message in self._in_the_sdks_way(record):

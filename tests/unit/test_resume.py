@@ -129,6 +129,8 @@ SHAPES = {
 class Foreground:
     """Carries out background calls at once, so that a failure can be repeated."""
 
+    unfinished = 0
+
     def submit(self, call: Callable[[], Page]) -> Future[Page]:
         future: Future[Page] = Future()
         try:
