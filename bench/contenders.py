@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ class Contender:
         environment: Its environment under ``bench/peers``; None: our own.
         package: The package whose version matters.
         files: Folder whose JSON and YAML files it needs, filled in likewise, in its working directory.
+        concurrency: Requests in flight at most, where it can have several.
         marks_per_item: How often ``MARK`` stands in its output for each item: the tap writes an id as job item, too.
     """
 
@@ -36,9 +37,11 @@ class Contender:
     environment: str | None = None
     files: Path | None = None
     marks_per_item: int = 1
+    concurrency: int = 4
 
     def prepare(self, folder: Path, values: Mapping[str, str]) -> list[str]:
         """Write its files into a folder and return its command."""
+        values = {**values, "concurrency": str(self.concurrency)}
         if self.files:
             for source in (*self.files.glob("*.json"), *self.files.glob("*.yaml")):
                 (folder / source.name).write_text(Template(source.read_text()).safe_substitute(values))
@@ -63,6 +66,7 @@ TAP = Contender(
     files=BENCH / "tap",
     marks_per_item=2,
 )
+TAP_IN_TURN = replace(TAP, name="tap-pleo-export, `max_concurrent_requests: 1`", concurrency=1)
 SDK_PEERS = (
     Contender(
         name="Singer SDK tap, switches thrown",

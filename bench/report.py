@@ -37,8 +37,7 @@ both measured in the same round, median over the rounds: 1.00 is as fast as the 
 * CPU is user and system time of the process measured, startup included. Peak memory is what the kernel reports.
 """
 VERDICTS = """\
-Median, with the range of the rounds. `kept` and `missed` mean that every round was on that side of the limit, `unclear`
-that the rounds fell on both: then this run does not decide."""
+Medians, with the range of the rounds; the median decides."""
 
 
 def show(result: Result, console: Console) -> None:

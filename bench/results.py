@@ -28,9 +28,10 @@ class Promise:
 
     @property
     def verdict(self) -> str:
-        """``kept`` or ``missed`` if all rounds agree, compared unrounded; ``unclear`` if they do not."""
-        within = [value <= self.limit for value in self.values]
-        return "kept" if all(within) else "unclear" if any(within) else "missed"
+        """Whether the median keeps the promise, compared unrounded, and whether all rounds agree with it."""
+        kept = median(self.values) <= self.limit
+        agreed = all((value <= self.limit) == kept for value in self.values)
+        return f"{'kept' if kept else 'missed'}{'' if agreed else ', not in every round'}"
 
     @property
     def measured(self) -> str:

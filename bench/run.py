@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bench.results import Result
 
-BUDGET_SECONDS = 200
+BUDGET_SECONDS = 220
 """After this no second round is begun."""
 LIMIT_SECONDS = 240
 """After this nothing is begun."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.contenders import PEER_CONTENDERS, RAW_LOOP, RAW_LOOP_ALL, TAP
+from bench.contenders import PEER_CONTENDERS, RAW_LOOP, RAW_LOOP_ALL, TAP, TAP_IN_TURN
 from bench.process import serving
 from bench.results import Promise, Result
 from bench.rounds import cpu, peak, wall
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ITEMS = 50_000
 # A peer that is ten times slower must not take the whole run.
-PEER_ITEMS = 20_000
+PEER_ITEMS = 15_000
 SLOW_ITEMS = 10_000
 LATENCY_SECONDS = 0.1
 MANY_ITEMS = 500_000
@@ -26,15 +26,16 @@ COLUMNS = ("", "CPU ratio", "wall ratio", "CPU s", "wall s", "peak MiB")
 
 def cpu_time(bench: Bench) -> Result:
     """Measure the tap against the hand-written loop where the network costs nothing."""
+    contenders = (RAW_LOOP, RAW_LOOP_ALL, TAP, TAP_IN_TURN)
     with serving(ITEMS) as server:
-        rounds = bench.interleave((RAW_LOOP, RAW_LOOP_ALL, TAP), server, ITEMS, rounds=4)
+        rounds = bench.interleave(contenders, server, ITEMS, rounds=5)
         served = server.cpu_seconds() / sum(map(len, rounds.measures.values()))
     result = Result(
         "Processor time",
         f"{ITEMS:,} export items, no latency. The first loop, the yardstick, reads export items only; the tap reads "
         f"all three streams, {2 * ITEMS:,} records. {rounds.told}",
         COLUMNS,
-        _rows(rounds, (RAW_LOOP, RAW_LOOP_ALL, TAP)),
+        _rows(rounds, contenders),
         notes=[f"The server used {served:.2f} s of processor time per run on average, in a process of its own."],
     )
     result.promises.append(Promise("CPU of the tap to that of the loop, no latency", 1.0, rounds.ratios(TAP.name, cpu)))
@@ -64,7 +65,7 @@ def peers(bench: Bench) -> Result:
 def latency(bench: Bench) -> Result:
     """Measure the tap against the hand-written loop where each request takes its time."""
     with serving(SLOW_ITEMS, latency=LATENCY_SECONDS) as server:
-        rounds = bench.interleave((RAW_LOOP, TAP), server, SLOW_ITEMS, rounds=2)
+        rounds = bench.interleave((RAW_LOOP, TAP), server, SLOW_ITEMS, rounds=3)
     result = Result(
         "Latency",
         f"{SLOW_ITEMS:,} export items, {1000 * LATENCY_SECONDS:.0f} ms a request, pages of 100. The loop reads export "

@@ -28,7 +28,7 @@ from tap_pleo_export.records import Page, UnusableRowError
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_pleo_export.pleo.client import PleoClient
     from tap_pleo_export.records import RecordShape
@@ -142,32 +142,45 @@ class ExportApi:
 
     def _export_items_page(
         self, shape: RecordShape, job_id: str, *, after: str | None = None, offset: int | None = None
-    ) -> Page:
+    ) -> Callable[[], Page]:
         query = {"job_id": job_id, "limit": self.page_size, "after": after, "offset": offset}
-        try:
-            return self._client.get(EXPORT_ITEMS, query, shape.decode_page)
-        except RequestRefused as refusal:
-            about_cursor = refusal.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.GONE}
-            if after is not None and about_cursor and refusal.type != CONTRA_ACCOUNTS:
-                raise CursorRejected(job_id, refusal) from None
-            raise
+        with _judging(job_id, after):
+            decode = self._client.ask(EXPORT_ITEMS, query, shape.decode_page)
 
-    def _large(self, path: str, query: dict[str, Any], shape: RecordShape) -> Page:
-        """Return a page as large as Pleo lets us have."""
+        def page() -> Page:
+            with _judging(job_id, after):
+                return decode()
+
+        return page
+
+    def _large(self, path: str, query: dict[str, Any], shape: RecordShape) -> Callable[[], Page]:
+        """Fetch a page as large as Pleo lets us have."""
         limit = self._large_page
         try:
-            return self._client.get(path, query | {"limit": limit}, shape.decode_page)
+            return self._client.ask(path, query | {"limit": limit}, shape.decode_page)
         except RequestRefused as refusal:
             if refusal.status != HTTPStatus.BAD_REQUEST or limit <= self.page_size:
                 raise
         self._large_page = self.page_size
-        return self._client.get(path, query | {"limit": self.page_size}, shape.decode_page)
+        return self._client.ask(path, query | {"limit": self.page_size}, shape.decode_page)
 
 
 class DataResponse(msgspec.Struct):
     """A single object's envelope (OpenAPI schema ``DataResponseExportJobV3``)."""
 
     data: msgspec.Raw
+
+
+@contextlib.contextmanager
+def _judging(job_id: str, cursor: str | None) -> Iterator[None]:
+    """Tell a refused cursor from other refusals."""
+    try:
+        yield
+    except RequestRefused as refusal:
+        about_cursor = refusal.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.GONE}
+        if cursor is not None and about_cursor and refusal.type != CONTRA_ACCOUNTS:
+            raise CursorRejected(job_id, refusal) from None
+        raise
 
 
 @contextlib.contextmanager

@@ -105,6 +105,21 @@ class PleoClient:
             FatalError: No request can succeed, see :mod:`tap_pleo_export.pleo.errors`.
             RequestRefused: Pleo refused this request.
         """
+        return self.ask(path, params, decode)()
+
+    def ask(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], T]) -> Callable[[], T]:
+        """Fetch a body, and return a call that decodes it: on the thread that wants the value, for threads only wait.
+
+        Args and errors are those of :meth:`get`. A damaged answer is asked for again by the call.
+        """
+        answers = [self._retried(path, lambda: self._answer(path, params))]
+
+        def value() -> T:
+            return self._decoded(answers.pop() if answers else self._answer(path, params), decode)
+
+        return lambda: self._retried(path, value)
+
+    def _retried(self, path: str, attempt_once: Callable[[], T]) -> T:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientFailure),
             wait=self._wait,
@@ -118,7 +133,7 @@ class PleoClient:
             for attempt in retrying:
                 with attempt:
                     attempts += 1
-                    return self._attempt(path, params, decode)
+                    return attempt_once()
         except TransientFailure as failure:
             raise PleoUnavailable(path, attempts, str(failure)) from None
         raise AssertionError  # pragma: no cover - tenacity either returns or raises
@@ -128,7 +143,7 @@ class PleoClient:
         self._auth.settle()
         self._adapter.close()
 
-    def _attempt(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], T]) -> T:
+    def _answer(self, path: str, params: Mapping[str, Any]) -> tuple[requests.Response, bytes]:
         response, body = self._send(path, params)
         if response.status_code == HTTPStatus.UNAUTHORIZED and self._auth.renew(
             response.request.headers.get("Authorization")
@@ -136,6 +151,11 @@ class PleoClient:
             response, body = self._send(path, params)
         if response.status_code != HTTPStatus.OK:
             raise self._failure(path, response, body)
+        return response, body
+
+    @staticmethod
+    def _decoded(answer: tuple[requests.Response, bytes], decode: Callable[[bytes], T]) -> T:
+        response, body = answer
         try:
             return decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

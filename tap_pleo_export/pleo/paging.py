@@ -21,10 +21,10 @@ class CursorStuckError(Exception):
 
 
 class Fetch(Protocol):
-    """Returns one page: after a cursor, at an offset, or with neither the first."""
+    """Fetches one page: after a cursor, at an offset, or with neither the first."""
 
-    def __call__(self, *, after: str | None = None, offset: int | None = None) -> Page:
-        """Fetch the page."""
+    def __call__(self, *, after: str | None = None, offset: int | None = None) -> Callable[[], Page]:
+        """Fetch the page and return a call that decodes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class ReadAhead:
         warn: Told why reading ahead was given up.
     """
 
-    submit: Callable[[Callable[[], Page]], Future[Page]]
+    submit: Callable[[Callable[[], Callable[[], Page]]], Future[Callable[[], Page]]]
     width: Callable[[], int]
     idle: Callable[[], int]
     ids: Callable[[Page], list[str]]
@@ -73,7 +73,7 @@ def walk(fetch: Fetch, start: Start, first: Page | None = None) -> Iterator[Page
     cursor = start.cursor
     used = {cursor}
     while True:
-        page = first or fetch(after=cursor)
+        page = first or fetch(after=cursor)()
         first = None
         cursor = page.info.end_cursor
         if page.info.has_next_page and not cursor:
@@ -102,18 +102,18 @@ class WalkAhead:
         self._start = start
         self._fetch = fetch
         self._ahead = ahead
-        self._first: Future[Page] | None = None
+        self._first: Future[Callable[[], Page]] | None = None
         self._expectation: _Expectation | None = None
         self._offsets: Iterator[int] = iter(())
-        self._in_flight: deque[tuple[int, Future[Page]]] = deque()
+        self._in_flight: deque[tuple[int, Future[Callable[[], Page]]]] = deque()
 
     def ask(self) -> None:
         """Ask for pages as far as requests are idle, without waiting; failures show where the pages are taken."""
         if self._first is None:
             if self._ahead.width() > 1 and self._ahead.idle() > 0:
-                self._first = self._ahead.submit(lambda: self._fetch(after=self._start.cursor))
+                self._first = self._ahead.submit(self._fetch_first)
         elif self._first.done() and not self._first.exception():
-            self._expect(self._first.result())
+            self._expect(self._first.result()())
             self._fill()
 
     def __iter__(self) -> Iterator[Page]:
@@ -122,7 +122,7 @@ class WalkAhead:
         Raises:
             CursorStuckError: As :func:`walk`.
         """
-        first = self._first.result() if self._first else self._fetch(after=self._start.cursor)
+        first = (self._first.result() if self._first else self._fetch(after=self._start.cursor))()
         self._first = None
         self._expect(first)
         if self._ahead.width() > 1:
@@ -135,7 +135,7 @@ class WalkAhead:
         while self._in_flight:
             offset, future = self._in_flight.popleft()
             try:
-                page = future.result()
+                page = future.result()()
             except RequestRefused as refusal:
                 if refusal.status != HTTPStatus.BAD_REQUEST:
                     raise
@@ -152,6 +152,11 @@ class WalkAhead:
             return
         self._ahead.warn(reason)
         yield from walk(self._fetch, Start(last.info.end_cursor))
+
+    def _fetch_first(self) -> Callable[[], Page]:
+        # Decoded at once: `ask` looks into it, and must not wait while a damaged answer is asked for again.
+        page = self._fetch(after=self._start.cursor)()
+        return lambda: page
 
     def _expect(self, first: Page) -> None:
         if self._expectation is None:

@@ -31,7 +31,7 @@ from tap_pleo_export.singer.bookmarks import Bookmarks
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_pleo_export.records import Page
+    Answer = Callable[[], object]
 
 Key = tuple[str, str]
 RANDOM = st.integers(0, 2**32).map(Random)
@@ -59,7 +59,11 @@ class UnreliablePleo:
         self.readable = set(self.jobs)
 
     def get(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], Any]) -> Any:
-        return decode(msgspec.json.encode(self._answer(path, params)))
+        return self.ask(path, params, decode)()
+
+    def ask(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], Any]) -> Callable[[], Any]:
+        body = msgspec.json.encode(self._answer(path, params))
+        return lambda: decode(body)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -131,8 +135,8 @@ class Foreground:
 
     unfinished = 0
 
-    def submit(self, call: Callable[[], Page]) -> Future[Page]:
-        future: Future[Page] = Future()
+    def submit(self, call: Callable[[], Answer]) -> Future[Answer]:
+        future: Future[Answer] = Future()
         try:
             future.set_result(call())
         except PleoError as error:
