@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.rounds import Bench
     from sandbox.postgres import Postgres
 
-ITEMS = 20_000
+ITEMS = 15_000
 SETTINGS_ITEMS = 5_000
 TARGET = "target-postgres"
 
@@ -91,7 +91,7 @@ def pipeline(bench: Bench) -> Result:
         feed = Feed(bench, server, mapped=True)
         sources: dict[str, Feed | Path] = {f"{TARGET} from a file": feed.recorded(), f"{feed.name}, {TARGET}": feed}
         rounds = Rounds({name: [] for name in sources})
-        for turn in bench.times(2):
+        for turn in bench.times(3):
             if bench.time_is_up(turn):
                 break
             # Every other round the other way about, so that a machine that becomes slower favours neither.

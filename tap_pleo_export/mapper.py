@@ -182,6 +182,8 @@ class ValidationMapper(InlineMapper):
             return
         cls.print_version(cls.logger.info)
         cls(config=config.config, parse_env_config=config.parse_env).run(file_input)
+        # The process behind need not wait for this one's interpreter to end.
+        sys.stdout.close()
 
 
 def _refuse_batch(_message: object) -> Iterator[bytes]:

@@ -154,7 +154,10 @@ class TapPleoExport(Tap):
             state=_json_file(state, "--state"),
             catalog=_json_file(catalog, "--catalog"),
         )
-        sys.exit(tap.run())
+        code = tap.run()
+        # The process behind need not wait for this one's interpreter to end.
+        sys.stdout.close()
+        sys.exit(code)
 
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401 - the SDK's
