@@ -135,7 +135,6 @@ class ExportApi:
         return ReadAhead(
             submit=self._background.submit,
             width=self._width,
-            idle=lambda: self._width() - self._background.unfinished,
             ids=lambda page: [record.accountingEntryId for record in page.records],
             warn=warn,
         )

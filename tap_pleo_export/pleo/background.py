@@ -18,24 +18,16 @@ class BackgroundCalls:
 
     def __init__(self, threads: int) -> None:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
-        self._threads = threads
-        self._unfinished: set[Future[Any]] = set()
+        self._idle = threads
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
         """Start a call; its result or exception is the future's."""
         future: Future[T] = Future()
-        self._unfinished.add(future)
-        future.add_done_callback(self._unfinished.discard)
         self._calls.put((future, call))
-        if self._threads:
-            self._threads -= 1
+        if self._idle:
+            self._idle -= 1
             threading.Thread(target=self._work, daemon=True).start()
         return future
-
-    @property
-    def unfinished(self) -> int:
-        """How many calls are under way or wait for a thread."""
-        return len(self._unfinished)
 
     def _work(self) -> None:
         while True:

@@ -45,16 +45,14 @@ class ReadAhead:
     """How pages are fetched before the reader asks for them.
 
     Attributes:
-        submit: Starts a call in the background.
-        width: How many pages of a walk may be asked for before they are taken; below 2 there is no reading ahead.
-        idle: How many more requests may be in flight now, those of other walks counted.
+        submit: Starts a call in the background, or queues it behind those of other walks.
+        width: How many pages may be asked for before they are taken; below 2 there is no reading ahead.
         ids: The ids of a page's rows.
         warn: Told why reading ahead was given up.
     """
 
     submit: Callable[[Callable[[], Callable[[], Page]]], Future[Callable[[], Page]]]
     width: Callable[[], int]
-    idle: Callable[[], int]
     ids: Callable[[Page], list[str]]
     warn: Callable[[str], None]
 
@@ -108,9 +106,9 @@ class WalkAhead:
         self._in_flight: deque[tuple[int, Future[Callable[[], Page]]]] = deque()
 
     def ask(self) -> None:
-        """Ask for pages as far as requests are idle, without waiting; failures show where the pages are taken."""
+        """Ask for pages before they are wanted, without waiting; failures show where the pages are taken."""
         if self._first is None:
-            if self._ahead.width() > 1 and self._ahead.idle() > 0:
+            if self._ahead.width() > 1:
                 self._first = self._ahead.submit(self._fetch_first)
         elif self._first.done() and not self._first.exception():
             self._expect(self._first.result()())
@@ -126,7 +124,7 @@ class WalkAhead:
         self._first = None
         self._expect(first)
         if self._ahead.width() > 1:
-            self._fill(least=1)
+            self._fill()
         if self._expectation is None or not self._in_flight:
             yield from walk(self._fetch, self._start, first)
             return
@@ -145,7 +143,7 @@ class WalkAhead:
                 reason = misfit
                 break
             # Always before a page is handed over: requests go on while it is written.
-            self._fill(least=1)
+            self._fill()
             yield page
             last = page
         else:
@@ -163,12 +161,8 @@ class WalkAhead:
             self._expectation = _Expectation.after(first, self._start.offset, self._ahead)
             self._offsets = iter(self._expectation.offsets() if self._expectation else ())
 
-    def _fill(self, least: int = 0) -> None:
-        """Ask for the next pages; for so many at least, whatever other walks have in flight."""
-        while len(self._in_flight) < min(self._ahead.width(), max(least, len(self._in_flight) + self._ahead.idle())):
-            offset = next(self._offsets, None)
-            if offset is None:
-                return
+    def _fill(self) -> None:
+        while len(self._in_flight) < self._ahead.width() and (offset := next(self._offsets, None)) is not None:
             self._in_flight.append((offset, self._ahead.submit(lambda at=offset: self._fetch(offset=at))))  # type: ignore[misc]
 
 

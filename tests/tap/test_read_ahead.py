@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,6 +45,55 @@ def test_four_requests_are_in_flight_and_pages_keep_their_order(pleo: Sandbox, r
     assert [entry["page"] for state in run.states for entry in state["bookmarks"]["export_items"]["partitions"]] == [
         *range(1, 10)
     ]
+
+
+def test_idle_requests_fetch_export_items_while_the_last_job_items_are_awaited(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    pleo.max_limit = 10
+    job = pleo.add_job(items=85)
+    asked = threading.Event()
+    at_ten, at_eighty = {"offset": "10"}, {"offset": "80"}
+    pleo.add_fault(Fault(path=ITEMS, query=at_ten, kind="callback", callback=lambda _: asked.set()))
+    waited: list[bool] = []
+    last = Fault(
+        path=f"/v3/export-jobs/{job.id}/items",
+        query=at_eighty,
+        kind="callback",
+        callback=lambda _: waited.append(asked.wait(timeout=10)),
+    )
+    pleo.add_fault(last)
+
+    run = run_tap(page_size=10, max_concurrent_requests=4)
+
+    assert run.returncode == 0, run.stderr
+    assert waited == [True]
+    assert [r["accountingEntryId"] for r in run.records()] == [item["accountingEntryId"] for item in job.items]
+
+
+def test_the_setting_bounds_the_requests_of_both_layers_together(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.max_limit = 10
+    job = pleo.add_job(items=85)
+    lock = threading.Lock()
+    in_flight, seen = 0, []
+
+    def answer_after(latency: float, _: object) -> None:
+        nonlocal in_flight
+        with lock:
+            in_flight += 1
+            seen.append(in_flight)
+        # In the meantime further requests would arrive.
+        threading.Event().wait(latency)
+        with lock:
+            in_flight -= 1
+
+    for path, latency in ((ITEMS, 0.1), (f"/v3/export-jobs/{job.id}/items", 0.02)):
+        pleo.add_fault(Fault(path=path, kind="callback", callback=partial(answer_after, latency), nth=None))
+
+    run = run_tap(page_size=10, max_concurrent_requests=3)
+
+    assert run.returncode == 0, run.stderr
+    assert max(seen) == 3
 
 
 def test_one_at_a_time_uses_cursors_only(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:

@@ -133,8 +133,6 @@ SHAPES = {
 class Foreground:
     """Carries out background calls at once, so that a failure can be repeated."""
 
-    unfinished = 0
-
     def submit(self, call: Callable[[], Answer]) -> Future[Answer]:
         future: Future[Answer] = Future()
         try:
