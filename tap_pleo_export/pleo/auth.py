@@ -244,7 +244,8 @@ class RefreshTokenAuth(AuthBase):
                 timeout=self._timeout,
                 allow_redirects=False,
             )
-        except requests.RequestException as error:
+        # An OSError, as those of `requests` are: a file of certificates that cannot be read.
+        except OSError as error:
             raise TokenRefreshFailed(
                 f"the token endpoint did not answer ({type(error).__name__})",
                 "Check the setting 'auth_url' and the network, then run again",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import ssl
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -17,6 +18,7 @@ import urllib3.exceptions
 
 from tap_pleo_export.pleo.errors import (
     CredentialsRejected,
+    NetworkUnusable,
     PleoError,
     PleoUnavailable,
     RequestRefused,
@@ -37,6 +39,10 @@ T = TypeVar("T")
 ANNOUNCED_FOR = 60.0
 # As many as threads send at once: the setting's largest number in the background, and one.
 CONNECTIONS = 17
+UNREADABLE_CERTIFICATES = (
+    "the file of certificates that the environment names cannot be read",
+    "Check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE",
+)
 RETRYABLE = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 logger = logging.getLogger("tap-pleo-export.client")
@@ -180,7 +186,14 @@ class PleoClient:
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             raise TransientFailure(f"no answer within {self._timeout:g} s") from None
         except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError) as error:
-            raise TransientFailure(_cause(error)) from None
+            raise _failure_of_connection(_innermost(error)) from None
+        except requests.RequestException as error:
+            raise NetworkUnusable(
+                f"the environment names a proxy that cannot be used ({type(error).__name__})",
+                "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY",
+            ) from None
+        except OSError:
+            raise NetworkUnusable(*UNREADABLE_CERTIFICATES) from None
 
     def _failure(self, path: str, response: requests.Response, body: bytes) -> PleoError:
         status = response.status_code
@@ -228,8 +241,21 @@ class PleoClient:
         )
 
 
-def _cause(error: BaseException) -> str:
-    """Return the innermost reason of a network error: what the operating system said, without addresses."""
+def _failure_of_connection(reason: BaseException) -> PleoError:
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return NetworkUnusable(
+            f"its certificate cannot be verified ({reason.verify_message})",
+            "If a proxy here opens encrypted connections, let REQUESTS_CA_BUNDLE name a file with its authority",
+        )
+    if isinstance(reason, ssl.SSLError) and reason.library == "X509":
+        return NetworkUnusable(*UNREADABLE_CERTIFICATES)
+    # What the operating system said, without addresses.
+    said = isinstance(reason, OSError) and reason.strerror
+    return TransientFailure(said.lower() if said else f"connection broken ({type(reason).__name__})")
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what a network error began with."""
     seen = error
     while seen.__cause__ or seen.__context__ or any(isinstance(a, BaseException) for a in seen.args):
         inner = next((a for a in seen.args if isinstance(a, BaseException)), None)
@@ -237,6 +263,4 @@ def _cause(error: BaseException) -> str:
         if following is None:
             break
         seen = following
-    if isinstance(seen, OSError) and seen.strerror:
-        return f"{seen.strerror.lower()}"
-    return f"connection broken ({type(seen).__name__})"
+    return seen

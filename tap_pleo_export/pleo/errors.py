@@ -8,6 +8,7 @@
     │   ├── TokenRefreshFailed      the token endpoint refused or did not answer
     │   ├── TokenFileUnusable       `token_file` cannot be read or written
     │   ├── ScopeMissing            403
+    │   ├── NetworkUnusable         certificates or a proxy of the environment
     │   ├── PleoUnavailable         a retryable failure that outlived its retries
     │   └── RunUnavailable          the same on two export jobs in a row
     ├── RequestRefused              another 4xx or 3xx; the caller knows what it means for the job
@@ -73,6 +74,13 @@ class ScopeMissing(FatalError):
             f"Pleo refused access (403 on {path}): the credential lacks the scope '{scope}' or access to this company. "
             f"Grant the scopes {' and '.join(repr(s) for s in sorted(SCOPES.values()))}"
         )
+
+
+class NetworkUnusable(FatalError):
+    """What the environment says of certificates or a proxy leads nowhere, however often it is tried."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"Pleo cannot be reached from here: {what}. {remedy}")
 
 
 class JobListUnusable(FatalError):

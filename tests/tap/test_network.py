@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox import Sandbox
-    from tests.conftest import Run
+    from tests.conftest import Outputs, Run
 
 NO_JOBS = b'{"data":[],"pagination":{"hasNextPage":false,"endCursor":null}}'
 
@@ -56,7 +56,51 @@ def test_a_certificate_of_an_unknown_authority_ends_the_run(run_tap: Callable[..
     run = run_tap(api_url=https_url)
 
     assert run.returncode == 1
-    assert "certificate verify failed" in run.errors[0].lower()
+    (error,) = run.errors
+    assert error.startswith("Pleo cannot be reached from here: its certificate cannot be verified (unable to get local")
+    assert "let REQUESTS_CA_BUNDLE name a file with its authority" in error
+    assert run.warnings == []
+
+
+SECRET = "pr0xy-pa55word"
+USELESS = {
+    "no file": ({"REQUESTS_CA_BUNDLE": "/nowhere"}, "Check REQUESTS_CA_BUNDLE"),
+    "no certificates": ({"REQUESTS_CA_BUNDLE": __file__}, "Check REQUESTS_CA_BUNDLE"),
+    "no host": (
+        {"https_proxy": "http://", "no_proxy": ""},
+        "a proxy that cannot be used (InvalidProxyURL). Check HTTPS_PROXY",
+    ),
+    "no port": (
+        {"https_proxy": f"http://user:{SECRET}@127.0.0.1:99999", "no_proxy": ""},
+        "a proxy that cannot be used (InvalidURL). Check HTTPS_PROXY",
+    ),
+}
+
+
+@pytest.mark.parametrize(("env", "what"), USELESS.values(), ids=USELESS.keys())
+def test_a_useless_environment_is_one_line(
+    run_tap: Callable[..., Run], outputs: Outputs, https_url: str, env: dict[str, str], what: str
+) -> None:
+    outputs.secrets.add(SECRET)
+
+    run = run_tap(api_url=https_url, env=env)
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert what in error
+    assert "Traceback" not in run.stderr
+
+
+def test_a_token_refresh_without_certificates_is_one_line(
+    pleo: Sandbox, run_tap: Callable[..., Run], https_url: str
+) -> None:
+    oauth = {"client_id": pleo.client_id, "client_secret": pleo.client_secret, "refresh_token": pleo.refresh_token}
+
+    run = run_tap(api_key=None, auth_url=https_url, env={"REQUESTS_CA_BUNDLE": "/nowhere"}, **oauth)
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert error.startswith("The OAuth token could not be refreshed: the token endpoint did not answer (OSError)")
     assert "Traceback" not in run.stderr
 
 
