@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
+from tap_pleo_export.ended_jobs import EndedJobs
 from tap_pleo_export.ids import JobItemIds, key_of
 from tap_pleo_export.jobs import READABLE_STATUSES, ExportJob
 from tap_pleo_export.pleo.errors import (
     CursorRejected,
     Disagreement,
     ItemUnusable,
-    JobEnded,
     JobError,
     JobUnusable,
-    UnreadJobEnded,
 )
 from tap_pleo_export.pleo.paging import Start
 from tap_pleo_export.progress import JobProgress
@@ -95,7 +94,7 @@ class ExportReader:
     @cached_property
     def jobs(self) -> list[ExportJob]:
         """The run's jobs, oldest first; fetched once."""
-        jobs = {job.id.lower(): job for job in map(ExportJob.from_record, self._listed())}
+        jobs = {job.id.lower(): job for job in self._listed()}
         return sorted(jobs.values(), key=lambda job: job.age_order)
 
     def export_jobs(self) -> Iterator[Batch]:
@@ -115,7 +114,11 @@ class ExportReader:
 
     def export_items(self) -> Iterator[Batch]:
         """Yield the export items of every readable job that is not complete yet, page by page."""
-        self._forget_ended_jobs()
+        ended = EndedJobs(self.jobs, self.bookmarks, self.outcome, self.logger, self._fetch_job)
+        if self.selection.job_ids:
+            ended.name()
+        else:
+            ended.forget()
         for job in self.jobs:
             if not job.readable or self.outcome.failed(job.id):
                 continue
@@ -128,17 +131,20 @@ class ExportReader:
                 yield from self._export_items(job, self._starting_point(job, progress))
                 self._warn_of_expiry(job, "after")
 
-    def _listed(self) -> Iterator[Any]:
-        shape = self.shapes["export_jobs"]
+    def _listed(self) -> Iterator[ExportJob]:
         if self.selection.job_ids:
             for job_id in self.selection.job_ids:
                 with self.outcome.reading():
-                    yield self.api.job(shape, job_id)
+                    yield self._fetch_job(job_id)
         else:
+            shape = self.shapes["export_jobs"]
             for page in self.api.jobs(shape, self.selection.job_statuses, self.selection.company_id):
                 if page.unusable:
                     self.outcome.miss(JobUnusable(page.unusable))
-                yield from page.records
+                yield from map(ExportJob.from_record, page.records)
+
+    def _fetch_job(self, job_id: str) -> ExportJob:
+        return ExportJob.from_record(self.api.job(self.shapes["export_jobs"], job_id))
 
     def _job_items(self, job: ExportJob, ids: JobItemIds) -> Iterator[Batch]:
         for number, page in enumerate(self.api.job_items(self.shapes["export_job_items"], job.id), 1):
@@ -263,42 +269,6 @@ class ExportReader:
         if progress is None or progress.page_size != page_size or progress.cursor is None:
             return JobProgress(page_size)
         return progress
-
-    def _forget_ended_jobs(self) -> None:
-        """Drop the progress of jobs that Pleo no longer lists as readable; say so if they were not complete."""
-        if self.selection.job_ids:
-            self._name_ended_jobs()
-            return
-        listed = {job.id.lower(): job for job in self.jobs}
-        for job_id in self.bookmarks.job_ids():
-            job = listed.get(job_id.lower())
-            if job and job.readable:
-                continue
-            progress = self.bookmarks.get(job_id)
-            if progress and not progress.complete:
-                what = self._end_of(job_id, job)
-                if what is None:
-                    continue
-                self.outcome.give_up(UnreadJobEnded(job_id, what, progress.items))
-            self.bookmarks.drop(job_id)
-
-    def _name_ended_jobs(self) -> None:
-        """Say which of the jobs asked for by name have ended before all their items were read."""
-        for job in self.jobs:
-            progress = self.bookmarks.get(job.id)
-            if not job.readable and not (progress and progress.complete):
-                self.outcome.give_up(JobEnded(job.id, f"its status is '{job.status}'"))
-
-    def _end_of(self, job_id: str, job: ExportJob | None) -> str | None:
-        """Return how a job ended; None if it runs and this run's filters only leave it out."""
-        try:
-            job = job or ExportJob.from_record(self.api.job(self.shapes["export_jobs"], job_id))
-        except JobEnded:
-            return "Pleo no longer knows it"
-        except JobError as error:
-            self.logger.warning("%s; its progress is kept", error)
-            return None
-        return None if job.readable else f"its status is '{job.status}'"
 
     def _loses_items(self, job: ExportJob) -> bool:
         progress = self.bookmarks.get(job.id)
