@@ -53,10 +53,10 @@ RAW_LOOP = Contender(
     command=("${programs}/python", "${bench}/raw_loop.py", "${url}", "${job_id}"),
     package="orjson",
 )
-RAW_LOOP_ALL = Contender(
+RAW_LOOP_ALL = replace(
+    RAW_LOOP,
     name="hand-written loop, all three streams",
     command=(*RAW_LOOP.command, "--all-streams"),
-    package="orjson",
     marks_per_item=2,
 )
 TAP = Contender(
@@ -67,19 +67,14 @@ TAP = Contender(
     marks_per_item=2,
 )
 TAP_IN_TURN = replace(TAP, name="tap-pleo-export, `max_concurrent_requests: 1`", concurrency=1)
-SDK_PEERS = (
+SDK_PEERS = tuple(
     Contender(
-        name="Singer SDK tap, switches thrown",
-        command=("${programs}/python", "${bench}/peers/sdk/taps.py", "tuned", "--config", "config.json"),
+        name=f"Singer SDK tap, {told}",
+        command=("${programs}/python", "${bench}/peers/sdk/taps.py", which, "--config", "config.json"),
         package="singer-sdk",
         files=PEERS / "sdk",
-    ),
-    Contender(
-        name="Singer SDK tap, idiomatic",
-        command=("${programs}/python", "${bench}/peers/sdk/taps.py", "idiomatic", "--config", "config.json"),
-        package="singer-sdk",
-        files=PEERS / "sdk",
-    ),
+    )
+    for told, which in (("switches thrown", "tuned"), ("idiomatic", "idiomatic"))
 )
 DLT = Contender(
     name="dlt REST source, extract only",
@@ -88,13 +83,7 @@ DLT = Contender(
     environment="dlt",
     files=PEERS / "dlt",
 )
-DLT_NORMALIZED = Contender(
-    name="dlt REST source, extract and normalize",
-    command=(*DLT.command, "--normalize"),
-    package="dlt",
-    environment="dlt",
-    files=PEERS / "dlt",
-)
+DLT_NORMALIZED = replace(DLT, name="dlt REST source, extract and normalize", command=(*DLT.command, "--normalize"))
 REST_API_MSDK = Contender(
     name="tap-rest-api-msdk",
     command=("${programs}/tap-rest-api-msdk", "--config", "config.json"),

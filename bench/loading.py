@@ -91,9 +91,7 @@ def pipeline(bench: Bench) -> Result:
         feed = Feed(bench, server, mapped=True)
         sources: dict[str, Feed | Path] = {f"{TARGET} from a file": feed.recorded(), f"{feed.name}, {TARGET}": feed}
         rounds = Rounds({name: [] for name in sources})
-        for turn in bench.times(3):
-            if bench.time_is_up(turn):
-                break
+        for turn in bench.turns(3):
             # Every other round the other way about, so that a machine that becomes slower favours neither.
             for name, source in list(sources.items())[:: -1 if turn % 2 else 1]:
                 rounds.measures[name].append(loader.load(source, SHIPPED, ITEMS))
@@ -102,15 +100,7 @@ def pipeline(bench: Bench) -> Result:
         f"{ITEMS:,} export items, all three streams, into a new database of a local PostgreSQL server, with "
         f"{SHIPPED.told}. The file holds what the processes in front of the target write. {rounds.told}",
         ("", "wall ratio", "wall s", "target's CPU s"),
-        [
-            (
-                name,
-                f"{rounds.ratio(name, wall):.2f}",
-                f"{rounds.median(name, wall):.2f}",
-                f"{rounds.median(name, cpu):.2f}",
-            )
-            for name in sources
-        ],
+        rounds.rows(ratios=(wall,), medians=(wall, cpu)),
         notes=[]
         if feed.mapped
         else ["The mapper is not installed here: the promise, which includes it, is not shown."],
@@ -128,9 +118,7 @@ def loader_settings(bench: Bench) -> Result:
     with _loader(bench) as loader:
         with serving(SETTINGS_ITEMS) as server:
             file = Feed(bench, server, mapped=False).recorded()
-        for turn in bench.times(1):
-            if bench.time_is_up(turn):
-                break
+        for _ in bench.turns(1):
             for settings in (SHIPPED, *OTHERS):
                 rounds.measures[settings.told].append(loader.load(file, settings, SETTINGS_ITEMS))
     return Result(
@@ -138,16 +126,7 @@ def loader_settings(bench: Bench) -> Result:
         f"{TARGET} from a file of what the tap writes for {SETTINGS_ITEMS:,} export items, by its settings. "
         f"{rounds.told}",
         ("", "wall ratio", "wall s", "CPU s", "peak MiB"),
-        [
-            (
-                name,
-                f"{rounds.ratio(name, wall):.2f}",
-                f"{rounds.median(name, wall):.2f}",
-                f"{rounds.median(name, cpu):.2f}",
-                f"{rounds.median(name, peak):.0f}",
-            )
-            for name in rounds.measures
-        ],
+        rounds.rows(ratios=(wall,), medians=(wall, cpu), whole=(peak,)),
     )
 
 

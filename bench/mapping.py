@@ -13,6 +13,7 @@ from bench.results import Result
 from bench.rounds import Rounds, cpu, peak, wall
 
 if TYPE_CHECKING:
+    from bench.process import Measure
     from bench.rounds import Bench
 
 ITEMS = 20_000
@@ -35,9 +36,7 @@ def mapper(bench: Bench) -> Result:
         MAPPER.name: mapper_command(folder),
     }
     rounds = Rounds({name: [] for name in hops})
-    for turn in bench.times(5):
-        if bench.time_is_up(turn):
-            break
+    for _ in bench.turns(5):
         for name, command in hops.items():
             with file.open("rb") as messages:
                 found = measure(command, env=bench.environment(folder), cwd=folder, mark=MARK, stdin=messages)
@@ -49,15 +48,9 @@ def mapper(bench: Bench) -> Result:
         f"{ITEMS:,} export items and as many job items, as the tap writes them, from a file. The yardstick decodes "
         f"each message, adds one member and encodes it. {rounds.told}",
         ("", "CPU ratio", "CPU s", "wall s", "CPU µs per export item", "peak MiB"),
-        [
-            (
-                name,
-                f"{rounds.ratio(name, cpu):.2f}",
-                f"{rounds.median(name, cpu):.2f}",
-                f"{rounds.median(name, wall):.2f}",
-                f"{MICROSECONDS * rounds.median(name, cpu) / ITEMS:.0f}",
-                f"{rounds.median(name, peak):.0f}",
-            )
-            for name in hops
-        ],
+        rounds.rows(ratios=(cpu,), medians=(cpu, wall), whole=(_cpu_per_item, peak)),
     )
+
+
+def _cpu_per_item(found: Measure) -> float:
+    return MICROSECONDS * found.cpu / ITEMS

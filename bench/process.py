@@ -118,9 +118,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(items: int, *, latency: float = 0.0) -> Iterator[Server]:
+def serving(items: int, *, jobs: int = 1, latency: float = 0.0) -> Iterator[Server]:
     """Run the server of pages in a process of its own while the block lasts."""
-    command = [sys.executable, "-m", "bench.server", f"--items={items}", f"--latency={latency}"]
+    options = [f"--items={items}", f"--jobs={jobs}", f"--latency={latency}"]
+    command = [sys.executable, "-m", "bench.server", *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as process:
         assert process.stdin is not None  # noqa: S101 - a pipe was asked for
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for

@@ -16,9 +16,11 @@ from bench.ids import JOBS, uuids
 from bench.process import Measure, RunFailedError, Server, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bench.contenders import Contender
+
+    Value = Callable[[Measure], float]
 
 JOB_ID = uuids(JOBS, 1)[0].decode()
 # Settings of the caller's own must not reach what is measured, and nothing is to be reported to anybody.
@@ -58,16 +60,13 @@ class Bench:
         """Remove the working directories."""
         self._home.cleanup()
 
-    def times(self, default: int) -> range:
-        """Return the rounds to measure."""
-        return range(self.rounds or default)
-
-    def time_is_up(self, turn: int) -> bool:
-        """Return whether a round is to be left out because the run has taken its time; the first never is."""
-        if turn and time.monotonic() > self.ends_at:
-            self.say(f"The time is up: {turn} round(s) instead of more")
-            return True
-        return False
+    def turns(self, default: int) -> Iterator[int]:
+        """Yield the rounds to measure, until the run has taken its time; the first in any case."""
+        for turn in range(self.rounds or default):
+            if turn and time.monotonic() > self.ends_at:
+                self.say(f"The time is up: {turn} round(s) instead of more")
+                return
+            yield turn
 
     def run(self, contender: Contender, server: Server, items: int) -> Measure:
         """Measure a contender once.
@@ -93,9 +92,7 @@ class Bench:
     def interleave(self, contenders: Sequence[Contender], server: Server, items: int, rounds: int) -> Rounds:
         """Measure contenders in turns, round by round; what fails or does not install is left out, and said."""
         outcome = Rounds({contender.name: [] for contender in contenders})
-        for turn in self.times(rounds):
-            if self.time_is_up(turn):
-                break
+        for turn in self.turns(rounds):
             for contender in contenders:
                 if contender.name not in outcome.measures:
                     continue
@@ -125,18 +122,32 @@ class Rounds:
         count = max(map(len, self.measures.values()))
         return "One round." if count == 1 else f"Medians of {count} interleaved rounds."
 
-    def median(self, name: str, value: Callable[[Measure], float]) -> float:
+    def median(self, name: str, value: Value) -> float:
         """Return the median of a value."""
         return median(map(value, self.measures[name]))
 
-    def ratio(self, name: str, value: Callable[[Measure], float]) -> float:
+    def ratio(self, name: str, value: Value) -> float:
         """Return the median of a value's ratios to the yardstick in the same round."""
         return median(self.ratios(name, value))
 
-    def ratios(self, name: str, value: Callable[[Measure], float]) -> list[float]:
+    def ratios(self, name: str, value: Value) -> list[float]:
         """Return a value's ratio to the yardstick in each round."""
         yardstick = next(iter(self.measures.values()))
         return [value(own) / value(other) for own, other in zip(self.measures[name], yardstick, strict=False)]
+
+    def rows(
+        self, *, ratios: Sequence[Value], medians: Sequence[Value], whole: Sequence[Value] = ()
+    ) -> list[tuple[str, ...]]:
+        """Return a table's rows: names, ratios to the yardstick, medians, and medians shown as whole numbers."""
+        return [
+            (
+                name,
+                *(f"{self.ratio(name, value):.2f}" for value in ratios),
+                *(f"{self.median(name, value):.2f}" for value in medians),
+                *(f"{self.median(name, value):.0f}" for value in whole),
+            )
+            for name in self.measures
+        ]
 
 
 def cpu(found: Measure) -> float:

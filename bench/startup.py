@@ -29,9 +29,7 @@ def startup(bench: Bench) -> Result:
     folder = bench.folder()
     (folder / "config.json").write_text("{}")
     rounds = Rounds({name: [] for name, _, _ in COMMANDS})
-    for turn in bench.times(ROUNDS):
-        if bench.time_is_up(turn):
-            break
+    for _ in bench.turns(ROUNDS):
         for name, (program, *arguments), code in COMMANDS:
             command = [str(OWN / program), *arguments]
             rounds.measures[name].append(
@@ -41,16 +39,7 @@ def startup(bench: Bench) -> Result:
         "Startup",
         f"Commands that make no request. {rounds.told}",
         ("", "wall ratio", "CPU ratio", "wall s", "CPU s"),
-        [
-            (
-                name,
-                f"{rounds.ratio(name, wall):.2f}",
-                f"{rounds.ratio(name, cpu):.2f}",
-                f"{rounds.median(name, wall):.2f}",
-                f"{rounds.median(name, cpu):.2f}",
-            )
-            for name in rounds.measures
-        ],
+        rounds.rows(ratios=(wall, cpu), medians=(wall, cpu)),
         [
             Promise(f"Wall time of {name} to that of importing the SDK", LIMIT, rounds.ratios(name, wall))
             for name, _, _ in COMMANDS[1:]

@@ -12,8 +12,7 @@ from bench.rounds import cpu, peak, wall
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.contenders import Contender
-    from bench.rounds import Bench, Rounds
+    from bench.rounds import Bench, Value
 
 ITEMS = 50_000
 # A peer that is ten times slower must not take the whole run.
@@ -22,6 +21,7 @@ SLOW_ITEMS = 10_000
 LATENCY_SECONDS = 0.1
 MANY_ITEMS = 500_000
 COLUMNS = ("", "CPU ratio", "wall ratio", "CPU s", "wall s", "peak MiB")
+CELLS: dict[str, Sequence[Value]] = {"ratios": (cpu, wall), "medians": (cpu, wall), "whole": (peak,)}
 
 
 def cpu_time(bench: Bench) -> Result:
@@ -35,7 +35,7 @@ def cpu_time(bench: Bench) -> Result:
         f"{ITEMS:,} export items, no latency. The first loop, the yardstick, reads export items only; the tap reads "
         f"all three streams, {2 * ITEMS:,} records. {rounds.told}",
         COLUMNS,
-        _rows(rounds, contenders),
+        rounds.rows(**CELLS),
         notes=[f"The server used {served:.2f} s of processor time per run on average, in a process of its own."],
     )
     result.promises.append(Promise("CPU of the tap to that of the loop, no latency", 1.0, rounds.ratios(TAP.name, cpu)))
@@ -57,7 +57,7 @@ def peers(bench: Bench) -> Result:
         f"{PEER_ITEMS:,} export items, no latency. The peers read export items only, the tap all three streams; dlt "
         f"writes files of its own, the others write lines. Startup weighs more here than above. {rounds.told}",
         COLUMNS,
-        _rows(rounds, contenders),
+        rounds.rows(**CELLS),
         notes=[f"Versions: {', '.join(dict.fromkeys(versions))}.", *rounds.skipped],
     )
 
@@ -72,7 +72,7 @@ def latency(bench: Bench) -> Result:
         f"items only, one request at a time; the tap reads all three streams with `max_concurrent_requests: 4`. "
         f"{rounds.told}",
         COLUMNS,
-        _rows(rounds, (RAW_LOOP, TAP)),
+        rounds.rows(**CELLS),
     )
     what = f"Wall time of the tap to that of the loop, {1000 * LATENCY_SECONDS:.0f} ms a request"
     result.promises.append(Promise(what, 0.35, rounds.ratios(TAP.name, wall)))
@@ -92,18 +92,3 @@ def memory(bench: Bench) -> Result:
         result.rows.append((f"{items:,}", f"{most:.0f}"))
         result.promises.append(Promise(f"Peak memory at {items:,} export items", 80, [most], "MiB"))
     return result
-
-
-def _rows(rounds: Rounds, contenders: Sequence[Contender]) -> list[tuple[str, ...]]:
-    return [
-        (
-            name,
-            f"{rounds.ratio(name, cpu):.2f}",
-            f"{rounds.ratio(name, wall):.2f}",
-            f"{rounds.median(name, cpu):.2f}",
-            f"{rounds.median(name, wall):.2f}",
-            f"{rounds.median(name, peak):.0f}",
-        )
-        for name in (contender.name for contender in contenders)
-        if name in rounds.measures
-    ]

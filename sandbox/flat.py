@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+from bench.process import KIB_PER_MIB, serving
+
 TAP = Path(sys.executable).parent / "tap-pleo-export"
-KIB_PER_MIB = 1024
 MOST_MIB = 80
 UNHURRIED = 1_000_000
 """Requests per minute: the budget is not what is measured."""
@@ -58,17 +58,8 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=200_000, help="export items in total")
     parser.add_argument("--jobs", type=int, default=1, help="export jobs they are spread over")
     options = parser.parse_args()
-    command = [sys.executable, "-m", "bench.server", f"--items={options.items}", f"--jobs={options.jobs}"]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as server,
-    ):
-        assert server.stdin is not None  # noqa: S101 - a pipe was asked for
-        assert server.stdout is not None  # noqa: S101 - a pipe was asked for
-        try:
-            print(json.dumps(measure(f"http://127.0.0.1:{int(server.stdout.readline())}", Path(folder))))
-        finally:
-            server.stdin.close()
+    with tempfile.TemporaryDirectory() as folder, serving(options.items, jobs=options.jobs) as server:
+        print(json.dumps(measure(server.url, Path(folder))))
 
 
 if __name__ == "__main__":
