@@ -52,8 +52,7 @@ class EndedJobs:
     def name(self) -> None:
         """Say which of the jobs asked for by name have ended before all their items were read."""
         for job in self.jobs:
-            progress = self.bookmarks.get(job.id)
-            if not job.readable and not (progress and progress.complete):
+            if not job.readable and not self.bookmarks.is_complete(job.id):
                 self.outcome.give_up(JobEnded(job.id, f"its status is '{job.status}'"))
 
     def _end_of(self, job_id: str, job: ExportJob | None) -> str | None:

@@ -122,13 +122,12 @@ class ExportReader:
         for job in self.jobs:
             if not job.readable or self.outcome.failed(job.id):
                 continue
-            progress = self.bookmarks.get(job.id)
-            if progress and progress.complete:
+            if self.bookmarks.is_complete(job.id):
                 self.logger.info("Export job %s: complete since an earlier run, not read again", job.id)
                 continue
             self._warn_of_expiry(job, "before")
             with self.outcome.reading():
-                yield from self._export_items(job, self._starting_point(job, progress))
+                yield from self._export_items(job, self._starting_point(job))
                 self._warn_of_expiry(job, "after")
 
     def _listed(self) -> Iterator[ExportJob]:
@@ -203,7 +202,7 @@ class ExportReader:
         """Begin to fetch the export items of the job that comes first, where requests are idle meanwhile."""
         for job in self.jobs:
             if self._loses_items(job) and not self.outcome.failed(job.id):
-                self._begin(job, self._resumable(self.bookmarks.get(job.id)))
+                self._begin(job, self._resumable(job))
                 return
 
     def _begin(self, job: ExportJob, progress: JobProgress) -> None:
@@ -252,8 +251,9 @@ class ExportReader:
             pass
         return ids
 
-    def _starting_point(self, job: ExportJob, progress: JobProgress | None) -> JobProgress:
+    def _starting_point(self, job: ExportJob) -> JobProgress:
         """Return where to go on, and say so if that is the first page because `page_size` changed."""
+        progress = self.bookmarks.get(job.id)
         if progress and progress.page_size != self.api.page_size:
             self.logger.warning(
                 "Export job %s: 'page_size' was %d and is %d now; it is read again from its first page",
@@ -261,18 +261,17 @@ class ExportReader:
                 progress.page_size,
                 self.api.page_size,
             )
-        return self._resumable(progress)
+        return self._resumable(job)
 
-    def _resumable(self, progress: JobProgress | None) -> JobProgress:
-        """Return the progress as far as a cursor leads on from it."""
-        page_size = self.api.page_size
+    def _resumable(self, job: ExportJob) -> JobProgress:
+        """Return a job's progress as far as a cursor leads on from it."""
+        progress, page_size = self.bookmarks.get(job.id), self.api.page_size
         if progress is None or progress.page_size != page_size or progress.cursor is None:
             return JobProgress(page_size)
         return progress
 
     def _loses_items(self, job: ExportJob) -> bool:
-        progress = self.bookmarks.get(job.id)
-        return job.readable and not (progress and progress.complete)
+        return job.readable and not self.bookmarks.is_complete(job.id)
 
     def _warn_of_expiry(self, job: ExportJob, when: str) -> None:
         left = job.minutes_left(datetime.now(UTC))

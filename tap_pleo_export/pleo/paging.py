@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tap_pleo_export.pleo.errors import RequestRefused
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from tap_pleo_export.records import Page
+
+
+T = TypeVar("T")
 
 
 class CursorStuckError(Exception):
@@ -25,6 +28,13 @@ class Fetch(Protocol):
 
     def __call__(self, *, after: str | None = None, offset: int | None = None) -> Callable[[], Page]:
         """Fetch the page and return a call that decodes it."""
+
+
+class Submit(Protocol):
+    """Starts a call in the background."""
+
+    def __call__(self, call: Callable[[], T]) -> Future[T]:
+        """Return the call's result to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class ReadAhead:
         warn: Told why reading ahead was given up.
     """
 
-    submit: Callable[[Callable[[], Callable[[], Page]]], Future[Callable[[], Page]]]
+    submit: Submit
     width: Callable[[], int]
     ids: Callable[[Page], list[str]]
     warn: Callable[[str], None]
@@ -100,7 +110,7 @@ class WalkAhead:
         self._start = start
         self._fetch = fetch
         self._ahead = ahead
-        self._first: Future[Callable[[], Page]] | None = None
+        self._first: Future[Page] | None = None
         self._expectation: _Expectation | None = None
         self._offsets: Iterator[int] = iter(())
         self._in_flight: deque[tuple[int, Future[Callable[[], Page]]]] = deque()
@@ -111,7 +121,7 @@ class WalkAhead:
             if self._ahead.width() > 1:
                 self._first = self._ahead.submit(self._fetch_first)
         elif self._first.done() and not self._first.exception():
-            self._expect(self._first.result()())
+            self._expect(self._first.result())
             self._fill()
 
     def __iter__(self) -> Iterator[Page]:
@@ -120,7 +130,7 @@ class WalkAhead:
         Raises:
             CursorStuckError: As :func:`walk`.
         """
-        first = (self._first.result() if self._first else self._fetch(after=self._start.cursor))()
+        first = self._first.result() if self._first else self._fetch_first()
         self._first = None
         self._expect(first)
         if self._ahead.width() > 1:
@@ -151,10 +161,9 @@ class WalkAhead:
         self._ahead.warn(reason)
         yield from walk(self._fetch, Start(last.info.end_cursor))
 
-    def _fetch_first(self) -> Callable[[], Page]:
+    def _fetch_first(self) -> Page:
         # Decoded at once: `ask` looks into it, and must not wait while a damaged answer is asked for again.
-        page = self._fetch(after=self._start.cursor)()
-        return lambda: page
+        return self._fetch(after=self._start.cursor)()
 
     def _expect(self, first: Page) -> None:
         if self._expectation is None:

@@ -50,6 +50,11 @@ class Bookmarks:
         _, progress = self._progress.get(job_id.lower(), (job_id, None))
         return progress
 
+    def is_complete(self, job_id: str) -> bool:
+        """Return whether all of a job's items have been seen."""
+        progress = self.get(job_id)
+        return progress is not None and progress.complete
+
     def set(self, job_id: str, progress: JobProgress) -> None:
         """Note a job's progress."""
         self._progress[job_id.lower()] = (job_id, progress)
