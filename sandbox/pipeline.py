@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parent.parent
 MELTANO = str(Path(sys.executable).parent / "meltano")
 PLUGIN_KINDS = ("extractors", "loaders", "mappers")
-_OURS = ("TAP_PLEO_EXPORT_", "TARGET_", "MAP_PLEO_VALIDATION_", "MELTANO_", "SINGER_SDK_")
+_OURS = ("TAP_PLEO", "TARGET_", "MAP_PLEO", "MELTANO", "SINGER_SDK")
 _STOP_SECONDS = 15
+
+
+def environment_without_settings(*more: str) -> dict[str, str]:
+    """Return the caller's environment without settings for plugins, and without names that begin with ``more``."""
+    return {name: value for name, value in os.environ.items() if not name.startswith((*_OURS, *more))}
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,8 @@ class MeltanoProject:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of a run."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         return {
-            **inherited,
+            **environment_without_settings(),
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
             "XDG_STATE_HOME": str(self.root / ".meltano" / "logs"),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from sandbox.pipeline import CHECKOUT
+from sandbox.pipeline import CHECKOUT, environment_without_settings
 from sandbox.postgres import SCHEMA
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ TARGET = CHECKOUT / ".meltano/loaders/target-postgres/venv/bin/target-postgres"
 ANY_COMPANY = {"companyId": "*", "journal": "PLEO", "accounts": {"wallet": "1240", "outOfPocket": "2890"}}
 PATIENCE_SECONDS = 4
 RUN_SECONDS = 60
-_OURS = ("TAP_PLEO", "MAP_PLEO", "TARGET_", "MELTANO", "SINGER_SDK", "LOGLEVEL")
 
 
 @dataclass
@@ -65,7 +63,7 @@ class Pipes:
                         stdin=source or subprocess.DEVNULL,
                         stdout=acknowledged if name == "target" else subprocess.PIPE,
                         stderr=subprocess.PIPE if name == watched else log,
-                        env=_environment(),
+                        env=environment_without_settings("LOGLEVEL"),
                     )
                 if source:
                     source.close()
@@ -159,7 +157,3 @@ class Pipes:
 def tap_settings(pleo: Sandbox, **more: object) -> dict[str, Any]:
     """Return settings with which the tap reads a sandbox, quick to give up."""
     return {"api_url": pleo.url, "api_key": pleo.api_key, "max_retries": 1, **more}
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}

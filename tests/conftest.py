@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Sandbox
+from sandbox.pipeline import environment_without_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,11 +120,7 @@ def config(pleo: Sandbox) -> dict[str, Any]:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """An environment without settings of the developer's own."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TAP_PLEO", "MELTANO", "TARGET_", "SINGER_SDK")) and name != "LOGLEVEL"
-    }
+    return environment_without_settings("LOGLEVEL")
 
 
 @pytest.fixture

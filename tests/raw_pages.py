@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sandbox import Job, Sandbox
 
 ITEMS = "/v3/export-items"
+DIGITS = "12345678" * 50
+"""More than any number type but a decimal holds."""
 
 
 def two_jobs(pleo: Sandbox, items: int) -> tuple[Job, Job]:
@@ -28,6 +30,18 @@ def two_jobs(pleo: Sandbox, items: int) -> tuple[Job, Job]:
 def row(item: dict[str, Any], more: bytes) -> bytes:
     """Return an item's bytes with further members."""
     return encode(item)[:-1] + b"," + more + b"}"
+
+
+def rows_with(items: Sequence[dict[str, Any]], texts: Sequence[bytes]) -> list[bytes]:
+    """Return the items' bytes, each with one member as a text has it; none has another member of those names."""
+    names = {text.partition(b":")[0] for text in texts}
+    plain = [{name: value for name, value in item.items() if encode(name) not in names} for item in items]
+    return [row(item, text) for item, text in zip(plain, texts, strict=True)]
+
+
+def nested(levels: int) -> bytes:
+    """Return a value of so many levels, objects and lists in turn."""
+    return b'{"a":[' * (levels // 2) + b"1" + b"]}" * (levels // 2)
 
 
 def page(rows: Sequence[bytes], cursor: str | None = None) -> bytes:

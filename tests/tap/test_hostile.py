@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.faults import encode
 from tests.items import all_ids, ids
-from tests.raw_pages import ITEMS, row, serve, two_jobs
+from tests.raw_pages import DIGITS, ITEMS, nested, row, rows_with, serve, two_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 JOBS = "/v3/export-jobs"
 TOO_DEEP = 100_000
-DIGITS = "12345678" * 50
 NO_TEXT = "its 'accountingEntryId' is not a text that is not empty"
 DEEP = "nested more deeply than 800 levels"
 
@@ -29,10 +28,6 @@ DEEP = "nested more deeply than 800 levels"
 @pytest.fixture
 def config(config: dict[str, Any]) -> dict[str, Any]:
     return config | {"max_retries": 0, "max_concurrent_requests": 1}
-
-
-def nested(levels: int) -> bytes:
-    return b'{"a":[' * (levels // 2) + b"1" + b"]}" * (levels // 2)
 
 
 # Arrives whole
@@ -52,12 +47,7 @@ WHOLE = {
 
 def hostile_but_whole(pleo: Sandbox) -> Job:
     job, _ = two_jobs(pleo, len(WHOLE))
-    members = {text.partition(b":")[0] for text in WHOLE.values()}
-    rows = []
-    for item, text in zip(job.items, WHOLE.values(), strict=True):
-        plain = {name: value for name, value in item.items() if encode(name) not in members}
-        rows.append(row(plain, text))
-    serve(pleo, ITEMS, rows, job_id=job.id)
+    serve(pleo, ITEMS, rows_with(job.items, list(WHOLE.values())), job_id=job.id)
     return job
 
 

@@ -32,15 +32,19 @@ class Writes(io.RawIOBase):
         return io.TextIOWrapper(io.BufferedWriter(cast("io.FileIO", self)))
 
 
+def written(messages: list[str]) -> tuple[Writes, LineWriter]:
+    writes, writer = Writes(), LineWriter()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", writes.as_text())
+        writer.write_messages(messages)
+    return writes, writer
+
+
 @given(st.lists(st.integers(0, 2 * PIPE_BUF), max_size=40))
 def test_lines_are_whole_and_share_a_write_only_if_a_pipe_takes_it_whole(lengths: list[int]) -> None:
     messages = ["x" * length for length in lengths]
-    writes = Writes()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stdout", writes.as_text())
-        writer = LineWriter()
-        writer.write_messages(messages)
+    writes, writer = written(messages)
 
     assert b"".join(writes.all) == b"".join(msgspec.json.encode(message) + b"\n" for message in messages)
     assert all(piece.endswith(b"\n") for piece in writes.all)
@@ -49,10 +53,6 @@ def test_lines_are_whole_and_share_a_write_only_if_a_pipe_takes_it_whole(lengths
 
 
 def test_small_lines_share_writes() -> None:
-    writes = Writes()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stdout", writes.as_text())
-        LineWriter().write_messages(["x" * 97] * 1000)
+    writes, _ = written(["x" * 97] * 1000)
 
     assert len(writes.all) == 1000 // (PIPE_BUF // 100)
