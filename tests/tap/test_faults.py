@@ -6,7 +6,6 @@ one `{other}` of 4 items in two pages, which is to arrive all the same.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.pipeline import environment_without_settings
 from tests.faults import (
     ITEMS,
     JOBS,
@@ -381,7 +381,7 @@ def outcomes(
     wanted = {item.name for item in request.session.items if item.path == request.path}
     rows = [row for row in MATRIX if f"test_fault[{row.id}]" in wanted]
     folder = tmp_path_factory.mktemp("faults")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TAP_PLEO", "SINGER_SDK", "LOGLEVEL"))}
+    environment = environment_without_settings("LOGLEVEL")
     with ThreadPoolExecutor(4) as pool:
         played = pool.map(lambda row: play(row, folder / str(MATRIX.index(row)), environment, outputs), rows)
         return {row.id: outcome for row, outcome in zip(rows, played, strict=True)}
