@@ -19,17 +19,17 @@ help: ## List the targets
 		printf '  make %-8s %s\n' "$$name" "$$text"; done
 
 demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived
-	@$(BIN)/python -m sandbox.demo
+	@$(BIN)/python -m demo
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing (SECONDS=600 SEED=1)
-	@$(BIN)/python -m sandbox.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m harness.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write docs/benchmarks.md (ARGS="--only cpu")
 	@$(BIN)/python -m bench $(ARGS)
-	@$(BIN)/python tests/bench/bench_mapper.py
+	@$(BIN)/python bench/mapper_cost.py
 
 lint: $(VENV) ## Check style, formatting and types
 	@$(BIN)/ruff check .

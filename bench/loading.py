@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bench.process import Measure
     from bench.rounds import Bench
-    from sandbox.postgres import Postgres
+    from harness.postgres import Postgres
 
 ITEMS = 15_000
 SETTINGS_ITEMS = 5_000
@@ -135,7 +135,7 @@ def _loader(bench: Bench) -> Iterator[Loader]:
     """Run a PostgreSQL server while the block lasts."""
     try:
         # Heavy, and its memory would count as the floor of what is measured before.
-        from sandbox.postgres import PostgresError, running  # noqa: PLC0415
+        from harness.postgres import PostgresError, running  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise LeftOutError(f"the package {error.name} is not installed here") from None
     try:

@@ -11,8 +11,8 @@ from singer_sdk import InlineMapper
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
-from tap_pleo_export.mapper_io import InputError, Line, LineReader, LineWriter, text
-from tap_pleo_export.mapper_items import FAILED, ITEMS, UPDATES, ItemMapping
+from tap_pleo_export.mapping.items import FAILED, ITEMS, UPDATES, ItemMapping
+from tap_pleo_export.mapping.lines import InputError, Line, LineReader, LineWriter, text
 from tap_pleo_export.validation import Settings, SettingsError, Validator, parse_settings
 from tap_pleo_export.validation.settings import settings_schema
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from jsonschema import Draft7Validator
 from singer_sdk import typing as th
 
-from tap_pleo_export.jobs import JOB_STATUSES, READABLE_STATUSES
+from tap_pleo_export.reading.jobs import JOB_STATUSES, READABLE_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from singer_sdk import SchemaDirectory, StreamSchema
 
-from tap_pleo_export.jobs import JOB_MEMBERS
-from tap_pleo_export.schema_files import SCHEMA_FOLDER
-from tap_pleo_export.singer.stream import PagedStream
+from tap_pleo_export.paged_stream import PagedStream
+from tap_pleo_export.reading.jobs import JOB_MEMBERS
+from tap_pleo_export.schemas import SCHEMA_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_pleo_export.reader import Batch
+    from tap_pleo_export.reading.reader import Batch
 
 SCHEMAS = SchemaDirectory(SCHEMA_FOLDER)
 

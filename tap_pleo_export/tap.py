@@ -17,18 +17,18 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_pleo_export import settings
-from tap_pleo_export.singer.bookmarks import Bookmarks
-from tap_pleo_export.singer.interrupts import Interrupts
+from tap_pleo_export.reading.bookmarks import Bookmarks
+from tap_pleo_export.singer.output import LineWriter, OutputError
 from tap_pleo_export.singer.redaction import SECRETS, guard_logs
+from tap_pleo_export.singer.signals import Interrupts
 from tap_pleo_export.singer.state import StatePace
-from tap_pleo_export.singer.writer import LineWriter, OutputError
 from tap_pleo_export.streams import STREAMS
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
-    from tap_pleo_export.reader import ExportReader
+    from tap_pleo_export.reading.reader import ExportReader
 
 ENVIRONMENT_PREFIX = "TAP_PLEO_EXPORT_"
 
@@ -97,7 +97,7 @@ class TapPleoExport(Tap):
     def reader(self) -> ExportReader:
         """The run's reading of Pleo, made when the first stream asks for it."""
         # HTTP is not needed for --discover and --about.
-        from tap_pleo_export.assembly import make_reader  # noqa: PLC0415
+        from tap_pleo_export.pleo.connection import make_reader  # noqa: PLC0415
 
         return make_reader(self)
 

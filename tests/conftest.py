@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.meltano import environment_without_settings
 from sandbox import Sandbox
-from sandbox.pipeline import environment_without_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

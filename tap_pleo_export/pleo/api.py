@@ -23,15 +23,15 @@ from tap_pleo_export.pleo.errors import (
     PleoUnavailable,
     RequestRefused,
 )
-from tap_pleo_export.pleo.paging import CursorStuckError, ReadAhead, Start, WalkAhead, walk
-from tap_pleo_export.records import Page, UnusableRowError
+from tap_pleo_export.pleo.pages import CursorStuckError, ReadAhead, Start, WalkAhead, walk
+from tap_pleo_export.records.shape import Page, UnusableRowError
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterator, Sequence
 
     from tap_pleo_export.pleo.client import PleoClient
-    from tap_pleo_export.records import RecordShape
+    from tap_pleo_export.records.shape import RecordShape
 
 JOBS = "/v3/export-jobs"
 EXPORT_ITEMS = "/v3/export-items"

@@ -31,8 +31,9 @@ the Export API v3 (OpenAPI schema ``ExceptionInfo``); they are matched case-inse
 
 from __future__ import annotations
 
+from tap_pleo_export.records.text import one_line
+
 SCOPES = {"/v3/export-items": "export-items:read", "/v3/export-jobs": "export-jobs:read"}
-QUOTED_LENGTH = 300
 NAMED_ROWS = 10
 
 
@@ -241,12 +242,6 @@ class JobUnavailable(JobError):
 
     def __init__(self, job_id: str, cause: PleoUnavailable) -> None:
         super().__init__(job_id, str(cause))
-
-
-def one_line(text: str) -> str:
-    """Return ``text`` without line breaks or control characters and no longer than a log line bears."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= QUOTED_LENGTH else text[: QUOTED_LENGTH - 1] + "…"
 
 
 def _first_few(rows: list[str]) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import postgres as pg
-from sandbox.pipeline import CHECKOUT, MeltanoProject
+from harness import postgres as pg
+from harness.meltano import CHECKOUT, MeltanoProject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from harness import postgres as pg
+from harness.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
+from harness.pipes import Pipes, tap_settings
 from sandbox import Fault, Sandbox
-from sandbox import postgres as pg
-from sandbox.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
-from sandbox.pipes import Pipes, tap_settings
 from tests.conftest import TIMEOUT, Outputs, finish
-from tests.processes import read_until
+from tests.helpers.processes import read_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from sandbox.pipeline import MeltanoProject
-    from sandbox.postgres import Postgres
+    from harness.meltano import MeltanoProject
+    from harness.postgres import Postgres
 
 Connect = Callable[[], "psycopg.Connection[Any]"]
 ITEMS = "/v3/export-items"

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from sandbox import Sandbox, report
-from sandbox.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
+from demo import report
+from harness.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
+from sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import psycopg
 
-    from sandbox.pipeline import LogLine, MeltanoProject
-    from sandbox.postgres import Postgres
+    from harness.meltano import LogLine, MeltanoProject
+    from harness.postgres import Postgres
 
 STATE_ID = "sandbox:tap-pleo-export-to-target-postgres"
 AMOUNTS = [12345678901234567, Decimal("0.1"), Decimal("1999.95"), Decimal("-0.005"), Decimal("12345678901234567.89")]

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import postgres as pg
-from sandbox.pipeline import CHECKOUT
+from harness import postgres as pg
+from harness.meltano import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROMPT = (sys.executable, "-m", "sandbox.postgres")
+PROMPT = (sys.executable, "-m", "harness.postgres")
 HOLD = """
 import signal
-from sandbox import postgres
+from harness import postgres
 with postgres.running() as server:
     print((server.data / "postmaster.pid").read_text().split()[0], server.socket, flush=True)
     signal.pause()

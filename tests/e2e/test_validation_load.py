@@ -6,15 +6,15 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from harness.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 from sandbox import Sandbox
-from sandbox.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from sandbox.pipeline import MeltanoProject
-    from sandbox.postgres import Postgres
+    from harness.meltano import MeltanoProject
+    from harness.postgres import Postgres
 
 
 def test_every_item_arrives_with_its_verdict_and_its_amount(

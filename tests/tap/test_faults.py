@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.pipeline import environment_without_settings
-from tests.faults import (
+from harness.meltano import environment_without_settings
+from tests.helpers.faults import (
     ITEMS,
     JOBS,
     Outcome,

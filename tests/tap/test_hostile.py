@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.faults import encode
-from tests.items import all_ids, ids
-from tests.raw_pages import DIGITS, ITEMS, nested, row, rows_with, serve, two_jobs
+from tests.helpers.items import all_ids, ids
+from tests.helpers.raw_pages import DIGITS, ITEMS, nested, row, rows_with, serve, two_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import Outputs, Run, finish
-from tests.processes import read_until
+from tests.helpers.processes import read_until
 
 if TYPE_CHECKING:
     import subprocess

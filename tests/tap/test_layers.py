@@ -10,7 +10,7 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from tests.conftest import Run, partitions
-from tests.items import all_ids, ids
+from tests.helpers.items import all_ids, ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from tests.conftest import Outputs, Run, finish, partitions
-from tests.processes import read_until
+from tests.helpers.processes import read_until
 
 if TYPE_CHECKING:
     import subprocess

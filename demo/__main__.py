@@ -1,0 +1,169 @@
+"""``make demo``: load a local Pleo into a local PostgreSQL with the real Meltano, check it, tell a person about it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rich.console import Console
+from rich.markup import escape
+
+from demo import report, verdicts
+from harness import postgres
+from harness.meltano import CHECKOUT, LogLine, MeltanoProject
+from sandbox import Sandbox
+
+if TYPE_CHECKING:
+    import psycopg
+
+HOME = Path(".demo")
+DATA = HOME / "postgres"
+RUN = ("run", "tap-pleo-export", "pleo-validate", "target-postgres")
+ITEMS = "/v3/export-items"
+# Columns for the tables where the output is no terminal.
+LOG_WIDTH = 120
+
+_SOURCES = {
+    "tap-pleo-export": "tap",
+    "map-pleo-validation": "mapper",
+    "pleo-validate": "mapper",
+    "target-postgres": "target",
+}
+_COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
+_NO_STATE = "No state was found"
+# Lines that say nothing to somebody who watches: headers, plumbing, SQL.
+_NOISE = re.compile(
+    r"METRIC|Skipping parse of env|Inserting with SQL|Using systemdb|Reading state|Running (job|catalog)|Reader '"
+    r"|Environment '|Block run|(tap|map|target)-[a-z-]+ v\d|.*\bMeltano \d|Beginning sync of"
+)
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message is for a person."""
+
+
+class Demo:
+    """One run of the demo, on a console."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.started = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Print a line of Rich markup, with the seconds since the start."""
+        self.console.print(f"[dim]{time.monotonic() - self.started:5.1f} s[/]  {text}")
+
+    def load(self, project: MeltanoProject) -> None:
+        """Run the pipeline, showing what matters of its log.
+
+        Raises:
+            DemoError: If the run fails.
+        """
+        self.say(f"[bold]meltano {' '.join(RUN)}[/]")
+        log = []
+        for line in project.follow(*RUN):
+            log.append(line)
+            shown = describe(line)
+            if shown:
+                self.say(shown)
+        if project.returncode:
+            record = project.root / "failed.log"
+            record.write_text("".join(line.raw for line in log), encoding="utf-8")
+            raise DemoError(f"meltano ended with exit code {project.returncode}; its whole log is in {record}")
+
+    def play(self, pleo: Sandbox, server: postgres.Postgres) -> bool:
+        """Load twice, report, and return whether the database holds exactly what the sandbox serves."""
+        running = [job for job in pleo.jobs.values() if job.running]
+        items = sum(len(job.items) for job in running)
+        self.say(f"Local Pleo on {pleo.url}: {len(running)} running export jobs with {items} items")
+        with server.connect() as connection:
+            version = connection.info.parameter_status("server_version")
+        self.say(f"PostgreSQL {version}, data in {DATA}")
+
+        settings = {
+            "TAP_PLEO_EXPORT_API_URL": pleo.url,
+            "TAP_PLEO_EXPORT_API_KEY": pleo.api_key,
+            "TARGET_POSTGRES_SQLALCHEMY_URL": server.url(),
+        }
+        project = MeltanoProject(HOME.resolve() / "meltano", settings)
+        self.load(project)
+        first = len(pleo.requests_to(ITEMS))
+        self.console.print()
+        with server.connect() as connection:
+            equal = self.report(pleo, connection)
+            self.say("The same again: the jobs are complete in the state that Meltano keeps, so no item is asked for")
+            self.load(project)
+            again = len(pleo.requests_to(ITEMS)) - first
+            colour = "red" if again else "green"
+            self.say(f"[{colour}]Requests for items: {first} in the first run, {again} in the second[/]")
+            return report.check(pleo, connection).equal and equal and not again
+
+    def report(self, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
+        """Print what is in the database, and return whether it is what the sandbox serves."""
+        tables = (
+            report.jobs(connection),
+            report.types(connection),
+            report.amounts(pleo, connection),
+            verdicts.checks(connection),
+            verdicts.reasons(connection),
+            verdicts.failed_items(connection),
+        )
+        for table in tables:
+            self.console.print(table)
+            self.console.print()
+        checked = report.check(pleo, connection)
+        self.console.print(f"[bold {'green' if checked.equal else 'red'}]{escape(checked.text)}[/]\n")
+        return checked.equal
+
+
+def describe(line: LogLine) -> str | None:
+    """Return a log line as Rich markup for the reader of the demo, or None if it would only be noise."""
+    source = f"[cyan]{_SOURCES.get(line.source, line.source):8}[/]"
+    if line.metric.get("metric") == "record_count":
+        what = "rows written" if line.source.startswith("target") else "records read"
+        return f"{source}{line.metric.get('tags', {}).get('stream')}: {line.metric.get('value')} {what}"
+    if _NOISE.match(line.text):
+        return None
+    colour = None if line.text.startswith(_NO_STATE) else _COLOURS.get(line.level)
+    return source + (f"[{colour}]{escape(line.text)}[/]" if colour else escape(line.text))
+
+
+def stop(_signal: int, _frame: object) -> NoReturn:
+    """Turn SIGTERM into an exit that unwinds, so that everything started is stopped."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def main() -> int:
+    """Run the demo in the checkout's ``.demo`` directory.
+
+    Returns:
+        0 if PostgreSQL holds exactly the sandbox's items and the second run asked for none of them, else 1.
+    """
+    signal.signal(signal.SIGTERM, stop)
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
+    demo = Demo(console)
+    os.chdir(CHECKOUT)
+    try:
+        with Sandbox.demo() as pleo, postgres.running(DATA, fresh=True) as server:
+            equal = demo.play(pleo, server)
+    except (DemoError, postgres.PostgresError) as error:
+        console.print(f"[bold red]{escape(str(error))}[/]")
+        return 1
+    except KeyboardInterrupt:
+        console.print("[yellow]Stopped.[/]")
+        return 128 + signal.SIGINT
+    demo.say("Sandbox and PostgreSQL are stopped; the data stays until the next demo. To look further:")
+    look = f"{os.path.relpath(sys.executable)} -m harness.postgres {DATA}"
+    console.print(f'\n  {look}\n  {look} "{report.EXAMPLE}"\n', markup=False)
+    return 0 if equal else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

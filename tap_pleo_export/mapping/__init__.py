@@ -1,0 +1,1 @@
+"""Mapping Singer messages of export items, line by line."""

@@ -1,0 +1,179 @@
+"""What becomes of the messages of `export_items`: annotated, moved aside, dropped, reported."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tap_pleo_export.mapping.lines import InputError, Members, decode, encode, join, members
+from tap_pleo_export.validation import MEMBERS, Settings, Validator, Verdict
+from tap_pleo_export.validation.references import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ITEMS = "export_items"
+FAILED = "export_items_failed"
+UPDATES = "export_job_item_updates"
+KEYS = ("jobId", "accountingEntryId")
+
+_MARK = f',"{MEMBERS[0]}":'.encode()
+
+
+class ItemMapping:
+    """Maps the messages of `export_items` to lines.
+
+    Attributes:
+        items: Number of items by outcome: `passed`, `failed`.
+        findings: Number of items by (check, outcome): `failed`, `warned`, `broken`.
+        without_keys: Number of failed items that lack the keys of an update.
+        schema_seen: Whether the added streams have their SCHEMA.
+    """
+
+    def __init__(self, settings: Settings, validator: Validator) -> None:
+        self._validator = validator
+        self._on_failure = settings.on_failure
+        self._emit_updates = settings.emit_updates
+        self._only_updates = settings.only_updates
+        self._clean: dict[str, bytes] = {}
+        self._added: set[bytes] = set()
+        self.items: Counter[str] = Counter()
+        self.findings: Counter[tuple[str, str]] = Counter()
+        self.without_keys = 0
+        self.schema_seen = False
+
+    def schema(self, message: Members) -> Iterator[bytes]:
+        """Extend the SCHEMA, and precede the records of added streams with theirs."""
+        self._added.clear()
+        self.schema_seen = True
+        schema = _object(message, "schema")
+        if not isinstance(schema.get("properties") or {}, dict):
+            raise InputError("has a schema with properties that are not an object")
+        self._validator.use_schema(schema)
+        extended = schema | {
+            "properties": (schema.get("properties") or {}) | shipped("validation_streams.json")["annotation"]
+        }
+        message = message | {"schema": encode(extended)}
+        if not self._only_updates:
+            yield join(message)
+        yield from self._added_schemas(message)
+
+    def record(self, message: Members) -> Iterator[bytes]:
+        """Annotate the record, and move, drop and report it as the settings say."""
+        self._added.clear()
+        if not self.schema_seen:
+            self.schema_seen = True
+            yield from self._added_schemas(_bare_schema())
+        record = _object(message, "record")
+        raw = bytes(message["record"])
+        if not record.keys().isdisjoint(MEMBERS):
+            raw = without_verdict(raw)
+            record = {name: value for name, value in record.items() if name not in MEMBERS}
+        verdict = self._validator.judge(record)
+        annotation = self._count(verdict)
+        message["record"] = raw[:-1] + b"," + annotation if record else b"{" + annotation
+        if not self._only_updates:
+            yield from self._placed(message, verdict)
+        if self._emit_updates and verdict.status == "failed":
+            yield from self._update(message, record, verdict)
+
+    def _placed(self, message: Members, verdict: Verdict) -> Iterator[bytes]:
+        if verdict.status == "passed" or self._on_failure == "annotate":
+            yield join(message)
+        elif self._on_failure == "separate":
+            yield join(message | {"stream": encode(FAILED)})
+
+    def activate_version(self, message: Members) -> Iterator[bytes]:
+        """Activate the version for the items set aside, too."""
+        self._added.clear()
+        if self._only_updates:
+            return
+        yield join(message)
+        if self._on_failure == "separate":
+            yield from self._remember(join(message | {"stream": encode(FAILED)}))
+
+    def is_repetition(self, line: bytes) -> bool:
+        """Tell whether a line of an added stream is one that was just written: the input was mapped before."""
+        if line in self._added:
+            self._added.discard(line)
+            return True
+        return False
+
+    def _count(self, verdict: Verdict) -> bytes:
+        """Count an item's outcome, and return its annotation without the opening brace."""
+        self.items[verdict.status] += 1
+        if verdict.checks is self._validator.nothing_found:
+            method = verdict.bookkeeping_method
+            if method not in self._clean:
+                self._clean[method] = encode(verdict)[1:]
+            return self._clean[method]
+        outcomes = {"failed": "failed", "error": "broken"}
+        self.findings.update(
+            {
+                (finding.check, outcomes[finding.status] if finding.severity == "error" else "warned")
+                for finding in verdict.checks
+                if finding.status != "passed"
+            }
+        )
+        return encode(verdict)[1:]
+
+    def _update(self, message: Members, record: dict[str, Any], verdict: Verdict) -> Iterator[bytes]:
+        keys = {key: record.get(key) for key in KEYS}
+        if not all(isinstance(key, str) for key in keys.values()):
+            self.without_keys += 1
+            return
+        reason = {"failureReasonType": verdict.failure_reason_type, "failureReason": verdict.failure_reason}
+        update: Members = {
+            "type": encode("RECORD"),
+            "stream": encode(UPDATES),
+            "record": encode(keys | {"status": "failed"} | reason),
+        }
+        if "time_extracted" in message:
+            update["time_extracted"] = message["time_extracted"]
+        yield from self._remember(join(update))
+
+    def _added_schemas(self, message: Members) -> Iterator[bytes]:
+        if self._on_failure == "separate" and not self._only_updates:
+            yield from self._remember(join(message | {"stream": encode(FAILED)}))
+        if self._emit_updates:
+            schema = shipped("validation_streams.json")[UPDATES]
+            yield from self._remember(join(_schema_message(UPDATES, schema)))
+
+    def _remember(self, line: bytes) -> Iterator[bytes]:
+        self._added.add(line)
+        yield line
+
+
+def without_verdict(record: bytes) -> bytes:
+    """Return a record without the members of an earlier verdict, its other bytes as they are where possible."""
+    start = record.rfind(_MARK)
+    if start > 0:
+        rest = record[:start] + b"}"
+        try:
+            if tuple(members(b"{" + record[start + 1 :])) == MEMBERS and members(rest).keys().isdisjoint(MEMBERS):
+                return rest
+        except ValueError:
+            pass  # the mark stands in a nested object: no tail of ours
+    return join({name: value for name, value in members(record).items() if name not in MEMBERS})
+
+
+def _object(message: Members, name: str) -> dict[str, Any]:
+    try:
+        value = decode(message[name])
+    except KeyError:
+        raise InputError(f"has no {name}") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"has a {name} that is not JSON") from None
+    if not isinstance(value, dict):
+        raise InputError(f"has a {name} that is not an object")
+    return value
+
+
+def _schema_message(stream: str, schema: dict[str, Any]) -> Members:
+    parts = {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": KEYS}
+    return {name: encode(value) for name, value in parts.items()}
+
+
+def _bare_schema() -> Members:
+    """Return what can be said of items whose SCHEMA never came."""
+    return _schema_message(ITEMS, {"type": "object", "properties": shipped("validation_streams.json")["annotation"]})

@@ -1,0 +1,75 @@
+r"""Bodies as Singer lines can carry them: valid UTF-8, on one line, without characters that no database stores.
+
+``\u0000`` (PostgreSQL stores it neither in ``text`` nor in ``jsonb``) and unpaired surrogates (they have no UTF-8)
+become U+FFFD, the replacement character. Everything else, numbers above all, is left byte for byte.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+import msgspec
+
+# Longer texts are cut where they are quoted.
+QUOTED_LENGTH = 300
+_REPLACEMENT = rb"\ufffd"
+# A surrogate pair, or what is replaced, or any other escape: alternatives in this order consume each escape once.
+_ESCAPE = re.compile(
+    rb"""\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}
+          |(?P<unstorable>u0000|u[dD][89a-fA-F][0-9a-fA-F]{2})
+          |.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+
+
+# Decoding a body at once widens every character of it to its widest one; small pieces are quick and leave no holes
+# in the heap.
+_PIECE = 2 * 1024
+_utf8_decoder = codecs.getincrementaldecoder("utf-8")
+
+
+def storable(body: bytes) -> tuple[bytes, int]:
+    """Return a JSON body as one line of storable text, and how many characters were replaced.
+
+    Raises:
+        UnicodeDecodeError: The body is not UTF-8.
+        msgspec.DecodeError: The body has line breaks and is not JSON.
+    """
+    _check_utf8(body)
+    body, count = _replaced(body)
+    if b"\n" in body or b"\r" in body:
+        body = msgspec.json.format(body, indent=-1)
+    return body, count
+
+
+def _replaced(body: bytes) -> tuple[bytes, int]:
+    if not _SUSPECT.search(body):
+        return body, 0
+    count = 0
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        nonlocal count
+        if match["unstorable"] is None:
+            return match[0]
+        count += 1
+        return _REPLACEMENT
+
+    return _ESCAPE.sub(replace, body), count
+
+
+def _check_utf8(body: bytes) -> None:
+    if body.isascii():
+        return
+    decoder = _utf8_decoder()
+    view = memoryview(body)
+    for start in range(0, len(body), _PIECE):
+        decoder.decode(view[start : start + _PIECE])
+    decoder.decode(b"", final=True)
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` without line breaks or control characters and no longer than a log line bears."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= QUOTED_LENGTH else text[: QUOTED_LENGTH - 1] + "…"

@@ -1,0 +1,82 @@
+"""Properties that hold whatever the items and the settings are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_pleo_export.validation import MEMBERS
+from tests.helpers.mapper import GOOD, Output, check_protocol, item, record, run, schema, state
+from tests.validation import random_cases
+
+if TYPE_CHECKING:
+    from random import Random
+
+FREE_SCHEMA = {"type": "object", "properties": {}, "required": ["jobId", "accountingEntryId"]}
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:
+    """Draw input of items and states, the items in it, and settings."""
+    random = draw(st.randoms(use_true_random=True))
+    items = [item(number, **random_cases.item(random)) for number in range(draw(st.integers(0, 12)))]
+    lines = [record(value) + (state(number) if random.random() < 0.3 else b"") for number, value in enumerate(items)]
+    config = draw(st.sampled_from([GOOD, random_cases.config(random)]))
+    mode = {
+        "on_failure": draw(st.sampled_from(["annotate", "separate", "drop"])),
+        "emit_updates": draw(st.booleans()),
+    }
+    return schema(schema=FREE_SCHEMA) + b"".join(lines), items, config | mode
+
+
+def bare(value: dict[str, Any]) -> dict[str, Any]:
+    return {name: member for name, member in value.items() if name not in MEMBERS}
+
+
+def by_status(output: Output, stream: str, status: str) -> list[dict[str, Any]]:
+    return [bare(value) for value in output.records(stream) if value["validationStatus"] == status]
+
+
+@settings(deadline=None, max_examples=120)
+@given(runs())
+def test_no_item_is_lost_or_duplicated(case: tuple[bytes, list[dict[str, Any]], dict[str, Any]]) -> None:
+    data, items, config = case
+    output = run(data, config)
+    check_protocol(output)
+    annotated = run(data, config | {"on_failure": "annotate", "emit_updates": False})
+    assert [bare(value) for value in annotated.records()] == items
+    failed = by_status(annotated, "export_items", "failed")
+    passed = by_status(annotated, "export_items", "passed")
+    match config["on_failure"]:
+        case "annotate":
+            assert output.records() == annotated.records()
+        case "separate":
+            assert by_status(output, "export_items", "passed") == [bare(value) for value in output.records()] == passed
+            assert by_status(output, "export_items_failed", "failed") == failed
+            assert len(output.records("export_items_failed")) == len(failed)
+        case "drop":
+            assert [bare(value) for value in output.records()] == passed
+            assert output.records("export_items_failed") == []
+    updates = [update["accountingEntryId"] for update in output.records("export_job_item_updates")]
+    assert updates == ([value["accountingEntryId"] for value in failed] if config["emit_updates"] else [])
+
+
+@settings(deadline=None, max_examples=120)
+@given(runs())
+def test_a_second_run_changes_nothing(case: tuple[bytes, list[dict[str, Any]], dict[str, Any]]) -> None:
+    data, _, config = case
+    once = run(data, config)
+    assert run(once.data, config).data == once.data
+
+
+@settings(deadline=None, max_examples=60)
+@given(runs(), st.randoms(use_true_random=True))
+def test_a_second_run_replaces_the_first_verdict(
+    case: tuple[bytes, list[dict[str, Any]], dict[str, Any]], random: Random
+) -> None:
+    data, _, config = case
+    config = config | {"on_failure": "annotate", "emit_updates": False}
+    other = random_cases.config(random)
+    assert run(run(data, other).data, config).data == run(data, config).data

@@ -1,0 +1,81 @@
+"""When a page is done and when a job is complete."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_pleo_export.reading.completeness import JobProgress
+from tap_pleo_export.reading.ids import JobItemIds, key_of
+
+if TYPE_CHECKING:
+    from random import Random
+
+ITEMS = st.lists(st.uuids().map(str), unique=True, max_size=30)
+
+
+def listed(items: list[str]) -> JobItemIds:
+    ids = JobItemIds()
+    for id_ in items:
+        ids.list_item(id_, "pending")
+    return ids
+
+
+def read(items: list[str], cuts: list[int], ids: JobItemIds) -> JobProgress:
+    """Read items in pages that end at the cuts; some pages are empty."""
+    progress = JobProgress(page_size=10)
+    bounds = [0, *sorted(min(cut, len(items)) for cut in cuts), len(items)]
+    for number, (start, end) in enumerate(pairwise(bounds)):
+        keys = [key for key in map(key_of, items[start:end]) if ids.show(key, "")[0]]
+        progress = progress.after_page(f"cursor {number}", keys)
+    return progress
+
+
+@given(items=ITEMS, cuts=st.lists(st.integers(0, 30)), random=st.randoms())
+def test_a_job_is_complete_however_its_items_come_in_pages(items: list[str], cuts: list[int], random: Random) -> None:
+    ids = listed(items)
+    in_another_order = list(items)
+    random.shuffle(in_another_order)
+
+    progress = read(in_another_order, cuts, ids)
+
+    assert progress.disagreement(ids) is None
+    assert (progress.page, progress.items) == (len(cuts) + 1, len(items))
+
+
+@given(control=ITEMS, data=ITEMS, common=ITEMS, cuts=st.lists(st.integers(0, 30)))
+def test_it_is_complete_only_if_both_layers_list_the_same_items(
+    control: list[str], data: list[str], common: list[str], cuts: list[int]
+) -> None:
+    ids = listed([*dict.fromkeys(control + common)])
+    shown = [*dict.fromkeys(common + data)]
+
+    what = read(shown, cuts, ids).disagreement(ids)
+
+    assert (what is None) == ({*control, *common} == {*data, *common})
+    if what:
+        missing, unknown = {*control} - {*shown}, {*data} - {*control, *common}
+        assert sum(id_ in what for id_ in missing) == min(10, len(missing))
+        assert (f"{len(unknown)} without a job item" in what) == bool(unknown)
+
+
+@given(items=ITEMS, cut=st.integers(0, 30))
+def test_pages_read_in_an_earlier_run_count(items: list[str], cut: int) -> None:
+    earlier = listed(items)
+    before = JobProgress(page_size=10).after_page("c", [key_of(id_) for id_ in items[:cut]])
+    ids = listed(items)
+
+    after = before.after_page(None, [key for key in map(key_of, items[cut:]) if ids.show(key, "")[0]])
+
+    assert after.disagreement(ids) is None
+    assert after.digest == earlier.digest()
+
+
+def test_a_restart_forgets_all_but_the_page_size() -> None:
+    progress = JobProgress(page_size=7, page=3, cursor="c", items=21, digest=5, complete=True)
+
+    assert progress.restarted() == JobProgress(page_size=7)
+    assert progress.restarted(9) == JobProgress(page_size=9)

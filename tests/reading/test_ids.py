@@ -1,0 +1,100 @@
+"""The compact set of a job's ids against a plain dictionary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_pleo_export.reading import ids
+from tap_pleo_export.reading.ids import DIGEST_MODULUS, JobItemIds, digest_of, key_of
+
+if TYPE_CHECKING:
+    from random import Random
+
+UUIDS = st.uuids().map(str)
+IDS = UUIDS | UUIDS.map(str.upper) | st.text(min_size=1, max_size=40)
+STATUSES = st.sampled_from([None, "pending", "in_progress", "successful", "status of tomorrow"])
+
+
+@given(listed=st.lists(st.tuples(IDS, STATUSES)), shown=st.lists(IDS), data=st.data())
+def test_it_behaves_as_a_dictionary_by_key(
+    listed: list[tuple[str, str | None]], shown: list[str], data: st.DataObject
+) -> None:
+    compact = JobItemIds()
+    plain: dict[bytes, tuple[str, str | None]] = {}
+    for id_, status in listed:
+        assert compact.list_item(id_, status) is (key_of(id_) not in plain)
+        plain.setdefault(key_of(id_), (id_, status))
+    if listed:
+        shown += data.draw(st.lists(st.sampled_from([id_ for id_, _ in listed])))
+    seen = set()
+    for id_ in shown:
+        key = key_of(id_)
+        assert compact.show(key, id_) == (key not in seen, plain.get(key, ("", None))[1])
+        seen.add(key)
+
+    assert len(compact) == len(plain)
+    assert sorted(map(key_of, compact.not_shown())) == sorted(plain.keys() - seen)
+    assert {key_of(id_) for id_ in compact.strangers} == seen - plain.keys()
+    assert compact.digest() == sum(map(digest_of, plain)) % DIGEST_MODULUS
+
+
+@given(st.lists(IDS, unique_by=key_of), st.randoms())
+def test_the_digest_is_that_of_the_set(listed: list[str], random: Random) -> None:
+    one, other = JobItemIds(), JobItemIds()
+    for id_ in listed:
+        one.list_item(id_, "pending")
+    random.shuffle(listed)
+    for id_ in listed:
+        other.list_item(id_, None)
+
+    assert one.digest() == other.digest()
+
+
+@given(UUIDS)
+def test_a_uuid_is_the_same_id_in_any_case(id_: str) -> None:
+    assert key_of(id_) == key_of(id_.upper()) == UUID(id_).bytes
+
+
+def test_ids_are_named_as_pleo_wrote_them() -> None:
+    compact = JobItemIds()
+    written = ["0FA07A3F-2E29-4065-AFA2-31E959ACDD98", "no uuid", "0fa07a3f-2e29-4065-afa2-31e959acdd99"]
+    for id_ in written:
+        compact.list_item(id_, "pending")
+
+    assert {id_.lower() for id_ in compact.not_shown()} == {id_.lower() for id_ in written}
+    assert "no uuid" in set(compact.not_shown())
+
+
+def test_a_key_that_only_straddles_two_entries_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "BUCKETS", 1)
+    compact = JobItemIds()
+    for letter in ("a", "b"):
+        compact.list_item(str(UUID(letter * 32)), "pending")
+    # The last 15 bytes of the first entry's key and its status byte.
+    straddling = bytes.fromhex("aa" * 15 + "00")
+
+    assert compact.show(straddling, "straddling") == (True, None)
+
+
+def test_an_id_takes_about_twenty_bytes() -> None:
+    compact = JobItemIds()
+    for number in range(50_000):
+        compact.list_item(str(UUID(int=number * 2**96 + number)), "pending")
+
+    size = sum(bucket.__sizeof__() for bucket in compact._buckets.values())
+    assert size / 50_000 < 24
+
+
+def test_more_statuses_than_fit_are_an_error_not_a_mistake() -> None:
+    compact = JobItemIds()
+    for number in range(127):
+        compact.list_item(f"id {number}", f"status {number}")
+
+    with pytest.raises(OverflowError):
+        compact.list_item("id 127", "status 127")
+    assert compact.show(key_of("id 126"), "id 126") == (True, "status 126")
