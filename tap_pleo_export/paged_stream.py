@@ -158,7 +158,8 @@ class PagedStream(BatchStream):
 
     def ask_for_less(self, refused: Call) -> bool:
         """Ask for pages of ``page_size`` from now on; return whether the refused request asked for more."""
-        if refused.request.params["limit"] == self.connection.page_size:
+        asked = refused.request.params.get("limit")
+        if not isinstance(asked, int) or asked <= self.connection.page_size:
             return False
         self.connection.large_page = self.connection.page_size
         return True

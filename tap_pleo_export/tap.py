@@ -84,8 +84,8 @@ class TapPleoExport(Tap):
     @property
     def streams(self) -> dict[str, Stream]:
         """The streams in the order in which they are synced."""
-        order = [stream.__name__ for stream in STREAMS]
-        return dict(sorted(super().streams.items(), key=lambda named: order.index(type(named[1]).__name__)))
+        order = [vars(stream)["name"] for stream in STREAMS]
+        return dict(sorted(super().streams.items(), key=lambda named: order.index(named[0])))
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take the progress from a Singer state; what cannot be read restarts its job."""

@@ -166,10 +166,10 @@ class Lookahead:
         return page
 
     def _take_first(self, token: Token) -> Page | None:
-        self.begin()
-        if self._first is None or token != self._start.cursor:
+        if token != self._start.cursor:
             return None
-        page = self._first.result()
+        # If it is wanted now, no thread can have it sooner.
+        page = self._first.result() if self._first else self._fetch_first()
         self._first = None
         self._expect_after(page)
         if self._width() > 1:

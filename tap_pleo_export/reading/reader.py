@@ -35,6 +35,10 @@ class ExportReader:
         jobs = {job.id.lower(): job for job in self._listed()}
         return sorted(jobs.values(), key=lambda job: job.age_order)
 
+    @cached_property
+    def _jobs_by_id(self) -> dict[str, ExportJob]:
+        return {job.id: job for job in self.jobs}
+
     def export_jobs(self) -> Iterator[Batch]:
         """Yield the jobs' records."""
         yield Batch([complete_job(job) for job in self.jobs])
@@ -90,8 +94,7 @@ class ExportReader:
 
     def _reading_of(self, job_id: str) -> JobReading:
         if self._current is None or self._current.job.id != job_id:
-            (job,) = (job for job in self.jobs if job.id == job_id)
-            self._current = JobReading(self.run, job)
+            self._current = JobReading(self.run, self._jobs_by_id[job_id])
         return self._current
 
     def _is_to_be_read(self, job: ExportJob) -> bool:

@@ -94,9 +94,7 @@ def test_waits_grow_and_then_it_is_given_up(pleo: Sandbox, waits: list[float], c
     assert all(bound / 2 <= wait <= bound for wait, bound in zip(waits, bounds, strict=True))
 
 
-def test_what_pleo_asks_for_is_waited_to_the_letter(
-    pleo: Sandbox, waits: list[float], clients: list[Requests]
-) -> None:
+def test_what_pleo_asks_for_is_waited_to_the_letter(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
     for number, seconds in enumerate(("7", "0", "300"), 1):
         pleo.add_fault(Fault(path=JOBS, status=429, headers={"Retry-After": seconds}, nth=number))
     clients.append(make(pleo, waits))
@@ -258,9 +256,7 @@ def test_a_change_that_never_left_is_repeated(pleo: Sandbox, waits: list[float],
     assert len(waits) == 2
 
 
-def test_a_missing_scope_is_that_of_the_request(
-    pleo: Sandbox, waits: list[float], clients: list[Requests]
-) -> None:
+def test_a_missing_scope_is_that_of_the_request(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
     path, body = update(pleo)
     pleo.scopes.discard("export-jobs:write")
     clients.append(make(pleo, waits))
