@@ -27,7 +27,7 @@ test: $(DEMO_PLUGINS) $(TEST_PLUGINS) ## Run every test, up to Meltano into a re
 coverage: $(VENV) ## Tell which lines no test reaches, without those of Meltano's environments (.coverage/html)
 	@rm -rf .coverage
 	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
-	$(BIN)/coverage combine -q && $(BIN)/coverage html -q && $(BIN)/coverage report && exit $$tests
+	$(BIN)/coverage combine -q && rm -f .coverage/data.* && $(BIN)/coverage html -q && $(BIN)/coverage report && exit $$tests
 
 soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing (SECONDS=600 SEED=1)
 	@$(BIN)/python -m harness.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
