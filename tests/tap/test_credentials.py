@@ -30,18 +30,21 @@ REJECTED = "Pleo rejected the credentials (401 on "
 
 @pytest.fixture
 def token_file(tmp_path: Path) -> Path:
-    return tmp_path / "kept" / "tokens.json"
+    path = tmp_path / "kept" / "tokens.json"
+    path.parent.mkdir()
+    return path
 
 
 @pytest.fixture
-def config(pleo: Sandbox, config: dict[str, Any]) -> dict[str, Any]:
-    """OAuth without a token file, small pages, read in turn."""
+def config(pleo: Sandbox, config: dict[str, Any], token_file: Path) -> dict[str, Any]:
+    """OAuth, small pages, read in turn."""
     oauth = {
         "api_key": None,
         "client_id": pleo.client_id,
         "client_secret": pleo.client_secret,
         "refresh_token": pleo.refresh_token,
         "auth_url": pleo.auth_url,
+        "token_file": str(token_file),
     }
     return config | oauth | {"page_size": 5, "max_retries": 0, "max_concurrent_requests": 1}
 
@@ -96,7 +99,7 @@ def test_a_refresh_token_is_exchanged_before_the_first_request(
     pleo.add_job(items=3)
     pleo.client_auth = client_auth
 
-    run = run_tap(token_file=None, env={"TAP_PLEO_EXPORT_LOGLEVEL": "DEBUG"})
+    run = run_tap(env={"TAP_PLEO_EXPORT_LOGLEVEL": "DEBUG"})
 
     assert run.returncode == 0
     assert pleo.requests[0].path == TOKEN
@@ -229,7 +232,7 @@ def test_rotated_tokens_are_on_the_disk_before_their_first_use_and_readable_by_t
     pleo.add_fault(Fault(path="/v3/*", kind="callback", callback=look))
 
     with umask(0):
-        run = run_tap(token_file=str(token_file))
+        run = run_tap()
 
     assert run.returncode == 0
     ((tokens, mode),) = seen
@@ -245,14 +248,14 @@ def test_the_next_run_takes_the_kept_tokens_and_rotates_them_when_they_end(
     pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
 ) -> None:
     pleo.add_job(items=3)
-    run_tap(token_file=str(token_file))
+    run_tap()
     generations = [kept(token_file)["refresh_token"]]
 
-    assert run_tap(token_file=str(token_file)).returncode == 0
+    assert run_tap().returncode == 0
     assert len(presented(pleo)) == 1
 
     pleo.expire_access_token()
-    assert run_tap(token_file=str(token_file)).returncode == 0
+    assert run_tap().returncode == 0
     generations.append(kept(token_file)["refresh_token"])
     assert presented(pleo)[1:] == generations[:1]
     assert generations[1] == pleo.refresh_token
@@ -262,12 +265,12 @@ def test_the_next_run_takes_the_kept_tokens_and_rotates_them_when_they_end(
 def test_a_changed_refresh_token_wins_over_the_file(
     pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
 ) -> None:
-    run_tap(token_file=str(token_file))
+    run_tap()
     # The user authorises the connector again.
     pleo.credentials.refresh_token = "fake-refresh-token-of-today"
     pleo.expire_access_token()
 
-    run = run_tap(token_file=str(token_file), refresh_token="fake-refresh-token-of-today")
+    run = run_tap(refresh_token="fake-refresh-token-of-today")
 
     assert run.returncode == 0
     assert presented(pleo)[-1] == "fake-refresh-token-of-today"
@@ -284,10 +287,10 @@ def test_a_tap_killed_at_the_first_use_of_a_new_token_has_not_lost_it(
     pleo.add_job(items=3)
     processes: list[subprocess.Popen[bytes]] = []
     pleo.add_fault(Fault(path=JOBS, kind="callback", callback=lambda _: processes[0].kill()))
-    processes.append(start_tap(token_file=str(token_file)))
+    processes.append(start_tap())
     assert finish(processes[0], outputs).returncode == -signal.SIGKILL
 
-    run = run_tap(token_file=str(token_file))
+    run = run_tap()
 
     assert run.returncode == 0
     assert len(run.records()) == 3
@@ -299,7 +302,7 @@ def test_a_signal_during_a_refresh_waits_for_the_new_token_to_be_kept(
 ) -> None:
     processes: list[subprocess.Popen[bytes]] = []
     pleo.add_fault(Fault(path=TOKEN, kind="callback", callback=lambda _: processes[0].terminate()))
-    processes.append(start_tap(token_file=str(token_file)))
+    processes.append(start_tap())
 
     run = finish(processes[0], outputs)
 
@@ -317,7 +320,7 @@ def test_two_taps_that_share_a_token_file_refresh_once(
     # And in the middle both find their token rejected.
     pleo.add_fault(Fault(path=ITEMS, nth=3, kind="callback", callback=Sandbox.expire_access_token))
 
-    processes = [start_tap(token_file=str(token_file)) for _ in range(2)]
+    processes = [start_tap() for _ in range(2)]
     runs = [finish(process, outputs) for process in processes]
 
     assert [run.returncode for run in runs] == [0, 0]
@@ -334,7 +337,7 @@ def test_a_full_disk_is_found_out_before_pleo_rotates_the_token(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
-        process = start_tap(token_file=str(token_file))
+        process = start_tap()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     run = finish(process, outputs)
@@ -365,7 +368,7 @@ def test_a_token_file_that_is_none_is_left_alone(
         token_file.parent.mkdir()
         token_file.write_bytes(content)
 
-    run = run_tap(token_file=str(token_file))
+    run = run_tap()
 
     assert run.returncode == 1
     (error,) = run.errors
