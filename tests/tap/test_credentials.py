@@ -281,7 +281,6 @@ def test_a_tap_killed_at_the_first_use_of_a_new_token_has_not_lost_it(
     pleo: Sandbox,
     start_tap: Callable[..., subprocess.Popen[bytes]],
     run_tap: Callable[..., Run],
-    token_file: Path,
     outputs: Outputs,
 ) -> None:
     pleo.add_job(items=3)
@@ -363,9 +362,8 @@ def test_a_token_file_that_is_none_is_left_alone(
     pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path, content: bytes | None, seen: str
 ) -> None:
     if content is None:
-        token_file.mkdir(parents=True)
+        token_file.mkdir()
     else:
-        token_file.parent.mkdir()
         token_file.write_bytes(content)
 
     run = run_tap()
