@@ -171,16 +171,18 @@ class PleoClient:
             ) from None
 
     def _send(self, path: str, params: Mapping[str, Any]) -> tuple[requests.Response, bytes]:
+        query = urlencode({name: value for name, value in params.items() if value is not None}, doseq=True)
+        request = self._template.copy()
+        request.url = f"{self._api_url}{path}{'?' if query else ''}{query}"
+        self._auth(request)
+        # After the signing: a refresh may take long, and the budget is one of requests as they are sent.
         wait = self._budget.take(time.monotonic())
         if wait > 0:
             logger.info("The budget of requests per minute is spent: waiting %.0f s", wait)
             self._sleep(wait)
-        query = urlencode({name: value for name, value in params.items() if value is not None}, doseq=True)
-        request = self._template.copy()
-        request.url = f"{self._api_url}{path}{'?' if query else ''}{query}"
         try:
             # A session would do as much again for cookies, redirects and hooks, of which there are none.
-            response = self._adapter.send(self._auth(request), timeout=self._timeout, **self._environment)
+            response = self._adapter.send(request, timeout=self._timeout, **self._environment)
             # Read at once: `requests` itself would read in pieces of 10 KiB.
             return response, response.raw.read(decode_content=True)
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):

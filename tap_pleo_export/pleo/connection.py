@@ -11,6 +11,7 @@ from tap_pleo_export.pleo.auth import AccessTokenAuth, ApiKeyAuth, RefreshTokenA
 from tap_pleo_export.pleo.budget import RequestBudget
 from tap_pleo_export.pleo.client import PleoClient
 from tap_pleo_export.pleo.retry import RetryPolicy
+from tap_pleo_export.pleo.token_endpoint import TokenEndpoint
 from tap_pleo_export.pleo.token_file import TokenFile
 from tap_pleo_export.reading.outcome import RunOutcome
 from tap_pleo_export.reading.reader import ExportReader, Selection
@@ -30,11 +31,13 @@ def make_reader(tap: TapPleoExport) -> ExportReader:
     """Return the reader that a tap's settings describe."""
     config = given(tap.config)
     user_agent = config.get("user_agent", f"{tap.name}/{tap.plugin_version}")
+    budget = RequestBudget(config["max_requests_per_minute"])
+    policy = RetryPolicy(max_retries=config["max_retries"])
     client = PleoClient(
         api_url=config["api_url"].rstrip("/"),
-        auth=_authenticator(config, user_agent, tap),
-        budget=RequestBudget(config["max_requests_per_minute"]),
-        policy=RetryPolicy(max_retries=config["max_retries"]),
+        auth=_authenticator(config, user_agent, tap, budget, policy),
+        budget=budget,
+        policy=policy,
         timeout=config["request_timeout"],
         user_agent=user_agent,
     )
@@ -66,19 +69,27 @@ def _shape(stream: PagedStream) -> RecordShape:
     )
 
 
-def _authenticator(config: Mapping[str, Any], user_agent: str, tap: TapPleoExport) -> Authenticator:
+def _authenticator(
+    config: Mapping[str, Any], user_agent: str, tap: TapPleoExport, budget: RequestBudget, policy: RetryPolicy
+) -> Authenticator:
     if "api_key" in config:
         return ApiKeyAuth(config["api_key"])
     if "access_token" in config:
         return AccessTokenAuth(config["access_token"])
-    return RefreshTokenAuth(
+    endpoint = TokenEndpoint(
+        url=config["auth_url"],
         client_id=config["client_id"],
         client_secret=config["client_secret"],
-        refresh_token=config["refresh_token"],
-        auth_url=config["auth_url"],
-        token_file=TokenFile(Path(config["token_file"])) if "token_file" in config else None,
         timeout=config["request_timeout"],
         user_agent=user_agent,
+        stopping=tap.interrupts.pending,
+    )
+    return RefreshTokenAuth(
+        endpoint=endpoint,
+        refresh_token=config["refresh_token"],
+        token_file=TokenFile(Path(config["token_file"])),
+        budget=budget,
+        policy=policy,
         shielded=tap.interrupts.shielded,
         learn_secrets=SECRETS.learn,
     )

@@ -9,14 +9,16 @@ import msgspec
 import pytest
 
 from sandbox import Fault, Sandbox
-from tap_pleo_export.pleo.auth import ApiKeyAuth, RefreshTokenAuth
+from tap_pleo_export.pleo.auth import ApiKeyAuth
 from tap_pleo_export.pleo.budget import RequestBudget
 from tap_pleo_export.pleo.client import PleoClient
 from tap_pleo_export.pleo.errors import PleoUnavailable, TokenRefreshFailed
 from tap_pleo_export.pleo.retry import RetryPolicy
+from tests.helpers.oauth import refreshing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tap_pleo_export.pleo.auth import Authenticator
 
@@ -45,18 +47,6 @@ def make(pleo: Sandbox, waits: list[float], auth: Authenticator | None = None, *
         timeout=5,
         user_agent="test",
         sleep=waits.append,
-    )
-
-
-def oauth(pleo: Sandbox) -> RefreshTokenAuth:
-    return RefreshTokenAuth(
-        client_id=pleo.client_id,
-        client_secret=pleo.client_secret,
-        refresh_token=pleo.refresh_token,
-        auth_url=pleo.auth_url,
-        token_file=None,
-        timeout=5,
-        user_agent="test",
     )
 
 
@@ -128,9 +118,9 @@ def together(client: PleoClient, threads: int) -> list[object]:
 
 
 def test_threads_that_find_their_token_ended_share_one_refresh(
-    pleo: Sandbox, waits: list[float], clients: list[PleoClient]
+    pleo: Sandbox, waits: list[float], clients: list[PleoClient], tmp_path: Path
 ) -> None:
-    clients.append(make(pleo, waits, oauth(pleo)))
+    clients.append(make(pleo, waits, refreshing(pleo, tmp_path)))
     clients[0].get(JOBS, {}, msgspec.json.decode)
     pleo.expire_access_token()
 
@@ -141,26 +131,12 @@ def test_threads_that_find_their_token_ended_share_one_refresh(
 
 
 def test_a_refused_refresh_token_is_presented_by_one_thread_only(
-    pleo: Sandbox, waits: list[float], clients: list[PleoClient]
+    pleo: Sandbox, waits: list[float], clients: list[PleoClient], tmp_path: Path
 ) -> None:
-    clients.append(make(pleo, waits, oauth(pleo)))
+    clients.append(make(pleo, waits, refreshing(pleo, tmp_path)))
     pleo.credentials.refresh_token = "fake-refresh-token-of-another-authorisation"
 
     results = together(clients[0], 8)
 
     assert all(isinstance(result, TokenRefreshFailed) for result in results)
     assert len(pleo.requests_to("/oauth/token")) == 1
-
-
-def test_a_token_about_to_end_is_renewed_before_it_is_rejected(
-    pleo: Sandbox, waits: list[float], clients: list[PleoClient]
-) -> None:
-    pleo.access_token_lifetime = 0
-    clients.append(make(pleo, waits, oauth(pleo)))
-    with pytest.raises(Exception, match="Pleo rejected the credentials"):
-        clients[0].get(JOBS, {}, msgspec.json.decode)
-    pleo.access_token_lifetime = 3600
-
-    clients[0].get(JOBS, {}, msgspec.json.decode)
-
-    assert [request.status for request in pleo.requests_to(JOBS)][-1] == 200
