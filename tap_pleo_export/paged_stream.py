@@ -1,151 +1,218 @@
-"""Streams that come page by page: the one place that overrides the SDK's private names.
-
-The SDK writes record by record and knows no page; here a page is written whole, then its progress and its STATE. Where
-nothing has to look inside a record, its bytes go out as they came in; where stream maps, flattening or deselection are
-configured, each record takes the SDK's way. Both are fed by the same pages.
-"""
+"""Streams that come page by page: what the SDK's hooks ask for, and how it comes."""
 
 from __future__ import annotations
 
-import abc
-import sys
-from datetime import UTC, datetime
+import contextlib
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from http import HTTPStatus
+from operator import attrgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import msgspec
-from singer_sdk import Stream
-from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.streams.rest import PageContext
 
-from tap_pleo_export.pleo.errors import PleoError
-from tap_pleo_export.records.shape import as_dict
-from tap_pleo_export.singer.output import OutputError
+from tap_pleo_export.batch_stream import BatchStream
+from tap_pleo_export.pleo import refusals
+from tap_pleo_export.pleo.call import Call
+from tap_pleo_export.pleo.errors import RequestRefused, RowsUnusable
+from tap_pleo_export.pleo.pages import CursorPaginator, Lookahead, walk
+from tap_pleo_export.reading.source import FIRST_PAGE, Batch
+from tap_pleo_export.records.drift import DriftWatch
+from tap_pleo_export.records.shape import RecordShape
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from singer_sdk.helpers.types import Context
-    from singer_sdk.metrics import Counter
-    from singer_sdk.singerlib.messages import RecordMessage
 
-    from tap_pleo_export.reading.reader import Batch
-    from tap_pleo_export.tap import TapPleoExport
-
-
-class RecordLine(msgspec.Struct, gc=False):
-    """A RECORD message around a record whose members are bytes already."""
-
-    type: str
-    stream: str
-    record: Any
-    time_extracted: str
+    from tap_pleo_export.pleo.auth import Authenticator
+    from tap_pleo_export.pleo.call import Answer
+    from tap_pleo_export.pleo.connection import Connection
+    from tap_pleo_export.pleo.pages import Start, Token
+    from tap_pleo_export.records.shape import Page
 
 
-class RecordError(Exception):
-    """The SDK's way cannot take a record; ``str()`` says which."""
+@dataclass(frozen=True, slots=True)
+class StreamListing:
+    """A stream's pages in one context, as the stream's hooks ask for them."""
+
+    stream: PagedStream
+    context: Context | None
+
+    def fetch(self, token: Token) -> Answer:
+        """Fetch the page that begins at the token; a smaller one if Pleo refuses it for its size."""
+        call = self.stream.call_for(self.context, token)
+        client = self.stream.connection.client
+        with self._cursor_of(call):
+            try:
+                return client.send(call)
+            except RequestRefused as refusal:
+                if refusal.status != HTTPStatus.BAD_REQUEST or not self.stream.ask_for_less(call):
+                    raise
+            return client.send(self.stream.call_for(self.context, token))
+
+    def read(self, answer: Answer) -> Page:
+        """Read a fetched page."""
+        with self._cursor_of(answer.call):
+            return self.stream.connection.client.read(answer, self.stream.shape.decode_page)
+
+    def ids(self, page: Page) -> Iterable[str]:
+        """Return what tells the page's records apart."""
+        return map(attrgetter(self.stream.keys_read[0]), page.records)
+
+    def _cursor_of(self, call: Call) -> contextlib.AbstractContextManager[None]:
+        if self.context is None:
+            return contextlib.nullcontext()
+        return refusals.of_cursor(self.context["jobId"], call.request.params.get("after"))
 
 
-class PagedStream(Stream, abc.ABC):
-    """A stream that is read and written in batches, with progress of its own making."""
+class PagedStream(BatchStream):
+    """A stream of Pleo's that comes in pages.
 
-    # Records leave as Pleo sent them: the SDK would drop undeclared members.
-    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
-    # Old state must not become a list of partitions to sync.
-    partitions = None
-    # No row of an earlier job is ever to be deleted downstream, whatever the settings.
-    emit_activate_version_messages = False
+    The SDK's hooks say what is asked for: ``path``, ``url_base``, ``http_method``, ``http_headers``, ``user_agent``,
+    ``timeout``, ``authenticator``, ``get_url``, ``get_url_params``, ``prepare_request_payload``, ``get_http_request``
+    and ``get_new_paginator``. Those in :attr:`BYPASSED` are never called.
+    """
 
-    keys_read: ClassVar[tuple[str, ...]]
-    """Primary keys that Pleo sends."""
-    members_read: ClassVar[dict[str, Any]] = {}
-    """Further members that the connector reads, with their Python types."""
+    BYPASSED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            **dict.fromkeys(
+                ("_request", "request_decorator", "validate_response", "response_error_message"),
+                "the client sends, retries and judges: it obeys Retry-After and keeps bodies out of messages",
+            ),
+            **dict.fromkeys(
+                ("backoff_wait_generator", "backoff_max_tries", "backoff_jitter", "backoff_handler", "backoff_runtime"),
+                "waits are those of `RetryPolicy`, with a deadline",
+            ),
+            **dict.fromkeys(
+                ("requests_session", "prepare_request", "build_prepared_request", "allow_redirects", "payload_as_json"),
+                "one pool of connections serves all streams and threads, and follows no redirect; bodies are JSON",
+            ),
+            **dict.fromkeys(
+                ("parse_response", "records_jsonpath", "next_page_token_jsonpath", "post_process"),
+                "records leave as the bytes that came: `RecordShape` reads a page at once",
+            ),
+            **dict.fromkeys(
+                ("get_http_request_counter", "update_sync_costs", "calculate_sync_cost", "extra_retry_statuses"),
+                "requests belong to no single stream: several are in flight for the next one",
+            ),
+        }
+    )
+
+    oauth_scope: ClassVar[str | None] = None
+    """The OAuth scope that its requests need."""
+    small_rows: ClassVar[bool] = True
+    """Whether pages of 1,000 rows are asked for, if Pleo bears them, instead of ``page_size``."""
+    members_read: ClassVar[Mapping[str, Any]] = {}
+    """Members that the connector reads besides the keys, with their Python types."""
     members_computed: ClassVar[tuple[str, ...]] = ()
     """Members that the connector adds."""
 
-    _tap: TapPleoExport
+    @property
+    def connection(self) -> Connection:
+        """What all requests of the run share."""
+        return self._tap.connection
 
-    @abc.abstractmethod
-    def batches(self) -> Iterator[Batch]:
-        """Yield the stream's records in batches."""
+    @property
+    def url_base(self) -> str:
+        """The API's address."""
+        return self.connection.api_url
 
-    def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:  # noqa: ARG002 - the SDK's signature
-        """Yield the records one by one."""
-        for batch in self.batches():
-            yield from map(as_dict, batch.records)
-            batch.written()
-
-    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
-        """Do nothing: progress is not the SDK's."""
-
-    def _sync_records(
-        self,
-        context: Context | None = None,  # noqa: ARG002 - the SDK's signature
-        *,
-        write_messages: bool = True,  # noqa: ARG002 - the SDK's signature
-    ) -> Generator[dict[str, Any], Any, Any]:
-        """Write the stream's pages, each with its progress and STATE."""
-        try:
-            with self.get_record_counter() as counter, self.get_sync_timer():
-                yield from self._write_pages(counter)
-        except (PleoError, RecordError) as error:
-            self._tap.write_state()
-            raise self._stop(error) from None
-        except OutputError as error:
-            raise self._stop(error) from None
-        except SystemExit:
-            self._tap.write_state()
-            raise
-        self._tap.write_state()
-
-    def _write_pages(self, counter: Counter) -> Generator[dict[str, Any], Any, Any]:
-        left = sys.maxsize if self.ABORT_AT_RECORD_COUNT is None else self.ABORT_AT_RECORD_COUNT
-        batches = self.batches()
-        while (batch := self._next(batches)) is not None:
-            self._write(islice(batch.records, left))
-            counter.increment(min(left, len(batch.records)))
-            left -= len(batch.records)
-            if left < 0:
-                return
-            batch.written()
-            self._tap.write_state_if_due()
-            # A generator by the SDK's contract; nobody looks at the records.
-            yield from ()
-
-    def _stop(self, error: Exception) -> SystemExit:
-        self.logger.error("%s", error)
-        return SystemExit(1)
-
-    def _next(self, batches: Iterator[Batch]) -> Batch | None:
-        with self._tap.interrupts.allowed():
-            return next(batches, None)
-
-    def _write(self, records: Iterable[Any]) -> None:
-        if self._as_it_came:
-            now = datetime.now(UTC).isoformat()
-            self._tap.message_writer.write_messages(RecordLine("RECORD", self.name, record, now) for record in records)
-        else:
-            for record in records:
-                for message in self._in_the_sdks_way(record):
-                    self._tap.write_message(message)
-
-    def _in_the_sdks_way(self, record: Any) -> list[RecordMessage]:  # noqa: ANN401 - a record_type made at run time
-        try:
-            return list(self._generate_record_messages(as_dict(record)))
-        except (RecursionError, msgspec.ValidationError):
-            ids = ", ".join(f"{key} {getattr(record, key)}" for key in self.keys_read)
-            raise RecordError(
-                f"{self.name}: {ids} is nested too deeply, or has too long a number, for stream maps, flattening and "
-                "deselection. Run without them; report the record to Pleo"
-            ) from None
+    @property
+    def authenticator(self) -> Authenticator:
+        """Signs each request; one for all streams of the run."""
+        return self.connection.authenticator
 
     @cached_property
-    def _as_it_came(self) -> bool:
-        """Whether the SDK would write each record unchanged."""
-        return (
-            [type(stream_map) for stream_map in self.stream_maps] == [SameRecordTransform]
-            and self.stream_maps[0].stream_alias == self.name
-            and not self.stream_maps[0].flattening_enabled
-            and all(self.mask.values())
+    def user_agent(self) -> str:
+        """The setting `user_agent`, or name and version."""
+        return str(self._tap.values.get("user_agent", f"{self._tap.name}/{self._tap.plugin_version}"))
+
+    @property
+    def http_headers(self) -> dict[str, str]:
+        """Headers of each request besides its signature."""
+        return {"Accept": "application/json", "User-Agent": self.user_agent}
+
+    @property
+    def timeout(self) -> int:
+        """Seconds: the setting `request_timeout`."""
+        return int(self._tap.values["request_timeout"])
+
+    def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:  # noqa: ARG002 - the SDK's signature
+        """Return the query of a page; None leaves a parameter out."""
+        return {
+            "limit": self.connection.large_page if self.small_rows else self.connection.page_size,
+            "after": next_page_token if isinstance(next_page_token, str) else None,
+            "offset": next_page_token if isinstance(next_page_token, int) else None,
+        }
+
+    def get_new_paginator(self) -> CursorPaginator:
+        """Return what decides where each page begins, and when to stop."""
+        return CursorPaginator()
+
+    def call_for(self, context: Context | None, token: Token) -> Call:
+        """Return the request for the page that begins at a token."""
+        page = PageContext(stream_context=context, next_page_token=token)
+        return Call(self.get_http_request(page=page), self.authenticator, self.timeout, self.oauth_scope)
+
+    def ask_for_less(self, refused: Call) -> bool:
+        """Ask for pages of ``page_size`` from now on; return whether the refused request asked for more."""
+        asked = refused.request.params.get("limit")
+        if not isinstance(asked, int) or asked <= self.connection.page_size:
+            return False
+        self.connection.large_page = self.connection.page_size
+        return True
+
+    @property
+    def keys_read(self) -> tuple[str, ...]:
+        """The primary keys that every row of Pleo's must have."""
+        # As declared, whatever a catalog says.
+        declared = cast("tuple[str, ...]", type(self).primary_keys)
+        return tuple(key for key in declared if key not in {*self.members_computed, *self.members_read})
+
+    @property
+    def title(self) -> str:
+        """The name, in the middle of a sentence."""
+        return self.name.replace("_", " ")
+
+    @cached_property
+    def shape(self) -> RecordShape:
+        """The records' shape, after the declared schema: members that a catalog deselects are known all the same."""
+        return RecordShape(
+            self.schema,
+            keys=self.keys_read,
+            read=self.members_read,
+            computed=self.members_computed,
+            drift=DriftWatch(self.name, self.schema, self.logger),
         )
+
+    def lookahead(self, context: Context, start: Start = FIRST_PAGE) -> Lookahead:
+        """Return a way to have a job's pages fetched before they are asked for."""
+
+        def warn(reason: str) -> None:
+            self.logger.warning("Export job %s: pages are read in turn from here on: %s", context["jobId"], reason)
+
+        listing = StreamListing(self, context)
+        return Lookahead(listing, self.connection.background, self.connection.width, start, warn)
+
+    def pages(
+        self, context: Context | None = None, start: Start = FIRST_PAGE, lookahead: Lookahead | None = None
+    ) -> Iterator[Page]:
+        """Yield the pages, those of one export job where the context names it.
+
+        Raises:
+            JobError: They cannot be read to the end, with a context.
+            FatalError: They cannot be read to the end.
+        """
+        paginator = self.get_new_paginator()
+        paginator.start_after(start.cursor)
+        with refusals.of_job(context["jobId"]) if context else refusals.of_list(self.title):
+            yield from walk(StreamListing(self, context), paginator, lookahead)
+
+    def batches(self, context: Context | None) -> Iterator[Batch]:
+        """Yield the records in batches that are written together: page by page."""
+        for page in self.pages(context):
+            if page.unusable:
+                self._tap.outcome.leave_out_rows(RowsUnusable(self.title, page.unusable))
+            yield Batch(page.records)

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 from singer_sdk import Tap
@@ -19,18 +19,23 @@ from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_pleo_export import settings
 from tap_pleo_export.reading.bookmarks import Bookmarks
+from tap_pleo_export.reading.outcome import RunOutcome
+from tap_pleo_export.reading.reader import ExportReader
+from tap_pleo_export.reading.run import Run, Scope
 from tap_pleo_export.singer.output import LineWriter, OutputError
 from tap_pleo_export.singer.redaction import SECRETS, guard_logs
 from tap_pleo_export.singer.signals import Interrupts
 from tap_pleo_export.singer.state import StatePace
-from tap_pleo_export.streams import STREAMS
+from tap_pleo_export.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
-    from tap_pleo_export.reading.reader import ExportReader
+    from tap_pleo_export.paged_stream import PagedStream
+    from tap_pleo_export.pleo.connection import Connection
 
+S = TypeVar("S", bound="PagedStream")
 ENVIRONMENT_PREFIX = "TAP_PLEO_EXPORT_"
 
 
@@ -77,8 +82,8 @@ class TapPleoExport(Tap):
     @property
     def streams(self) -> dict[str, Stream]:
         """The streams in the order in which they are synced."""
-        order = [stream.__name__ for stream in STREAMS]
-        return dict(sorted(super().streams.items(), key=lambda named: order.index(type(named[1]).__name__)))
+        order = [vars(stream)["name"] for stream in STREAMS]
+        return dict(sorted(super().streams.items(), key=lambda named: order.index(named[0])))
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take the progress from a Singer state; what cannot be read restarts its job."""
@@ -92,12 +97,46 @@ class TapPleoExport(Tap):
             self.state.update(self.bookmarks.to_state())  # type: ignore[typeddict-item]
 
     @cached_property
-    def reader(self) -> ExportReader:
-        """The run's reading of Pleo, made when the first stream asks for it."""
-        # HTTP is not needed for --discover and --about.
-        from tap_pleo_export.pleo.connection import make_reader  # noqa: PLC0415
+    def values(self) -> dict[str, Any]:
+        """The values of the settings that are set."""
+        return settings.given(self.config)
 
-        return make_reader(self)
+    @cached_property
+    def connection(self) -> Connection:
+        """What all requests of the run share, made when the first is sent."""
+        # HTTP with its retries is not needed for --discover and --about.
+        from tap_pleo_export.pleo.connection import Connection  # noqa: PLC0415
+
+        return Connection.from_settings(
+            self.values,
+            user_agent=self._stream(ExportJobs).user_agent,
+            scopes={stream.oauth_scope for stream in STREAMS if stream.oauth_scope},
+            shielded=self.interrupts.shielded,
+            stopping=self.interrupts.pending,
+            learn_secrets=SECRETS.learn,
+        )
+
+    @cached_property
+    def outcome(self) -> RunOutcome:
+        """What becomes of the run."""
+        return RunOutcome(self.logger)
+
+    @cached_property
+    def reader(self) -> ExportReader:
+        """The run's reading of Pleo."""
+        return ExportReader(
+            Run(
+                export_jobs=self._stream(ExportJobs),
+                export_job_items=self._stream(ExportJobItems),
+                export_items=self._stream(ExportItems),
+                page_size=self.values["page_size"],
+                scope=Scope(self.values.get("job_ids", ()), frozenset(self.values["item_statuses"])),
+                bookmarks=self.bookmarks,
+                outcome=self.outcome,
+                logger=self.logger,
+                reads_export_items=self._stream(ExportItems).selected,
+            )
+        )
 
     def write_state_if_due(self) -> None:
         """Write a STATE message unless the last one still outweighs what has been written since."""
@@ -130,15 +169,14 @@ class TapPleoExport(Tap):
 
     def report(self) -> int:
         """Name the jobs that could not be read and return the exit code."""
-        outcome = self.reader.outcome
-        if summary := outcome.summary():
+        if summary := self.outcome.summary():
             self.logger.error(summary)
-        return outcome.exit_code
+        return self.outcome.exit_code
 
     def close(self) -> None:
         """Close the connections, if any were opened."""
-        if "reader" in vars(self):
-            self.reader.api.close()
+        if "connection" in vars(self):
+            self.connection.close()
 
     @classmethod
     def invoke(cls, *, config: Any = None, state: Any = None, catalog: Any = None, **about: Any) -> None:  # noqa: ANN401 - the SDK's arguments
@@ -182,6 +220,9 @@ class TapPleoExport(Tap):
         finally:
             tap.close()
         ctx.exit(tap.report())
+
+    def _stream(self, kind: type[S]) -> S:
+        return next(stream for stream in self.streams.values() if isinstance(stream, kind))
 
     @property
     def _env_var_config(self) -> dict[str, Any]:

@@ -1,95 +1,120 @@
-"""Puts a run's parts together: settings on one side, a reader of Pleo on the other."""
+"""From the values of settings to what all requests of a run share."""
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tap_pleo_export.paged_stream import PagedStream
-from tap_pleo_export.pleo.api import ExportApi
+import requests
+
 from tap_pleo_export.pleo.auth import AccessTokenAuth, ApiKeyAuth, RefreshTokenAuth
+from tap_pleo_export.pleo.background import BackgroundCalls
 from tap_pleo_export.pleo.budget import RequestBudget
 from tap_pleo_export.pleo.client import PleoClient
 from tap_pleo_export.pleo.retry import RetryPolicy
 from tap_pleo_export.pleo.token_endpoint import TokenEndpoint
 from tap_pleo_export.pleo.token_file import TokenFile
-from tap_pleo_export.reading.outcome import RunOutcome
-from tap_pleo_export.reading.reader import ExportReader, Selection
-from tap_pleo_export.records.drift import DriftWatch
-from tap_pleo_export.records.shape import RecordShape
-from tap_pleo_export.settings import given
-from tap_pleo_export.singer.redaction import SECRETS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tap_pleo_export.pleo.auth import Authenticator
-    from tap_pleo_export.tap import TapPleoExport
+
+# Pleo documents no largest page; this is asked for where rows are small.
+LARGE_PAGE = 1000
+MOST_HALVINGS = 8
 
 
-def make_reader(tap: TapPleoExport) -> ExportReader:
-    """Return the reader that a tap's settings describe."""
-    config = given(tap.config)
-    user_agent = config.get("user_agent", f"{tap.name}/{tap.plugin_version}")
-    budget = RequestBudget(config["max_requests_per_minute"])
-    policy = RetryPolicy(max_retries=config["max_retries"])
-    client = PleoClient(
-        api_url=config["api_url"].rstrip("/"),
-        auth=_authenticator(config, user_agent, tap, budget, policy),
-        budget=budget,
-        policy=policy,
-        timeout=config["request_timeout"],
-        user_agent=user_agent,
-    )
-    streams = [stream for stream in tap.streams.values() if isinstance(stream, PagedStream)]
-    return ExportReader(
-        api=ExportApi(client, config["page_size"], config["max_concurrent_requests"], tap.logger),
-        shapes={stream.name: _shape(stream) for stream in streams},
-        selection=Selection(
-            job_ids=config.get("job_ids", ()),
-            job_statuses=config["job_statuses"],
-            company_id=config.get("company_id"),
-            item_statuses=frozenset(config["item_statuses"]),
-        ),
-        bookmarks=tap.bookmarks,
-        outcome=RunOutcome(tap.logger),
-        logger=tap.logger,
-        keep_ids=tap.streams["export_items"].selected,
-    )
+@dataclass(kw_only=True)
+class Connection:
+    """What all requests of a run share.
 
+    Attributes:
+        api_url: Base address without a trailing slash.
+        authenticator: Signs each request.
+        client: Sends the requests.
+        page_size: Rows asked for where rows are large, and elsewhere if Pleo refuses larger pages.
+        large_page: Rows asked for where rows are small; becomes ``page_size`` once Pleo refuses.
+        concurrency: Page requests of one export job in flight.
+        background: The threads that send them.
+    """
 
-def _shape(stream: PagedStream) -> RecordShape:
-    # The declared schema, not a catalog's: deselected members are still Pleo's known ones.
-    return RecordShape(
-        stream.schema,
-        keys=stream.keys_read,
-        read=stream.members_read,
-        computed=stream.members_computed,
-        drift=DriftWatch(stream.name, stream.schema, stream.logger),
-    )
+    api_url: str
+    authenticator: Authenticator
+    client: PleoClient
+    page_size: int
+    concurrency: int
+    background: BackgroundCalls
+    large_page: int = LARGE_PAGE
+
+    @classmethod
+    def from_settings(  # noqa: PLR0913 - what a plugin lends to the connection
+        cls,
+        settings: Mapping[str, Any],
+        *,
+        user_agent: str,
+        scopes: Iterable[str],
+        shielded: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+        stopping: Callable[[], bool] = lambda: False,
+        learn_secrets: Callable[[Iterable[str]], None] = lambda _: None,
+    ) -> Connection:
+        """Return the connection that settings describe.
+
+        Args:
+            settings: The settings that are set, by name.
+            user_agent: Sent with each request to the token endpoint.
+            scopes: The OAuth scopes that all requests together need.
+            shielded: A block that no signal may end.
+            stopping: Whether a signal waits for such a block to end.
+            learn_secrets: Told of each new token, so that no log shows it.
+        """
+        # In the spelling that `requests` sends: international names as ASCII.
+        api_url = requests.Request("GET", settings["api_url"]).prepare().url or settings["api_url"]
+        budget = RequestBudget(settings["max_requests_per_minute"])
+        policy = RetryPolicy(max_retries=settings["max_retries"])
+        refreshing = {
+            "budget": budget,
+            "policy": policy,
+            "shielded": shielded,
+            "learn_secrets": learn_secrets,
+        }
+        return cls(
+            api_url=api_url.rstrip("/"),
+            authenticator=_authenticator(settings, user_agent, stopping, refreshing),
+            client=PleoClient(budget=budget, policy=policy, scopes=scopes),
+            page_size=settings["page_size"],
+            concurrency=settings["max_concurrent_requests"],
+            background=BackgroundCalls(settings["max_concurrent_requests"]),
+        )
+
+    def width(self) -> int:
+        """Return how many pages may be in flight: half as many each time that Pleo throttles."""
+        return max(1, self.concurrency >> min(self.client.throttled, MOST_HALVINGS))
+
+    def close(self) -> None:
+        """Close all connections, after a token refresh in hand."""
+        self.authenticator.settle()
+        self.client.close()
 
 
 def _authenticator(
-    config: Mapping[str, Any], user_agent: str, tap: TapPleoExport, budget: RequestBudget, policy: RetryPolicy
+    settings: Mapping[str, Any], user_agent: str, stopping: Callable[[], bool], refreshing: Mapping[str, Any]
 ) -> Authenticator:
-    if "api_key" in config:
-        return ApiKeyAuth(config["api_key"])
-    if "access_token" in config:
-        return AccessTokenAuth(config["access_token"])
+    if "api_key" in settings:
+        return ApiKeyAuth(settings["api_key"])
+    if "access_token" in settings:
+        return AccessTokenAuth(settings["access_token"])
     endpoint = TokenEndpoint(
-        url=config["auth_url"],
-        client_id=config["client_id"],
-        client_secret=config["client_secret"],
-        timeout=config["request_timeout"],
+        url=settings["auth_url"],
+        client_id=settings["client_id"],
+        client_secret=settings["client_secret"],
+        timeout=settings["request_timeout"],
         user_agent=user_agent,
-        stopping=tap.interrupts.pending,
+        stopping=stopping,
     )
+    token_file = TokenFile(Path(settings["token_file"]))
     return RefreshTokenAuth(
-        endpoint=endpoint,
-        refresh_token=config["refresh_token"],
-        token_file=TokenFile(Path(config["token_file"])),
-        budget=budget,
-        policy=policy,
-        shielded=tap.interrupts.shielded,
-        learn_secrets=SECRETS.learn,
+        endpoint=endpoint, refresh_token=settings["refresh_token"], token_file=token_file, **refreshing
     )

@@ -9,6 +9,8 @@
     │   ├── TokenFileUnusable       `token_file` cannot be read or written
     │   ├── ScopeMissing            403
     │   ├── NetworkUnusable         certificates or a proxy of the environment
+    │   ├── ListUnusable            a list that belongs to no job cannot be read to its end
+    │   ├── OutcomeUnknown          a write of which nobody knows whether it took effect
     │   ├── PleoUnavailable         a retryable failure that outlived its retries
     │   └── RunUnavailable          the same on two export jobs in a row
     ├── RequestRefused              another 4xx or 3xx; the caller knows what it means for the job
@@ -22,7 +24,7 @@
     │   ├── ItemUnusable            items that cannot be represented; the others of the job are read
     │   ├── Disagreement            control layer and data layer list different items
     │   └── JobUnavailable          a retryable failure of one job's requests that outlived its retries
-    ├── JobUnusable                 a row of the job list that cannot be read; the others are
+    ├── RowsUnusable                rows of such a list that cannot be read; the others are
     └── TransientFailure            retried by the client, never seen outside it
 
 Every message is one line: what happened, to which job or request, what to do. Statuses and types are those of
@@ -31,9 +33,13 @@ the Export API v3 (OpenAPI schema ``ExceptionInfo``); they are matched case-inse
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tap_pleo_export.records.text import one_line
 
-SCOPES = {"/v3/export-items": "export-items:read", "/v3/export-jobs": "export-jobs:read"}
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 NAMED_ROWS = 10
 
 
@@ -67,13 +73,19 @@ class TokenFileUnusable(FatalError):
 
 
 class ScopeMissing(FatalError):
-    """403: the credential lacks a scope, or access to the company."""
+    """403: the credential lacks a scope, or access to the company.
 
-    def __init__(self, path: str) -> None:
-        scope = next((scope for prefix, scope in SCOPES.items() if path.startswith(prefix)), "its")
+    Args:
+        path: Path of the request.
+        scope: The OAuth scope that it needs, as far as it is known.
+        scopes: The scopes of all requests of this run.
+    """
+
+    def __init__(self, path: str, scope: str | None, scopes: Iterable[str]) -> None:
+        lacks = f"the scope '{scope}'" if scope else "its scope"
         super().__init__(
-            f"Pleo refused access (403 on {path}): the credential lacks the scope '{scope}' or access to this company. "
-            f"Grant the scopes {' and '.join(repr(s) for s in sorted(SCOPES.values()))}"
+            f"Pleo refused access (403 on {path}): the credential lacks {lacks} or access to this company. "
+            f"Grant the scopes {' and '.join(repr(s) for s in sorted(scopes))}"
         )
 
 
@@ -84,20 +96,26 @@ class NetworkUnusable(FatalError):
         super().__init__(f"Pleo cannot be reached from here: {what}. {remedy}")
 
 
-class JobListUnusable(FatalError):
-    """The list of export jobs cannot be read to its end."""
+class ListUnusable(FatalError):
+    """A list that belongs to no export job cannot be read to its end."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"The list of export jobs cannot be read: {what}. Run again; report it to Pleo if it stays")
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"The list of {name} cannot be read: {what}. Run again; report it to Pleo if it stays")
+
+
+class OutcomeUnknown(FatalError):
+    """A request that changes something got no answer, or one that cannot be read: it may have taken effect."""
+
+    def __init__(self, method: str, path: str, cause: str) -> None:
+        super().__init__(f"Nobody knows whether {method} {path} took effect: {cause}. Run again: Pleo is asked first")
 
 
 class PleoUnavailable(FatalError):
     """A retryable failure that outlived its retries."""
 
-    def __init__(self, path: str, attempts: int, cause: str) -> None:
-        self.cause = cause
+    def __init__(self, method: str, path: str, attempts: int, cause: str) -> None:
         super().__init__(
-            f"Pleo did not answer GET {path}, given up after {attempts} attempt{'s' if attempts > 1 else ''}; "
+            f"Pleo did not answer {method} {path}, given up after {attempts} attempt{'s' if attempts > 1 else ''}; "
             f"last cause: {cause}. Run again later: it goes on where it stopped"
         )
 
@@ -121,12 +139,11 @@ class RequestRefused(PleoError):
         message: ``ExceptionInfo.message`` shortened to one line, or an empty string.
     """
 
-    def __init__(self, path: str, status: int, type_: str, message: str) -> None:
-        self.path = path
+    def __init__(self, method: str, path: str, status: int, type_: str, message: str) -> None:
         self.status = status
         self.type = type_.upper()
         self.message = one_line(message)
-        super().__init__(f"Pleo refused GET {path} ({status}{self.detail})")
+        super().__init__(f"Pleo refused {method} {path} ({status}{self.detail})")
 
     @property
     def detail(self) -> str:
@@ -139,10 +156,12 @@ class TransientFailure(PleoError):
 
     Attributes:
         retry_after: Seconds that Pleo asked to wait, or None.
+        no_effect: Whether the request certainly changed nothing: it never left, or was turned away.
     """
 
-    def __init__(self, cause: str, retry_after: float | None = None) -> None:
+    def __init__(self, cause: str, retry_after: float | None = None, *, no_effect: bool = False) -> None:
         self.retry_after = retry_after
+        self.no_effect = no_effect
         super().__init__(one_line(cause))
 
 
@@ -221,11 +240,12 @@ class ItemUnusable(JobError):
         super().__init__(job_id, f"{where}: {_first_few(rows)}. Report it to Pleo; the job stays incomplete")
 
 
-class JobUnusable(PleoError):
-    """Rows of the job list that cannot be represented as records."""
+class RowsUnusable(PleoError):
+    """Rows, of a list that belongs to no export job, that cannot be represented as records."""
 
-    def __init__(self, rows: list[str]) -> None:
-        super().__init__(f"The list of export jobs: {_first_few(rows)}. Report it to Pleo; the other jobs are read")
+    def __init__(self, name: str, rows: list[str]) -> None:
+        others = name.rsplit(maxsplit=1)[-1]
+        super().__init__(f"The list of {name}: {_first_few(rows)}. Report it to Pleo; the other {others} are read")
 
 
 class Disagreement(JobError):

@@ -1,45 +1,48 @@
-"""Walking cursor pages: every page, once, in order, and never in a circle; ahead of the reader where that is safe."""
+"""Pages of a listing: every page, once, in order, and never in a circle; fetched ahead where that is safe."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+from singer_sdk.pagination import BaseAPIPaginator
 
 from tap_pleo_export.pleo.errors import RequestRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
+    from tap_pleo_export.pleo.background import BackgroundCalls
+    from tap_pleo_export.pleo.call import Answer
     from tap_pleo_export.records.shape import Page
 
-
-T = TypeVar("T")
+Token = str | int | None
+"""Where a page begins: after a cursor (text), after so many rows (a number), at the first row (None)."""
 
 
 class CursorStuckError(Exception):
     """A page claims a next one but does not lead to it; ``str()`` says how."""
 
 
-class Fetch(Protocol):
-    """Fetches one page: after a cursor, at an offset, or with neither the first."""
+class Listing(Protocol):
+    """A list of Pleo's that comes in pages."""
 
-    def __call__(self, *, after: str | None = None, offset: int | None = None) -> Callable[[], Page]:
-        """Fetch the page and return a call that decodes it."""
+    def fetch(self, token: Token) -> Answer:
+        """Fetch the page that begins at the token."""
 
+    def read(self, answer: Answer) -> Page:
+        """Read a fetched page; one whose body is damaged is fetched again."""
 
-class Submit(Protocol):
-    """Starts a call in the background."""
-
-    def __call__(self, call: Callable[[], T]) -> Future[T]:
-        """Return the call's result to come."""
+    def ids(self, page: Page) -> Iterable[str]:
+        """Return the ids of a page's records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a walk starts.
+    """Where a walk over pages starts.
 
     Attributes:
         cursor: The ``endCursor`` before it, None for the first page.
@@ -50,163 +53,191 @@ class Start:
     offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ReadAhead:
-    """How pages are fetched before the reader asks for them.
+class CursorPaginator(BaseAPIPaginator[str | None]):
+    """Goes on while a page says that there is a next one, empty pages too, and never to a cursor already used.
 
-    Attributes:
-        submit: Starts a call in the background, or queues it behind those of other walks.
-        width: How many pages may be asked for before they are taken; below 2 there is no reading ahead.
-        ids: The ids of a page's rows.
+    Source: OpenAPI schema ``CursorPageInfo`` (``hasNextPage``, ``endCursor``). Its pages are
+    :class:`tap_pleo_export.records.shape.Page`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.start_after(None)
+
+    def start_after(self, cursor: str | None) -> None:
+        """Begin behind a cursor, None at the first page."""
+        self._value = cursor
+        self._used = {cursor}
+
+    def has_more(self, response: Any) -> bool:  # noqa: ANN401 - the SDK's name for a page
+        """Return whether the page says that there is a next one."""
+        return bool(response.info.has_next_page)
+
+    def get_next(self, response: Any) -> str:  # noqa: ANN401 - the SDK's name for a page
+        """Return the cursor of the next page.
+
+        Raises:
+            CursorStuckError: The page claims a next one without an ``endCursor`` that leads further.
+        """
+        cursor: str | None = response.info.end_cursor
+        if not cursor:
+            raise CursorStuckError("a page claims a next one but has no 'endCursor'")
+        if cursor in self._used:
+            raise CursorStuckError("a page's 'endCursor' leads back to a page already read")
+        self._used.add(cursor)
+        return cursor
+
+    def continue_if_empty(self, response: Any) -> bool:  # noqa: ANN401, ARG002 - the SDK's signature
+        """An empty page ends nothing."""
+        return True
+
+
+def walk(listing: Listing, paginator: BaseAPIPaginator[Any], lookahead: Lookahead | None = None) -> Iterator[Page]:
+    """Yield the pages that a paginator asks for: the only loop over pages.
+
+    Args:
+        listing: Where pages come from.
+        paginator: Decides where each page begins, and when to stop.
+        lookahead: Pages fetched before they are asked for.
+
+    Raises:
+        CursorStuckError: As the paginator finds it; the page at fault is not yielded.
+    """
+    while not paginator.finished:
+        token = paginator.current_value
+        page = lookahead.take(token) if lookahead else None
+        if page is None:
+            page = listing.read(listing.fetch(token))
+        paginator.advance(page)  # type: ignore[arg-type] # a page, not a response
+        yield page
+
+
+class Lookahead:
+    """Pages fetched before the loop asks for them, several requests in flight.
+
+    The first page is fetched by cursor. If it states a ``total``, those after it are fetched by offset, in order, and
+    each is held against what it must be; from the first that is not on, nothing is fetched ahead.
+
+    Args:
+        listing: Where pages come from; several threads fetch.
+        background: The threads.
+        width: How many pages may be fetched before they are taken; below 2 there is no reading ahead.
+        start: Where the walk starts.
         warn: Told why reading ahead was given up.
     """
 
-    submit: Submit
-    width: Callable[[], int]
-    ids: Callable[[Page], list[str]]
-    warn: Callable[[str], None]
-
-
-def walk(fetch: Fetch, start: Start, first: Page | None = None) -> Iterator[Page]:
-    """Yield pages one after the other while they say that there is a next one, empty ones too.
-
-    Args:
-        fetch: Fetches a page.
-        start: Where to start.
-        first: The first page, if it has been fetched.
-
-    Raises:
-        CursorStuckError: ``hasNextPage`` without an ``endCursor`` that leads further.
-    """
-    cursor = start.cursor
-    used = {cursor}
-    while True:
-        page = first or fetch(after=cursor)()
-        first = None
-        cursor = page.info.end_cursor
-        if page.info.has_next_page and not cursor:
-            raise CursorStuckError("a page claims a next one but has no 'endCursor'")
-        if page.info.has_next_page and cursor in used:
-            raise CursorStuckError("a page's 'endCursor' leads back to a page already read")
-        yield page
-        if not page.info.has_next_page:
-            return
-        used.add(cursor)
-
-
-class WalkAhead:
-    """The same pages as :func:`walk`, once, with several requests in flight.
-
-    The first page is fetched by cursor. If it states a ``total``, the others are fetched by offset, in order, and each
-    is held against what it must be; at the first that is not, the walk goes on by cursor from the last page yielded.
-
-    Args:
-        fetch: Fetches a page; several threads call it.
-        start: Where to start.
-        ahead: How to read ahead.
-    """
-
-    def __init__(self, fetch: Fetch, start: Start, ahead: ReadAhead) -> None:
+    def __init__(
+        self,
+        listing: Listing,
+        background: BackgroundCalls,
+        width: Callable[[], int],
+        start: Start,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._listing = listing
+        self._background = background
+        self._width = width
         self._start = start
-        self._fetch = fetch
-        self._ahead = ahead
+        self._warn = warn
         self._first: Future[Page] | None = None
-        self._expectation: _Expectation | None = None
-        self._offsets: Iterator[int] = iter(())
-        self._in_flight: deque[tuple[int, Future[Callable[[], Page]]]] = deque()
+        self._expected: _ExpectedPages | None = None
+        self._in_flight: deque[tuple[int, Future[Answer]]] = deque()
+        self._taken = 0
 
-    def ask(self) -> None:
-        """Ask for pages before they are wanted, without waiting; failures show where the pages are taken."""
-        if self._first is None:
-            if self._ahead.width() > 1:
-                self._first = self._ahead.submit(self._fetch_first)
-        elif self._first.done() and not self._first.exception():
-            self._expect(self._first.result())
+    def begin(self) -> None:
+        """Fetch the first page without waiting for it; a failure shows where the page is taken."""
+        if self._first is None and not self._taken and self._width() > 1:
+            self._first = self._background.submit(self._fetch_first)
+
+    def go_on(self) -> None:
+        """Fetch the pages after the first, if that has come, without waiting."""
+        if self._first and self._first.done() and not self._first.exception():
+            self._expect_after(self._first.result())
             self._fill()
 
-    def __iter__(self) -> Iterator[Page]:
-        """Yield the pages.
+    def take(self, token: Token) -> Page | None:
+        """Return the page that begins at a token if it is being fetched ahead, else None.
 
         Raises:
-            CursorStuckError: As :func:`walk`.
+            PleoError: It could not be fetched.
         """
-        first = self._first.result() if self._first else self._fetch_first()
+        page = self._next() if self._taken else self._take_first(token)
+        self._taken += 1
+        return page
+
+    def _take_first(self, token: Token) -> Page | None:
+        if token != self._start.cursor:
+            return None
+        # If it is wanted now, no thread can have it sooner.
+        page = self._first.result() if self._first else self._fetch_first()
         self._first = None
-        self._expect(first)
-        if self._ahead.width() > 1:
+        self._expect_after(page)
+        if self._width() > 1:
             self._fill()
-        if self._expectation is None or not self._in_flight:
-            yield from walk(self._fetch, self._start, first)
-            return
-        yield first
-        last = first
-        while self._in_flight:
-            offset, future = self._in_flight.popleft()
-            try:
-                page = future.result()()
-            except RequestRefused as refusal:
-                if refusal.status != HTTPStatus.BAD_REQUEST:
-                    raise
-                reason = f"offset refused ({refusal.status}{refusal.detail})"
-                break
-            if misfit := self._expectation.misfit(page, offset):
-                reason = misfit
-                break
-            # Always before a page is handed over: requests go on while it is written.
-            self._fill()
-            yield page
-            last = page
+        return page
+
+    def _next(self) -> Page | None:
+        if not self._in_flight or self._expected is None:
+            return None
+        offset, fetched = self._in_flight.popleft()
+        try:
+            page = self._listing.read(fetched.result())
+        except RequestRefused as refusal:
+            if refusal.status != HTTPStatus.BAD_REQUEST:
+                raise
+            misfit: str | None = f"offset refused ({refusal.status}{refusal.detail})"
         else:
-            return
-        self._ahead.warn(reason)
-        yield from walk(self._fetch, Start(last.info.end_cursor))
+            misfit = self._expected.misfit(page, offset, frozenset(self._listing.ids(page)))
+        if misfit:
+            self._in_flight.clear()
+            self._warn(misfit)
+            return None
+        # Before the page is handed over: requests go on while it is written.
+        self._fill()
+        return page
 
     def _fetch_first(self) -> Page:
-        # Decoded at once: `ask` looks into it, and must not wait while a damaged answer is asked for again.
-        return self._fetch(after=self._start.cursor)()
+        # Read at once: `go_on` looks into it, and must not wait while a damaged page is fetched again.
+        return self._listing.read(self._listing.fetch(self._start.cursor))
 
-    def _expect(self, first: Page) -> None:
-        if self._expectation is None:
-            self._expectation = _Expectation.after(first, self._start.offset, self._ahead)
-            self._offsets = iter(self._expectation.offsets() if self._expectation else ())
+    def _expect_after(self, first: Page) -> None:
+        if self._expected is None:
+            self._expected = _ExpectedPages.after(first, self._start.offset, frozenset(self._listing.ids(first)))
 
     def _fill(self) -> None:
-        while len(self._in_flight) < self._ahead.width() and (offset := next(self._offsets, None)) is not None:
-            self._in_flight.append((offset, self._ahead.submit(lambda at=offset: self._fetch(offset=at))))  # type: ignore[misc]
+        while self._expected and len(self._in_flight) < self._width():
+            offset = next(self._expected.offsets, None)
+            if offset is None:
+                return
+            self._in_flight.append((offset, self._background.submit(self._listing.fetch, offset)))
 
 
-class _Expectation:
+class _ExpectedPages:
     """What pages fetched by offset must look like, given the first."""
 
-    def __init__(self, total: int, stride: int, start: int, first: Page, ahead: ReadAhead) -> None:
+    def __init__(self, total: int, stride: int, start: int, first_ids: frozenset[str]) -> None:
         self._total = total
         self._stride = stride
-        self._start = start
-        self._ids = ahead.ids
-        self._first_ids = self._previous_ids = frozenset(ahead.ids(first))
+        self._first_ids = self._previous_ids = first_ids
+        self.offsets = iter(range(start, total, stride))
 
     @classmethod
-    def after(cls, first: Page, offset: int, ahead: ReadAhead) -> _Expectation | None:
-        """Return the expectation after a walk's first page; None if it does not bear one."""
+    def after(cls, first: Page, offset: int, ids: frozenset[str]) -> _ExpectedPages | None:
+        """Return what to expect after a walk's first page; None if it does not bear an expectation."""
         total, stride = first.info.total, first.rows
         known = isinstance(total, int) and not isinstance(total, bool)
         if not (known and stride and first.info.has_next_page and first.info.end_cursor and total > offset + stride):
             return None
-        return cls(total, stride, offset + stride, first, ahead)
+        return cls(total, stride, offset + stride, ids)
 
-    def offsets(self) -> range:
-        """Return where the pages after the first begin."""
-        return range(self._start, self._total, self._stride)
-
-    def misfit(self, page: Page, offset: int) -> str | None:
+    def misfit(self, page: Page, offset: int, ids: frozenset[str]) -> str | None:
         """Return how a page differs from what it must be, or None."""
         end = offset + self._stride
-        ids = frozenset(self._ids(page))
-        expected = min(self._stride, self._total - offset)
+        rows = min(self._stride, self._total - offset)
         if page.info.total != self._total:
             return f"'total' changed from {self._total} to {page.info.total}"
-        if page.rows != expected:
-            return f"the page at offset {offset} has {page.rows} rows instead of {expected}"
+        if page.rows != rows:
+            return f"the page at offset {offset} has {page.rows} rows instead of {rows}"
         if page.info.has_next_page != (end < self._total):
             return f"the page at offset {offset} is wrong about a next one"
         if page.info.has_next_page and not page.info.end_cursor:

@@ -17,7 +17,7 @@ NAMED_IDS = 10
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """How far one export job's data layer has been read and written.
+    """How far one export job's export items have been read and written.
 
     Attributes:
         page_size: The ``limit`` that the pages were asked with; a cursor is good for no other.
@@ -25,7 +25,7 @@ class JobProgress:
         cursor: ``endCursor`` of the last of them; None before the first and after an only page without one.
         items: Distinct items seen in them, written or left out by their status.
         digest: Sum of the items' digests, see :func:`tap_pleo_export.reading.ids.digest_of`.
-        complete: Every item of the control layer has been seen in the data layer.
+        complete: Every job item's export item has been seen.
     """
 
     page_size: int
@@ -60,22 +60,22 @@ class JobProgress:
         return replace(self, complete=True)
 
     def disagreement(self, ids: JobItemIds) -> str | None:
-        """Return how the pages read and the control layer differ, or None if they list the same items.
+        """Return how the export items read and the job items differ, or None if they list the same ids.
 
         Counts and digests decide, so that pages read in an earlier run count too. Ids are named as far as this run
         knows them, at most ten of each kind.
         """
-        if not ids.unusable and self.items == len(ids) and (ids.all_shown or self.digest == ids.digest()):
+        if not ids.unusable and self.items == len(ids) and (ids.all_seen or self.digest == ids.digest()):
             return None
-        missing = list(ids.not_shown())
-        unknown = ids.strangers
+        missing = list(ids.missing())
+        unexpected = ids.unexpected
         parts = [f"{len(ids)} job items, {self.items} export items"]
         if ids.unusable:
             parts.append(f"{ids.unusable} of the job items unusable")
         if missing:
             parts.append(f"{len(missing)} without an export item: {some(missing)}")
-        if unknown:
-            parts.append(f"{len(unknown)} without a job item: {some(unknown)}")
+        if unexpected:
+            parts.append(f"{len(unexpected)} without a job item: {some(unexpected)}")
         return "; ".join(parts)
 
 

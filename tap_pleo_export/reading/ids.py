@@ -1,4 +1,4 @@
-"""The ids of one export job, with their statuses, in about 20 bytes each. Pure."""
+"""The ids of one export job, expected and seen, with their statuses, in about 20 bytes each. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEY_BYTES = 16
 ENTRY_BYTES = KEY_BYTES + 1
 UUID_LENGTH = 36
 BUCKETS = 4096
-# The high bit of an entry's last byte says that the data layer has shown the id; the rest numbers its status.
+# The high bit of an entry's last byte says that the id has been seen; the rest numbers its status.
 SEEN = 0x80
 MAX_STATUSES = SEEN - 1
 DIGEST_MODULUS = 1 << 128
@@ -36,30 +36,30 @@ def digest_of(key: bytes) -> int:
 
 
 class JobItemIds:
-    """What the control layer lists of one export job, and which of it the data layer has shown.
+    """The ids that the job items of one export job make us expect, and those that its export items have shown.
 
-    Source of the layers: ``GET /v3/export-jobs/{jobId}/items`` (schema ``ExportJobItemV3``) is the control layer,
-    ``GET /v3/export-items`` (schema ``ExportItemV3``) the data layer; they join on ``accountingEntryId``.
+    Job items (``GET /v3/export-jobs/{jobId}/items``, schema ``ExportJobItemV3``) and export items
+    (``GET /v3/export-items``, schema ``ExportItemV3``) join on ``accountingEntryId``.
 
     Attributes:
-        unusable: Rows of the control layer that cannot be read, so that nobody knows what they list.
+        unusable: Job items that cannot be read, so that nobody knows which ids they list.
     """
 
     def __init__(self) -> None:
         self.unusable = 0
         self._buckets: defaultdict[int, bytearray] = defaultdict(bytearray)
         self._statuses: list[str | None] = []
-        self._strangers: dict[bytes, str] = {}
+        self._unexpected: dict[bytes, str] = {}
         self._names: dict[bytes, str] = {}
         self._count = 0
-        self._shown = 0
+        self._seen = 0
 
     def __len__(self) -> int:
-        """Return how many ids the control layer lists."""
+        """Return how many ids are expected."""
         return self._count
 
-    def list_item(self, id_: str, status: str | None) -> bool:
-        """Add an id of the control layer; return False if it is listed already."""
+    def expect(self, id_: str, status: str | None) -> bool:
+        """Expect a job item's id; return False if it is expected already."""
         key = key_of(id_)
         bucket, position = self._find(key)
         if position is not None:
@@ -71,46 +71,46 @@ class JobItemIds:
         self._count += 1
         return True
 
-    def show(self, key: bytes, id_: str) -> tuple[bool, str | None]:
-        """Note that the data layer has shown an id.
+    def see(self, key: bytes, id_: str) -> tuple[bool, str | None]:
+        """Note an export item's id.
 
         Args:
             key: ``key_of(id_)``.
             id_: The id as Pleo writes it.
 
         Returns:
-            Whether it is shown for the first time, and its status in the control layer; None if it is not listed.
+            Whether it is seen for the first time, and its job item's status; None if it has no job item.
         """
         bucket, position = self._find(key)
         if position is None:
-            first = key not in self._strangers
-            self._strangers.setdefault(key, id_)
+            first = key not in self._unexpected
+            self._unexpected.setdefault(key, id_)
             return first, None
         entry = bucket[position]
         if entry & SEEN:
             return False, self._statuses[entry & ~SEEN]
         bucket[position] = entry | SEEN
-        self._shown += 1
+        self._seen += 1
         return True, self._statuses[entry]
 
     @property
-    def all_shown(self) -> bool:
-        """Whether the data layer has shown all listed ids and no others."""
-        return self._shown == self._count and not self._strangers
+    def all_seen(self) -> bool:
+        """Whether all expected ids have been seen, and no others."""
+        return self._seen == self._count and not self._unexpected
 
     @property
-    def strangers(self) -> list[str]:
-        """Ids that the data layer has shown and the control layer does not list."""
-        return list(self._strangers.values())
+    def unexpected(self) -> list[str]:
+        """Ids that have been seen without being expected."""
+        return list(self._unexpected.values())
 
-    def not_shown(self) -> Iterator[str]:
-        """Yield the listed ids that the data layer has not shown."""
+    def missing(self) -> Iterator[str]:
+        """Yield the ids that are expected and have not been seen."""
         for key, entry in self._entries():
             if not entry & SEEN:
                 yield self._names.get(key) or _name(key)
 
     def digest(self) -> int:
-        """Return the digest of all listed ids."""
+        """Return the digest of all expected ids."""
         return sum(digest_of(key) for key, _ in self._entries()) % DIGEST_MODULUS
 
     def _entries(self) -> Iterator[tuple[bytes, int]]:

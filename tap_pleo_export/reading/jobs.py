@@ -42,12 +42,11 @@ class ExportJob:
 
     @classmethod
     def from_record(cls, record: Any) -> ExportJob:  # noqa: ANN401 - a record type made at run time
-        """Read a job off its record and add ``expiresAt`` to that."""
+        """Read a job off its record."""
         created_at = parse_time(record.createdAt or None)
         seconds = _seconds(record.expiresIn)
         since = parse_time(record.lastUpdatedAt or None) or created_at
         expires_at = since + timedelta(seconds=seconds) if since and seconds is not None else None
-        record.expiresAt = Raw(msgspec.json.encode(expires_at and format_time(expires_at)))
         return cls(
             id=record.id, status=record.status or None, created_at=created_at, expires_at=expires_at, record=record
         )

@@ -61,6 +61,12 @@ class Page(msgspec.Struct, gc=False):
         return len(self.records) + len(self.unusable)
 
 
+class Single(msgspec.Struct):
+    """A single object's envelope; other members are ignored."""
+
+    data: Raw
+
+
 class UnusableRowError(Exception):
     """A row cannot be a record; ``str()`` says why."""
 
@@ -124,14 +130,14 @@ class RecordShape:
         self._drift.inspect(page.records)
         return page
 
-    def decode_record(self, raw: Raw | bytes) -> Any:  # noqa: ANN401 - a record_type made at run time
-        """Decode a single record.
+    def decode_single(self, body: bytes) -> Any:  # noqa: ANN401 - a record_type made at run time
+        """Decode a single object's answer (``{"data": {...}}``, OpenAPI schema ``DataResponseExportJobV3``).
 
         Raises:
-            msgspec.MsgspecError: It is no object.
+            msgspec.MsgspecError: The body is no such answer.
             UnusableRowError: A member that the connector reads is absent or of another type.
         """
-        return self._sorted_out(msgspec.json.decode(raw, type=dict[str, Raw]))
+        return self._sorted_out(msgspec.json.decode(msgspec.json.decode(body, type=Single).data, type=dict[str, Raw]))
 
     def _decode_row_by_row(self, body: bytes) -> Page:
         too_deep: set[int] = set()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from singer_sdk.streams.rest import HTTPRequest
 
 from sandbox import Fault, Sandbox
 from tap_pleo_export.pleo.auth import ApiKeyAuth
 from tap_pleo_export.pleo.budget import RequestBudget
+from tap_pleo_export.pleo.call import Call
 from tap_pleo_export.pleo.client import PleoClient
-from tap_pleo_export.pleo.errors import PleoUnavailable, TokenRefreshFailed
+from tap_pleo_export.pleo.errors import OutcomeUnknown, PleoUnavailable, ScopeMissing, TokenRefreshFailed
 from tap_pleo_export.pleo.retry import RetryPolicy
 from tests.helpers.oauth import refreshing
 
@@ -31,73 +34,90 @@ def waits() -> list[float]:
 
 
 @pytest.fixture
-def clients() -> Iterator[list[PleoClient]]:
-    made: list[PleoClient] = []
+def clients() -> Iterator[list[Requests]]:
+    made: list[Requests] = []
     yield made
-    for client in made:
-        client.close()
+    for requests in made:
+        requests.auth.settle()
+        requests.client.close()
 
 
-def make(pleo: Sandbox, waits: list[float], auth: Authenticator | None = None, **policy: Any) -> PleoClient:
-    return PleoClient(
-        api_url=pleo.url,
-        auth=auth or ApiKeyAuth(pleo.api_key),
+@dataclass
+class Requests:
+    """Sends requests of one run."""
+
+    url: str
+    auth: Authenticator
+    client: PleoClient
+    timeout: float = 5
+
+    def call(self, path: str, method: str = "GET", data: Any = None) -> Call:
+        request = HTTPRequest(self.url + path, method=method, headers={"User-Agent": "test"}, data=data)
+        return Call(request, self.auth, self.timeout, "export-jobs:write")
+
+    def get(self, path: str) -> Any:
+        return self.client.get(self.call(path), msgspec.json.decode)
+
+    def change(self, path: str, method: str, data: Any) -> Any:
+        return self.client.get(self.call(path, method, data), msgspec.json.decode)
+
+
+def make(pleo: Sandbox, waits: list[float], auth: Authenticator | None = None, **policy: Any) -> Requests:
+    client = PleoClient(
         budget=RequestBudget(policy.pop("budget", 500)),
         policy=RetryPolicy(**policy),
-        timeout=5,
-        user_agent="test",
+        scopes=("export-jobs:read", "export-jobs:write"),
         sleep=waits.append,
     )
+    return Requests(pleo.url, auth or ApiKeyAuth(pleo.api_key), client)
 
 
-def test_waits_grow_and_then_it_is_given_up(pleo: Sandbox, waits: list[float], clients: list[PleoClient]) -> None:
+def test_waits_grow_and_then_it_is_given_up(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
     pleo.add_fault(Fault(path=JOBS, status=503, nth=None))
     clients.append(make(pleo, waits, max_retries=8))
 
     with pytest.raises(PleoUnavailable, match="given up after 9 attempts; last cause: status 503"):
-        clients[0].get(JOBS, {}, msgspec.json.decode)
+        clients[0].get(JOBS)
 
     assert len(pleo.requests) == 9
     bounds = [min(60, 2**n) for n in range(8)]
     assert all(bound / 2 <= wait <= bound for wait, bound in zip(waits, bounds, strict=True))
 
 
-def test_what_pleo_asks_for_is_waited_to_the_letter(
-    pleo: Sandbox, waits: list[float], clients: list[PleoClient]
-) -> None:
+def test_what_pleo_asks_for_is_waited_to_the_letter(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
     for number, seconds in enumerate(("7", "0", "300"), 1):
         pleo.add_fault(Fault(path=JOBS, status=429, headers={"Retry-After": seconds}, nth=number))
     clients.append(make(pleo, waits))
 
-    clients[0].get(JOBS, {}, msgspec.json.decode)
+    clients[0].get(JOBS)
 
     assert waits == [7, 0, 300]
 
 
 def test_a_deadline_ends_the_retries_before_their_number_does(
-    pleo: Sandbox, waits: list[float], clients: list[PleoClient]
+    pleo: Sandbox, waits: list[float], clients: list[Requests]
 ) -> None:
     pleo.add_fault(Fault(path=JOBS, status=503, headers={"Retry-After": "20"}, nth=None))
     clients.append(make(pleo, waits, max_retries=1000, deadline=19.9))
 
     with pytest.raises(PleoUnavailable, match="given up after 1 attempt; last cause: status 503"):
-        clients[0].get(JOBS, {}, msgspec.json.decode)
+        clients[0].get(JOBS)
 
     assert waits == []
 
 
-def test_the_budget_holds_retries_back_too(pleo: Sandbox, waits: list[float], clients: list[PleoClient]) -> None:
+def test_the_budget_holds_retries_back_too(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
     pleo.add_fault(Fault(path=JOBS, status=503, headers={"Retry-After": "0"}))
     clients.append(make(pleo, waits, budget=1))
 
-    clients[0].get(JOBS, {}, msgspec.json.decode)
+    clients[0].get(JOBS)
 
     # The retry's own wait, and the rest of the minute.
     assert waits[0] == 0
     assert 60 < waits[1] <= 61
 
 
-def together(client: PleoClient, threads: int) -> list[object]:
+def together(client: Requests, threads: int) -> list[object]:
     """Send one request from each of several threads at once; return answers or errors."""
     results: list[object] = []
     start = threading.Barrier(threads)
@@ -105,7 +125,7 @@ def together(client: PleoClient, threads: int) -> list[object]:
     def work() -> None:
         start.wait()
         try:
-            results.append(client.get(JOBS, {}, msgspec.json.decode))
+            results.append(client.get(JOBS))
         except TokenRefreshFailed as failure:
             results.append(failure)
 
@@ -118,10 +138,10 @@ def together(client: PleoClient, threads: int) -> list[object]:
 
 
 def test_threads_that_find_their_token_ended_share_one_refresh(
-    pleo: Sandbox, waits: list[float], clients: list[PleoClient], tmp_path: Path
+    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
 ) -> None:
     clients.append(make(pleo, waits, refreshing(pleo, tmp_path)))
-    clients[0].get(JOBS, {}, msgspec.json.decode)
+    clients[0].get(JOBS)
     pleo.expire_access_token()
 
     results = together(clients[0], 8)
@@ -131,7 +151,7 @@ def test_threads_that_find_their_token_ended_share_one_refresh(
 
 
 def test_a_refused_refresh_token_is_presented_by_one_thread_only(
-    pleo: Sandbox, waits: list[float], clients: list[PleoClient], tmp_path: Path
+    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
 ) -> None:
     clients.append(make(pleo, waits, refreshing(pleo, tmp_path)))
     pleo.credentials.refresh_token = "fake-refresh-token-of-another-authorisation"
@@ -140,3 +160,82 @@ def test_a_refused_refresh_token_is_presented_by_one_thread_only(
 
     assert all(isinstance(result, TokenRefreshFailed) for result in results)
     assert len(pleo.requests_to("/oauth/token")) == 1
+
+
+def update(pleo: Sandbox) -> tuple[str, list[dict[str, str]]]:
+    """Return the path and the body of an update that Pleo accepts."""
+    job = pleo.add_job(items=1, status="in_progress")
+    return f"/v3/export-jobs/{job.id}/items", [
+        {"accountingEntryId": job.items[0]["accountingEntryId"], "status": "successful"}
+    ]
+
+
+def test_a_body_is_sent_as_json(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
+    path, body = update(pleo)
+    clients.append(make(pleo, waits))
+
+    answer = clients[0].change(path, "PUT", body)
+
+    (request,) = pleo.requests_to(path)
+    assert (request.method, request.status, msgspec.json.decode(request.body)) == ("PUT", 200, body)
+    assert [row["status"] for row in answer["data"]] == ["successful"]
+
+
+def test_a_change_that_certainly_had_no_effect_is_repeated_as_it_is(
+    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
+) -> None:
+    path, body = update(pleo)
+    pleo.add_fault(Fault(path=path, method="PUT", status=429, headers={"Retry-After": "7"}))
+    clients.append(make(pleo, waits, refreshing(pleo, tmp_path)))
+    clients[0].get(JOBS)
+    pleo.expire_access_token()
+
+    clients[0].change(path, "PUT", body)
+
+    puts = pleo.requests_to(path)
+    assert [request.status for request in puts] == [429, 401, 200]
+    assert {request.body for request in puts} == {puts[0].body}
+    assert waits == [7]
+
+
+UNKNOWN_OUTCOMES = {
+    "an error of Pleo's": Fault(path=JOBS, method="PUT", status=500),
+    "no answer": Fault(path=JOBS, method="PUT", kind="reset"),
+    "half an answer": Fault(path=JOBS, method="PUT", kind="truncate"),
+    "an answer that is not JSON": Fault(path=JOBS, method="PUT", kind="html"),
+}
+
+
+@pytest.mark.parametrize("outcome", UNKNOWN_OUTCOMES)
+def test_a_change_whose_outcome_nobody_knows_is_sent_once(
+    pleo: Sandbox, waits: list[float], clients: list[Requests], outcome: str
+) -> None:
+    path, body = update(pleo)
+    pleo.add_fault(replace(UNKNOWN_OUTCOMES[outcome], path=path))
+    clients.append(make(pleo, waits))
+
+    with pytest.raises(OutcomeUnknown, match=f"Nobody knows whether PUT {path} took effect"):
+        clients[0].change(path, "PUT", body)
+
+    assert len(pleo.requests_to(path)) == 1
+    assert waits == []
+
+
+def test_a_change_that_never_left_is_repeated(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
+    path, body = update(pleo)
+    pleo.stop()
+    clients.append(make(pleo, waits, max_retries=2))
+
+    with pytest.raises(PleoUnavailable, match=f"did not answer PUT {path}, given up after 3 attempts"):
+        clients[0].change(path, "PUT", body)
+
+    assert len(waits) == 2
+
+
+def test_a_missing_scope_is_that_of_the_request(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
+    path, body = update(pleo)
+    pleo.scopes.discard("export-jobs:write")
+    clients.append(make(pleo, waits))
+
+    with pytest.raises(ScopeMissing, match="lacks the scope 'export-jobs:write'"):
+        clients[0].change(path, "PUT", body)

@@ -20,7 +20,7 @@ ITEMS = st.lists(st.uuids().map(str), unique=True, max_size=30)
 def listed(items: list[str]) -> JobItemIds:
     ids = JobItemIds()
     for id_ in items:
-        ids.list_item(id_, "pending")
+        ids.expect(id_, "pending")
     return ids
 
 
@@ -29,7 +29,7 @@ def read(items: list[str], cuts: list[int], ids: JobItemIds) -> JobProgress:
     progress = JobProgress(page_size=10)
     bounds = [0, *sorted(min(cut, len(items)) for cut in cuts), len(items)]
     for number, (start, end) in enumerate(pairwise(bounds)):
-        keys = [key for key in map(key_of, items[start:end]) if ids.show(key, "")[0]]
+        keys = [key for key in map(key_of, items[start:end]) if ids.see(key, "")[0]]
         progress = progress.after_page(f"cursor {number}", keys)
     return progress
 
@@ -68,7 +68,7 @@ def test_pages_read_in_an_earlier_run_count(items: list[str], cut: int) -> None:
     before = JobProgress(page_size=10).after_page("c", [key_of(id_) for id_ in items[:cut]])
     ids = listed(items)
 
-    after = before.after_page(None, [key for key in map(key_of, items[cut:]) if ids.show(key, "")[0]])
+    after = before.after_page(None, [key for key in map(key_of, items[cut:]) if ids.see(key, "")[0]])
 
     assert after.disagreement(ids) is None
     assert after.digest == earlier.digest()

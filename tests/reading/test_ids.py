@@ -27,19 +27,19 @@ def test_it_behaves_as_a_dictionary_by_key(
     compact = JobItemIds()
     plain: dict[bytes, tuple[str, str | None]] = {}
     for id_, status in listed:
-        assert compact.list_item(id_, status) is (key_of(id_) not in plain)
+        assert compact.expect(id_, status) is (key_of(id_) not in plain)
         plain.setdefault(key_of(id_), (id_, status))
     if listed:
         shown += data.draw(st.lists(st.sampled_from([id_ for id_, _ in listed])))
     seen = set()
     for id_ in shown:
         key = key_of(id_)
-        assert compact.show(key, id_) == (key not in seen, plain.get(key, ("", None))[1])
+        assert compact.see(key, id_) == (key not in seen, plain.get(key, ("", None))[1])
         seen.add(key)
 
     assert len(compact) == len(plain)
-    assert sorted(map(key_of, compact.not_shown())) == sorted(plain.keys() - seen)
-    assert {key_of(id_) for id_ in compact.strangers} == seen - plain.keys()
+    assert sorted(map(key_of, compact.missing())) == sorted(plain.keys() - seen)
+    assert {key_of(id_) for id_ in compact.unexpected} == seen - plain.keys()
     assert compact.digest() == sum(map(digest_of, plain)) % DIGEST_MODULUS
 
 
@@ -47,10 +47,10 @@ def test_it_behaves_as_a_dictionary_by_key(
 def test_the_digest_is_that_of_the_set(listed: list[str], random: Random) -> None:
     one, other = JobItemIds(), JobItemIds()
     for id_ in listed:
-        one.list_item(id_, "pending")
+        one.expect(id_, "pending")
     random.shuffle(listed)
     for id_ in listed:
-        other.list_item(id_, None)
+        other.expect(id_, None)
 
     assert one.digest() == other.digest()
 
@@ -64,27 +64,27 @@ def test_ids_are_named_as_pleo_wrote_them() -> None:
     compact = JobItemIds()
     written = ["0FA07A3F-2E29-4065-AFA2-31E959ACDD98", "no uuid", "0fa07a3f-2e29-4065-afa2-31e959acdd99"]
     for id_ in written:
-        compact.list_item(id_, "pending")
+        compact.expect(id_, "pending")
 
-    assert {id_.lower() for id_ in compact.not_shown()} == {id_.lower() for id_ in written}
-    assert "no uuid" in set(compact.not_shown())
+    assert {id_.lower() for id_ in compact.missing()} == {id_.lower() for id_ in written}
+    assert "no uuid" in set(compact.missing())
 
 
 def test_a_key_that_only_straddles_two_entries_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ids, "BUCKETS", 1)
     compact = JobItemIds()
     for letter in ("a", "b"):
-        compact.list_item(str(UUID(letter * 32)), "pending")
+        compact.expect(str(UUID(letter * 32)), "pending")
     # The last 15 bytes of the first entry's key and its status byte.
     straddling = bytes.fromhex("aa" * 15 + "00")
 
-    assert compact.show(straddling, "straddling") == (True, None)
+    assert compact.see(straddling, "straddling") == (True, None)
 
 
 def test_an_id_takes_about_twenty_bytes() -> None:
     compact = JobItemIds()
     for number in range(50_000):
-        compact.list_item(str(UUID(int=number * 2**96 + number)), "pending")
+        compact.expect(str(UUID(int=number * 2**96 + number)), "pending")
 
     size = sum(bucket.__sizeof__() for bucket in compact._buckets.values())
     assert size / 50_000 < 24
@@ -93,8 +93,8 @@ def test_an_id_takes_about_twenty_bytes() -> None:
 def test_more_statuses_than_fit_are_an_error_not_a_mistake() -> None:
     compact = JobItemIds()
     for number in range(127):
-        compact.list_item(f"id {number}", f"status {number}")
+        compact.expect(f"id {number}", f"status {number}")
 
     with pytest.raises(OverflowError):
-        compact.list_item("id 127", "status 127")
-    assert compact.show(key_of("id 126"), "id 126") == (True, "status 126")
+        compact.expect("id 127", "status 127")
+    assert compact.see(key_of("id 126"), "id 126") == (True, "status 126")

@@ -1,6 +1,6 @@
 """Many interrupted runs against a Pleo that misbehaves at random: whatever happens, no item is lost.
 
-The real reader, bookmarks and paging run in process; only HTTP is replaced. A run is cut off between any two batches,
+The real streams, reader, bookmarks and paging run in process; only the HTTP client is replaced. A run is cut off between any two batches,
 before or after its progress has been noted, and resumed from its last state as JSON. Between runs page sizes and item
 statuses change and jobs end; within them pages come empty, short, with rows twice or missing, with rejected cursors,
 or not at all.
@@ -9,7 +9,6 @@ or not at all.
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -20,25 +19,23 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_pleo_export.pleo.api import ExportApi
+from tap_pleo_export.pleo.auth import ApiKeyAuth
+from tap_pleo_export.pleo.call import Answer, Call
+from tap_pleo_export.pleo.connection import Connection
 from tap_pleo_export.pleo.errors import FatalError, PleoError, PleoUnavailable, RequestRefused
 from tap_pleo_export.reading.bookmarks import Bookmarks
-from tap_pleo_export.reading.outcome import RunOutcome
-from tap_pleo_export.reading.reader import ExportReader, Selection
-from tap_pleo_export.records.drift import DriftWatch
-from tap_pleo_export.records.shape import RecordShape
+from tap_pleo_export.tap import TapPleoExport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    Answer = Callable[[], object]
+    from tap_pleo_export.reading.reader import ExportReader
+    from tap_pleo_export.reading.source import Batch
 
 Key = tuple[str, str]
 RANDOM = st.integers(0, 2**32).map(Random)
 ENDED = ("successful", "failed", "abandoned")
-logger = logging.getLogger("test")
-logger.addHandler(logging.NullHandler())
-logger.propagate = False
+CONFIG = {"api_key": "key"}
 
 
 def uuid(number: int) -> str:
@@ -58,15 +55,15 @@ class UnreliablePleo:
     def __post_init__(self) -> None:
         self.readable = set(self.jobs)
 
-    def get(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], Any]) -> Any:
-        return self.ask(path, params, decode)()
+    def get(self, call: Call, decode: Callable[[bytes], Any]) -> Any:
+        return self.read(self.send(call), decode)
 
-    def ask(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], Any]) -> Callable[[], Any]:
-        body = msgspec.json.encode(self._answer(path, params))
-        return lambda: decode(body)
+    def send(self, call: Call) -> Answer:
+        params = {name: value for name, value in call.request.params.items() if value is not None}
+        return Answer(call, "", msgspec.json.encode(self._answer(call.path, params)))
 
-    def close(self) -> None:
-        """Nothing is open."""
+    def read(self, answer: Answer, decode: Callable[[bytes], Any]) -> Any:
+        return decode(answer.body)
 
     def _answer(self, path: str, params: Mapping[str, Any]) -> dict[str, Any]:
         *_, first, last = path.split("/")
@@ -76,14 +73,14 @@ class UnreliablePleo:
         if first == "export-jobs":
             return {"data": {"id": last, "status": "pending" if last in self.readable else "failed"}}
         if self.random.random() < self.trouble / 3:
-            raise PleoUnavailable(path, 1, "bad luck")
+            raise PleoUnavailable("GET", path, 1, "bad luck")
         if last == "items":
             return self._page([{"accountingEntryId": i, "status": s} for i, s in self.jobs[first].items()], params, 0)
         job_id = params["job_id"]
         if job_id not in self.readable:
-            raise RequestRefused(path, 422, "EXPORT_JOB_STATUS_UNPROCESSABLE", "")
+            raise RequestRefused("GET", path, 422, "EXPORT_JOB_STATUS_UNPROCESSABLE", "")
         if params.get("after") and self.random.random() < self.trouble / 3:
-            raise RequestRefused(path, 400, "", "unknown cursor")
+            raise RequestRefused("GET", path, 400, "", "unknown cursor")
         return self._page([{"accountingEntryId": i} for i in self.jobs[job_id]], params, self.trouble)
 
     def _page(self, rows: list[dict[str, Any]], params: Mapping[str, Any], trouble: float) -> dict[str, Any]:
@@ -112,31 +109,13 @@ class UnreliablePleo:
         return {"data": page, "pagination": info}
 
 
-def shape(stream: str, *names: str, key: str, computed: tuple[str, ...] = (), **read: Any) -> RecordShape:
-    schema: dict[str, Any] = {"properties": {name: {} for name in (key, *names, *computed, "additionalFields")}}
-    return RecordShape(schema, keys=(key,), read=read, computed=computed, drift=DriftWatch(stream, schema, logger))
-
-
-TEXT = str | None
-SHAPES = {
-    "export_jobs": shape(
-        "export_jobs", "status", "createdAt", "lastUpdatedAt", "expiresIn", key="id", computed=("expiresAt",),
-        status=TEXT, createdAt=TEXT, lastUpdatedAt=TEXT, expiresIn=msgspec.Raw,
-    ),
-    "export_job_items": shape(
-        "export_job_items", "exportJobId", "status", key="accountingEntryId", exportJobId=TEXT, status=TEXT
-    ),
-    "export_items": shape("export_items", key="accountingEntryId", computed=("jobId", "itemStatus")),
-}  # fmt: skip
-
-
 class Foreground:
     """Carries out background calls at once, so that a failure can be repeated."""
 
-    def submit(self, call: Callable[[], Answer]) -> Future[Answer]:
-        future: Future[Answer] = Future()
+    def submit(self, call: Callable[..., object], *args: object) -> Future[object]:
+        future: Future[object] = Future()
         try:
-            future.set_result(call())
+            future.set_result(call(*args))
         except PleoError as error:
             future.set_exception(error)
         return future
@@ -158,23 +137,19 @@ class World:
 
     def run(self, cut: float) -> int:
         """Run once, cut off before or after any batch with that probability; return the exit code."""
-        bookmarks, outcome = Bookmarks(json.loads(self.state)), RunOutcome(logger)
-        api = ExportApi(self.pleo, self.page_size, self.concurrency, logger)  # type: ignore[arg-type]
-        api._background = Foreground()  # type: ignore[assignment]
-        reader = ExportReader(
-            api=api,
-            shapes=SHAPES,
-            selection=Selection(),
-            bookmarks=bookmarks,
-            outcome=outcome,
-            logger=logger,
-            keep_ids=True,
+        tap = TapPleoExport(config=CONFIG | {"page_size": self.page_size}, state=json.loads(self.state))
+        tap.connection = Connection(
+            api_url="https://pleo.invalid",
+            authenticator=ApiKeyAuth("key"),
+            client=self.pleo,  # type: ignore[arg-type]
+            page_size=self.page_size,
+            concurrency=self.concurrency,
+            background=Foreground(),  # type: ignore[arg-type]
         )
+        bookmarks, outcome, reader = tap.bookmarks, tap.outcome, tap.reader
         random = self.pleo.random
         try:
-            for _ in reader.export_job_items():
-                pass
-            for batch in reader.export_items():
+            for batch in self.batches(reader):
                 kept = random.randrange(len(batch.records) + 1) if random.random() < cut else len(batch.records)
                 self.written.update(
                     (json.loads(msgspec.json.encode(record.jobId)), record.accountingEntryId)
@@ -186,7 +161,8 @@ class World:
                     return -9
                 if kept < len(batch.records):
                     return -9
-                batch.written()
+                if batch.job_id and batch.progress:
+                    bookmarks.set(batch.job_id, batch.progress)
                 self.state = json.dumps(bookmarks.to_state())
                 self.never_ahead()
                 if random.random() < cut:
@@ -197,6 +173,14 @@ class World:
             self.never_ahead()
         self.state = json.dumps(bookmarks.to_state())
         return outcome.exit_code
+
+    @staticmethod
+    def batches(reader: ExportReader) -> Iterator[Batch]:
+        """Yield the batches of export items, as the streams come by."""
+        for job in reader.jobs_in_turn():
+            for _ in reader.export_job_items(job.id):
+                pass
+            yield from reader.export_items(job.id)
 
     def never_ahead(self) -> None:
         """Assert that the state counts no item that is neither written nor finished."""
