@@ -197,8 +197,9 @@ def given(config: Mapping[str, Any]) -> dict[str, Any]:
     }
     if isinstance(config.get("company_id"), str):
         config["company_id"] = config["company_id"].lower()
-    if isinstance(config.get("job_ids"), list):
-        config["job_ids"] = [job_id.lower() if isinstance(job_id, str) else job_id for job_id in config["job_ids"]]
+    job_ids = config.get("job_ids")
+    if isinstance(job_ids, list) and all(isinstance(job_id, str) for job_id in job_ids):
+        config["job_ids"] = list(dict.fromkeys(job_id.lower() for job_id in job_ids))
     return config
 
 

@@ -142,11 +142,13 @@ def test_what_merely_parses_as_a_uuid_is_none(odd: str) -> None:
     assert [line.partition(":")[0] for line in lines] == ["Setting 'company_id'", "Setting 'job_ids'[1]"]
 
 
-def test_ids_are_used_in_lower_case() -> None:
-    assert given_settings({"company_id": ID.upper(), "job_ids": [ID.upper(), None]}) == {
+def test_ids_are_used_in_lower_case_and_once() -> None:
+    other = f"1{ID[1:]}"
+    assert given_settings({"company_id": ID.upper(), "job_ids": [ID.upper(), other, ID]}) == {
         "company_id": ID,
-        "job_ids": [ID, None],
+        "job_ids": [ID, other],
     }
+    assert given_settings({"company_id": 5, "job_ids": [None, []]}) == {"company_id": 5, "job_ids": [None, []]}
 
 
 def test_a_long_odd_value_makes_one_short_line() -> None:
