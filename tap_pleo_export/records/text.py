@@ -70,8 +70,8 @@ def _check_utf8(body: bytes) -> None:
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` with control characters escaped and no longer than a log line bears."""
+    """Return ``text`` with line breaks as blanks, control characters escaped, no longer than a log line bears."""
     # Long texts are cut first: escapes only make them longer.
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:QUOTED_LENGTH])
-    shown = " ".join(shown.split())
+    shown = " ".join(text[:QUOTED_LENGTH].split())
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
     return shown if max(len(shown), len(text)) <= QUOTED_LENGTH else shown[: QUOTED_LENGTH - 1] + "…"

@@ -107,13 +107,13 @@ def test_what_is_not_utf_8_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("a\nb\x1b[31m\u2028\0", r"a\nb\x1b[31m\u2028\x00"),
+        ("a\r\nb\x1b[31m\u2028\0\u202e", r"a b\x1b[31m \x00\u202e"),
         ("a\ud800", r"a\ud800"),
         ("  a   b ", "a b"),
         ("é😀", "é😀"),
         ("x" * 300, "x" * 300),
         ("x" * 301, "x" * 299 + "…"),
-        ("\n" * 200, r"\n" * 149 + "\\…"),
+        ("\x7f" * 200, r"\x7f" * 74 + r"\x7" + "…"),
     ],
 )
 def test_a_quoted_text_is_one_short_line(text: str, shown: str) -> None:

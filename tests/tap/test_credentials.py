@@ -387,7 +387,13 @@ def test_a_signal_during_a_refresh_in_the_background_waits_for_the_new_token_to_
     pleo.add_job(items=60)
     processes: list[subprocess.Popen[bytes]] = []
     pleo.add_fault(Fault(path=ITEMS, nth=4, kind="callback", callback=Sandbox.expire_access_token))
-    pleo.add_fault(Fault(path=TOKEN, nth=2, kind="callback", callback=lambda _: processes[0].terminate()))
+
+    def stop(pleo: Sandbox) -> None:
+        processes[0].terminate()
+        # No page after the refresh may be waited for.
+        pleo.add_fault(Fault(path=ITEMS, nth=None, kind="delay", seconds=40))
+
+    pleo.add_fault(Fault(path=TOKEN, nth=2, kind="callback", callback=stop))
     # The signal is to be there before the answer.
     pleo.add_fault(Fault(path=TOKEN, nth=2, kind="delay", seconds=0.5))
     processes.append(start_tap(max_concurrent_requests=4))
