@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tap_pleo_export.schemas import shipped
 from tap_pleo_export.settings import SETTINGS
 from tap_pleo_export.streams import STREAMS
-from tap_pleo_export.validation.references import shipped
 from tap_pleo_export.validation.settings import settings_schema
 
 if TYPE_CHECKING:

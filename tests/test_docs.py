@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KINDS = {"string": "string", "integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
 DOCUMENTS = sorted((CHECKOUT / "docs").glob("*.md"))
+FRONT = [CHECKOUT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
 TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
@@ -78,7 +79,24 @@ def test_every_guarantee_names_its_test() -> None:
         assert TEST_NAME.search(promise.rpartition(" | ")[2]), promise
 
 
-@pytest.mark.parametrize("document", [CHECKOUT / "README.md", *DOCUMENTS], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [*FRONT, *DOCUMENTS], ids=lambda path: path.name)
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
         assert (document.parent / target).exists(), target
+
+
+def test_the_architecture_gives_every_part_of_the_package_its_row_and_no_other() -> None:
+    rows = (CHECKOUT / "docs" / "architecture.md").read_text("utf-8").splitlines()
+    named = {name for row in rows if row.startswith("| `") for name in re.findall(r"`([\w.]+)/?`", row.split("|")[1])}
+    parts = {
+        p.name for p in (CHECKOUT / "tap_pleo_export").iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()
+    }
+
+    assert named == {name for name in parts if not name.startswith("__")}
+
+
+def test_contributing_tells_every_target_of_make() -> None:
+    targets = re.findall(r"^([a-z]+):.*## ", (CHECKOUT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    told = re.findall(r"^\| `make (\w+)` \|", (CHECKOUT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+
+    assert sorted(told) == sorted(set(targets) - {"help"})

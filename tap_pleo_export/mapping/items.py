@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tap_pleo_export.mapping.lines import InputError, Members, decode, encode, join, members
+from tap_pleo_export.schemas import shipped
 from tap_pleo_export.validation import MEMBERS, Settings, Validator, Verdict
-from tap_pleo_export.validation.references import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,28 +1,17 @@
-"""The only I/O of the package: the shipped tables, and reference lists that a user keeps in files."""
+"""Reference lists that a user keeps in files: the only I/O of the package."""
 
 from __future__ import annotations
 
 import csv
 import json
 import re
-from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 _FIRST_DELIMITER = re.compile(r'^(?:"(?:[^"]|"")*"|[^,;\t]*)([,;\t])')
 
 
 class ReferenceListError(ValueError):
     """A reference list cannot be used; the message says why, without the file's content."""
-
-
-@cache
-def shipped(name: str) -> Any:  # noqa: ANN401 - JSON
-    """Read a table that ships with the package, such as `validation_requirements.json`."""
-    packaged = resources.files("tap_pleo_export").joinpath("schemas", name)
-    checkout = Path(__file__).parents[2] / "schemas" / name
-    return json.loads((packaged if packaged.is_file() else checkout).read_text("utf-8"))
 
 
 def reference_list(source: list[str] | str) -> frozenset[str]:

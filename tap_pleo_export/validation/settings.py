@@ -6,8 +6,9 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from tap_pleo_export.schemas import shipped
 from tap_pleo_export.validation.problems import nearest, pointer, violations
-from tap_pleo_export.validation.references import ReferenceListError, reference_list, shipped
+from tap_pleo_export.validation.references import ReferenceListError, reference_list
 from tap_pleo_export.validation.requirements import NeedsTable, account_roles
 from tap_pleo_export.validation.user_checks import SchemaError, UserCheck
 from tap_pleo_export.validation.vocabulary import ACCOUNT_ROLES, BUILTIN_CHECKS, ITEM_TYPES, OWN_ROLES

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tap_pleo_export.schemas import shipped
 from tap_pleo_export.validation import Validator, parse_settings
 from tap_pleo_export.validation.checks import builtin_checks
 from tap_pleo_export.validation.json_schema import first_lacking
-from tap_pleo_export.validation.references import shipped
 from tap_pleo_export.validation.vocabulary import BUILTIN_CHECKS
 
 CONFIG: dict[str, Any] = {
