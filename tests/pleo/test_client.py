@@ -239,3 +239,17 @@ def test_a_missing_scope_is_that_of_the_request(pleo: Sandbox, waits: list[float
 
     with pytest.raises(ScopeMissing, match="lacks the scope 'export-jobs:write'"):
         clients[0].change(path, "PUT", body)
+
+
+def test_a_request_counts_from_its_sending_not_from_the_refresh_before_it(
+    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
+) -> None:
+    pleo.add_fault(Fault(path="/oauth/token", kind="delay", seconds=2))
+    clients.append(make(pleo, waits, refreshing(pleo, tmp_path), budget=1))
+
+    clients[0].get(JOBS)
+    clients[0].get(JOBS)
+
+    # The rest of the minute since the first one was sent; counted from before the refresh it were 59.
+    (wait,) = waits
+    assert 59.5 < wait <= 61

@@ -199,7 +199,7 @@ def test_what_cannot_keep_a_token_is_refused_before_any_rotation(
 
 @pytest.mark.parametrize(
     "content",
-    [b"[" * 100_000, b"[]", b"{}", b'{"refresh_token": 5}', b" " * 5_000_000],
+    [b'{"x":' + b"[" * 100_000, b"[]", b"{}", b'{"refresh_token": 5}', b" " * 5_000_000],
     ids=["deep", "a list", "empty", "a number", "long"],
 )
 def test_what_is_no_token_file_is_named(tmp_path: Path, content: bytes) -> None:

@@ -7,6 +7,7 @@ import gzip
 import io
 import socket
 import threading
+import time
 import tracemalloc
 import zlib
 from typing import TYPE_CHECKING
@@ -143,6 +144,17 @@ def test_a_drip_ends_at_the_deadline_wherever_it_begins(answering: Callable[...,
 
     with pytest.raises((DeadlineExceeded, requests.exceptions.Timeout)):
         body(url, timeout=5 * DRIP_SECONDS)
+
+
+def test_a_silence_in_the_middle_is_no_longer_than_what_is_left(answering: Callable[..., str]) -> None:
+    url = answering(head("Content-Length: 100"), forever=b"x", pause=1.8)
+    began = time.monotonic()
+
+    with pytest.raises(DeadlineExceeded):
+        body(url, timeout=2)
+
+    # A timeout for each piece would see the next one, at 3.6 s.
+    assert time.monotonic() - began < 3.3
 
 
 def test_a_limit_is_held_by_what_is_sent(answering: Callable[..., str]) -> None:
