@@ -18,6 +18,7 @@
     │   ├── ContraAccountsMissing   400 MISSING_CONTRA_ACCOUNTS
     │   ├── JobEnded                404 or 422: its items can no longer be read
     │   ├── UnreadJobEnded          it ended between two runs, not read to its end
+    │   ├── WrongJob                an answer about another job
     │   ├── JobRefused              another refusal of one job's requests
     │   ├── CursorRejected          a cursor that Pleo no longer accepts, even after a restart
     │   ├── PagingBroken            pages that lead nowhere or in a circle
@@ -206,6 +207,15 @@ class UnreadJobEnded(JobError):
             job_id,
             f"it ended before all its items were read ({what}); {items} had been read, the others can no longer be "
             "had. In Pleo, export them again: that makes a new job",
+        )
+
+
+class WrongJob(JobError):
+    """Pleo answers about another export job than the one asked for."""
+
+    def __init__(self, job_id: str, what: str, named: object) -> None:
+        super().__init__(
+            job_id, f"{what} is of another job, {one_line(str(named))}; nothing more is read of it. Report it to Pleo"
         )
 
 

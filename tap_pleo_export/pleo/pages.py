@@ -124,6 +124,9 @@ class Lookahead:
         width: How many pages may be fetched before they are taken; below 2 there is no reading ahead.
         start: Where the walk starts.
         warn: Told why reading ahead was given up.
+
+    Attributes:
+        gave_up: Whether a page did not fit.
     """
 
     def __init__(
@@ -143,6 +146,7 @@ class Lookahead:
         self._expected: _ExpectedPages | None = None
         self._in_flight: deque[tuple[int, Future[Answer]]] = deque()
         self._taken = 0
+        self.gave_up = False
 
     def begin(self) -> None:
         """Fetch the first page without waiting for it; a failure shows where the page is taken."""
@@ -189,6 +193,7 @@ class Lookahead:
         else:
             misfit = self._expected.misfit(page, offset, frozenset(self._listing.ids(page)))
         if misfit:
+            self.gave_up = True
             self._in_flight.clear()
             self._warn(misfit)
             return None

@@ -43,10 +43,12 @@ class JobItemIds:
 
     Attributes:
         unusable: Job items that cannot be read, so that nobody knows which ids they list.
+        late: Ids that were seen before their job items were listed, see :meth:`take_over`.
     """
 
     def __init__(self) -> None:
         self.unusable = 0
+        self.late: list[str] = []
         self._buckets: defaultdict[int, bytearray] = defaultdict(bytearray)
         self._statuses: list[str | None] = []
         self._unexpected: dict[bytes, str] = {}
@@ -103,15 +105,38 @@ class JobItemIds:
         """Ids that have been seen without being expected."""
         return list(self._unexpected.values())
 
+    def take_over(self, earlier: JobItemIds) -> None:
+        """Note as seen what was seen while an earlier reading of the job items was expected."""
+        for key, entry in earlier._entries():
+            if entry & SEEN:
+                self.see(key, earlier._name_of(key))
+        for key, id_ in earlier._unexpected.items():
+            self.see(key, id_)
+            if key not in self._unexpected:
+                self.late.append(id_)
+
+    def unseen(self) -> JobItemIds:
+        """Return the same ids, none of them seen."""
+        for bucket in self._buckets.values():
+            for last in range(KEY_BYTES, len(bucket), ENTRY_BYTES):
+                bucket[last] &= ~SEEN
+        self._unexpected.clear()
+        self.late.clear()
+        self._seen = 0
+        return self
+
     def missing(self) -> Iterator[str]:
         """Yield the ids that are expected and have not been seen."""
         for key, entry in self._entries():
             if not entry & SEEN:
-                yield self._names.get(key) or _name(key)
+                yield self._name_of(key)
 
     def digest(self) -> int:
         """Return the digest of all expected ids."""
         return sum(digest_of(key) for key, _ in self._entries()) % DIGEST_MODULUS
+
+    def _name_of(self, key: bytes) -> str:
+        return self._names.get(key) or str(UUID(bytes=key))
 
     def _entries(self) -> Iterator[tuple[bytes, int]]:
         for bucket in self._buckets.values():
@@ -134,7 +159,3 @@ class JobItemIds:
                 raise OverflowError(f"more than {MAX_STATUSES} job item statuses")
             self._statuses.append(status)
         return self._statuses.index(status)
-
-
-def _name(key: bytes) -> str:
-    return str(UUID(bytes=key))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_pleo_export.pleo.errors import CursorRejected, Disagreement, ItemUnusable, JobError
+from tap_pleo_export.pleo.errors import CursorRejected, Disagreement, ItemUnusable, JobError, PagingBroken, WrongJob
 from tap_pleo_export.pleo.pages import Start
-from tap_pleo_export.reading.completeness import JobProgress
+from tap_pleo_export.reading.changes import MOST_IDLE_PAGES, Changes, Idling
+from tap_pleo_export.reading.completeness import JobProgress, some
 from tap_pleo_export.reading.ids import JobItemIds, key_of
 from tap_pleo_export.reading.records import complete_export_item, complete_job_item
 from tap_pleo_export.reading.source import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from tap_pleo_export.pleo.pages import Lookahead
     from tap_pleo_export.reading.jobs import ExportJob
@@ -31,10 +32,14 @@ class Counts:
     pages: int = 0
     left_out: int = 0
     unusable: int = 0
+    idling: Idling = field(default_factory=Idling)
 
 
 class JobReading:
     """One export job's reading in one run.
+
+    A job may change meanwhile. Anything that hints at it (a changed ``total``, rows that came twice, ids that differ)
+    has the job items read again before the job may be called complete.
 
     Attributes:
         job: The job.
@@ -47,6 +52,7 @@ class JobReading:
         self._id_as_json = msgspec.Raw(msgspec.json.encode(job.id))
         self._ids: JobItemIds | None = None
         self._lookahead: Lookahead | None = None
+        self._changes = Changes()
 
     def begin(self) -> None:
         """Have export items fetched where requests are idle while job items are awaited."""
@@ -62,6 +68,23 @@ class JobReading:
         ids = JobItemIds()
         yield from self._expect(ids)
         self._ids = ids
+        if self.job.number_of_items is not None and self.job.number_of_items > len(ids) + ids.unusable:
+            self._run.logger.warning(
+                "Export job %s: it says that it has %d items, but %d job items are listed",
+                self.job.id,
+                self.job.number_of_items,
+                len(ids) + ids.unusable,
+            )
+
+    def has_changed(self, complete: JobProgress) -> str | None:
+        """Return how the job items differ from what was read when the job was completed, or None.
+
+        Raises:
+            JobError: They cannot be read to the end.
+        """
+        ids = self._expected()
+        # Job items that cannot be read say nothing about the others; they are named already.
+        return None if ids.unusable else complete.disagreement(ids)
 
     def export_items(self) -> Iterator[Batch]:
         """Yield the export items, page by page; once more from the first page if a cursor or the ids fail.
@@ -70,50 +93,85 @@ class JobReading:
             JobError: They cannot be read to the end, or differ from the job items twice.
         """
         progress = self._starting_point()
-        if self._ids is None:
-            # Job items are no stream of this run: their reading begins here.
+        if self._lookahead is None:
             self.begin()
-        ids = self._read_ids() if self._ids is None else self._ids
+        ids = self._expected()
         restarted_for: set[type[JobError]] = set()
         while True:
             counts = Counts()
-            resumed_at = progress.page
-            lookahead, self._lookahead = self._lookahead, None
             error: CursorRejected | Disagreement
             try:
-                for page in self._run.export_items.pages(self._context, _start_after(progress), lookahead):
-                    batch, progress = self._batch(page, ids, progress, counts)
-                    yield batch
+                progress = yield from self._pages(progress, ids, counts)
             except CursorRejected as rejection:
                 error = rejection
             else:
-                self._log_counts(counts, resumed_at)
-                difference = None if progress.complete else progress.disagreement(ids)
+                if progress.complete:
+                    return
+                # Rows that cannot be read, and are named already, would not be mended by reading on.
+                mendable = not (counts.unusable or ids.unusable)
+                if mendable:
+                    ids = self._expected_now(ids)
+                difference = self._difference(progress, ids)
                 if difference is None:
+                    yield Batch([], self.job.id, progress.completed() if mendable else None)
                     return
                 error = Disagreement(self.job.id, difference)
-            # Rows that cannot be read, and are named already, would not be mended by reading on.
             if type(error) in restarted_for or counts.unusable or ids.unusable:
                 raise error
             restarted_for.add(type(error))
             self._run.logger.warning("%s. It is read again from its first page", str(error).partition(". ")[0])
-            progress, ids = progress.restarted(), self._read_ids()
+            progress = progress.restarted()
+            # Those that were compared last have just been read.
+            ids = self._read_ids() if isinstance(error, CursorRejected) else ids.unseen()
+            self._changes = Changes()
+
+    def _pages(self, progress: JobProgress, ids: JobItemIds, counts: Counts) -> Generator[Batch, None, JobProgress]:
+        """Yield a batch for each page from where the progress stands, and return the progress after the last."""
+        resumed_at = progress.page
+        lookahead, self._lookahead = self._lookahead, None
+        for page in self._run.export_items.pages(self._context, _start_after(progress), lookahead):
+            # A page that was fetched ahead did not fit: something may have changed.
+            self._changes.hinted |= lookahead is not None and lookahead.gave_up
+            batch, progress = self._batch(page, ids, progress, counts)
+            yield batch
+        self._log_counts(counts, resumed_at)
+        return progress
+
+    def _difference(self, progress: JobProgress, ids: JobItemIds) -> str | None:
+        if ids.late:
+            return f"{len(ids.late)} export item(s) came before their job items: {some(ids.late)}"
+        return progress.disagreement(ids)
+
+    def _expected_now(self, before: JobItemIds) -> JobItemIds:
+        """Return the ids to expect once all pages have been read, for the job may have changed meanwhile."""
+        now = self._read_ids()
+        now.take_over(before)
+        return now
 
     def _expect(self, ids: JobItemIds) -> Iterator[Batch]:
-        source = self._run.export_job_items
-        for number, page in enumerate(source.pages(self._context, lookahead=source.lookahead(self._context)), 1):
+        source, idling = self._run.export_job_items, Idling()
+        lookahead = source.lookahead(self._context)
+        for number, page in enumerate(source.pages(self._context, lookahead=lookahead), 1):
             if page.unusable:
                 ids.unusable += len(page.unusable)
                 self._leave_out(f"page {number} of its job items", page)
-            records = [
-                complete_job_item(record, self.job.id)
-                for record in page.records
-                if ids.expect(record.accountingEntryId, record.status or None)
-            ]
-            self._warn_of_repeats("job items", len(page.records) - len(records))
+            records = []
+            for record in page.records:
+                if isinstance(record.exportJobId, str) and record.exportJobId.lower() != self.job.id.lower():
+                    raise WrongJob(self.job.id, "one of its job items", record.exportJobId)
+                if ids.expect(record.accountingEntryId, record.status or None):
+                    records.append(complete_job_item(record, self.job.id))
+            self._look_at("job items", page, len(records), idling)
             if self._lookahead:
                 self._lookahead.go_on()
             yield Batch(records)
+        self._changes.hinted |= lookahead.gave_up
+
+    def _expected(self) -> JobItemIds:
+        """Return the ids to expect; read now if job items are no stream of this run."""
+        if self._ids is None:
+            self._ids = self._read_ids()
+        return self._ids
 
     def _read_ids(self) -> JobItemIds:
         ids = JobItemIds()
@@ -138,7 +196,7 @@ class JobReading:
         counts.pages += 1
         counts.items += len(keys)
         counts.left_out += len(keys) - len(records)
-        self._warn_of_repeats("export items", len(page.records) - len(keys))
+        self._look_at("export items", page, len(keys), counts.idling)
         following = progress.after_page(page.info.end_cursor, keys)
         if page.unusable:
             counts.unusable += len(page.unusable)
@@ -146,7 +204,7 @@ class JobReading:
         if counts.unusable:
             # The next run is to ask for the unusable rows again.
             return Batch(records), following
-        if not page.info.has_next_page and following.disagreement(ids) is None:
+        if not page.info.has_next_page and not self._changes.hinted and following.disagreement(ids) is None:
             following = following.completed()
         return Batch(records, self.job.id, following), following
 
@@ -172,9 +230,14 @@ class JobReading:
     def _leave_out(self, where: str, page: Page) -> None:
         self._run.outcome.leave_out_items(ItemUnusable(self.job.id, where, page.unusable))
 
-    def _warn_of_repeats(self, what: str, count: int) -> None:
-        if count:
-            self._run.logger.warning("Export job %s: %d %s came more than once, kept once", self.job.id, count, what)
+    def _look_at(self, what: str, page: Page, new: int, idling: Idling) -> None:
+        """Warn of rows that came before, and note what hints at a change."""
+        repeated = len(page.records) - new
+        if repeated:
+            self._run.logger.warning("Export job %s: %d %s came more than once, kept once", self.job.id, repeated, what)
+        self._changes.after_page(what, page, repeated)
+        if idling.after_page(new):
+            raise PagingBroken(self.job.id, f"{MOST_IDLE_PAGES} pages of {what} in a row without a new id")
 
     def _log_counts(self, counts: Counts, resumed_at: int) -> None:
         self._run.logger.info(

@@ -15,9 +15,10 @@ JOB_STATUSES = (*READABLE_STATUSES, *ENDED_STATUSES)
 # What is read of a job's record, with its type.
 JOB_MEMBERS: dict[str, Any] = {
     "status": str | None,
-    "createdAt": str | None,
-    "lastUpdatedAt": str | None,
+    "createdAt": Raw,
+    "lastUpdatedAt": Raw,
     "expiresIn": Raw,
+    "numberOfItems": Raw,
 }
 WARNED_BEFORE_EXPIRY = timedelta(minutes=15)
 
@@ -31,6 +32,7 @@ class ExportJob:
         status: Its status when it was listed (OpenAPI schema ``ExportJobStatus``, an open string).
         created_at: When the bookkeeper clicked Export; None if unknown.
         expires_at: When Pleo ends it unless it is acted upon; None if unknown.
+        number_of_items: How many items Pleo says that it has; None if unknown.
         record: The record of the stream `export_jobs`.
     """
 
@@ -38,17 +40,22 @@ class ExportJob:
     status: str | None
     created_at: datetime | None
     expires_at: datetime | None
+    number_of_items: int | None
     record: Any
 
     @classmethod
     def from_record(cls, record: Any) -> ExportJob:  # noqa: ANN401 - a record type made at run time
         """Read a job off its record."""
-        created_at = parse_time(record.createdAt or None)
-        seconds = _seconds(record.expiresIn)
-        since = parse_time(record.lastUpdatedAt or None) or created_at
-        expires_at = since + timedelta(seconds=seconds) if since and seconds is not None else None
+        created_at = parse_time(_value(record.createdAt))
+        since = parse_time(_value(record.lastUpdatedAt)) or created_at
+        number_of_items = _value(record.numberOfItems)
         return cls(
-            id=record.id, status=record.status or None, created_at=created_at, expires_at=expires_at, record=record
+            id=record.id,
+            status=record.status or None,
+            created_at=created_at,
+            expires_at=since and _later(since, _value(record.expiresIn)),
+            number_of_items=number_of_items if isinstance(number_of_items, int) else None,
+            record=record,
         )
 
     @property
@@ -68,30 +75,40 @@ class ExportJob:
         """Return the whole minutes to a near expiry, or None if it is not near."""
         if self.expires_at is None or self.expires_at - now >= WARNED_BEFORE_EXPIRY:
             return None
-        return int((self.expires_at - now).total_seconds() // 60)
+        return max(0, int((self.expires_at - now).total_seconds() // 60))
 
 
 def parse_time(text: object) -> datetime | None:
-    """Return an ISO 8601 time, in UTC where it names no zone and cut to microseconds; None if it is none."""
+    """Return an ISO 8601 time in UTC, its zone if it names none, cut to microseconds; None if it is no time."""
     if not isinstance(text, str):
         return None
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def format_time(time: datetime) -> str:
-    """Return a time in ISO 8601, UTC, with ``Z``."""
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """Return a time of UTC in ISO 8601, with ``Z``."""
+    return time.isoformat().replace("+00:00", "Z")
 
 
-def _seconds(raw: object) -> float | None:
+def _later(time: datetime, seconds: object) -> datetime | None:
+    """Return the time so many seconds later; None where that makes no sense."""
+    if not isinstance(seconds, int | float):
+        return None
+    try:
+        return time + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _value(raw: object) -> object:
+    """Return what a member of Pleo's says; None if it is absent, or no number or text that Python can read."""
     if not isinstance(raw, Raw):
         return None
     try:
-        seconds = msgspec.json.decode(raw, type=float)
-    except msgspec.MsgspecError:
+        return msgspec.json.decode(raw, type=int | float | str | None)
+    except (msgspec.MsgspecError, ValueError):
         return None
-    return seconds if abs(seconds) < timedelta.max.total_seconds() / 10 else None

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tap_pleo_export.pleo.errors import RowsUnusable
+from tap_pleo_export.pleo.errors import ListUnusable, RowsUnusable, WrongJob
+from tap_pleo_export.reading.changes import MOST_IDLE_PAGES, Idling
 from tap_pleo_export.reading.ended_jobs import EndedJobs
 from tap_pleo_export.reading.job_reading import JobReading
 from tap_pleo_export.reading.jobs import ExportJob
@@ -69,11 +70,11 @@ class ExportReader:
         reading = self._reading_of(job_id)
         if not reading.job.readable or self.run.outcome.failed(job_id):
             return
-        if self.run.bookmarks.is_complete(job_id):
-            self.run.logger.info("Export job %s: complete since an earlier run, not read again", job_id)
-            return
-        self._warn_of_expiry(reading.job, "before")
         with self.run.outcome.collect_failures():
+            if self._is_still_complete(reading):
+                self.run.logger.info("Export job %s: complete since an earlier run, not read again", job_id)
+                return
+            self._warn_of_expiry(reading.job, "before")
             yield from reading.export_items()
             self._warn_of_expiry(reading.job, "after")
 
@@ -84,13 +85,22 @@ class ExportReader:
                     yield self._fetch_job(job_id)
                 self.run.outcome.end_job(job_id)
         else:
+            seen: set[str] = set()
+            idling = Idling()
             for page in self.run.export_jobs.pages():
                 if page.unusable:
                     self.run.outcome.leave_out_rows(RowsUnusable("export jobs", page.unusable))
+                known = len(seen)
+                seen.update(record.id for record in page.records)
+                if idling.after_page(len(seen) - known):
+                    raise ListUnusable("export jobs", f"{MOST_IDLE_PAGES} pages in a row without a new id")
                 yield from map(ExportJob.from_record, page.records)
 
     def _fetch_job(self, job_id: str) -> ExportJob:
-        return ExportJob.from_record(self.run.export_jobs.fetch_job(job_id))
+        job = ExportJob.from_record(self.run.export_jobs.fetch_job(job_id))
+        if job.id.lower() != job_id.lower():
+            raise WrongJob(job_id, "its record", job.id)
+        return job
 
     def _reading_of(self, job_id: str) -> JobReading:
         if self._current is None or self._current.job.id != job_id:
@@ -99,6 +109,22 @@ class ExportReader:
 
     def _is_to_be_read(self, job: ExportJob) -> bool:
         return job.readable and not self.run.bookmarks.is_complete(job.id)
+
+    def _is_still_complete(self, reading: JobReading) -> bool:
+        """Return whether a job was complete and its job items are still those that were read then."""
+        progress = self.run.bookmarks.get(reading.job.id)
+        if progress is None or not progress.complete:
+            return False
+        difference = reading.has_changed(progress)
+        if difference is None:
+            return True
+        self.run.logger.warning(
+            "Export job %s: it has changed since it was read to its end (%s); it is read again from its first page",
+            reading.job.id,
+            difference,
+        )
+        self.run.bookmarks.drop(reading.job.id)
+        return False
 
     def _warn_of_expiry(self, job: ExportJob, when: str) -> None:
         left = job.minutes_left(datetime.now(UTC))
