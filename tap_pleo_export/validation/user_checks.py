@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import jsonschema
 import jsonschema_rs
 
-from tap_pleo_export.validation.json_schema import Field, fields_read, subschemas
+from tap_pleo_export.validation.json_schema import subschemas
 from tap_pleo_export.validation.problems import nearest, pointer
 from tap_pleo_export.validation.verdict import Finding, Record, Severity
 
@@ -46,7 +46,6 @@ class UserCheck:
         severity: `error` or `warning`.
         failure: The finding of a record that fails, without its path.
         schema: Compiled schema, formats asserted.
-        fields: Fields that the schema mentions.
         hints: Likely mistakes that are legal JSON Schema, each beginning with a JSON Pointer into the schema.
     """
 
@@ -54,7 +53,6 @@ class UserCheck:
     severity: Severity
     failure: Finding
     schema: jsonschema_rs.Draft202012Validator
-    fields: frozenset[Field]
     hints: tuple[str, ...]
 
     @classmethod
@@ -73,7 +71,6 @@ class UserCheck:
             severity,
             failure,
             compile_schema(schema),
-            fields_read(schema),
             tuple(_hints(schema)),
         )
 
