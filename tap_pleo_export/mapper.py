@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logging import INFO, WARNING
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import InlineMapper
@@ -49,7 +50,7 @@ class ValidationMapper(CommandLine, InlineMapper):
         self._writer = LineWriter(
             hold=BUFFER, shield=self._interrupts.shielded, reader_gone="the loader stopped reading", stream=output
         )
-        reader = LineReader(unknown=lambda message: self.write_message(message.unchanged()))
+        reader = LineReader(unknown=self._pass_unknown)
         super().__init__(message_reader=reader, message_writer=self._writer, **plugin)
         self._items = ItemMapping(self.settings, Validator(self.settings, self._warn_of_method))
         self._warned_of_method = False
@@ -110,7 +111,7 @@ class ValidationMapper(CommandLine, InlineMapper):
             return 1
         finally:
             self._sum_up()
-        return 0
+        return 1 if self._items.broken else 0
 
     def flush(self) -> None:
         """Write what is held, as at each STATE."""
@@ -126,9 +127,13 @@ class ValidationMapper(CommandLine, InlineMapper):
         self._streams[message.stream] = None
         if message.stream == ITEMS:
             return change(message.members)
-        if self.settings.only_updates and message.stream not in (UPDATES, None):
+        if self.settings.only_updates and (message.stream != UPDATES or message.type == "ACTIVATE_VERSION"):
             return ()
         return (message.unchanged(),)
+
+    def _pass_unknown(self, message: InputMessage) -> None:
+        if not self.settings.only_updates:
+            self.write_message(message.unchanged())
 
     def _warn_of_method(self, record: dict[str, Any]) -> None:
         if not self._warned_of_method:
@@ -141,7 +146,20 @@ class ValidationMapper(CommandLine, InlineMapper):
     def _sum_up(self) -> None:
         items, failed = self._items.items, self._items.items["failed"]
         by_check = ", ".join(f"{check} {count} {what}" for (check, what), count in self._items.findings.items())
-        self.logger.info(
+        if failed and self.settings.on_failure == "drop" and not self.settings.only_updates:
+            self.logger.warning("%d failed items were dropped (on_failure: drop)", failed)
+        if self._items.without_keys:
+            self.logger.warning(
+                "%d failed items have no jobId or accountingEntryId, so no update", self._items.without_keys
+            )
+        if broken := self._items.broken:
+            self.logger.error(
+                "%d time(s) a check could not be made (%s): the items are marked as failed and make no update",
+                broken.total(),
+                ", ".join(f"{check} {count}" for check, count in broken.items()),
+            )
+        self.logger.log(
+            WARNING if failed else INFO,
             "%s: %d items, %d passed, %d failed; %s",
             ITEMS,
             items.total(),
@@ -149,12 +167,6 @@ class ValidationMapper(CommandLine, InlineMapper):
             failed,
             by_check or "no findings",
         )
-        if failed and self.settings.on_failure == "drop" and not self.settings.only_updates:
-            self.logger.warning("%d failed items were dropped (on_failure: drop)", failed)
-        if self._items.without_keys:
-            self.logger.warning(
-                "%d failed items have no jobId or accountingEntryId, so no update", self._items.without_keys
-            )
 
     @classmethod
     def execute(cls, *, file_input: IO[bytes] | None = None, **settings: Any) -> int:  # noqa: ANN401 - the SDK's own

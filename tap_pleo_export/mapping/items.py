@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tap_pleo_export.mapping.lines import InputError
-from tap_pleo_export.singer.exact_json import Members, decode, encode, join, members
+from tap_pleo_export.singer.exact_json import Json, Members, decode, encode, join, members
 from tap_pleo_export.validation import MEMBERS, Settings, Validator, Verdict
 from tap_pleo_export.validation.references import shipped
 
@@ -18,6 +18,7 @@ FAILED = "export_items_failed"
 UPDATES = "export_job_item_updates"
 KEYS = ("jobId", "accountingEntryId")
 
+_OUTCOMES = {"error": "failed", "warning": "warned"}
 _MARK = f',"{MEMBERS[0]}":'.encode()
 
 
@@ -26,7 +27,7 @@ class ItemMapping:
 
     Attributes:
         items: Number of items by outcome: `passed`, `failed`.
-        findings: Number of items by (check, outcome): `failed`, `warned`, `broken`.
+        findings: Number of items by (check, outcome): `failed`, `warned`, `broken` (whatever the check's severity).
         without_keys: Number of failed items that lack the keys of an update.
         schema_seen: Whether the added streams have their SCHEMA.
     """
@@ -45,7 +46,13 @@ class ItemMapping:
     def schema(self, message: Members) -> Iterator[bytes]:
         """Extend the SCHEMA, and precede the records of added streams with theirs."""
         self.schema_seen = True
-        message = message | {"schema": _annotated_schema(message)}
+        schema = _object(message, "schema")
+        own = schema.get("properties") or {}
+        if not isinstance(own, dict):
+            raise InputError("has a schema with properties that are not an object")
+        if lacking := self._validator.lacking(own):
+            raise InputError(_cannot_be_judged(lacking))
+        message = message | {"schema": _annotated_schema(message["schema"])}
         if not self._only_updates:
             yield join(message)
         yield from self._added_schemas(message)
@@ -82,14 +89,18 @@ class ItemMapping:
         if self._on_failure == "separate":
             yield join(message | {"stream": encode(FAILED)})
 
+    @property
+    def broken(self) -> Counter[str]:
+        """How often each check could not be made."""
+        return Counter({check: count for (check, what), count in self.findings.items() if what == "broken"})
+
     def _count(self, verdict: Verdict) -> None:
         self.items[verdict.status] += 1
         if verdict.checks is self._validator.nothing_found:
             return
-        outcomes = {"failed": "failed", "error": "broken"}
         self.findings.update(
             {
-                (finding.check, outcomes[finding.status] if finding.severity == "error" else "warned")
+                (finding.check, "broken" if finding.status == "error" else _OUTCOMES[finding.severity])
                 for finding in verdict.checks
                 if finding.status != "passed"
             }
@@ -105,11 +116,14 @@ class ItemMapping:
         return self._clean[method]
 
     def _update(self, message: Members, record: dict[str, Any], verdict: Verdict) -> Iterator[bytes]:
+        found = verdict.for_pleo()
+        if found is None:
+            return
         keys = {key: record.get(key) for key in KEYS}
         if not all(isinstance(key, str) for key in keys.values()):
             self.without_keys += 1
             return
-        reason = {"failureReasonType": verdict.failure_reason_type, "failureReason": verdict.failure_reason}
+        reason = dict(zip(("failureReasonType", "failureReason"), found, strict=True))
         update: Members = {
             "type": encode("RECORD"),
             "stream": encode(UPDATES),
@@ -150,13 +164,19 @@ def without_verdict(record: bytes) -> bytes:
     return join({name: value for name, value in members(record).items() if name not in MEMBERS})
 
 
-def _annotated_schema(message: Members) -> bytes:
-    if not isinstance(_object(message, "schema").get("properties") or {}, dict):
-        raise InputError("has a schema with properties that are not an object")
-    schema = members(message["schema"])
-    own = members(schema["properties"]) if bytes(schema.get("properties", b"null")) != b"null" else {}
+def _cannot_be_judged(lacking: dict[str, list[str]]) -> str:
+    named = "; ".join(f"'{member}' for {', '.join(checks)}" for member, checks in lacking.items())
+    return (
+        f"is a SCHEMA of {ITEMS} without what these checks read: {named}. "
+        "Select it in the tap under this name, flatten in the loader only, or disable the checks"
+    )
+
+
+def _annotated_schema(schema: Json) -> bytes:
+    parts = members(schema)
     added = shipped("validation_streams.json")["annotation"]
-    return join(schema | {"properties": join(own | {name: encode(member) for name, member in added.items()})})
+    own = members(parts["properties"]) if bytes(parts.get("properties", b"null")) != b"null" else {}
+    return join(parts | {"properties": join(own | {name: encode(member) for name, member in added.items()})})
 
 
 def _object(message: Members, name: str) -> dict[str, Any]:

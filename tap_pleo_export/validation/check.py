@@ -23,11 +23,13 @@ class Check:
         id: Public name.
         severity: `error` or `warning`.
         judge: Returns the findings on a record; none if it is in order. May raise on a record of another shape.
+        reads: Members of an item, top-level ones, without which it cannot judge.
     """
 
     id: str
     severity: Severity
     judge: Callable[[Record, Method], Sequence[Finding]]
+    reads: frozenset[str]
 
 
 def failed(check: str, kind: str, reason: str, path: str) -> Finding:

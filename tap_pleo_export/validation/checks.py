@@ -35,6 +35,9 @@ def builtin_checks(settings: Settings) -> Iterator[Check]:
         yield _vendor_exists(known["vendors"], settings)
 
 
+_LINES = frozenset({"accountingEntryLines"})
+
+
 def _expense_gl_account(settings: Settings) -> Check:
     name, exempt = "expense_gl_account", settings.gl_account_not_required_for
 
@@ -52,7 +55,7 @@ def _expense_gl_account(settings: Settings) -> Check:
                 findings.append(account_missing(name, label, f"/accountingEntryLines/{index}/account"))
         return findings
 
-    return Check(name, "error", judge)
+    return Check(name, "error", judge, _LINES | ({"type"} if exempt else set()))
 
 
 def _gl_account_exists(known: frozenset[str]) -> Check:
@@ -68,7 +71,7 @@ def _gl_account_exists(known: frozenset[str]) -> Check:
                 findings.append(failed(name, INVALID, reason, f"/accountingEntryLines/{index}/account"))
         return findings
 
-    return Check(name, "error", judge)
+    return Check(name, "error", judge, _LINES)
 
 
 def _tax_code_exists(known: frozenset[str]) -> Check:
@@ -84,7 +87,7 @@ def _tax_code_exists(known: frozenset[str]) -> Check:
                 findings.append(failed(name, INVALID, reason, f"/accountingEntryLines/{index}/tax"))
         return findings
 
-    return Check(name, "error", judge)
+    return Check(name, "error", judge, _LINES)
 
 
 def _tag_exists(known: frozenset[str]) -> Check:
@@ -101,7 +104,7 @@ def _tag_exists(known: frozenset[str]) -> Check:
                     findings.append(failed(name, INVALID, reason, path))
         return findings
 
-    return Check(name, "error", judge)
+    return Check(name, "error", judge, _LINES)
 
 
 def _vendor_exists(known: frozenset[str], settings: Settings) -> Check:
@@ -113,4 +116,5 @@ def _vendor_exists(known: frozenset[str], settings: Settings) -> Check:
             return []
         return [failed(name, VENDOR, UNKNOWN_VENDOR, own[0])]
 
-    return Check(name, "error", judge)
+    own_supplier = {"bookkeeping", "supplier"} if settings.null_bookkeeping == "accounts_payable" else set()
+    return Check(name, "error", judge, frozenset({"vendor", *own_supplier}))

@@ -1,4 +1,4 @@
-"""Walks over JSON Schemas: what their parts are and which members these speak of."""
+"""Walks over JSON Schemas: their parts, and the members of the record that they name."""
 
 from __future__ import annotations
 
@@ -7,43 +7,72 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Field = tuple[str, ...]
-"""Names of members from the record inwards; lists on the way are transparent."""
-
 Where = tuple[str | int, ...]
 """Place of a subschema in its schema."""
 
-Subschema = tuple[Where, Field | None, dict[str, Any]]
+Subschema = tuple[Where, bool, dict[str, Any]]
 
-_SAME: Field = ()
-_SINGLE: dict[str, Field | None] = {
-    **dict.fromkeys(("not", "if", "then", "else", "items", "contains", "unevaluatedItems"), _SAME),
-    **dict.fromkeys(("additionalProperties", "propertyNames", "unevaluatedProperties"), None),
+_SINGLE = {
+    **dict.fromkeys(("not", "if", "then", "else"), True),
+    **dict.fromkeys(("items", "contains", "unevaluatedItems"), False),
+    **dict.fromkeys(("additionalProperties", "propertyNames", "unevaluatedProperties"), False),
 }
-_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_MAPS: dict[str, Field | None] = {
-    "dependentSchemas": _SAME,
-    **dict.fromkeys(("patternProperties", "$defs", "definitions"), None),
-}
+_LISTS = {"allOf": True, "anyOf": True, "oneOf": True, "prefixItems": False}
+_MAPS = {"dependentSchemas": True, **dict.fromkeys(("properties", "patternProperties", "$defs", "definitions"), False)}
 
 
-def subschemas(schema: object, where: Where = (), at: Field | None = ()) -> Iterator[Subschema]:
-    """Yield each subschema with its place and the field it speaks of (None if that cannot be told)."""
+def subschemas(schema: object, where: Where = (), *, whole: bool = True) -> Iterator[Subschema]:
+    """Yield each subschema with its place, and whether it speaks of the whole value rather than a part of it."""
     if isinstance(schema, dict):
-        yield where, at, schema
-        for place, step, part in _parts(schema):
-            inner = None if at is None or step is None else (*at, *step)
-            yield from subschemas(part, (*where, *place), inner)
+        yield where, whole, schema
+        for place, same, part in _parts(schema):
+            yield from subschemas(part, (*where, *place), whole=whole and same)
 
 
-def _parts(schema: dict[str, Any]) -> Iterator[tuple[Where, Field | None, object]]:
-    """Yield a schema's immediate parts: their place, the step to the member they speak of, themselves."""
+def _parts(schema: dict[str, Any]) -> Iterator[tuple[Where, bool, object]]:
+    """Yield a schema's immediate parts: their place, whether they speak of the same value, themselves."""
     for keyword, value in schema.items():
         if keyword in _SINGLE:
             yield (keyword,), _SINGLE[keyword], value
         elif keyword in _LISTS and isinstance(value, list):
-            yield from (((keyword, index), _SAME, part) for index, part in enumerate(value))
-        elif keyword == "properties" and isinstance(value, dict):
-            yield from (((keyword, name), (name,), part) for name, part in value.items())
+            yield from (((keyword, index), _LISTS[keyword], part) for index, part in enumerate(value))
         elif keyword in _MAPS and isinstance(value, dict):
             yield from (((keyword, name), _MAPS[keyword], part) for name, part in value.items())
+
+
+def members_named(schema: object) -> dict[str, Where]:
+    """Return the members of the whole value that a schema names, each with its first place; local references count."""
+    found: dict[str, Where] = {}
+    places: list[Where] = [()]
+    for base in places:
+        for where, whole, part in subschemas(_at(schema, base), base):
+            if not whole:
+                continue
+            for keyword in ("properties", "dependentSchemas", "dependentRequired"):
+                for name in part.get(keyword, ()):
+                    found.setdefault(name, (*where, keyword, name))
+            for index, name in enumerate(part.get("required", ())):
+                found.setdefault(name, (*where, "required", index))
+            for name, others in part.get("dependentRequired", {}).items():
+                for index, other in enumerate(others):
+                    found.setdefault(other, (*where, "dependentRequired", name, index))
+            target = _target(part.get("$ref"))
+            if target is not None and target not in places:
+                places.append(target)
+    return found
+
+
+def _target(reference: object) -> Where | None:
+    """Return the place that a local reference names by its path."""
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return None
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in reference[2:].split("/"))
+
+
+def _at(schema: object, where: Where) -> object:
+    for step in where:
+        if isinstance(schema, list):
+            schema = schema[int(step)]
+        elif isinstance(schema, dict):
+            schema = schema.get(str(step))
+    return schema

@@ -19,7 +19,10 @@ NO_VENDOR = "Vendor missing: select a vendor for this item"
 
 def required_configuration(settings: Settings) -> Check:
     """Return the check for these settings."""
-    return Check(ID, "error", _Rule(settings).judge)
+    reads = {"type", "bookkeeping", "companyId", "amount", "contraAccount", "vendor"}
+    if settings.null_bookkeeping == "accounts_payable":
+        reads.add("supplier")
+    return Check(ID, "error", _Rule(settings).judge, frozenset(reads))
 
 
 class _Rule:

@@ -10,7 +10,7 @@ from tap_pleo_export.validation.item import bookkeeping_method
 from tap_pleo_export.validation.verdict import METHODS, UNEXPECTED, Finding, Record, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from tap_pleo_export.validation.settings import Settings
     from tap_pleo_export.validation.user_checks import UserCheck
@@ -38,6 +38,22 @@ class Validator:
         self.nothing_found = tuple(Finding(check.id, "passed", check.severity) for check in self._checks)
         self._all_passed = {method: Verdict.of(self.nothing_found, method) for method in METHODS}
 
+    def lacking(self, members: Container[str]) -> dict[str, list[str]]:
+        """Return what the checks read and a stream does not have.
+
+        Args:
+            members: The stream's members, top-level ones.
+
+        Returns:
+            Ids of the checks that read it, by absent member.
+        """
+        absent: dict[str, list[str]] = {}
+        for check in self._checks:
+            for member in sorted(check.reads):
+                if member not in members:
+                    absent.setdefault(member, []).append(check.id)
+        return absent
+
     def judge(self, record: Record) -> Verdict:
         """Return the verdict on an export item.
 
@@ -62,7 +78,7 @@ class Validator:
 
 
 def _user_check(check: UserCheck) -> Check:
-    return Check(check.id, check.severity, lambda record, _: check.judge(record))
+    return Check(check.id, check.severity, lambda record, _: check.judge(record), check.reads)
 
 
 def _broken(check: Check, cause: Exception) -> Finding:

@@ -27,7 +27,7 @@ from tests.helpers.mapper import GOOD, dumps, failing, item, record, run, schema
     ],
 )
 def test_an_earlier_verdict_is_removed_wherever_it_stands(annotated: str, plain: str) -> None:
-    (line,) = run(schema(schema={}) + record({}), {}).lines[1:]
+    (line,) = run(schema() + record({}), {}).lines[1:]
     verdict = bytes(members(line)["record"])[1:-1].decode()
     assert without_verdict(annotated.replace("%s", verdict).encode()) == plain.encode()
 

@@ -90,23 +90,23 @@ def test_a_recursive_user_schema_is_understood() -> None:
 @pytest.mark.parametrize(
     ("schema", "path"),
     [
-        ({"required": ["absent"]}, ""),
+        ({"required": ["files"]}, ""),
         ({"properties": {"note": {"type": "string"}}}, "/note"),
         (
             {"properties": {"accountingEntryLines": {"items": {"properties": {"tax": False}}}}},
             "/accountingEntryLines/0/tax",
         ),
-        ({"properties": {"a/b~c": False}}, "/a~1b~0c"),
+        ({"properties": {"vendor": {"properties": {"a/b~c": False}}}}, "/vendor/a~1b~0c"),
         (False, ""),
     ],
 )
 def test_path_of_a_user_finding(schema: Any, path: str) -> None:
-    (finding,) = Validator(parse_settings(own(schema))).judge(ITEM | {"a/b~c": 1}).checks
+    (finding,) = Validator(parse_settings(own(schema))).judge(ITEM | {"vendor": {"a/b~c": 1}}).checks
     assert (finding.status, finding.path, finding.failure_reason) == ("failed", path, "No.")
 
 
 def test_a_warning_fails_nothing() -> None:
-    verdict = Validator(parse_settings(own({"required": ["absent"]}, severity="warning"))).judge(ITEM)
+    verdict = Validator(parse_settings(own({"required": ["files"]}, severity="warning"))).judge(ITEM)
     assert (verdict.status, verdict.failure_reason_type, verdict.failure_reason) == ("passed", None, None)
     assert [(finding.status, finding.severity) for finding in verdict.checks] == [("failed", "warning")]
 
