@@ -20,7 +20,10 @@ Json = bytes | msgspec.Raw
 Members = dict[str, Json]
 """Members of a JSON object."""
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_encode = _encoder.encode
+encode_into = _encoder.encode_into
+"""Encode JSON at the end (-1) of a buffer; raises UnicodeEncodeError where only :func:`encode` helps."""
 _value = msgspec.json.Decoder(float_hook=Decimal).decode
 _members: Callable[[Json], Members] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode  # type: ignore[assignment]
 # Any escape, so that each is consumed once; those of surrogates are caught.
