@@ -72,7 +72,9 @@ def members(data: Json) -> Members:
 
 def _members_with_surrogates(source: str) -> Members:
     """Split an object while the backslashes of surrogates are another character, which stands nowhere else in it."""
-    mask = next(mark.encode() for mark in map(chr, range(0x80, 0xD800)) if mark not in source)
+    escapes = source.lower()
+    marks = (chr(code) for code in range(0x80, 0xD800) if f"\\u{code:04x}" not in escapes)
+    mask = next(mark.encode() for mark in marks if mark not in source)
     masked = _ESCAPE.sub(lambda found: mask + found[1] if found[1] else found[0], source.encode())
     try:
         parts = _members(masked)
