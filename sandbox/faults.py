@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sandbox.recording import Request
     from sandbox.server import Sandbox
 
-Kind = Literal["status", "reset", "reset_body", "truncate", "delay", "html", "rewrite", "callback"]
+Kind = Literal["status", "reset", "reset_body", "truncate", "delay", "drip", "html", "rewrite", "callback"]
 JSON_TYPE = "application/json;charset=UTF-8"
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -37,8 +37,9 @@ class Fault:
         times: How many matching requests in a row are hit from the ``nth`` on.
         kind: ``status`` answers ``status``, ``headers`` and ``body``; ``html`` a 200 with a web page; ``reset`` resets
             the connection before any byte; ``reset_body`` in the middle of the body; ``truncate`` closes it there;
-            ``delay`` answers after ``seconds``; ``rewrite`` applies ``rewrite`` to the answer's JSON (numbers as int
-            or Decimal); ``callback`` calls ``callback`` with the sandbox before the answer is made.
+            ``delay`` answers after ``seconds``; ``drip`` sends a byte of the body every ``seconds``; ``rewrite``
+            applies ``rewrite`` to the answer's JSON (numbers as int or Decimal); ``callback`` calls ``callback`` with
+            the sandbox before the answer is made.
     """
 
     path: str
@@ -73,11 +74,13 @@ class Answer:
         response: Status, headers and the whole body.
         cut: Where the body ends before its announced length: 0.0 before the status line, 0.5 in the middle.
         reset: Whether the connection is then reset instead of closed.
+        drip: Seconds between two bytes of the body.
     """
 
     response: Response
     cut: float | None = None
     reset: bool = False
+    drip: float = 0
 
 
 Real = Callable[[], Answer]
@@ -111,6 +114,10 @@ def _delay(fault: Fault, pleo: Sandbox, real: Real) -> Answer:
     return real()
 
 
+def _drip(fault: Fault, _: Sandbox, real: Real) -> Answer:
+    return Answer(real().response, drip=fault.seconds)
+
+
 def _rewrite(fault: Fault, _: Sandbox, real: Real) -> Answer:
     answer = real()
     if fault.rewrite is None:
@@ -134,6 +141,7 @@ EFFECTS: Final[dict[Kind, Callable[[Fault, Sandbox, Real], Answer]]] = {
     "reset_body": _reset_body,
     "truncate": _truncate,
     "delay": _delay,
+    "drip": _drip,
     "rewrite": _rewrite,
     "callback": _callback,
 }

@@ -86,12 +86,20 @@ class Handler(WSGIRequestHandler):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(max(len(body), 2) if answer.cut else len(body)))
             self.end_headers()
-            if self.command != "HEAD":
+            if answer.drip:
+                self._drip(body, answer.drip)
+            elif self.command != "HEAD":
                 self.wfile.write(body if answer.cut is None else body[: int(len(body) * answer.cut)])
         if answer.reset:
             self._reset()
         elif answer.cut is not None:
             self.close_connection = True
+
+    def _drip(self, body: bytes, seconds: float) -> None:
+        for number in range(len(body)):
+            self.wfile.write(body[number : number + 1])
+            if self.server.sandbox.stopping.wait(seconds):  # type: ignore[attr-defined] # as above
+                return
 
     def _reset(self) -> None:
         """End the connection with an RST: closed without lingering, and before socketserver says goodbye."""

@@ -1,16 +1,18 @@
-"""The tap's settings: their declaration, and what must hold between them. Pure."""
+"""The tap's settings: their declaration, where they come from, and what is wrong with them. Pure."""
 
 from __future__ import annotations
 
 import difflib
+import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from uuid import UUID
 
 from jsonschema import Draft7Validator
 from singer_sdk import typing as th
 
+from tap_pleo_export import setting_rules
 from tap_pleo_export.reading.jobs import JOB_STATUSES, READABLE_STATUSES
+from tap_pleo_export.records.text import one_line
+from tap_pleo_export.setting_rules import CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,12 +20,9 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 ITEM_STATUSES = ("pending", "in_progress", "successful", "failed", "abandoned")
-OAUTH_SETTINGS = ("client_id", "client_secret", "refresh_token")
-CREDENTIALS = ("api_key", "access_token", *OAUTH_SETTINGS)
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
-ONE_CREDENTIAL = (
-    "Set exactly one of 'api_key', 'access_token', or the three of 'client_id', 'client_secret' and 'refresh_token'"
-)
+# A client id is public (RFC 6749 section 2.2); a short one may well be a word of other lines.
+SHORTEST_SECRET_ID = 16
+TRUE_TEXTS = ("true", "1", "yes", "on")
 
 
 def _statuses(allowed: tuple[str, ...]) -> th.ArrayType[th.StringType]:
@@ -71,7 +70,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         secret=True,
         title="OAuth refresh token",
-        description="OAuth refresh token. It rotates with each use: set token_file as well.",
+        description="OAuth refresh token. It rotates with each use, so token_file is required with it.",
     ),
     th.Property(
         "auth_url",
@@ -85,8 +84,9 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         title="OAuth token file",
         description=(
-            "File that keeps rotated OAuth tokens between runs (mode 0600). It wins over refresh_token while it "
-            "descends from it; a changed refresh_token wins over the file."
+            "File that keeps rotated OAuth tokens between runs (mode 0600), in a folder that exists; required with "
+            "refresh_token. It wins over refresh_token while it descends from it; a changed refresh_token wins over "
+            "the file."
         ),
     ),
     th.Property(
@@ -144,7 +144,7 @@ SETTINGS = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=3600),
         default=60,
         title="Request timeout",
-        description="Seconds to wait for a connection, and for each part of an answer.",
+        description="Seconds for a whole request, from connecting to the last byte of its answer.",
     ),
     th.Property(
         "max_retries",
@@ -163,31 +163,88 @@ SETTINGS = th.PropertiesList(
 
 
 def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with a configuration, a line each; secrets are never quoted.
+    """Return all that is wrong with a configuration, a line each; secrets are never quoted.
 
     Args:
-        config: Setting names and values; an empty string counts as not set.
+        config: Setting names and values; None and an empty string count as not set.
         schema: JSON Schema of all settings, the SDK's own included.
     """
     config = given(config)
-    found = [_broken_rule(error, schema) for error in Draft7Validator(schema).iter_errors(config)]
-    if found:
-        return found
-    return [*_credential_problems(config), *_address_problems(config), *_uuid_problems(config), *_empty_lists(config)]
+    errors = list(Draft7Validator(schema).iter_errors(config))
+    broken = {str(error.absolute_path[0]) for error in errors if error.absolute_path}
+    sound = {name: value for name, value in config.items() if name not in broken}
+    # A list may hold other ids beside one that is no text.
+    ids = sound | ({"job_ids": config["job_ids"]} if isinstance(config.get("job_ids"), list) else {})
+    addresses = {name: SETTINGS["properties"][name]["default"] for name in ("api_url", "auth_url")}
+    lines = [
+        *(_broken_rule(error, schema) for error in errors),
+        *setting_rules.credential_problems(config, broken),
+        *setting_rules.address_problems(sound, addresses),
+        *setting_rules.text_problems(sound),
+        *setting_rules.uuid_problems(ids),
+        *setting_rules.list_problems(sound),
+    ]
+    return [one_line(line) for line in lines]
 
 
 def given(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that are set: None and the empty string are not."""
-    return {name: value for name, value in config.items() if value is not None and value != ""}
+    """Return the settings that are set, ids in lower case: None and the empty string are not set."""
+    # JSON Schema takes 100.0 for an integer, Python does not.
+    config = {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in config.items()
+        if value is not None and value != ""
+    }
+    if isinstance(config.get("company_id"), str):
+        config["company_id"] = config["company_id"].lower()
+    job_ids = config.get("job_ids")
+    if isinstance(job_ids, list) and all(isinstance(job_id, str) for job_id in job_ids):
+        config["job_ids"] = list(dict.fromkeys(job_id.lower() for job_id in job_ids))
+    return config
 
 
-def environment_problems(environment: Mapping[str, str], prefix: str, schema: Mapping[str, Any]) -> list[str]:
-    """Return a line for each environment variable whose setting wants a whole number and has none."""
-    return [
-        f"Environment variable {prefix}{name.upper()} (setting '{name}') must be a whole number"
-        for name, declared in schema["properties"].items()
-        if "integer" in declared.get("type", ()) and not _whole(environment.get(f"{prefix}{name.upper()}", "0"))
-    ]
+def from_environment(
+    environment: Mapping[str, str], prefix: str, schema: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings of the environment, and a line for each variable that is none of its setting's type.
+
+    Lists and objects are JSON; a list may also be texts with commas between them, as the SDK has it.
+    """
+    config: dict[str, Any] = {}
+    problems_found = []
+    for name, declared in schema["properties"].items():
+        variable = f"{prefix}{name.upper()}"
+        if text := environment.get(variable):
+            kind, wanted = next(((k, w) for k, w in KINDS.items() if k in declared.get("type", ())), ("string", ""))
+            try:
+                config[name] = _typed(text, kind)
+            except (ValueError, RecursionError):
+                problems_found.append(f"Environment variable {variable} (setting '{name}') must be {wanted}")
+    return config, problems_found
+
+
+KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a JSON array",
+    "object": "a JSON object",
+}
+
+
+def _typed(text: str, kind: str) -> Any:  # noqa: ANN401 - any JSON value
+    match kind:
+        case "integer":
+            return int(text)
+        case "number":
+            return float(text)
+        case "boolean":
+            return text.lower() in TRUE_TEXTS
+        case "array" if not text.lstrip().startswith("["):
+            return [part.strip() for part in text.split(",")]
+        case "array" | "object":
+            return json.loads(text)
+    return text
 
 
 def unknown_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
@@ -196,20 +253,16 @@ def unknown_settings(config: Mapping[str, Any], schema: Mapping[str, Any]) -> It
     for name in config:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            yield f"Setting '{name}' does not exist and is ignored" + (f"; did you mean '{near[0]}'?" if near else "")
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            yield one_line(f"Setting '{name}' does not exist and is ignored{hint}")
 
 
 def secret_values(config: Mapping[str, Any]) -> list[str]:
     """Return the configured secrets, for keeping them out of the logs."""
-    return [config[name] for name in CREDENTIALS if isinstance(config.get(name), str) and config[name]]
-
-
-def _whole(text: str) -> bool:
-    try:
-        int(text)
-    except ValueError:
-        return False
-    return True
+    values = {name: config[name] for name in CREDENTIALS if isinstance(config.get(name), str) and config[name]}
+    if len(values.get("client_id", "")) < SHORTEST_SECRET_ID:
+        values.pop("client_id", None)
+    return list(values.values())
 
 
 def _broken_rule(error: ValidationError, schema: Mapping[str, Any]) -> str:
@@ -226,52 +279,3 @@ def _broken_rule(error: ValidationError, schema: Mapping[str, Any]) -> str:
 def _types(error: ValidationError) -> str:
     types: Any = error.validator_value
     return " or ".join(t for t in ([types] if isinstance(types, str) else types) if t != "null")
-
-
-def _credential_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    forms = [name for name in ("api_key", "access_token") if config.get(name)]
-    oauth = [name for name in OAUTH_SETTINGS if config.get(name)]
-    if oauth:
-        forms.append("/".join(oauth))
-    if not forms:
-        yield f"No credentials. {ONE_CREDENTIAL}"
-    elif len(forms) > 1:
-        yield f"Too many credentials: {', '.join(repr(form) for form in forms)}. {ONE_CREDENTIAL}"
-    elif oauth:
-        for missing in (name for name in OAUTH_SETTINGS if name not in oauth):
-            yield f"Setting '{missing}' is missing: {', '.join(repr(name) for name in oauth)} cannot do without it"
-    for name in CREDENTIALS:
-        value = config.get(name, "")
-        if not (value.isascii() and value.isprintable()) or " " in value:
-            yield f"Setting '{name}' has blanks, line breaks or characters that no credential has; copy it again"
-
-
-def _address_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("api_url", "auth_url"):
-        value = config.get(name, "https://default.invalid")
-        try:
-            address = urlsplit(value)
-            usable = bool(address.hostname) and address.port != 0
-        except ValueError:
-            usable = False
-        if not usable or address.scheme not in {"http", "https"} or address.query or address.fragment:
-            yield f"Setting '{name}' is not an address like {SETTINGS['properties'][name]['default']}"
-        elif address.username or address.password:
-            yield f"Setting '{name}' must not carry credentials; use the settings made for them"
-        elif address.scheme == "http" and address.hostname not in LOOPBACK_HOSTS:
-            yield f"Setting '{name}' must begin with https://: credentials would travel in the clear"
-
-
-def _uuid_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    named = [("'company_id'", config["company_id"])] if "company_id" in config else []
-    named += [(f"'job_ids'[{position}]", job_id) for position, job_id in enumerate(config.get("job_ids") or ())]
-    for name, value in named:
-        try:
-            UUID(value)
-        except ValueError:
-            yield f"Setting {name}: {value!r} is not a UUID like 8eb648ab-464b-42a0-ba17-eda703657e33"
-
-
-def _empty_lists(config: Mapping[str, Any]) -> Iterator[str]:
-    if config.get("job_statuses") == []:
-        yield f"Setting 'job_statuses' is empty; name at least one of {', '.join(JOB_STATUSES)}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 from singer_sdk import Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
@@ -62,16 +63,13 @@ class TapPleoExport(Tap):
         self.bookmarks = Bookmarks({})
         self._pace = StatePace()
         self._last_state: dict[str, Any] | None = None
+        self._misread: list[str] = []
         guard_logs()
         try:
             super().__init__(validate_config=validate_config, **kwargs)
         except ConfigValidationError:
             # The SDK's own lines quote the refused values, secrets among them.
             self._refuse(self._problems())
-        except ValueError:
-            self._refuse(settings.environment_problems(os.environ, ENVIRONMENT_PREFIX, self.config_jsonschema))
-            raise
-        SECRETS.learn(settings.secret_values(self.config))
         if validate_config:
             self._refuse(self._problems())
             for line in settings.unknown_settings(self.config, self.config_jsonschema):
@@ -114,6 +112,7 @@ class TapPleoExport(Tap):
             user_agent=self._stream(ExportJobs).user_agent,
             scopes={stream.oauth_scope for stream in STREAMS if stream.oauth_scope},
             shielded=self.interrupts.shielded,
+            stopping=self.interrupts.pending,
             learn_secrets=SECRETS.learn,
         )
 
@@ -225,8 +224,23 @@ class TapPleoExport(Tap):
     def _stream(self, kind: type[S]) -> S:
         return next(stream for stream in self.streams.values() if isinstance(stream, kind))
 
+    @property
+    def _env_var_config(self) -> dict[str, Any]:
+        """The settings of the environment: an empty variable is not set, and each that cannot be read is named."""
+        self.append_builtin_config(self.config_jsonschema)
+        # The SDK's way to read a file `.env`.
+        parse_environment_config({}, ENVIRONMENT_PREFIX)
+        config, self._misread = settings.from_environment(os.environ, ENVIRONMENT_PREFIX, self.config_jsonschema)
+        return config
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Give each setting that is not set its default; learn the secrets before any line can quote one."""
+        self._config = settings.given(self._config)
+        SECRETS.learn(settings.secret_values(self._config))
+        return super()._validate_config(raise_errors=raise_errors)
+
     def _problems(self) -> list[str]:
-        return settings.problems(self.config, self.config_jsonschema)
+        return [*settings.problems(self.config, self.config_jsonschema), *self._misread]
 
     @staticmethod
     def _refuse(problems: list[str]) -> None:

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.settings import CREDENTIALS, SETTINGS, problems, unknown_settings
+from tap_pleo_export.setting_rules import CREDENTIALS
+from tap_pleo_export.settings import SETTINGS, from_environment, problems, secret_values, unknown_settings
 from tap_pleo_export.settings import given as given_settings
+from tap_pleo_export.tap import TapPleoExport
 
 GOOD = {"api_key": "k" * 20}
-OAUTH = {"client_id": "i" * 20, "client_secret": "s" * 20, "refresh_token": "r" * 20}
+OAUTH = {"client_id": "i" * 20, "client_secret": "s" * 20, "refresh_token": "r" * 20, "token_file": "tokens.json"}
+ID = "8eb648ab-464b-42a0-ba17-eda703657e33"
 SECRET = "hush-hush-hush"
 
 
@@ -25,7 +28,12 @@ SECRET = "hush-hush-hush"
         GOOD | {"access_token": "", "client_id": None},
         GOOD | {"api_url": "http://127.0.0.1:8080", "auth_url": "http://[::1]:1/x"},
         GOOD | {"item_statuses": [], "job_ids": []},
-        GOOD | {"company_id": "8EB648AB-464B-42A0-BA17-EDA703657E33"},
+        GOOD | {"company_id": ID.upper(), "job_ids": [ID, ID.upper()]},
+        GOOD | {"api_url": "https://external.staging.pleo.io/", "auth_url": "https://auth.pleo.io/oauth/token"},
+        GOOD | {"api_url": "http://localhost:1", "auth_url": "https://a-1.example.:443/x"},
+        GOOD | {"page_size": 100.0, "user_agent": "acme bot/2 (+https://acme.example)"},
+        GOOD | dict.fromkeys(set(SETTINGS["properties"]) - {"api_key"}),
+        GOOD | dict.fromkeys(set(SETTINGS["properties"]) - {"api_key"}, ""),
     ],
 )
 def test_nothing_is_wrong_with(config: dict[str, Any]) -> None:
@@ -56,6 +64,54 @@ def test_nothing_is_wrong_with(config: dict[str, Any]) -> None:
         (GOOD | {"page_size": "many"}, ["Setting 'page_size': must be of type integer"]),
         (GOOD | {"max_concurrent_requests": 17}, ["Setting 'max_concurrent_requests'"]),
         ({"api_key": 123}, ["Setting 'api_key': must be of type string"]),
+        (OAUTH | {"token_file": ""}, ["Setting 'token_file' is missing: Pleo replaces 'refresh_token' at each use"]),
+        (OAUTH | {"token_file": "a\0b"}, ["Setting 'token_file' has line breaks"]),
+        (GOOD | {"api_url": "http://localhost.evil.example"}, ["Setting 'api_url' must begin with https://"]),
+        (GOOD | {"api_url": "http://127.0.0.1.evil.example"}, ["Setting 'api_url' must begin with https://"]),
+        (GOOD | {"api_url": "http://127.0.0.2"}, ["Setting 'api_url' must begin with https://"]),
+        (GOOD | {"auth_url": "http://localhost@evil.example"}, ["Setting 'auth_url' must not carry credentials"]),
+        (GOOD | {"api_url": "https://@pleo.io"}, ["Setting 'api_url' must not carry credentials"]),
+        (
+            GOOD | {"api_url": "https://pleo.io/v3"},
+            ["Setting 'api_url' must end after the host: the connector adds '/v3'"],
+        ),
+        (GOOD | {"api_url": "https://pleo.io/v3/"}, ["Setting 'api_url' must end after the host: the connector adds"]),
+        (GOOD | {"api_url": "https://pleo.io/proxy"}, ["Setting 'api_url' must end after the host: Pleo's API has no"]),
+        (GOOD | {"api_url": "https://pleo.io?"}, ["Setting 'api_url' is not an address"]),
+        (GOOD | {"api_url": "https://pleo.io#x"}, ["Setting 'api_url' is not an address"]),
+        (GOOD | {"api_url": "https://*.pleo.io"}, ["Setting 'api_url' is not an address"]),
+        (GOOD | {"api_url": "https://.invalid"}, ["Setting 'api_url' is not an address"]),
+        (GOOD | {"api_url": "https://pleo.io\n"}, ["Setting 'api_url' is not an address"]),
+        (GOOD | {"api_url": "https://pl eo.io"}, ["Setting 'api_url' is not an address"]),
+        (GOOD | {"api_url": "https://pleo.io:99999"}, ["Setting 'api_url' is not an address"]),
+        (GOOD | {"api_url": "https://[abc]"}, ["Setting 'api_url' is not an address"]),
+        (GOOD | {"api_url": "ftp://pleo.io"}, ["Setting 'api_url' is not an address"]),
+        (GOOD | {"api_url": "https://" + "a." * 200 + "io"}, ["Setting 'api_url' is not an address"]),
+        (GOOD | {"user_agent": "a\r\nX-Evil: 1"}, ["Setting 'user_agent' must be printable ASCII"]),
+        (GOOD | {"user_agent": " "}, ["Setting 'user_agent' must be printable ASCII"]),
+        (GOOD | {"user_agent": "€"}, ["Setting 'user_agent' must be printable ASCII"]),
+        (
+            GOOD | {"job_ids": [None, "x", ID]},
+            ["Setting 'job_ids'[0]: must be of type", "Setting 'job_ids'[1]: 'x' is"],
+        ),
+        (
+            {
+                "page_size": 0,
+                "api_url": "x",
+                "company_id": "acme",
+                "job_statuses": [],
+                "access_token": 7,
+                "api_key": "k",
+            },
+            [
+                "Setting 'page_size': 0 is less",
+                "Setting 'api_url' is not",
+                "Setting 'company_id': 'acme'",
+                "Setting 'job_statuses' is empty",
+                "Setting 'access_token': must be",
+                "Too many credentials",
+            ],
+        ),
     ],
 )
 def test_each_problem_is_named(config: dict[str, Any], named: list[str]) -> None:
@@ -63,6 +119,96 @@ def test_each_problem_is_named(config: dict[str, Any], named: list[str]) -> None
 
     assert len(lines) == len(named)
     assert all(any(line.startswith(start) for line in lines) for start in named)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        f"urn:uuid:{ID}",
+        f"{{{ID}}}",
+        f" {ID}",
+        f"{ID}\n",
+        ID.replace("-", ""),
+        f"+{ID[1:]}",
+        f"0x{ID[2:]}",
+        f"{ID[:3]}_{ID[4:]}",
+        ID.replace("4", "٤"),
+        f"../{ID[3:]}",
+    ],
+)
+def test_what_merely_parses_as_a_uuid_is_none(odd: str) -> None:
+    lines = problems(GOOD | {"company_id": odd, "job_ids": [ID, odd]}, SETTINGS)
+
+    assert [line.partition(":")[0] for line in lines] == ["Setting 'company_id'", "Setting 'job_ids'[1]"]
+
+
+def test_ids_are_used_in_lower_case_and_once() -> None:
+    other = f"1{ID[1:]}"
+    assert given_settings({"company_id": ID.upper(), "job_ids": [ID.upper(), other, ID]}) == {
+        "company_id": ID,
+        "job_ids": [ID, other],
+    }
+    assert given_settings({"company_id": 5, "job_ids": [None, []]}) == {"company_id": 5, "job_ids": [None, []]}
+
+
+def test_a_long_odd_value_makes_one_short_line() -> None:
+    (line,) = problems(GOOD | {"job_statuses": ["x\n\x1b[31m" * 1000]}, SETTINGS)
+
+    assert len(line) <= 300
+    assert line.isprintable()
+
+
+def test_a_short_client_id_is_no_secret_a_long_one_and_all_others_are() -> None:
+    assert secret_values(OAUTH | {"client_id": "client"}) == ["s" * 20, "r" * 20]
+    assert secret_values(OAUTH) == ["i" * 20, "s" * 20, "r" * 20]
+
+
+@pytest.mark.parametrize("unset", [None, ""])
+def test_each_setting_that_is_not_set_gets_its_default(unset: str | None) -> None:
+    schema = TapPleoExport.config_jsonschema
+    TapPleoExport.append_builtin_config(schema)
+    defaults = {name: d["default"] for name, d in schema["properties"].items() if d.get("default") is not None}
+
+    tap = TapPleoExport(config=dict.fromkeys(schema["properties"], unset) | GOOD)
+
+    assert dict(tap.config) == defaults | GOOD
+
+
+SCHEMA = {
+    "properties": {
+        "count": {"type": ["integer", "null"]},
+        "share": {"type": ["number", "null"]},
+        "on": {"type": ["boolean", "null"]},
+        "names": {"type": ["array", "null"]},
+        "maps": {"type": ["object", "null"]},
+        "text": {"type": ["string", "null"]},
+    }
+}
+
+
+def test_the_environment_is_read_by_type_and_what_is_empty_is_not_set() -> None:
+    environment = {"P_COUNT": "7", "P_SHARE": "0.5", "P_ON": "TRUE", "P_NAMES": '["a"]', "P_MAPS": "{}", "P_TEXT": "{"}
+
+    assert from_environment(environment, "P_", SCHEMA) == (
+        {"count": 7, "share": 0.5, "on": True, "names": ["a"], "maps": {}, "text": "{"},
+        [],
+    )
+    assert from_environment({"P_NAMES": "a, b"}, "P_", SCHEMA) == ({"names": ["a", "b"]}, [])
+    assert from_environment(dict.fromkeys(environment, ""), "P_", SCHEMA) == ({}, [])
+
+
+def test_each_variable_that_cannot_be_read_is_named() -> None:
+    environment = {"P_COUNT": "many", "P_SHARE": "x", "P_NAMES": "[", "P_MAPS": "[" * 100_000, "P_TEXT": "x"}
+
+    config, lines = from_environment(environment, "P_", SCHEMA)
+
+    assert config == {"text": "x"}
+    assert lines == [
+        "Environment variable P_COUNT (setting 'count') must be a whole number",
+        "Environment variable P_SHARE (setting 'share') must be a number",
+        "Environment variable P_NAMES (setting 'names') must be a JSON array",
+        "Environment variable P_MAPS (setting 'maps') must be a JSON object",
+    ]
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text(), max_size=2) | st.just(SECRET)

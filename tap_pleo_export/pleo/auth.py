@@ -8,30 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from tap_pleo_export.pleo.errors import TokenRefreshFailed
+from tap_pleo_export.pleo.token_endpoint import NotServed, OtherClientAuth, sendable
 from tap_pleo_export.pleo.token_file import Tokens, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
+    import requests
+
+    from tap_pleo_export.pleo.budget import RequestBudget
+    from tap_pleo_export.pleo.retry import RetryPolicy
+    from tap_pleo_export.pleo.token_endpoint import TokenEndpoint
     from tap_pleo_export.pleo.token_file import Replacement, TokenFile
 
 # A token in the last minute, or the last tenth, of its life is renewed rather than sent.
 EXPIRY_MARGIN = 60.0
 EXPIRY_SHARE = 0.1
-HTTP_MULTIPLE_CHOICES = 300
-HTTP_UNAUTHORIZED = 401
-HTTP_TOO_MANY_REQUESTS = 429
-HTTP_SERVER_ERROR = 500
 
 logger = logging.getLogger("tap-pleo-export.auth")
 
@@ -96,62 +97,48 @@ class AccessTokenAuth(AuthBase):
         """Nothing can be under way."""
 
 
-class TokenAnswer(msgspec.Struct):
-    """A successful answer of the token endpoint (RFC 6749 section 5.1)."""
-
-    access_token: str
-    expires_in: float | None = None
-    refresh_token: str | None = None
-
-
-class TokenRefusal(msgspec.Struct):
-    """A refusal of the token endpoint (RFC 6749 section 5.2)."""
-
-    error: str = "invalid_client"
-
-
 class RefreshTokenAuth(AuthBase):
     """OAuth refresh grant with rotation: one refresh at a time, kept on the disk before first use.
 
     A refusal is final: replaying a refresh token that has ended would end all others of the same authorisation.
 
     Args:
-        client_id: The OAuth client.
-        client_secret: Its secret.
+        endpoint: Where tokens are exchanged.
         refresh_token: The configured refresh token.
-        auth_url: The token endpoint.
-        token_file: Where rotated tokens are kept, or None to keep them in memory only.
-        timeout: Seconds for one request.
-        user_agent: Sent with each request.
+        token_file: Where rotated tokens are kept.
+        budget: Holds requests back, see :class:`RequestBudget`.
+        policy: When to try again what had no effect.
+        sleep: Waits; raises to end the wait early.
         shielded: A block that no signal may end: between rotation and disk a token would be lost.
-        learn_secrets: Told of each new token, so that no log shows it.
+        learn_secrets: Told of each token, so that no log shows it.
     """
 
     remedy = "authorise the connector again in Pleo and set the new 'refresh_token'"
 
-    def __init__(  # noqa: PLR0913 - one argument per setting
+    def __init__(  # noqa: PLR0913 - its parts are given, not made
         self,
         *,
-        client_id: str,
-        client_secret: str,
+        endpoint: TokenEndpoint,
         refresh_token: str,
-        auth_url: str,
-        token_file: TokenFile | None,
-        timeout: float,
-        user_agent: str,
+        token_file: TokenFile,
+        budget: RequestBudget,
+        policy: RetryPolicy,
+        sleep: Callable[[float], None] = time.sleep,
         shielded: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
         learn_secrets: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> None:
-        self._client = {"client_id": client_id, "client_secret": client_secret}
+        self._endpoint = endpoint
         self._configured = refresh_token
         self._root = fingerprint(refresh_token)
-        self._auth_url = auth_url
         self._file = token_file
-        self._timeout = timeout
-        self._user_agent = user_agent
+        self._budget = budget
+        self._policy = policy
+        self._sleep = sleep
         self._shielded = shielded
         self._learn_secrets = learn_secrets
         self._lock = threading.Lock()
+        self._in_hand = threading.Lock()
+        self._settled = False
         self._tokens: Tokens | None = None
         self._failure: TokenRefreshFailed | None = None
 
@@ -171,102 +158,84 @@ class RefreshTokenAuth(AuthBase):
         return True
 
     def settle(self) -> None:
-        """Return once no refresh is under way: one that is cut off loses the rotated token."""
-        with self._lock:
+        """Return once no exchange is under way, and begin no more: one that is cut off loses the rotated token."""
+        self._settled = True
+        with self._in_hand:
             pass
 
     def _fresh(self, rejected: str | None) -> Tokens:
-        with self._shielded(), self._exclusive():
-            kept = self._file.read(self._root) if self._file else self._tokens
-            if kept and f"Bearer {kept.access_token}" != rejected and kept.renew_at > time.time():
+        began = time.monotonic()
+        attempt = 1
+        while True:
+            try:
+                return self._refreshed(rejected)
+            except OtherClientAuth:
+                continue
+            except NotServed as failure:
+                wait = self._policy.wait(attempt, failure.retry_after, random.random())  # noqa: S311 - spreads load
+                if wait is None or time.monotonic() - began + wait > self._policy.deadline:
+                    times = f"{attempt} attempt{'s' if attempt > 1 else ''}"
+                    self._failure = TokenRefreshFailed(
+                        f"{failure}, given up after {times}", "No token was used up: run again later"
+                    )
+                    raise self._failure from None
+                logger.warning("OAuth: %s; trying again in %.1f s", failure, wait)
+            # Without the file's lock: another process may have more luck.
+            self._sleep(wait)
+            attempt += 1
+
+    def _refreshed(self, rejected: str | None) -> Tokens:
+        with self._file.locked():
+            kept = self._file.read(self._root)
+            if kept:
+                self._learn_secrets((kept.access_token, kept.refresh_token))
+            if kept and f"Bearer {kept.access_token}" != rejected and _usable(kept):
                 return kept
             if self._failure:
                 raise self._failure
-            with self._replacement() as replacement:
-                try:
-                    answer = self._exchange(kept.refresh_token if kept else self._configured)
-                except TokenRefreshFailed as failure:
-                    # Other threads that wait for a token must not present this one again.
-                    self._failure = failure
-                    raise
-                tokens = Tokens(
-                    refresh_token=answer.refresh_token or (kept.refresh_token if kept else self._configured),
-                    access_token=answer.access_token,
-                    renew_at=renewal_time(time.time(), answer.expires_in),
-                    descends_from=self._root,
-                )
-                self._learn_secrets((tokens.access_token, tokens.refresh_token))
-                if replacement:
-                    replacement.commit(tokens)
-                elif answer.refresh_token and kept is None:
-                    logger.warning(
-                        "Pleo rotated the refresh token and the setting 'token_file' is not set: the new token is lost "
-                        "when this run ends, and the configured 'refresh_token' may no longer work. Set 'token_file'"
-                    )
-            return tokens
+            self._sleep_within_budget()
+            presented = kept.refresh_token if kept else self._configured
+            with self._file.replacement() as successor, self._shielded(), self._in_hand:
+                if self._settled:
+                    raise TokenRefreshFailed("the run is ending", "Run again")
+                return self._exchanged(presented, successor)
 
-    @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        with self._file.locked() if self._file else contextlib.nullcontext():
-            yield
-
-    @contextlib.contextmanager
-    def _replacement(self) -> Iterator[Replacement | None]:
-        with self._file.replacement() if self._file else contextlib.nullcontext() as replacement:
-            yield replacement
-
-    def _exchange(self, refresh_token: str) -> TokenAnswer:
-        """Trade the refresh token in: client credentials as form fields, as HTTP Basic if that is refused."""
-        grant = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        response = self._post(grant | self._client, None)
-        if _client_refused(response):
-            response = self._post(grant, HTTPBasicAuth(self._client["client_id"], self._client["client_secret"]))
-        status = response.status_code
-        if status == HTTP_TOO_MANY_REQUESTS or status >= HTTP_SERVER_ERROR:
-            raise TokenRefreshFailed(f"the token endpoint answered {status}", "Run again later")
-        if status >= HTTP_MULTIPLE_CHOICES:
-            raise TokenRefreshFailed(f"the token endpoint refused it ({status})", self._advice())
+    def _exchanged(self, presented: str, successor: Replacement) -> Tokens:
         try:
-            return msgspec.json.decode(response.content, type=TokenAnswer)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise TokenRefreshFailed(
-                "the token endpoint's answer is not a token", "Check the setting 'auth_url'"
-            ) from None
-
-    def _post(self, form: dict[str, str], auth: HTTPBasicAuth | None) -> requests.Response:
-        try:
-            return requests.post(
-                self._auth_url,
-                data=form,
-                # An empty callable keeps `requests` from looking for credentials in ~/.netrc.
-                auth=auth or (lambda request: request),
-                headers={"Accept": "application/json", "User-Agent": self._user_agent},
-                timeout=self._timeout,
-                allow_redirects=False,
+            grant = self._endpoint.exchange(presented)
+        except TokenRefreshFailed as failure:
+            # Other threads that wait for a token must not present this one again.
+            self._failure = failure
+            raise
+        self._learn_secrets(token for token in (grant.access_token, grant.refresh_token) if token)
+        good = sendable(grant.access_token)
+        tokens = Tokens(
+            refresh_token=grant.refresh_token or presented,
+            access_token=grant.access_token if good and grant.access_token else "",
+            renew_at=renewal_time(time.time(), grant.lifetime) if good else 0.0,
+            descends_from=self._root,
+        )
+        successor.commit(tokens)
+        if not good:
+            self._failure = TokenRefreshFailed(
+                "the token endpoint's access token is none that can be sent",
+                "The refresh token that came with it is kept: run again; report it to Pleo if it stays",
             )
-        # An OSError, as those of `requests` are: a file of certificates that cannot be read.
-        except OSError as error:
-            raise TokenRefreshFailed(
-                f"the token endpoint did not answer ({type(error).__name__})",
-                "Check the setting 'auth_url' and the network, then run again",
-            ) from None
+            raise self._failure
+        return tokens
 
-    def _advice(self) -> str:
-        where = f" (the kept one in {self._file.path} is used while 'refresh_token' is unchanged)" if self._file else ""
-        return f"Check 'client_id' and 'client_secret'; else {self.remedy}{where}"
+    def _sleep_within_budget(self) -> None:
+        wait = self._budget.take(time.monotonic())
+        if wait > 0:
+            self._sleep(wait)
 
 
-def _client_refused(response: requests.Response) -> bool:
-    """Return whether the client's own credentials were refused, not the refresh token, which must not come twice."""
-    try:
-        refusal = msgspec.json.decode(response.content, type=TokenRefusal)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        refusal = TokenRefusal()
-    return response.status_code == HTTP_UNAUTHORIZED and refusal.error == "invalid_client"
+def _usable(kept: Tokens) -> bool:
+    return sendable(kept.access_token) and kept.renew_at > time.time()
 
 
-def renewal_time(now: float, expires_in: float | None) -> float:
+def renewal_time(now: float, lifetime: float | None) -> float:
     """Return when to renew a token (seconds since the epoch); a token without a stated end lasts until rejected."""
-    if expires_in is None:
+    if lifetime is None:
         return sys.float_info.max
-    return now + expires_in - min(EXPIRY_MARGIN, expires_in * EXPIRY_SHARE)
+    return now + lifetime - min(EXPIRY_MARGIN, lifetime * EXPIRY_SHARE)

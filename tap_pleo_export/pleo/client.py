@@ -151,11 +151,15 @@ class PleoClient:
         return Answer(call, response.headers.get("Content-Type", "no content type"), body)
 
     def _exchange(self, call: Call) -> tuple[requests.Response, bytes]:
+        return self._transport.exchange(call.request, lambda request: self._when_due(call.auth(request)), call.timeout)
+
+    def _when_due(self, signed: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Wait for a place in the budget: after the signing, which may take a refresh long."""
         wait = self._budget.take(time.monotonic())
         if wait > 0:
             logger.info("The budget of requests per minute is spent: waiting %.0f s", wait)
             self._sleep(wait)
-        return self._transport.exchange(call.request, call.auth, call.timeout)
+        return signed
 
     def _failure(self, call: Call, response: requests.Response, body: bytes) -> PleoError:
         status = response.status_code

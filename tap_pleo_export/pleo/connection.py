@@ -14,6 +14,7 @@ from tap_pleo_export.pleo.background import BackgroundCalls
 from tap_pleo_export.pleo.budget import RequestBudget
 from tap_pleo_export.pleo.client import PleoClient
 from tap_pleo_export.pleo.retry import RetryPolicy
+from tap_pleo_export.pleo.token_endpoint import TokenEndpoint
 from tap_pleo_export.pleo.token_file import TokenFile
 
 if TYPE_CHECKING:
@@ -49,13 +50,14 @@ class Connection:
     large_page: int = LARGE_PAGE
 
     @classmethod
-    def from_settings(
+    def from_settings(  # noqa: PLR0913 - what a plugin lends to the connection
         cls,
         settings: Mapping[str, Any],
         *,
         user_agent: str,
         scopes: Iterable[str],
         shielded: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+        stopping: Callable[[], bool] = lambda: False,
         learn_secrets: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> Connection:
         """Return the connection that settings describe.
@@ -65,18 +67,23 @@ class Connection:
             user_agent: Sent with each request to the token endpoint.
             scopes: The OAuth scopes that all requests together need.
             shielded: A block that no signal may end.
+            stopping: Whether a signal waits for such a block to end.
             learn_secrets: Told of each new token, so that no log shows it.
         """
         # In the spelling that `requests` sends: international names as ASCII.
         api_url = requests.Request("GET", settings["api_url"]).prepare().url or settings["api_url"]
+        budget = RequestBudget(settings["max_requests_per_minute"])
+        policy = RetryPolicy(max_retries=settings["max_retries"])
+        refreshing = {
+            "budget": budget,
+            "policy": policy,
+            "shielded": shielded,
+            "learn_secrets": learn_secrets,
+        }
         return cls(
             api_url=api_url.rstrip("/"),
-            authenticator=_authenticator(settings, user_agent, shielded, learn_secrets),
-            client=PleoClient(
-                budget=RequestBudget(settings["max_requests_per_minute"]),
-                policy=RetryPolicy(max_retries=settings["max_retries"]),
-                scopes=scopes,
-            ),
+            authenticator=_authenticator(settings, user_agent, stopping, refreshing),
+            client=PleoClient(budget=budget, policy=policy, scopes=scopes),
             page_size=settings["page_size"],
             concurrency=settings["max_concurrent_requests"],
             background=BackgroundCalls(settings["max_concurrent_requests"]),
@@ -93,23 +100,21 @@ class Connection:
 
 
 def _authenticator(
-    settings: Mapping[str, Any],
-    user_agent: str,
-    shielded: Callable[[], contextlib.AbstractContextManager[None]],
-    learn_secrets: Callable[[Iterable[str]], None],
+    settings: Mapping[str, Any], user_agent: str, stopping: Callable[[], bool], refreshing: Mapping[str, Any]
 ) -> Authenticator:
     if "api_key" in settings:
         return ApiKeyAuth(settings["api_key"])
     if "access_token" in settings:
         return AccessTokenAuth(settings["access_token"])
-    return RefreshTokenAuth(
+    endpoint = TokenEndpoint(
+        url=settings["auth_url"],
         client_id=settings["client_id"],
         client_secret=settings["client_secret"],
-        refresh_token=settings["refresh_token"],
-        auth_url=settings["auth_url"],
-        token_file=TokenFile(Path(settings["token_file"])) if "token_file" in settings else None,
         timeout=settings["request_timeout"],
         user_agent=user_agent,
-        shielded=shielded,
-        learn_secrets=learn_secrets,
+        stopping=stopping,
+    )
+    token_file = TokenFile(Path(settings["token_file"]))
+    return RefreshTokenAuth(
+        endpoint=endpoint, refresh_token=settings["refresh_token"], token_file=token_file, **refreshing
     )

@@ -142,7 +142,7 @@ class RequestRefused(PleoError):
 
     def __init__(self, method: str, path: str, status: int, type_: str, message: str) -> None:
         self.status = status
-        self.type = type_.upper()
+        self.type = one_line(type_.upper())
         self.message = one_line(message)
         super().__init__(f"Pleo refused {method} {path} ({status}{self.detail})")
 

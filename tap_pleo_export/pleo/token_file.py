@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,10 @@ OWNER_ONLY = 0o600
 # Room for the tokens, taken on the disk before Pleo is asked to rotate them.
 RESERVED_BYTES = 16 * 1024
 LOCK_SECONDS = 120
+# A larger file is not of this connector's making.
+LONGEST_BYTES = 4 * 1024 * 1024
+
+logger = logging.getLogger("tap-pleo-export.auth")
 
 
 class Tokens(msgspec.Struct, frozen=True):
@@ -48,11 +54,25 @@ def fingerprint(refresh_token: str) -> str:
 
 
 class TokenFile:
-    """The file named by the setting `token_file`."""
+    """The file named by the setting `token_file`.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path.expanduser().absolute()
-        self._lock = filelock.FileLock(f"{self.path}.lock", timeout=LOCK_SECONDS, mode=OWNER_ONLY)
+    Args:
+        path: As it was given; links are resolved, so that all names of one file share one lock.
+        patience: Seconds to wait for another process's refresh.
+
+    Raises:
+        TokenFileUnusable: The path leads nowhere.
+    """
+
+    def __init__(self, path: Path, patience: float = LOCK_SECONDS) -> None:
+        self.path = path
+        try:
+            self.path = path.expanduser().resolve()
+        # A RuntimeError: a user without a home, or links in a circle.
+        except (OSError, RuntimeError, ValueError):
+            raise self._unusable("leads nowhere", "Name another path") from None
+        self._patience = patience
+        self._lock = filelock.FileLock(f"{self.path}.lock", timeout=patience, mode=OWNER_ONLY)
 
     def read(self, descends_from: str) -> Tokens | None:
         """Return the kept tokens, or None if there are none that stem from the configured refresh token.
@@ -61,12 +81,12 @@ class TokenFile:
             TokenFileUnusable: The file is unreadable or not of this connector's making.
         """
         try:
-            tokens = msgspec.json.decode(self.path.read_bytes(), type=Tokens)
+            tokens = msgspec.json.decode(self._content(), type=Tokens)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._unusable(f"cannot be read ({error.strerror})", "Make it readable to this user") from None
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise self._unusable(
                 "is not a token file of this connector",
                 "Name another path, or delete it and authorise again: its tokens may be the only good ones",
@@ -78,14 +98,14 @@ class TokenFile:
         """Keep other processes that share the file from refreshing at the same time.
 
         Raises:
-            TokenFileUnusable: The lock cannot be had.
+            TokenFileUnusable: The lock cannot be had, or the path is none that a file could be kept at.
         """
+        self._check_place()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except filelock.Timeout:
             raise self._unusable(
-                f"is locked by another process for over {LOCK_SECONDS} s", "Let that run end, or end it"
+                f"is locked by another process for over {self._patience:g} s", "Let that run end, or end it"
             ) from None
         except OSError as error:
             raise self._unusable(
@@ -95,6 +115,40 @@ class TokenFile:
             yield
         finally:
             self._lock.release()
+
+    def _check_place(self) -> None:
+        if not self.path.parent.is_dir():
+            raise self._unusable("its folder is not there", "Make the folder, or name another path")
+        try:
+            found = self.path.lstat()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unusable(f"cannot be read ({error.strerror})", "Make it readable to this user") from None
+        if stat.S_ISLNK(found.st_mode):
+            raise self._unusable("leads nowhere", "Name another path")
+        if stat.S_ISDIR(found.st_mode):
+            raise self._unusable("cannot be read (Is a directory)", "Name a file")
+        if not stat.S_ISREG(found.st_mode):
+            raise self._unusable("cannot be read (it is a FIFO, a socket or a device)", "Name a file")
+        if found.st_nlink > 1:
+            raise self._unusable(
+                "has more names (hard links), which would keep spent tokens", "Use links that are symbolic"
+            )
+
+    def _content(self) -> bytes:
+        # A FIFO that has taken the file's place meanwhile must not be waited for.
+        with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & ~OWNER_ONLY:
+                os.fchmod(file.fileno(), OWNER_ONLY)
+                logger.warning(
+                    "Setting 'token_file' (%s): its mode was %04o, so that others could use its tokens; it is now %04o",
+                    self.path,
+                    mode,
+                    OWNER_ONLY,
+                )
+            return file.read(LONGEST_BYTES)
 
     @contextlib.contextmanager
     def replacement(self) -> Iterator[Replacement]:
@@ -149,7 +203,9 @@ class Replacement:
     def commit(self, tokens: Tokens) -> None:
         """Write the tokens and put them in the file's place; they are on the disk when this returns."""
         content = msgspec.json.encode(tokens)
-        os.pwrite(self._descriptor, content, 0)
+        written = 0
+        while written < len(content):
+            written += os.pwrite(self._descriptor, content[written:], written)
         os.ftruncate(self._descriptor, len(content))
         os.fsync(self._descriptor)
         self._successor.replace(self._path)

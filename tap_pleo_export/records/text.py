@@ -70,6 +70,8 @@ def _check_utf8(body: bytes) -> None:
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` without line breaks or control characters and no longer than a log line bears."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= QUOTED_LENGTH else text[: QUOTED_LENGTH - 1] + "…"
+    """Return ``text`` with line breaks as blanks, control characters escaped, no longer than a log line bears."""
+    # Long texts are cut first: escapes only make them longer.
+    shown = " ".join(text[:QUOTED_LENGTH].split())
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    return shown if max(len(shown), len(text)) <= QUOTED_LENGTH else shown[: QUOTED_LENGTH - 1] + "…"

@@ -49,6 +49,10 @@ class Interrupts:
         elif time.monotonic() - self._first_at >= SECOND_SIGNAL_SECONDS:
             raise SystemExit(128 + self._pending)
 
+    def pending(self) -> bool:
+        """Return whether a signal has come."""
+        return self._pending is not None
+
     @contextlib.contextmanager
     def allowed(self) -> Iterator[None]:
         """Let a signal end the run inside this block."""

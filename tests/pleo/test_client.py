@@ -11,15 +11,17 @@ import pytest
 from singer_sdk.streams.rest import HTTPRequest
 
 from sandbox import Fault, Sandbox
-from tap_pleo_export.pleo.auth import ApiKeyAuth, RefreshTokenAuth
+from tap_pleo_export.pleo.auth import ApiKeyAuth
 from tap_pleo_export.pleo.budget import RequestBudget
 from tap_pleo_export.pleo.call import Call
 from tap_pleo_export.pleo.client import PleoClient
 from tap_pleo_export.pleo.errors import OutcomeUnknown, PleoUnavailable, ScopeMissing, TokenRefreshFailed
 from tap_pleo_export.pleo.retry import RetryPolicy
+from tests.helpers.oauth import refreshing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tap_pleo_export.pleo.auth import Authenticator
 
@@ -68,18 +70,6 @@ def make(pleo: Sandbox, waits: list[float], auth: Authenticator | None = None, *
         sleep=waits.append,
     )
     return Requests(pleo.url, auth or ApiKeyAuth(pleo.api_key), client)
-
-
-def oauth(pleo: Sandbox) -> RefreshTokenAuth:
-    return RefreshTokenAuth(
-        client_id=pleo.client_id,
-        client_secret=pleo.client_secret,
-        refresh_token=pleo.refresh_token,
-        auth_url=pleo.auth_url,
-        token_file=None,
-        timeout=5,
-        user_agent="test",
-    )
 
 
 def test_waits_grow_and_then_it_is_given_up(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
@@ -148,9 +138,9 @@ def together(client: Requests, threads: int) -> list[object]:
 
 
 def test_threads_that_find_their_token_ended_share_one_refresh(
-    pleo: Sandbox, waits: list[float], clients: list[Requests]
+    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
 ) -> None:
-    clients.append(make(pleo, waits, oauth(pleo)))
+    clients.append(make(pleo, waits, refreshing(pleo, tmp_path)))
     clients[0].get(JOBS)
     pleo.expire_access_token()
 
@@ -161,29 +151,15 @@ def test_threads_that_find_their_token_ended_share_one_refresh(
 
 
 def test_a_refused_refresh_token_is_presented_by_one_thread_only(
-    pleo: Sandbox, waits: list[float], clients: list[Requests]
+    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
 ) -> None:
-    clients.append(make(pleo, waits, oauth(pleo)))
+    clients.append(make(pleo, waits, refreshing(pleo, tmp_path)))
     pleo.credentials.refresh_token = "fake-refresh-token-of-another-authorisation"
 
     results = together(clients[0], 8)
 
     assert all(isinstance(result, TokenRefreshFailed) for result in results)
     assert len(pleo.requests_to("/oauth/token")) == 1
-
-
-def test_a_token_about_to_end_is_renewed_before_it_is_rejected(
-    pleo: Sandbox, waits: list[float], clients: list[Requests]
-) -> None:
-    pleo.access_token_lifetime = 0
-    clients.append(make(pleo, waits, oauth(pleo)))
-    with pytest.raises(Exception, match="Pleo rejected the credentials"):
-        clients[0].get(JOBS)
-    pleo.access_token_lifetime = 3600
-
-    clients[0].get(JOBS)
-
-    assert [request.status for request in pleo.requests_to(JOBS)][-1] == 200
 
 
 def update(pleo: Sandbox) -> tuple[str, list[dict[str, str]]]:
@@ -206,11 +182,11 @@ def test_a_body_is_sent_as_json(pleo: Sandbox, waits: list[float], clients: list
 
 
 def test_a_change_that_certainly_had_no_effect_is_repeated_as_it_is(
-    pleo: Sandbox, waits: list[float], clients: list[Requests]
+    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
 ) -> None:
     path, body = update(pleo)
     pleo.add_fault(Fault(path=path, method="PUT", status=429, headers={"Retry-After": "7"}))
-    clients.append(make(pleo, waits, oauth(pleo)))
+    clients.append(make(pleo, waits, refreshing(pleo, tmp_path)))
     clients[0].get(JOBS)
     pleo.expire_access_token()
 
@@ -263,3 +239,17 @@ def test_a_missing_scope_is_that_of_the_request(pleo: Sandbox, waits: list[float
 
     with pytest.raises(ScopeMissing, match="lacks the scope 'export-jobs:write'"):
         clients[0].change(path, "PUT", body)
+
+
+def test_a_request_counts_from_its_sending_not_from_the_refresh_before_it(
+    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
+) -> None:
+    pleo.add_fault(Fault(path="/oauth/token", kind="delay", seconds=2))
+    clients.append(make(pleo, waits, refreshing(pleo, tmp_path), budget=1))
+
+    clients[0].get(JOBS)
+    clients[0].get(JOBS)
+
+    # The rest of the minute since the first one was sent; counted from before the refresh it were 59.
+    (wait,) = waits
+    assert 59.5 < wait <= 61

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.records.text import storable
+from tap_pleo_export.records.text import one_line, storable
 
 ANY_TEXT = st.text(st.characters() | st.sampled_from('\0\ud800\udbff\udc00\udfff\\u0d8\n\u2028"'))
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -102,3 +102,19 @@ def test_what_is_not_utf_8_is_refused() -> None:
     with pytest.raises(UnicodeDecodeError):
         # A surrogate in UTF-8's clothes.
         storable(b'{"note":"\xed\xa0\x80"}')
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\r\nb\x1b[31m\u2028\0\u202e", r"a b\x1b[31m \x00\u202e"),
+        ("a\ud800", r"a\ud800"),
+        ("  a   b ", "a b"),
+        ("é😀", "é😀"),
+        ("x" * 300, "x" * 300),
+        ("x" * 301, "x" * 299 + "…"),
+        ("\x7f" * 200, r"\x7f" * 74 + r"\x7" + "…"),
+    ],
+)
+def test_a_quoted_text_is_one_short_line(text: str, shown: str) -> None:
+    assert one_line(text) == shown

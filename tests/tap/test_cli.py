@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
+from tap_pleo_export.tap import TapPleoExport
+from tests.conftest import finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
 
     from tests.conftest import Run
 
-OAUTH = {"client_id": "id-1", "client_secret": "planted-secret-1", "refresh_token": "planted-secret-2"}
+OAUTH = {
+    "client_id": "id-1",
+    "client_secret": "planted-secret-1",
+    "refresh_token": "planted-secret-2",
+    "token_file": "t",
+}
 NO_KEY: dict[str, Any] = {"api_key": None}
 ONE_OF = "Set exactly one of 'api_key', 'access_token'"
 
@@ -42,8 +49,22 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["Setting 'api_url' must not carry credentials"],
     ),
     "no address": ({"api_url": "external.pleo.io"}, ["Setting 'api_url' is not an address like"]),
+    "a rotated token that is kept nowhere": (
+        NO_KEY | OAUTH | {"token_file": None},
+        ["Setting 'token_file' is missing"],
+    ),
+    "mistakes of all kinds": (
+        {"page_size": 0, "company_id": "acme", "api_url": "https://pleo.io/v3", "access_token": "planted-secret-6"},
+        ["Setting 'page_size'", "Setting 'company_id'", "Setting 'api_url' must end", "Too many credentials"],
+    ),
     "two mistakes": ({"page_size": 0, "company_id": 5}, ["Setting 'page_size'", "Setting 'company_id'"]),
 }
+
+
+def declared_settings() -> dict[str, Any]:
+    TapPleoExport.append_builtin_config(TapPleoExport.config_jsonschema)
+    settings: dict[str, Any] = TapPleoExport.config_jsonschema["properties"]
+    return settings
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -163,6 +184,41 @@ def test_settings_come_from_the_environment(pleo: Sandbox, run_tap: Callable[...
     assert run.returncode == 0
     assert {record["jobId"] for record in run.records()} == {wanted.id}
     assert len(pleo.requests_to("/v3/export-items")) == 2
+
+
+@pytest.mark.parametrize("unset", [None, ""])
+def test_settings_that_are_null_or_empty_are_not_set(
+    pleo: Sandbox, start_tap: Callable[..., Any], outputs: Any, tmp_path: Path, unset: str | None
+) -> None:
+    pleo.add_job(items=3)
+    config = tmp_path / "nothing.json"
+    names = set(declared_settings()) - {"api_url", "api_key", "max_retries"}
+    config.write_text(json.dumps(dict.fromkeys(names, unset)))
+
+    run = finish(start_tap("--config", str(config)), outputs)
+
+    assert run.returncode == 0
+    assert len(run.records()) == 3
+    assert run.warnings == []
+
+
+def test_variables_that_are_empty_are_not_set(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=3)
+    names = set(declared_settings()) - {"api_url", "api_key", "max_retries"}
+
+    run = run_tap("--config=ENV", env={f"TAP_PLEO_EXPORT_{name.upper()}": "" for name in names})
+
+    assert run.returncode == 0
+    assert len(run.records()) == 3
+
+
+def test_mistakes_of_file_and_environment_are_named_together(run_tap: Callable[..., Run]) -> None:
+    run = run_tap("--config=ENV", env={"TAP_PLEO_EXPORT_PAGE_SIZE": "many"}, company_id="acme")
+
+    assert run.returncode == 1
+    assert len(run.errors) == 3
+    assert run.errors[0].startswith("Setting 'company_id': 'acme'")
+    assert run.errors[1].startswith("Environment variable TAP_PLEO_EXPORT_PAGE_SIZE")
 
 
 def test_a_number_misspelt_in_the_environment_is_named(run_tap: Callable[..., Run]) -> None:

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import stat
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -30,18 +31,21 @@ REJECTED = "Pleo rejected the credentials (401 on "
 
 @pytest.fixture
 def token_file(tmp_path: Path) -> Path:
-    return tmp_path / "kept" / "tokens.json"
+    path = tmp_path / "kept" / "tokens.json"
+    path.parent.mkdir()
+    return path
 
 
 @pytest.fixture
-def config(pleo: Sandbox, config: dict[str, Any]) -> dict[str, Any]:
-    """OAuth without a token file, small pages, read in turn."""
+def config(pleo: Sandbox, config: dict[str, Any], token_file: Path) -> dict[str, Any]:
+    """OAuth, small pages, read in turn."""
     oauth = {
         "api_key": None,
         "client_id": pleo.client_id,
         "client_secret": pleo.client_secret,
         "refresh_token": pleo.refresh_token,
         "auth_url": pleo.auth_url,
+        "token_file": str(token_file),
     }
     return config | oauth | {"page_size": 5, "max_retries": 0, "max_concurrent_requests": 1}
 
@@ -96,7 +100,7 @@ def test_a_refresh_token_is_exchanged_before_the_first_request(
     pleo.add_job(items=3)
     pleo.client_auth = client_auth
 
-    run = run_tap(token_file=None, env={"TAP_PLEO_EXPORT_LOGLEVEL": "DEBUG"})
+    run = run_tap(env={"TAP_PLEO_EXPORT_LOGLEVEL": "DEBUG"})
 
     assert run.returncode == 0
     assert pleo.requests[0].path == TOKEN
@@ -120,9 +124,7 @@ def test_a_rejected_access_token_is_refreshed_once_and_the_request_repeated(
     assert len(run.records()) == 12
     assert [request.status for request in pleo.requests_to(ITEMS)] == [200, 401, 200, 200]
     assert len(set(presented(pleo))) == 2
-    # The loss is announced once, not at each rotation.
-    (warning,) = run.warnings
-    assert "Pleo rotated the refresh token and the setting 'token_file' is not set" in warning
+    assert run.warnings == []
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
@@ -189,14 +191,14 @@ def test_a_wrong_client_secret_is_named(pleo: Sandbox, run_tap: Callable[..., Ru
 @pytest.mark.parametrize(
     ("fault", "seen"),
     [
-        ({"status": 503}, "the token endpoint answered 503. Run again later"),
-        ({"status": 429, "headers": {"Retry-After": "1"}}, "the token endpoint answered 429. Run again later"),
+        ({"status": 500}, "the token endpoint answered 500. Whether Pleo has replaced the refresh token is unknown"),
         ({"kind": "html"}, "the token endpoint's answer is not a token. Check the setting 'auth_url'"),
         ({"status": 200, "body": {"token_type": "Bearer"}}, "the token endpoint's answer is not a token"),
         ({"status": 401, "body": {"error": "invalid_grant"}}, "the token endpoint refused it (401)"),
         ({"status": 302, "headers": {"Location": "/v3/export-jobs"}}, "the token endpoint refused it (302)"),
         ({"kind": "reset"}, "the token endpoint did not answer (ConnectionError)"),
-        ({"kind": "truncate"}, "the token endpoint did not answer (ChunkedEncodingError)"),
+        ({"kind": "truncate"}, "the token endpoint sent a body that breaks off"),
+        ({"status": 200, "body": b"[" * 100_000}, "the token endpoint's answer is not a token"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -211,6 +213,54 @@ def test_a_failed_refresh_is_not_tried_again(
     (error,) = run.errors
     assert error.startswith(f"The OAuth token could not be refreshed: {seen}")
     assert [request.path for request in pleo.requests] == [TOKEN]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_token_endpoint_that_is_busy_is_asked_again(pleo: Sandbox, run_tap: Callable[..., Run], status: int) -> None:
+    pleo.add_job(items=3)
+    pleo.add_fault(Fault(path=TOKEN, status=status))
+
+    run = run_tap(max_retries=1)
+
+    assert run.returncode == 0
+    assert len(run.records()) == 3
+    (warning,) = run.warnings
+    assert warning.startswith(f"OAuth: the token endpoint answered {status}; trying again in ")
+    assert len(presented(pleo)) == 2
+
+
+def test_a_token_that_cannot_be_sent_is_never_shown_and_stops_no_later_run(
+    pleo: Sandbox, run_tap: Callable[..., Run], outputs: Outputs
+) -> None:
+    outputs.secrets.add("fake-TOPSECRET")
+    pleo.add_job(items=3)
+    pleo.add_fault(
+        Fault(path=TOKEN, kind="rewrite", rewrite=lambda grant: grant | {"access_token": "fake-TOPSECRET\n"})
+    )
+    # The configured token is the first run's alone.
+    configured = pleo.refresh_token
+
+    first = run_tap(refresh_token=configured, env={"LOGLEVEL": "DEBUG"})
+    second = run_tap(refresh_token=configured)
+
+    assert first.returncode == 1
+    (error,) = first.errors
+    assert "the token endpoint's access token is none that can be sent" in error
+    assert "Traceback" not in first.stderr
+    assert second.returncode == 0
+    assert len(second.records()) == 3
+    assert not pleo.credentials.revoked
+
+
+def test_a_token_that_drips_ends_at_the_requests_time(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_fault(Fault(path=TOKEN, kind="drip", seconds=0.2))
+
+    run = run_tap(request_timeout=1)
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert error.startswith("The OAuth token could not be refreshed: the token endpoint sent no whole answer in time")
+    assert len(pleo.requests) == 1
 
 
 # Kept
@@ -229,7 +279,7 @@ def test_rotated_tokens_are_on_the_disk_before_their_first_use_and_readable_by_t
     pleo.add_fault(Fault(path="/v3/*", kind="callback", callback=look))
 
     with umask(0):
-        run = run_tap(token_file=str(token_file))
+        run = run_tap()
 
     assert run.returncode == 0
     ((tokens, mode),) = seen
@@ -245,14 +295,14 @@ def test_the_next_run_takes_the_kept_tokens_and_rotates_them_when_they_end(
     pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
 ) -> None:
     pleo.add_job(items=3)
-    run_tap(token_file=str(token_file))
+    run_tap()
     generations = [kept(token_file)["refresh_token"]]
 
-    assert run_tap(token_file=str(token_file)).returncode == 0
+    assert run_tap().returncode == 0
     assert len(presented(pleo)) == 1
 
     pleo.expire_access_token()
-    assert run_tap(token_file=str(token_file)).returncode == 0
+    assert run_tap().returncode == 0
     generations.append(kept(token_file)["refresh_token"])
     assert presented(pleo)[1:] == generations[:1]
     assert generations[1] == pleo.refresh_token
@@ -262,12 +312,12 @@ def test_the_next_run_takes_the_kept_tokens_and_rotates_them_when_they_end(
 def test_a_changed_refresh_token_wins_over_the_file(
     pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
 ) -> None:
-    run_tap(token_file=str(token_file))
+    run_tap()
     # The user authorises the connector again.
     pleo.credentials.refresh_token = "fake-refresh-token-of-today"
     pleo.expire_access_token()
 
-    run = run_tap(token_file=str(token_file), refresh_token="fake-refresh-token-of-today")
+    run = run_tap(refresh_token="fake-refresh-token-of-today")
 
     assert run.returncode == 0
     assert presented(pleo)[-1] == "fake-refresh-token-of-today"
@@ -278,16 +328,15 @@ def test_a_tap_killed_at_the_first_use_of_a_new_token_has_not_lost_it(
     pleo: Sandbox,
     start_tap: Callable[..., subprocess.Popen[bytes]],
     run_tap: Callable[..., Run],
-    token_file: Path,
     outputs: Outputs,
 ) -> None:
     pleo.add_job(items=3)
     processes: list[subprocess.Popen[bytes]] = []
     pleo.add_fault(Fault(path=JOBS, kind="callback", callback=lambda _: processes[0].kill()))
-    processes.append(start_tap(token_file=str(token_file)))
+    processes.append(start_tap())
     assert finish(processes[0], outputs).returncode == -signal.SIGKILL
 
-    run = run_tap(token_file=str(token_file))
+    run = run_tap()
 
     assert run.returncode == 0
     assert len(run.records()) == 3
@@ -299,13 +348,95 @@ def test_a_signal_during_a_refresh_waits_for_the_new_token_to_be_kept(
 ) -> None:
     processes: list[subprocess.Popen[bytes]] = []
     pleo.add_fault(Fault(path=TOKEN, kind="callback", callback=lambda _: processes[0].terminate()))
-    processes.append(start_tap(token_file=str(token_file)))
+    processes.append(start_tap())
 
     run = finish(processes[0], outputs)
 
     assert run.returncode == 143
     assert kept(token_file)["refresh_token"] == pleo.refresh_token
     assert [request.path for request in pleo.requests] == [TOKEN]
+
+
+@pytest.mark.parametrize("kind", ["drip", "delay"])
+def test_a_signal_ends_the_wait_for_a_token_that_does_not_come(
+    pleo: Sandbox,
+    start_tap: Callable[..., subprocess.Popen[bytes]],
+    run_tap: Callable[..., Run],
+    outputs: Outputs,
+    kind: Any,
+) -> None:
+    processes: list[subprocess.Popen[bytes]] = []
+    pleo.add_fault(Fault(path=TOKEN, kind="callback", callback=lambda _: processes[0].terminate()))
+    pleo.add_fault(Fault(path=TOKEN, kind=kind, seconds=1 if kind == "drip" else 40))
+    processes.append(start_tap())
+    began = time.monotonic()
+
+    run = finish(processes[0], outputs)
+
+    assert run.returncode == 143
+    assert time.monotonic() - began < 12
+    assert len(presented(pleo)) == 1
+    # The lock is free again; a token that Pleo had replaced is refused, and that is said.
+    again = run_tap()
+    assert [error.startswith(REFUSED) for error in again.errors] == ([True] if kind == "drip" else [])
+
+
+def test_a_signal_during_a_refresh_in_the_background_waits_for_the_new_token_to_be_kept(
+    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], token_file: Path, outputs: Outputs
+) -> None:
+    pleo.add_job(items=60)
+    processes: list[subprocess.Popen[bytes]] = []
+    pleo.add_fault(Fault(path=ITEMS, nth=4, kind="callback", callback=Sandbox.expire_access_token))
+
+    def stop(pleo: Sandbox) -> None:
+        processes[0].terminate()
+        # No page after the refresh may be waited for.
+        pleo.add_fault(Fault(path=ITEMS, nth=None, kind="delay", seconds=40))
+
+    pleo.add_fault(Fault(path=TOKEN, nth=2, kind="callback", callback=stop))
+    # The signal is to be there before the answer.
+    pleo.add_fault(Fault(path=TOKEN, nth=2, kind="delay", seconds=0.5))
+    processes.append(start_tap(max_concurrent_requests=4))
+    began = time.monotonic()
+
+    run = finish(processes[0], outputs)
+
+    assert run.returncode == 143
+    assert time.monotonic() - began < 12
+    assert kept(token_file)["refresh_token"] == pleo.refresh_token
+    assert len(presented(pleo)) == 2
+    assert partitions(run.state)[0]["items"] == len(run.records())
+
+
+def test_two_names_of_a_token_file_refresh_once(
+    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], token_file: Path, outputs: Outputs, tmp_path: Path
+) -> None:
+    link = tmp_path / "link.json"
+    link.symlink_to(token_file)
+    pleo.add_job(items=12)
+    pleo.add_fault(Fault(path=TOKEN, kind="delay", seconds=1.5))
+
+    runs = [finish(p, outputs) for p in [start_tap(token_file=str(path)) for path in (token_file, link)]]
+
+    assert [run.returncode for run in runs] == [0, 0]
+    assert len(presented(pleo)) == 1
+    assert link.is_symlink()
+    assert kept(token_file)["refresh_token"] == pleo.refresh_token
+
+
+def test_a_looser_mode_of_the_file_is_tightened_and_named(
+    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
+) -> None:
+    pleo.add_job(items=3)
+    run_tap()
+    token_file.chmod(0o644)
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    (warning,) = run.warnings
+    assert warning.startswith(f"Setting 'token_file' ({token_file}): its mode was 0644")
+    assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
 
 
 def test_two_taps_that_share_a_token_file_refresh_once(
@@ -317,7 +448,7 @@ def test_two_taps_that_share_a_token_file_refresh_once(
     # And in the middle both find their token rejected.
     pleo.add_fault(Fault(path=ITEMS, nth=3, kind="callback", callback=Sandbox.expire_access_token))
 
-    processes = [start_tap(token_file=str(token_file)) for _ in range(2)]
+    processes = [start_tap() for _ in range(2)]
     runs = [finish(process, outputs) for process in processes]
 
     assert [run.returncode for run in runs] == [0, 0]
@@ -334,7 +465,7 @@ def test_a_full_disk_is_found_out_before_pleo_rotates_the_token(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
-        process = start_tap(token_file=str(token_file))
+        process = start_tap()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     run = finish(process, outputs)
@@ -354,18 +485,18 @@ def test_a_full_disk_is_found_out_before_pleo_rotates_the_token(
         (b'{"refresh_token": "abc"}', "is not a token file of this connector"),
         (b"\xff\x00", "is not a token file of this connector"),
         (None, "cannot be read (Is a directory)"),
+        (b"[" * 100_000, "is not a token file of this connector"),
     ],
 )
 def test_a_token_file_that_is_none_is_left_alone(
     pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path, content: bytes | None, seen: str
 ) -> None:
     if content is None:
-        token_file.mkdir(parents=True)
+        token_file.mkdir()
     else:
-        token_file.parent.mkdir()
         token_file.write_bytes(content)
 
-    run = run_tap(token_file=str(token_file))
+    run = run_tap()
 
     assert run.returncode == 1
     (error,) = run.errors

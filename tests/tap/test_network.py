@@ -95,6 +95,7 @@ def test_a_token_refresh_without_certificates_is_one_line(
     pleo: Sandbox, run_tap: Callable[..., Run], https_url: str
 ) -> None:
     oauth = {"client_id": pleo.client_id, "client_secret": pleo.client_secret, "refresh_token": pleo.refresh_token}
+    oauth["token_file"] = "tokens.json"
 
     run = run_tap(api_key=None, auth_url=https_url, env={"REQUESTS_CA_BUNDLE": "/nowhere"}, **oauth)
 

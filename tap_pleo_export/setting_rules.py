@@ -1,0 +1,121 @@
+"""What must hold between settings beyond their types, a line for each problem. Pure; secrets are never quoted."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tap_pleo_export.reading.jobs import JOB_STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from urllib.parse import SplitResult
+
+OAUTH_SETTINGS = ("client_id", "client_secret", "refresh_token")
+CREDENTIALS = ("api_key", "access_token", *OAUTH_SETTINGS)
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+ONE_CREDENTIAL = (
+    "Set exactly one of 'api_key', 'access_token', or the three of 'client_id', 'client_secret' and 'refresh_token'"
+)
+# `uuid.UUID` reads much that is none: braces, `urn:`, other digits.
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
+
+
+def credential_problems(config: Mapping[str, Any], broken: Collection[str]) -> Iterator[str]:
+    """Yield what is wrong with the credentials.
+
+    Args:
+        config: The settings that are set.
+        broken: Names of settings that have a problem already: they count as set, and nothing else is said of them.
+    """
+    oauth = [name for name in OAUTH_SETTINGS if name in config]
+    forms = [name for name in ("api_key", "access_token") if name in config] + (["/".join(oauth)] if oauth else [])
+    if not forms:
+        yield f"No credentials. {ONE_CREDENTIAL}"
+    elif len(forms) > 1:
+        yield f"Too many credentials: {', '.join(repr(form) for form in forms)}. {ONE_CREDENTIAL}"
+    elif oauth:
+        for missing in (name for name in OAUTH_SETTINGS if name not in oauth):
+            yield f"Setting '{missing}' is missing: {', '.join(repr(name) for name in oauth)} cannot do without it"
+        if "refresh_token" in oauth and "token_file" not in config:
+            yield (
+                "Setting 'token_file' is missing: Pleo replaces 'refresh_token' at each use, and a new one kept "
+                "nowhere ends the authorisation; name a file that survives the run"
+            )
+    for name in CREDENTIALS:
+        value = config.get(name, "") if name not in broken else ""
+        if not _visible(value):
+            yield f"Setting '{name}' has blanks, line breaks or characters that no credential has; copy it again"
+
+
+def address_problems(config: Mapping[str, Any], examples: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is wrong with the addresses.
+
+    Args:
+        config: The settings that are set, without those that have a problem already.
+        examples: A good address for each setting.
+    """
+    for name, example in examples.items():
+        if name in config and (problem := _address_problem(config[name])):
+            yield f"Setting '{name}' {problem.format(example=example)}"
+    path = urlsplit(config["api_url"]).path if _address_problem(config.get("api_url", "")) is None else ""
+    if path.startswith("/v3"):
+        yield "Setting 'api_url' must end after the host: the connector adds '/v3' itself"
+    elif path not in {"", "/"}:
+        yield "Setting 'api_url' must end after the host: Pleo's API has no path before its version"
+
+
+def text_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with texts that become headers or file names; ``config`` as in :func:`address_problems`."""
+    agent = config.get("user_agent", "x")
+    if not (agent.isascii() and agent.isprintable() and agent == agent.strip()):
+        yield "Setting 'user_agent' must be printable ASCII without blanks at its ends: it is sent as a header"
+    if not config.get("token_file", "x").isprintable():
+        yield "Setting 'token_file' has line breaks or other characters that no path should have"
+
+
+def uuid_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with ids; ``config`` as in :func:`address_problems`, but lists may have odd elements."""
+    named = [("'company_id'", config["company_id"])] if "company_id" in config else []
+    job_ids = config.get("job_ids")
+    named += [(f"'job_ids'[{position}]", job_id) for position, job_id in enumerate(job_ids or ())]
+    for name, value in named:
+        if isinstance(value, str) and not UUID.fullmatch(value):
+            yield f"Setting {name}: {value!r} is not a UUID like 8eb648ab-464b-42a0-ba17-eda703657e33"
+
+
+def list_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with lists."""
+    if config.get("job_statuses") == []:
+        yield f"Setting 'job_statuses' is empty; name at least one of {', '.join(JOB_STATUSES)}"
+
+
+def _visible(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _address_problem(value: str) -> str | None:
+    """Return what is wrong with an address, with a place for a good one, or None."""
+    try:
+        address = urlsplit(value)
+        usable = _visible(value) and _has_host(address) and address.port != 0
+    except ValueError:
+        usable = False
+    if not usable or address.scheme not in {"http", "https"} or "?" in value or "#" in value:
+        return "is not an address like {example}"
+    if "@" in address.netloc:
+        return "must not carry credentials; use the settings made for them"
+    if address.scheme == "http" and address.hostname not in LOOPBACK_HOSTS:
+        return "must begin with https://: credentials would travel in the clear"
+    return None
+
+
+def _has_host(address: SplitResult) -> bool:
+    host = address.hostname or ""
+    if "[" in address.netloc:
+        return ipaddress.IPv6Address(host).scope_id is None
+    return _HOST.fullmatch(host) is not None

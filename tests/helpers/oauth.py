@@ -1,0 +1,36 @@
+"""A refreshing authenticator of the local Pleo's, for tests that need no process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_pleo_export.pleo.auth import RefreshTokenAuth
+from tap_pleo_export.pleo.budget import RequestBudget
+from tap_pleo_export.pleo.retry import RetryPolicy
+from tap_pleo_export.pleo.token_endpoint import TokenEndpoint
+from tap_pleo_export.pleo.token_file import TokenFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox import Sandbox
+
+
+def refreshing(pleo: Sandbox, folder: Path, *, timeout: float = 5, url: str = "", **parts: Any) -> RefreshTokenAuth:
+    """Return an authenticator that keeps its tokens in a folder; `parts` replace its own."""
+    endpoint = TokenEndpoint(
+        url=url or pleo.auth_url,
+        client_id=pleo.client_id,
+        client_secret=pleo.client_secret,
+        timeout=timeout,
+        user_agent="test",
+        stopping=parts.pop("stopping", lambda: False),
+    )
+    defaults: dict[str, Any] = {
+        "endpoint": endpoint,
+        "refresh_token": pleo.refresh_token,
+        "token_file": TokenFile(folder / "tokens.json"),
+        "budget": RequestBudget(500),
+        "policy": RetryPolicy(),
+    }
+    return RefreshTokenAuth(**(defaults | parts))

@@ -1,0 +1,209 @@
+"""Export jobs that change while or after they are read: nothing is lost, and what cannot be settled is an error."""
+
+from __future__ import annotations
+
+import copy
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Job, Sandbox
+from sandbox.faults import encode
+from tests.helpers.raw_pages import serve, two_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Run
+
+ITEMS = "/v3/export-items"
+
+
+def new_item(job: Job, number: int) -> dict[str, Any]:
+    item = copy.deepcopy(job.items[0])
+    return item | {"accountingEntryId": f"{number:08d}-aaaa-4bbb-8ccc-dddddddddddd"}
+
+
+def insert(job: Job, at: int, number: int = 1, *, listed: bool = True) -> str:
+    """Add an item to a job, in both layers or, until later, in the data layer only."""
+    item = new_item(job, number)
+    job.items.insert(at, item)
+    entry: str = item["accountingEntryId"]
+    if listed:
+        job.item_statuses[entry] = "pending"
+    return entry
+
+
+def insert_at_five(job: Job, _: Sandbox) -> None:
+    insert(job, 5)
+
+
+def ids(run: Run) -> set[str]:
+    return {record["accountingEntryId"] for record in run.records()}
+
+
+def all_ids(job: Job) -> set[str]:
+    return {item["accountingEntryId"] for item in job.items}
+
+
+def control(job: Job) -> str:
+    return f"/v3/export-jobs/{job.id}/items"
+
+
+def test_an_item_added_while_pages_are_read_is_read_in_the_same_run(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    for concurrency in (1, 4):
+        job = pleo.add_job(items=200)
+        pleo.add_fault(Fault(path=ITEMS, nth=4, kind="callback", callback=partial(insert_at_five, job)))
+
+        run = run_tap(page_size=20, job_ids=[job.id], max_concurrent_requests=concurrency)
+
+        assert run.returncode == 0, run.stderr
+        assert ids(run) == all_ids(job)
+        assert run.bookmark(job.id) | {"complete": True, "items": 201} == run.bookmark(job.id)
+        assert any("It is read again from its first page" in line for line in run.warnings)
+        pleo.faults.clear()
+
+
+def test_a_change_without_a_hint_is_found_by_the_next_run(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=60)
+
+    def swap(_: Sandbox) -> None:
+        gone = job.items.pop(0)["accountingEntryId"]
+        del job.item_statuses[gone]
+        insert(job, 0)
+
+    pleo.add_fault(Fault(path=ITEMS, nth=4, kind="callback", callback=swap))
+    first = run_tap(page_size=10, max_concurrent_requests=1)
+    assert first.returncode == 0, first.stderr
+
+    second = run_tap(page_size=10, max_concurrent_requests=1, state=first.state)
+
+    assert second.returncode == 0, second.stderr
+    assert all_ids(job) <= ids(first) | ids(second)
+    assert ids(second) == all_ids(job)
+    (warning,) = second.warnings
+    assert f"Export job {job.id}: it has changed since it was read to its end" in warning
+    assert second.bookmark(job.id)["complete"] is True
+
+
+def test_an_item_added_after_completion_is_read_by_the_next_run(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=60)
+    quiet = pleo.add_job(items=5)
+    first = run_tap()
+    added = insert(job, 7)
+
+    second = run_tap(state=first.state)
+    third = run_tap(state=second.state)
+
+    assert added in ids(second)
+    assert ids(second) == all_ids(job)
+    assert [line for line in second.warnings if job.id in line]
+    assert not [line for line in second.warnings if quiet.id in line]
+    assert (third.returncode, third.records(), third.warnings) == (0, [], [])
+
+
+def test_a_hand_edited_state_that_calls_a_job_complete_is_found_out(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=60)
+    entry = {"context": {"jobId": job.id}, "page": 1, "cursor": None, "page_size": 100}
+    lie = {"bookmarks": {"export_items": {"partitions": [entry | {"items": 0, "digest": "0", "complete": True}]}}}
+
+    run = run_tap(state=lie)
+
+    assert run.returncode == 0, run.stderr
+    assert ids(run) == all_ids(job)
+
+
+def test_complete_jobs_are_held_against_their_job_items_even_if_those_are_no_stream(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=6)
+    deselected = json.loads(run_tap("--discover").stdout)
+    for entry in deselected["streams"]:
+        entry["metadata"] = [{"breadcrumb": [], "metadata": {"selected": entry["stream"] == "export_items"}}]
+    first = run_tap(catalog=deselected)
+    assert first.returncode == 0, first.stderr
+    added = insert(job, 2)
+    pleo.requests.clear()
+
+    second = run_tap(catalog=deselected, state=first.state)
+
+    assert added in ids(second)
+    assert pleo.requests_to(control(job))
+
+
+def test_an_item_without_a_job_item_is_emitted_again_once_it_has_one(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=30)
+    late = insert(job, 3, listed=False)
+
+    def list_it(_: Sandbox) -> None:
+        job.item_statuses[late] = "pending"
+
+    pleo.add_fault(Fault(path=control(job), nth=2, kind="callback", callback=list_it))
+
+    run = run_tap(page_size=10)
+
+    assert run.returncode == 0, run.stderr
+    statuses = [record["itemStatus"] for record in run.records() if record["accountingEntryId"] == late]
+    assert statuses == [None, "pending"]
+    assert run.bookmark(job.id)["complete"] is True
+
+
+def test_a_job_that_never_stops_changing_is_an_error_and_never_complete(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=30)
+    added = iter(range(1, 1000))
+    pleo.add_fault(Fault(path=ITEMS, nth=None, kind="callback", callback=lambda _: insert(job, 0, next(added))))
+
+    run = run_tap(page_size=10)
+
+    assert run.returncode == 1
+    assert any(f"Export job {job.id}: " in line and "disagree" in line for line in run.errors)
+    assert run.bookmark(job.id)["complete"] is False
+    assert len(pleo.requests_to(ITEMS)) < 30
+
+
+def test_fewer_job_items_than_the_job_says_are_named(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=5)
+    job.record["numberOfItems"] = 7
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    (warning,) = run.warnings
+    assert f"Export job {job.id}: it says that it has 7 items, but 5 job items are listed" in warning
+
+
+LISTINGS: dict[str, tuple[str, str]] = {
+    "export items": ("/v3/export-items", "100 pages of export items in a row without a new id"),
+    "job items": ("/v3/export-jobs/*/items", "100 pages of job items in a row without a new id"),
+    "export jobs": ("/v3/export-jobs", "The list of export jobs cannot be read: 100 pages in a row without a new id"),
+}
+
+
+@pytest.mark.parametrize("rows", ["none", "the same"])
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_endless_pages_with_ever_new_cursors_end(
+    pleo: Sandbox, run_tap: Callable[..., Run], listing: str, rows: str
+) -> None:
+    path, said = LISTINGS[listing]
+    older, younger = two_jobs(pleo, 3)
+    same = {
+        "export items": [encode(item) for item in older.items],
+        "job items": [encode(older.row(entry)) for entry in older.item_statuses],
+        "export jobs": [encode(older.record)],
+    }[listing]
+    query = {"job_id": older.id} if listing == "export items" else {}
+    serve(pleo, path.replace("*", older.id), *([same if rows == "the same" else []] * 150), **query)
+
+    run = run_tap(max_concurrent_requests=1)
+
+    assert run.returncode == 1
+    assert any(said in line for line in run.errors), run.stderr
+    if listing != "export jobs":
+        assert {record["jobId"] for record in run.records()} >= {younger.id}
+        assert any(f"Export job {older.id}: " in line for line in run.errors)

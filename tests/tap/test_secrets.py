@@ -1,0 +1,165 @@
+"""What a real process prints while it logs as much as it can, and while Pleo quotes what it should not."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import Outputs, Run
+
+ITEMS = "/v3/export-items"
+TOKEN = "/oauth/token"
+IBAN = "GB33BUKB20201555555555"
+SIGNATURE = "X-Signature=5ig5ig5ig"
+FILE_URL = f"https://files.pleo.example/receipts/1.jpg?{SIGNATURE}"
+
+
+@pytest.fixture(autouse=True)
+def foreign_secrets(outputs: Outputs) -> None:
+    outputs.secrets |= {SIGNATURE, IBAN}
+
+
+def refuse(pleo: Sandbox, what: str, **where: str) -> None:
+    """Let Pleo quote something in an error about a job's items."""
+    where = {"type": "BAD", "message": "no"} | where
+    body = {member: text.format(what) for member, text in where.items()}
+    pleo.add_fault(Fault(path=ITEMS, status=400, body=body, nth=None))
+
+
+def oauth(pleo: Sandbox, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "api_key": None,
+        "client_id": pleo.client_id,
+        "client_secret": pleo.client_secret,
+        "refresh_token": pleo.refresh_token,
+        "auth_url": pleo.auth_url,
+        "token_file": str(tmp_path / "tokens.json"),
+    }
+
+
+def test_a_debug_log_of_http_shows_no_query_and_no_credential(
+    pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path
+) -> None:
+    job = pleo.add_job(items=3)
+
+    run = run_tap(**oauth(pleo, tmp_path), env={"LOGLEVEL": "DEBUG"})
+
+    assert run.returncode == 0
+    lines = [line for line in run.log("DEBUG") if ITEMS in line and "HTTP/1.1" in line]
+    assert lines
+    assert all(f"{ITEMS}?*** HTTP/1.1" in line for line in lines)
+    assert f"job_id={job.id}" not in run.stderr
+    assert any('"POST /oauth/token HTTP/1.1" 200' in line for line in run.log("DEBUG"))
+
+
+@pytest.mark.parametrize("member", ["message", "type"])
+@pytest.mark.parametrize(
+    "what",
+    [IBAN, "GB33 BUKB 2020 1555 5555 55", FILE_URL, "Bearer abcdefgh12345678"],
+    ids=["IBAN", "blanks", "URL", "token"],
+)
+def test_what_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callable[..., Run], what: str, member: str) -> None:
+    job = pleo.add_job(items=3)
+    refuse(pleo, what, **{member: "Sent {} today"})
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    (error,) = [line for line in run.errors if line.startswith(f"Export job {job.id}")]
+    assert "***" in error
+    assert what.upper() not in run.stderr.upper()
+
+
+@pytest.mark.parametrize("filler", [0, 280], ids=["whole", "cut"])
+def test_a_credential_that_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callable[..., Run], filler: int) -> None:
+    pleo.add_job(items=3)
+    refuse(pleo, pleo.api_key, message="." * filler + "{} was sent")
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert any(line.count("***") == 1 for line in run.errors)
+    assert pleo.api_key[:8] not in run.stderr
+
+
+def test_a_rotated_token_that_pleo_quotes_is_masked(
+    pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path, outputs: Outputs
+) -> None:
+    pleo.add_job(items=3)
+    body = {"type": "BAD", "message": ""}
+
+    def quote(pleo: Sandbox) -> None:
+        body["message"] = f"Tokens {pleo.access_token} and {pleo.refresh_token} were sent"
+        outputs.secrets |= {pleo.access_token, pleo.refresh_token}
+
+    pleo.add_fault(Fault(path=ITEMS, kind="callback", callback=quote))
+    pleo.add_fault(Fault(path=ITEMS, status=400, body=body, nth=None))
+
+    run = run_tap(**oauth(pleo, tmp_path))
+
+    assert run.returncode == 1
+    assert any("Tokens *** and *** were sent" in line for line in run.errors)
+    assert pleo.access_token not in run.stderr
+    assert pleo.refresh_token not in run.stderr
+
+
+class OddHeaders(BaseHTTPRequestHandler):
+    """Answers with a header that makes the HTTP library log a traceback which quotes it."""
+
+    def do_GET(self) -> None:
+        body = b'{"data":[],"pagination":{"hasNextPage":false}}'
+        odd = f"broken {FILE_URL} {IBAN} {self.headers['Authorization']}"
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{odd}\r\n\r\n"
+        self.wfile.write(head.encode() + body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def odd_url() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), OddHeaders)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_traceback_is_masked(run_tap: Callable[..., Run], odd_url: str) -> None:
+    run = run_tap(api_url=odd_url, env={"LOGLEVEL": "DEBUG"})
+
+    assert "HeaderParsingError" in run.stderr
+    assert "files.pleo.example/receipts/1.jpg?***" in run.stderr
+    assert "Basic ***" in run.stderr
+    assert SIGNATURE not in run.stderr
+    assert IBAN not in run.stderr
+
+
+def test_a_forged_line_stays_in_the_line_that_quotes_it(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=3)
+    forged = "2026-01-01 00:00:00,000 | CRITICAL | tap-pleo-export | all is lost"
+    refuse(pleo, f"x\n{forged}\x1b[31m", message="{}", type="{}")
+
+    run = run_tap()
+
+    assert run.log("CRITICAL") == []
+    assert "\x1b" not in run.stderr
+    assert max(map(len, run.stderr.splitlines())) < 5000
+
+
+def test_a_short_client_id_masks_no_word(pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path) -> None:
+    run = run_tap(**oauth(pleo, tmp_path) | {"client_id": "client"})
+
+    assert run.returncode == 1
+    assert "Check 'client_id' and 'client_secret'" in run.errors[0]
