@@ -49,7 +49,7 @@ class DriftWatch:
         self._replaced = 0
 
     def unknown(self, names: Iterable[str], inside: str = "") -> None:
-        """Report names that have not been reported yet; of very many, how many there are, each time they have doubled."""
+        """Report names that have not been reported yet; of very many their number, each time that it has doubled."""
         for name in names:
             path = f"{inside}{name}"
             if path in self._reported:

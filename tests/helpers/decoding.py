@@ -9,9 +9,10 @@ from msgspec import Raw
 from tap_pleo_export.batch_stream import RecordLine
 from tap_pleo_export.reading.jobs import ExportJob
 from tap_pleo_export.reading.records import complete_export_item, complete_job, complete_job_item
-from tap_pleo_export.records.shape import encode
+from tap_pleo_export.records.shape import ADDITIONAL_FIELDS, encode
 from tap_pleo_export.tap import TapPleoExport
 from tests.helpers.document import encode as to_json
+from tests.helpers.document import stored
 from tests.helpers.mapper import EXTRACTED, JOB
 
 if TYPE_CHECKING:
@@ -38,6 +39,15 @@ def decode(stream: PagedStream, rows: Sequence[dict[str, Any]]) -> list[Any]:
     page = stream.shape.decode_page(to_json({"data": list(rows), "pagination": {"hasNextPage": False}}))
     assert page.unusable == []
     return page.records
+
+
+def kept(stream: PagedStream, row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a record must hold of a row, all of it: declared members, and the others in `additionalFields`."""
+    known = stream.schema["properties"].keys() - {*stream.members_computed, ADDITIONAL_FIELDS}
+    new = {name: member for name, member in row.items() if name not in known}
+    declared = {name: member for name, member in row.items() if name in known}
+    whole: dict[str, Any] = stored(declared | ({ADDITIONAL_FIELDS: new} if new else {}))
+    return whole
 
 
 def written(stream: PagedStream, rows: Sequence[dict[str, Any]]) -> list[bytes]:

@@ -66,7 +66,7 @@ def check_verdict(record: dict[str, Any]) -> None:
             place = place[int(step)] if isinstance(place, list) else (place or {}).get(step)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.lists(document.of("ExportItemV3"), min_size=1, max_size=2), st.sampled_from(list(CONFIGS)))
 def test_every_item_that_the_document_allows_gets_a_verdict(items: list[dict[str, Any]], name: str) -> None:
     read = lines(STREAMS["export_items"], items)
@@ -89,7 +89,7 @@ def check_updates(output: Output, failed: list[dict[str, Any]]) -> None:
     assert {update["failureReasonType"] for update in updates} <= ITEM_FAILURES
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.lists(document.of("ExportJobV3"), max_size=2),
     st.lists(document.of("ExportJobItemV3"), max_size=2),
