@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import signal
-import sys
+from logging import INFO, WARNING
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-import click
 from singer_sdk import InlineMapper
-from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
-from tap_pleo_export.mapping.items import FAILED, ITEMS, UPDATES, ItemMapping
-from tap_pleo_export.mapping.lines import InputError, Line, LineReader, LineWriter, text
+from tap_pleo_export.mapping.items import ITEMS, UPDATES, ItemMapping
+from tap_pleo_export.mapping.lines import BUFFER, InputError, InputMessage, LineReader
+from tap_pleo_export.singer.command_line import CommandLine, main, refuse
+from tap_pleo_export.singer.output import LineWriter, OutputError
+from tap_pleo_export.singer.signals import Interrupts
 from tap_pleo_export.validation import Settings, SettingsError, Validator, parse_settings
 from tap_pleo_export.validation.settings import settings_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from singer_sdk.singerlib import Message
+    from tap_pleo_export.singer.exact_json import Members
 
 
-class ValidationMapper(InlineMapper):
+class ValidationMapper(CommandLine, InlineMapper):
     """Annotates every export item with the outcome of the checks that Pleo requires before recording."""
 
     name = "map-pleo-validation"
@@ -36,15 +36,22 @@ class ValidationMapper(InlineMapper):
 
     settings: Settings
 
-    def __init__(self, *, message_writer: LineWriter | None = None, **plugin: Any) -> None:  # noqa: ANN401 - the SDK's own
+    def __init__(self, *, output: IO[bytes] | None = None, **plugin: Any) -> None:  # noqa: ANN401 - the SDK's own
         """Compile the settings.
+
+        Args:
+            output: Where messages go, a binary stream without a buffer; by default standard output.
+            plugin: What the SDK's mapper takes.
 
         Raises:
             ConfigValidationError: With every mistake in the settings.
         """
-        self._writer = message_writer or LineWriter()
-        self._reader = LineReader(unknown=self._pass_on)
-        super().__init__(message_reader=self._reader, message_writer=self._writer, **plugin)
+        self._interrupts = Interrupts()
+        self._writer = LineWriter(
+            hold=BUFFER, shield=self._interrupts.shielded, reader_gone="the loader stopped reading", stream=output
+        )
+        reader = LineReader(unknown=self._pass_unknown)
+        super().__init__(message_reader=reader, message_writer=self._writer, **plugin)
         self._items = ItemMapping(self.settings, Validator(self.settings, self._warn_of_method))
         self._warned_of_method = False
         self._streams: dict[str | None, None] = {}
@@ -53,57 +60,62 @@ class ValidationMapper(InlineMapper):
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Judge the settings in our own words: the one hook of the SDK that is not public."""
+        self.settings, errors = Settings(), []
         try:
             self.settings = parse_settings(self._config)
         except SettingsError as mistake:
             errors = [f"config {problem}" for problem in mistake.problems]
-            if raise_errors:
-                raise ConfigValidationError("Config validation failed", errors=errors, schema={}) from None
-            self.settings = Settings()
-            return errors
-        return []
+        if raise_errors:
+            refuse(errors)
+        return errors
 
-    def map_schema_message(self, message_dict: dict[str, Any]) -> Iterable[Message]:
+    def map_schema_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
         """Extend the SCHEMA of export items; others pass."""
         return self._mapped(message_dict, self._items.schema)
 
-    def map_record_message(self, message_dict: dict[str, Any]) -> Iterable[Message]:
+    def map_record_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
         """Judge export items; other records pass."""
         return self._mapped(message_dict, self._items.record)
 
-    def map_activate_version_message(self, message_dict: dict[str, Any]) -> Iterable[Message]:
+    def map_activate_version_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # ours
         """Pass the version on, also to the items set aside."""
         return self._mapped(message_dict, self._items.activate_version)
 
-    def map_state_message(self, message_dict: dict[str, Any]) -> Iterator[Message]:  # noqa: ARG002 - the line is passed on
-        """Pass the state on, and everything before it."""
-        yield self._current_line()
-        self._writer.flush()
-
-    def map_batch_message(self, message_dict: dict[str, Any]) -> Iterable[Message]:
+    def map_batch_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
         """Refuse batches of export items; others pass."""
         return self._mapped(message_dict, _refuse_batch)
 
-    def run(self, file_input: IO[bytes] | None) -> None:
-        """Map all messages, and end with one line about it.
+    def map_state_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
+        """Pass the state on, and everything before it."""
+        yield message_dict.unchanged()
+        self._writer.flush()
+
+    def run(self, file_input: IO[bytes] | None) -> int:
+        """Map all messages, end with one line about it, and return the exit code.
 
         Raises:
-            SystemExit: 1 after an error in one line; 128 + n on signal n.
+            SystemExit: 128 + n on signal n.
         """
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, lambda number, _frame: self._writer.interrupt(128 + number))
+        self._interrupts.install()
         try:
-            try:
-                self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
-            finally:
-                self._writer.flush()
-                self._sum_up()
-        except InputError as problem:
-            self._give_up(str(problem))
-        except BrokenPipeError:
-            self._give_up("the loader stopped reading: its own log says why")
+            with self._interrupts.allowed():
+                try:
+                    self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
+                finally:
+                    self._writer.flush()
+        except (InputError, OutputError) as problem:
+            self.logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
+            return 1
         except OSError as problem:
-            self._give_up(f"cannot read or write messages: {problem.strerror}")
+            self.logger.error("cannot read messages: %s", problem.strerror)  # noqa: TRY400 - the same
+            return 1
+        finally:
+            self._sum_up()
+        return 1 if self._items.broken else 0
+
+    def flush(self) -> None:
+        """Write what is held, as at each STATE."""
+        self._writer.flush()
 
     def process_endofpipe(self) -> None:
         """Warn if there was nothing to validate."""
@@ -111,23 +123,17 @@ class ValidationMapper(InlineMapper):
             came = ", ".join(sorted(name for name in self._streams if name)) or "none"
             self.logger.warning("no %s came by, nothing was validated; streams that did: %s", ITEMS, came)
 
-    def _mapped(self, message: dict[str, Any], change: Any) -> Iterable[Message]:  # noqa: ANN401
-        stream = text(message.get("stream"))
-        if stream == ITEMS:
-            self._streams[ITEMS] = None
-            return map(Line, change(message))
-        self._streams[stream] = None
-        if stream in (FAILED, UPDATES) and self._items.is_repetition(self._reader.line):
+    def _mapped(self, message: InputMessage, change: Callable[[Members], Iterator[bytes]]) -> Iterable[bytes]:
+        self._streams[message.stream] = None
+        if message.stream == ITEMS:
+            return change(message.members)
+        if self.settings.only_updates and (message.stream != UPDATES or message.type == "ACTIVATE_VERSION"):
             return ()
-        if self.settings.only_updates and stream not in (UPDATES, None):
-            return ()
-        return (self._current_line(),)
+        return (message.unchanged(),)
 
-    def _current_line(self) -> Line:
-        return Line(self._reader.checked_line())
-
-    def _pass_on(self, message: Message) -> None:
-        self.write_message(message)
+    def _pass_unknown(self, message: InputMessage) -> None:
+        if not self.settings.only_updates:
+            self.write_message(message.unchanged())
 
     def _warn_of_method(self, record: dict[str, Any]) -> None:
         if not self._warned_of_method:
@@ -140,7 +146,20 @@ class ValidationMapper(InlineMapper):
     def _sum_up(self) -> None:
         items, failed = self._items.items, self._items.items["failed"]
         by_check = ", ".join(f"{check} {count} {what}" for (check, what), count in self._items.findings.items())
-        self.logger.info(
+        if failed and self.settings.on_failure == "drop" and not self.settings.only_updates:
+            self.logger.warning("%d failed items were dropped (on_failure: drop)", failed)
+        if self._items.without_keys:
+            self.logger.warning(
+                "%d failed items have no jobId or accountingEntryId, so no update", self._items.without_keys
+            )
+        if broken := self._items.broken:
+            self.logger.error(
+                "%d time(s) a check could not be made (%s): the items are marked as failed and make no update",
+                broken.total(),
+                ", ".join(f"{check} {count}" for check, count in broken.items()),
+            )
+        self.logger.log(
+            WARNING if failed else INFO,
             "%s: %d items, %d passed, %d failed; %s",
             ITEMS,
             items.total(),
@@ -148,49 +167,21 @@ class ValidationMapper(InlineMapper):
             failed,
             by_check or "no findings",
         )
-        if failed and self.settings.on_failure == "drop" and not self.settings.only_updates:
-            self.logger.warning("%d failed items were dropped (on_failure: drop)", failed)
-        if self._items.without_keys:
-            self.logger.warning(
-                "%d failed items have no jobId or accountingEntryId, so no update", self._items.without_keys
-            )
-
-    def _give_up(self, why: str) -> None:
-        self.logger.error("%s", why)
-        sys.exit(1)
 
     @classmethod
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401 - the SDK's own
-        """Read the settings; a file that cannot be read is a user's fault."""
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError):
-            raise click.ClickException(f"{' or '.join(value)} is no readable JSON object with settings") from None
-
-    @classmethod
-    def invoke(  # type: ignore[override] # as the SDK's own is
-        cls,
-        *,
-        about: bool = False,
-        about_format: str | None = None,
-        config: Any = None,  # noqa: ANN401 - what cb_config returns
-        file_input: IO[bytes] | None = None,
-    ) -> None:
-        """Run from the command line."""
-        if about:
-            cls.print_about(about_format)
-            return
-        cls.print_version(cls.logger.info)
-        cls(config=config.config, parse_env_config=config.parse_env).run(file_input)
-        # The process behind need not wait for this one's interpreter to end.
-        sys.stdout.close()
+    def execute(cls, *, file_input: IO[bytes] | None = None, **settings: Any) -> int:  # noqa: ANN401 - the SDK's own
+        """Map with what the command line gave, and return the exit code."""
+        return cls(**settings).run(file_input)
 
 
 def _refuse_batch(_message: object) -> Iterator[bytes]:
     raise InputError(f"is a BATCH of {ITEMS}, which cannot be checked: switch batches off in the tap (batch_config)")
 
 
-cli = ValidationMapper.cli
+def cli() -> None:
+    """Run the executable `map-pleo-validation`."""
+    main(ValidationMapper)
+
 
 if __name__ == "__main__":
     cli()

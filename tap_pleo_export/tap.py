@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
-import sys
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import click
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
@@ -22,6 +19,7 @@ from tap_pleo_export.reading.bookmarks import Bookmarks
 from tap_pleo_export.reading.outcome import RunOutcome
 from tap_pleo_export.reading.reader import ExportReader
 from tap_pleo_export.reading.run import Run, Scope
+from tap_pleo_export.singer.command_line import CommandLine, json_file, main, refuse
 from tap_pleo_export.singer.output import LineWriter, OutputError
 from tap_pleo_export.singer.redaction import SECRETS, guard_logs
 from tap_pleo_export.singer.signals import Interrupts
@@ -29,6 +27,7 @@ from tap_pleo_export.singer.state import StatePace
 from tap_pleo_export.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
 
 if TYPE_CHECKING:
+    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
@@ -39,7 +38,7 @@ S = TypeVar("S", bound="PagedStream")
 ENVIRONMENT_PREFIX = "TAP_PLEO_EXPORT_"
 
 
-class TapPleoExport(Tap):
+class TapPleoExport(CommandLine, Tap):
     """Reads export jobs, their job items and full export items from Pleo's Export API v3. Never writes to Pleo."""
 
     name = "tap-pleo-export"
@@ -69,9 +68,9 @@ class TapPleoExport(Tap):
             super().__init__(validate_config=validate_config, **kwargs)
         except ConfigValidationError:
             # The SDK's own lines quote the refused values, secrets among them.
-            self._refuse(self._problems())
+            refuse(self._problems())
         if validate_config:
-            self._refuse(self._problems())
+            refuse(self._problems())
             for line in settings.unknown_settings(self.config, self.config_jsonschema):
                 self.logger.warning(line)
 
@@ -179,29 +178,9 @@ class TapPleoExport(Tap):
             self.connection.close()
 
     @classmethod
-    def invoke(cls, *, config: Any = None, state: Any = None, catalog: Any = None, **about: Any) -> None:  # noqa: ANN401 - the SDK's arguments
-        """Run the command line: about, or a sync with its exit code."""
-        if about.get("about"):
-            super().invoke(**about)
-        cls.print_version(print_fn=cls.logger.info)
-        tap = cls(
-            config=config.config if config else None,
-            parse_env_config=bool(config and config.parse_env),
-            state=_json_file(state, "--state"),
-            catalog=_json_file(catalog, "--catalog"),
-        )
-        code = tap.run()
-        # The process behind need not wait for this one's interpreter to end.
-        sys.stdout.close()
-        sys.exit(code)
-
-    @classmethod
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401 - the SDK's
-        """Read the configuration files; one that cannot be read is the user's to mend."""
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError) as error:
-            raise click.BadParameter(f"cannot be read as JSON ({type(error).__name__})", ctx, param) from None
+    def execute(cls, *, state: Any = None, catalog: Any = None, **settings: Any) -> int:  # noqa: ANN401 - open files, and the SDK's arguments
+        """Sync with what the command line gave, and return the exit code."""
+        return cls(state=json_file(state, "--state"), catalog=json_file(catalog, "--catalog"), **settings).run()
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:  # noqa: ARG003 - the SDK's signature
@@ -242,30 +221,7 @@ class TapPleoExport(Tap):
     def _problems(self) -> list[str]:
         return [*settings.problems(self.config, self.config_jsonschema), *self._misread]
 
-    @staticmethod
-    def _refuse(problems: list[str]) -> None:
-        if problems:
-            raise ConfigValidationError("Config validation failed", errors=problems, schema={})
-
-
-def _json_file(file: Any, option: str) -> dict[str, Any] | None:  # noqa: ANN401 - an open text file or None
-    """Return the content of a file given on the command line."""
-    if file is None:
-        return None
-    try:
-        content = json.load(file)
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise click.BadParameter("does not hold a JSON object", param_hint=option)
-    return content
-
 
 def cli() -> None:
     """Run the executable `tap-pleo-export`."""
-    try:
-        TapPleoExport.cli()
-    except ConfigValidationError as error:
-        for problem in error.errors:
-            TapPleoExport.logger.error(problem)
-        sys.exit(1)
+    main(TapPleoExport)

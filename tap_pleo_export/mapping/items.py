@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tap_pleo_export.mapping.lines import InputError, Members, decode, encode, join, members
+from tap_pleo_export.mapping.lines import InputError
 from tap_pleo_export.schemas import shipped
+from tap_pleo_export.singer.exact_json import Json, Members, decode, encode, join, members
 from tap_pleo_export.validation import MEMBERS, Settings, Validator, Verdict
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ FAILED = "export_items_failed"
 UPDATES = "export_job_item_updates"
 KEYS = ("jobId", "accountingEntryId")
 
+_OUTCOMES = {"error": "failed", "warning": "warned"}
 _MARK = f',"{MEMBERS[0]}":'.encode()
 
 
@@ -25,7 +27,7 @@ class ItemMapping:
 
     Attributes:
         items: Number of items by outcome: `passed`, `failed`.
-        findings: Number of items by (check, outcome): `failed`, `warned`, `broken`.
+        findings: Number of items by (check, outcome): `failed`, `warned`, `broken` (whatever the check's severity).
         without_keys: Number of failed items that lack the keys of an update.
         schema_seen: Whether the added streams have their SCHEMA.
     """
@@ -36,7 +38,6 @@ class ItemMapping:
         self._emit_updates = settings.emit_updates
         self._only_updates = settings.only_updates
         self._clean: dict[str, bytes] = {}
-        self._added: set[bytes] = set()
         self.items: Counter[str] = Counter()
         self.findings: Counter[tuple[str, str]] = Counter()
         self.without_keys = 0
@@ -44,23 +45,20 @@ class ItemMapping:
 
     def schema(self, message: Members) -> Iterator[bytes]:
         """Extend the SCHEMA, and precede the records of added streams with theirs."""
-        self._added.clear()
         self.schema_seen = True
         schema = _object(message, "schema")
-        if not isinstance(schema.get("properties") or {}, dict):
+        own = schema.get("properties") or {}
+        if not isinstance(own, dict):
             raise InputError("has a schema with properties that are not an object")
-        self._validator.use_schema(schema)
-        extended = schema | {
-            "properties": (schema.get("properties") or {}) | shipped("validation_streams.json")["annotation"]
-        }
-        message = message | {"schema": encode(extended)}
+        if lacking := self._validator.lacking(own):
+            raise InputError(_cannot_be_judged(lacking))
+        message = message | {"schema": _annotated_schema(message["schema"])}
         if not self._only_updates:
             yield join(message)
         yield from self._added_schemas(message)
 
     def record(self, message: Members) -> Iterator[bytes]:
         """Annotate the record, and move, drop and report it as the settings say."""
-        self._added.clear()
         if not self.schema_seen:
             self.schema_seen = True
             yield from self._added_schemas(_bare_schema())
@@ -70,8 +68,8 @@ class ItemMapping:
             raw = without_verdict(raw)
             record = {name: value for name, value in record.items() if name not in MEMBERS}
         verdict = self._validator.judge(record)
-        annotation = self._count(verdict)
-        message["record"] = raw[:-1] + b"," + annotation if record else b"{" + annotation
+        message["record"] = annotated(raw, self._annotation(verdict)) if record else self._annotation(verdict)
+        self._count(verdict)
         if not self._only_updates:
             yield from self._placed(message, verdict)
         if self._emit_updates and verdict.status == "failed":
@@ -85,44 +83,47 @@ class ItemMapping:
 
     def activate_version(self, message: Members) -> Iterator[bytes]:
         """Activate the version for the items set aside, too."""
-        self._added.clear()
         if self._only_updates:
             return
         yield join(message)
         if self._on_failure == "separate":
-            yield from self._remember(join(message | {"stream": encode(FAILED)}))
+            yield join(message | {"stream": encode(FAILED)})
 
-    def is_repetition(self, line: bytes) -> bool:
-        """Tell whether a line of an added stream is one that was just written: the input was mapped before."""
-        if line in self._added:
-            self._added.discard(line)
-            return True
-        return False
+    @property
+    def broken(self) -> Counter[str]:
+        """How often each check could not be made."""
+        return Counter({check: count for (check, what), count in self.findings.items() if what == "broken"})
 
-    def _count(self, verdict: Verdict) -> bytes:
-        """Count an item's outcome, and return its annotation without the opening brace."""
+    def _count(self, verdict: Verdict) -> None:
         self.items[verdict.status] += 1
         if verdict.checks is self._validator.nothing_found:
-            method = verdict.bookkeeping_method
-            if method not in self._clean:
-                self._clean[method] = encode(verdict)[1:]
-            return self._clean[method]
-        outcomes = {"failed": "failed", "error": "broken"}
+            return
         self.findings.update(
             {
-                (finding.check, outcomes[finding.status] if finding.severity == "error" else "warned")
+                (finding.check, "broken" if finding.status == "error" else _OUTCOMES[finding.severity])
                 for finding in verdict.checks
                 if finding.status != "passed"
             }
         )
-        return encode(verdict)[1:]
+
+    def _annotation(self, verdict: Verdict) -> bytes:
+        """Return a verdict as a JSON object; one without a finding is encoded once."""
+        if verdict.checks is not self._validator.nothing_found:
+            return encode(verdict)
+        method = verdict.bookkeeping_method
+        if method not in self._clean:
+            self._clean[method] = encode(verdict)
+        return self._clean[method]
 
     def _update(self, message: Members, record: dict[str, Any], verdict: Verdict) -> Iterator[bytes]:
+        found = verdict.for_pleo()
+        if found is None:
+            return
         keys = {key: record.get(key) for key in KEYS}
         if not all(isinstance(key, str) for key in keys.values()):
             self.without_keys += 1
             return
-        reason = {"failureReasonType": verdict.failure_reason_type, "failureReason": verdict.failure_reason}
+        reason = dict(zip(("failureReasonType", "failureReason"), found, strict=True))
         update: Members = {
             "type": encode("RECORD"),
             "stream": encode(UPDATES),
@@ -130,18 +131,24 @@ class ItemMapping:
         }
         if "time_extracted" in message:
             update["time_extracted"] = message["time_extracted"]
-        yield from self._remember(join(update))
+        yield join(update)
 
     def _added_schemas(self, message: Members) -> Iterator[bytes]:
         if self._on_failure == "separate" and not self._only_updates:
-            yield from self._remember(join(message | {"stream": encode(FAILED)}))
+            yield join(message | {"stream": encode(FAILED)})
         if self._emit_updates:
             schema = shipped("validation_streams.json")[UPDATES]
-            yield from self._remember(join(_schema_message(UPDATES, schema)))
+            yield join(_schema_message(UPDATES, schema))
 
-    def _remember(self, line: bytes) -> Iterator[bytes]:
-        self._added.add(line)
-        yield line
+
+def annotated(record: bytes, annotation: bytes) -> bytes:
+    """Return a record with an annotation's members after its own; the bytes of both stay as they are.
+
+    Args:
+        record: A JSON object with at least one member.
+        annotation: Another.
+    """
+    return record[:-1] + b"," + annotation[1:]
 
 
 def without_verdict(record: bytes) -> bytes:
@@ -155,6 +162,21 @@ def without_verdict(record: bytes) -> bytes:
         except ValueError:
             pass  # the mark stands in a nested object: no tail of ours
     return join({name: value for name, value in members(record).items() if name not in MEMBERS})
+
+
+def _cannot_be_judged(lacking: dict[str, list[str]]) -> str:
+    named = "; ".join(f"'{member}' for {', '.join(checks)}" for member, checks in lacking.items())
+    return (
+        f"is a SCHEMA of {ITEMS} without what these checks read: {named}. "
+        "Select it in the tap under this name, flatten in the loader only, or disable the checks"
+    )
+
+
+def _annotated_schema(schema: Json) -> bytes:
+    parts = members(schema)
+    added = shipped("validation_streams.json")["annotation"]
+    own = members(parts["properties"]) if bytes(parts.get("properties", b"null")) != b"null" else {}
+    return join(parts | {"properties": join(own | {name: encode(member) for name, member in added.items()})})
 
 
 def _object(message: Members, name: str) -> dict[str, Any]:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from tap_pleo_export.validation.verdict import Finding, Method, Record, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from tap_pleo_export.validation.json_schema import Field
+    from collections.abc import Callable, Sequence
 
 MISSING = "missing_configuration"
 INVALID = "invalid_configuration"
@@ -25,15 +23,13 @@ class Check:
         id: Public name.
         severity: `error` or `warning`.
         judge: Returns the findings on a record; none if it is in order. May raise on a record of another shape.
-        fields: Fields that the check may need.
-        reads: Returns those of them that it needs to judge this record; by default all.
+        reads: Members of an item, top-level ones, without which it cannot judge.
     """
 
     id: str
     severity: Severity
     judge: Callable[[Record, Method], Sequence[Finding]]
-    fields: frozenset[Field]
-    reads: Callable[[Record, Method], Iterable[Field]] | None = None
+    reads: frozenset[str]
 
 
 def failed(check: str, kind: str, reason: str, path: str) -> Finding:

@@ -11,7 +11,6 @@ from tap_pleo_export.validation.required_configuration import required_configura
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_pleo_export.validation.json_schema import Field
     from tap_pleo_export.validation.settings import Settings
     from tap_pleo_export.validation.verdict import Finding, Method, Record
 
@@ -36,7 +35,7 @@ def builtin_checks(settings: Settings) -> Iterator[Check]:
         yield _vendor_exists(known["vendors"], settings)
 
 
-_GL_FIELDS = frozenset(("accountingEntryLines", "account", name) for name in ("code", "identifier"))
+_LINES = frozenset({"accountingEntryLines"})
 
 
 def _expense_gl_account(settings: Settings) -> Check:
@@ -56,7 +55,7 @@ def _expense_gl_account(settings: Settings) -> Check:
                 findings.append(account_missing(name, label, f"/accountingEntryLines/{index}/account"))
         return findings
 
-    return Check(name, "error", judge, _GL_FIELDS | ({("type",)} if exempt else set()))
+    return Check(name, "error", judge, _LINES | ({"type"} if exempt else set()))
 
 
 def _gl_account_exists(known: frozenset[str]) -> Check:
@@ -72,7 +71,7 @@ def _gl_account_exists(known: frozenset[str]) -> Check:
                 findings.append(failed(name, INVALID, reason, f"/accountingEntryLines/{index}/account"))
         return findings
 
-    return Check(name, "error", judge, _GL_FIELDS)
+    return Check(name, "error", judge, _LINES)
 
 
 def _tax_code_exists(known: frozenset[str]) -> Check:
@@ -88,7 +87,7 @@ def _tax_code_exists(known: frozenset[str]) -> Check:
                 findings.append(failed(name, INVALID, reason, f"/accountingEntryLines/{index}/tax"))
         return findings
 
-    return Check(name, "error", judge, frozenset({("accountingEntryLines", "tax", "code")}))
+    return Check(name, "error", judge, _LINES)
 
 
 def _tag_exists(known: frozenset[str]) -> Check:
@@ -105,7 +104,7 @@ def _tag_exists(known: frozenset[str]) -> Check:
                     findings.append(failed(name, INVALID, reason, path))
         return findings
 
-    return Check(name, "error", judge, frozenset({("accountingEntryLines", "tags", "code")}))
+    return Check(name, "error", judge, _LINES)
 
 
 def _vendor_exists(known: frozenset[str], settings: Settings) -> Check:
@@ -117,7 +116,5 @@ def _vendor_exists(known: frozenset[str], settings: Settings) -> Check:
             return []
         return [failed(name, VENDOR, UNKNOWN_VENDOR, own[0])]
 
-    fields: set[Field] = {("vendor", "code"), ("vendor", "externalId")}
-    if settings.null_bookkeeping == "accounts_payable":
-        fields |= {("bookkeeping",), ("supplier",)}
-    return Check(name, "error", judge, frozenset(fields))
+    own_supplier = {"bookkeeping", "supplier"} if settings.null_bookkeeping == "accounts_payable" else set()
+    return Check(name, "error", judge, frozenset({"vendor", *own_supplier}))

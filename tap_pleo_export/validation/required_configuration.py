@@ -10,27 +10,19 @@ from tap_pleo_export.validation.settings import ANY, Company, Settings
 from tap_pleo_export.validation.vocabulary import OWN_ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tap_pleo_export.validation.json_schema import Field
     from tap_pleo_export.validation.requirements import Need
     from tap_pleo_export.validation.verdict import Finding, Method, Record
 
 ID = "required_configuration"
 NO_VENDOR = "Vendor missing: select a vendor for this item"
 
-_ALWAYS: tuple[Field, ...] = (("type",), ("bookkeeping",), ("bookkeeping", "method"), ("companyId",))
-_CONTRA: tuple[Field, ...] = (("contraAccount", "code"), ("contraAccount", "identifier"))
-_VENDOR: Field = ("vendor",)
-_SUPPLIER: Field = ("supplier",)
-_CURRENCY: Field = ("amount", "inWalletCurrency", "currency")
-
 
 def required_configuration(settings: Settings) -> Check:
     """Return the check for these settings."""
-    rule = _Rule(settings)
-    fields = frozenset({*_ALWAYS, *_CONTRA, _VENDOR, _SUPPLIER, _CURRENCY})
-    return Check(ID, "error", rule.judge, fields, rule.reads)
+    reads = {"type", "bookkeeping", "companyId", "amount", "contraAccount", "vendor"}
+    if settings.null_bookkeeping == "accounts_payable":
+        reads.add("supplier")
+    return Check(ID, "error", _Rule(settings).judge, frozenset(reads))
 
 
 class _Rule:
@@ -51,20 +43,6 @@ class _Rule:
             else:
                 findings.append(_unmet(need, record))
         return findings
-
-    def reads(self, record: Record, method: Method) -> Iterator[Field]:
-        """Yield the fields that decide on this record."""
-        yield from _ALWAYS
-        accounts = self._company(record).accounts
-        for role in {role for need in self._needs(method, record.get("type")) for role in need}:
-            if role == "contraAccount":
-                yield from _CONTRA
-            elif role == "vendor":
-                yield _VENDOR
-                if self._null_bookkeeping == "accounts_payable":
-                    yield _SUPPLIER
-            elif isinstance(accounts.get(role), dict):
-                yield _CURRENCY
 
     def _company(self, record: Record) -> Company:
         company = record.get("companyId")

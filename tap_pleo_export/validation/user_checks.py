@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import jsonschema
 import jsonschema_rs
 
-from tap_pleo_export.validation.json_schema import Field, fields_read, subschemas
+from tap_pleo_export.schemas import shipped
+from tap_pleo_export.validation.json_schema import members_named, subschemas
 from tap_pleo_export.validation.problems import nearest, pointer
 from tap_pleo_export.validation.verdict import Finding, Record, Severity
 
@@ -46,7 +47,7 @@ class UserCheck:
         severity: `error` or `warning`.
         failure: The finding of a record that fails, without its path.
         schema: Compiled schema, formats asserted.
-        fields: Fields that the schema mentions.
+        reads: Members of an item, top-level ones, that the schema names.
         hints: Likely mistakes that are legal JSON Schema, each beginning with a JSON Pointer into the schema.
     """
 
@@ -54,7 +55,7 @@ class UserCheck:
     severity: Severity
     failure: Finding
     schema: jsonschema_rs.Draft202012Validator
-    fields: frozenset[Field]
+    reads: frozenset[str]
     hints: tuple[str, ...]
 
     @classmethod
@@ -62,18 +63,29 @@ class UserCheck:
         """Compile one entry of the setting `checks`.
 
         Raises:
-            SchemaError: The schema is no valid JSON Schema 2020-12, or refers to another document.
+            SchemaError: The schema is no valid JSON Schema 2020-12, or refers to another document, or names
+                a member that no export item has.
         """
         schema = definition["schema"]
         severity = definition.get("severity", "error")
         reason = definition["failureReasonType"], definition["failureReason"]
+        compiled = compile_schema(schema)
+        named = members_named(schema)
+        known = shipped("export_items.json")["properties"]
+        unknown = [
+            f"{pointer(where)}: no export item has a member {name!r}{nearest(name, known)}"
+            for name, where in named.items()
+            if name not in known
+        ]
+        if unknown:
+            raise SchemaError(unknown)
         failure = Finding(definition["id"], "failed", severity, *reason)
         return cls(
             definition["id"],
             severity,
             failure,
-            compile_schema(schema),
-            fields_read(schema),
+            compiled,
+            frozenset(named),
             tuple(_hints(schema)),
         )
 

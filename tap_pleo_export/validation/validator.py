@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_pleo_export.validation.check import Check
 from tap_pleo_export.validation.checks import builtin_checks
 from tap_pleo_export.validation.item import bookkeeping_method
-from tap_pleo_export.validation.json_schema import carries, first_lacking
-from tap_pleo_export.validation.problems import pointer
-from tap_pleo_export.validation.verdict import MEMBERS, METHODS, UNEXPECTED, Finding, Method, Record, Verdict
+from tap_pleo_export.validation.verdict import METHODS, UNEXPECTED, Finding, Record, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Sequence
+
     from tap_pleo_export.validation.settings import Settings
     from tap_pleo_export.validation.user_checks import UserCheck
-
-Judge = Callable[[Record, Method], Sequence[Finding]]
 
 
 class Validator:
@@ -41,17 +38,21 @@ class Validator:
         self.nothing_found = tuple(Finding(check.id, "passed", check.severity) for check in self._checks)
         self._all_passed = {method: Verdict.of(self.nothing_found, method) for method in METHODS}
 
-    def use_schema(self, schema: dict[str, Any]) -> None:
-        """Take note of the fields that the stream's schema offers.
+    def lacking(self, members: Container[str]) -> dict[str, list[str]]:
+        """Return what the checks read and a stream does not have.
 
-        A check that needs a field which neither the schema nor the record has (it was deselected) cannot judge
-        the record, and says so with status `error`.
+        Args:
+            members: The stream's members, top-level ones.
+
+        Returns:
+            Ids of the checks that read it, by absent member.
         """
-        members = schema.get("properties") or {}
-        own = {name: member for name, member in members.items() if name not in MEMBERS}
-        # A stream that names no members of its own is open, also once an earlier run has named those of a verdict.
-        schema = schema | {"properties": own or None}
-        self._judges = [_guarded(check, schema) or check.judge for check in self._checks]
+        absent: dict[str, list[str]] = {}
+        for check in self._checks:
+            for member in sorted(check.reads):
+                if member not in members:
+                    absent.setdefault(member, []).append(check.id)
+        return absent
 
     def judge(self, record: Record) -> Verdict:
         """Return the verdict on an export item.
@@ -67,9 +68,7 @@ class Validator:
             try:
                 findings = judge(record, method)
             except Exception as cause:  # noqa: BLE001 - a check that breaks is a finding, never a crash
-                findings = (
-                    _broken(self._checks[index], f"the item has an unexpected shape ({type(cause).__name__})", ""),
-                )
+                findings = (_broken(self._checks[index], cause),)
             if findings:
                 found[index] = findings
         if not found:
@@ -79,27 +78,9 @@ class Validator:
 
 
 def _user_check(check: UserCheck) -> Check:
-    return Check(check.id, check.severity, lambda record, _: check.judge(record), check.fields)
+    return Check(check.id, check.severity, lambda record, _: check.judge(record), check.reads)
 
 
-def _broken(check: Check, why: str, path: str) -> Finding:
-    reason = f"Check {check.id} could not be made: {why}"
-    return Finding(check.id, "error", check.severity, UNEXPECTED, reason, path)
-
-
-def _guarded(check: Check, schema: dict[str, Any]) -> Judge | None:
-    """Return a check's function, guarded against the fields that a stream lacks; None if it lacks none."""
-    lacking = {field: part for field in check.fields if (part := first_lacking(schema, field))}
-    if not lacking:
-        return None
-    reads = check.reads or (lambda _record, _method: check.fields)
-
-    def judge(record: Record, method: Method) -> Sequence[Finding]:
-        needed = {lacking[field] for field in reads(record, method) if field in lacking}
-        gone = sorted(part for part in needed if not carries(record, part))
-        if not gone:
-            return check.judge(record, method)
-        names = ", ".join(".".join(part) for part in gone)
-        return (_broken(check, f"the stream lacks {names}, select it in the tap", pointer(gone[0])),)
-
-    return judge
+def _broken(check: Check, cause: Exception) -> Finding:
+    reason = f"Check {check.id} could not be made: the item has an unexpected shape ({type(cause).__name__})"
+    return Finding(check.id, "error", check.severity, UNEXPECTED, reason, "")

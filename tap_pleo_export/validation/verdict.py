@@ -69,8 +69,16 @@ class Verdict(
         errors = [f for f in findings if f.severity == "error" and f.status != "passed"]
         if not errors:
             return cls("passed", None, None, findings, method)
-        reasons = "; ".join(f.failure_reason or "" for f in errors)
-        return cls("failed", errors[0].failure_reason_type, reasons, findings, method)
+        return cls("failed", errors[0].failure_reason_type, _reasons(errors), findings, method)
+
+    def for_pleo(self) -> tuple[str | None, str] | None:
+        """Return type and reason of what was found in the item; None if nothing was, and a check only broke."""
+        found = [f for f in self.checks if f.severity == "error" and f.status == "failed"]
+        return (found[0].failure_reason_type, _reasons(found)) if found else None
+
+
+def _reasons(findings: list[Finding]) -> str:
+    return "; ".join(finding.failure_reason or "" for finding in findings)
 
 
 MEMBERS: tuple[str, ...] = Verdict.__struct_encode_fields__

@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema_rs
 
 from tap_pleo_export.mapper import ValidationMapper
-from tap_pleo_export.mapping.lines import InputError, LineWriter
+from tap_pleo_export.mapping.lines import InputError
 
 JOB = "8eb648ab-464b-42a0-ba17-eda703657e33"
 COMPANY = "12abc3d4-e567-890e-1234-abc56e78fabc"
@@ -153,14 +153,13 @@ def run(data: bytes, config: dict[str, Any] | None = None) -> Output:
 def run_until_error(data: bytes, config: dict[str, Any] | None = None) -> tuple[Output, str]:
     """Map messages in this process, and return what came out with the error that ended it, if any."""
     out = io.BytesIO()
-    writer = LineWriter(out)
-    mapper = ValidationMapper(config=copy.deepcopy(config or {}), message_writer=writer)
+    mapper = ValidationMapper(config=copy.deepcopy(config or {}), output=out)
     error = ""
     try:
         mapper.listen(io.BytesIO(data))  # type: ignore[arg-type] # bytes, as the mapper reads them
     except InputError as problem:
         error = str(problem)
-    writer.flush()
+    mapper.flush()
     return Output(out.getvalue()), error
 
 

@@ -37,20 +37,25 @@ class Run:
 def test_sums_up(tmp_path: Path) -> None:
     run = Run(schema() + record(item()) + record(failing(2)) + record(failing(3)), GOOD, tmp_path)
     assert run.returncode == 0
-    assert run.log("INFO")[-1] == "export_items: 3 items, 1 passed, 2 failed; expense_gl_account 2 failed"
+    assert run.log("WARNING") == ["export_items: 3 items, 1 passed, 2 failed; expense_gl_account 2 failed"]
+
+
+def test_sums_up_without_a_warning_where_nothing_failed(tmp_path: Path) -> None:
+    run = Run(schema() + record(item()), GOOD, tmp_path)
+    assert run.log("INFO")[-1] == "export_items: 1 items, 1 passed, 0 failed; no findings"
     assert run.log("WARNING") == []
 
 
 def test_says_how_many_items_it_dropped(tmp_path: Path) -> None:
     run = Run(schema() + record(item()) + record(failing(2)), GOOD | {"on_failure": "drop"}, tmp_path)
-    assert run.log("WARNING") == ["1 failed items were dropped (on_failure: drop)"]
+    assert run.log("WARNING")[0] == "1 failed items were dropped (on_failure: drop)"
     assert len(run.output.records()) == 1
 
 
 def test_failed_item_without_job_gives_a_warning_instead_of_an_update(tmp_path: Path) -> None:
     nameless = {name: value for name, value in failing().items() if name != "jobId"}
-    run = Run(schema(schema={}) + record(nameless), GOOD | {"emit_updates": True}, tmp_path)
-    assert run.log("WARNING") == ["1 failed items have no jobId or accountingEntryId, so no update"]
+    run = Run(schema() + record(nameless), GOOD | {"emit_updates": True}, tmp_path)
+    assert run.log("WARNING")[0] == "1 failed items have no jobId or accountingEntryId, so no update"
     assert run.output.records("export_job_item_updates") == []
 
 

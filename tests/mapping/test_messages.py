@@ -266,7 +266,7 @@ def test_records_without_schema_are_still_judged() -> None:
 
 
 def test_empty_record() -> None:
-    (after,) = run(schema(schema={}) + b'{"type":"RECORD","stream":"export_items","record":{ }}\n').records()
+    (after,) = run(schema() + b'{"type":"RECORD","stream":"export_items","record":{ }}\n').records()
     assert list(after) == list(MEMBERS)
 
 
@@ -275,10 +275,9 @@ def own(schema_: dict[str, Any]) -> dict[str, Any]:
     return GOOD | {"checks": [check]}
 
 
-@pytest.mark.parametrize("stream_schema", [{}, {"type": "object", "properties": {"jobId": {}}}])
-def test_a_check_never_sees_an_earlier_verdict(stream_schema: dict[str, Any]) -> None:
-    config = own({"required": ["validationStatus"]})
-    once = run(schema(schema=stream_schema) + record(item()), config)
+def test_a_check_never_sees_an_earlier_verdict() -> None:
+    config = own({"not": {"propertyNames": {"not": {"pattern": "^validation"}}}})
+    once = run(schema() + record(item()), config)
     assert once.records()[0]["validationStatus"] == "failed"
     assert run(once.data, config).data == once.data
 

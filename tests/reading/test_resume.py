@@ -1,9 +1,9 @@
 """Many interrupted runs against a Pleo that misbehaves at random: whatever happens, no item is lost.
 
-The real streams, reader, bookmarks and paging run in process; only the HTTP client is replaced. A run is cut off between any two batches,
-before or after its progress has been noted, and resumed from its last state as JSON. Between runs page sizes and item
-statuses change and jobs end; within them pages come empty, short, with rows twice or missing, with rejected cursors,
-or not at all.
+The real streams, reader, bookmarks and paging run in process; only the HTTP client is replaced. A run is cut off
+between any two batches, before or after its progress has been noted, and resumed from its last state as JSON. Between
+runs page sizes and item statuses change and jobs end; within them pages come empty, short, with rows twice or missing,
+with rejected cursors, or not at all.
 """
 
 from __future__ import annotations

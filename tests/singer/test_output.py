@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
+import time
 from select import PIPE_BUF
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_pleo_export.singer.output import LineWriter
+from tap_pleo_export.singer.signals import Interrupts
 
 
 class Writes(io.RawIOBase):
@@ -56,3 +59,78 @@ def test_small_lines_share_writes() -> None:
     writes, _ = written(["x" * 97] * 1000)
 
     assert len(writes.all) == 1000 // (PIPE_BUF // 100)
+
+
+class Trickle:
+    """A stream that takes a few bytes at a time, and is interrupted while it does."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.on_write: Any = lambda: None
+
+    def write(self, data: bytes | memoryview) -> int:
+        self.on_write()
+        self.data += bytes(data[:5])
+        return min(5, len(data))
+
+
+def holding(stream: Trickle, run: Interrupts) -> LineWriter:
+    return LineWriter(hold=1000, shield=run.shielded, stream=cast("Any", stream))
+
+
+def test_lines_are_held_until_they_are_many_or_wanted() -> None:
+    stream = Trickle()
+    writer = holding(stream, Interrupts())
+    for number in range(20):
+        writer.write_message(b"%099d" % number)
+    assert stream.data.count(b"\n") == 10
+    writer.flush()
+    assert stream.data == b"".join(b"%099d\n" % number for number in range(20))
+    assert writer.bytes_written == 2000
+
+
+def test_short_writes_are_continued() -> None:
+    stream = Trickle()
+    writer = holding(stream, Interrupts())
+    writer.write_message(b"x" * 23)
+    writer.flush()
+    assert stream.data == b"x" * 23 + b"\n"
+
+
+def test_a_signal_waits_for_the_end_of_the_lines_being_written() -> None:
+    stream, run = Trickle(), Interrupts()
+    writer = holding(stream, run)
+
+    def interrupt_once() -> None:
+        stream.on_write = lambda: None
+        run.handle(signal.SIGTERM)
+
+    stream.on_write = interrupt_once
+    writer.write_message(b"x" * 23)
+    with pytest.raises(SystemExit) as exit_, run.allowed():
+        writer.flush()
+    assert exit_.value.code == 143
+    assert stream.data == b"x" * 23 + b"\n"
+
+
+def test_a_second_signal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter(range(9))
+    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
+    stream, run = Trickle(), Interrupts()
+    writer = holding(stream, run)
+    stream.on_write = lambda: run.handle(signal.SIGTERM)
+    writer.write_message(b"x" * 23)
+    with pytest.raises(SystemExit), run.allowed():
+        writer.flush()
+    assert stream.data == b"x" * 5
+    writer.flush()
+    assert stream.data == b"x" * 5, "what was given up is not written later"
+
+
+def test_a_signal_between_lines_ends_at_once() -> None:
+    run = Interrupts()
+    writer = holding(Trickle(), run)
+    writer.write_message(b"x")
+    with pytest.raises(SystemExit) as exit_, run.allowed():
+        run.handle(signal.SIGINT)
+    assert exit_.value.code == 130

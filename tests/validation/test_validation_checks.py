@@ -1,4 +1,4 @@
-"""What the oracle does not cover: broken items, deselected fields, user checks, formats."""
+"""What the oracle does not cover: broken items, user checks, formats."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_pleo_export.schemas import shipped
 from tap_pleo_export.validation import Validator, parse_settings
-from tap_pleo_export.validation.checks import builtin_checks
-from tap_pleo_export.validation.json_schema import first_lacking
-from tap_pleo_export.validation.vocabulary import BUILTIN_CHECKS
 
 CONFIG: dict[str, Any] = {
     "configuration": [{"companyId": "*", "journal": "J", "accounts": {"wallet": {"GBP": "1"}, "contra": "2"}}],
@@ -48,10 +44,8 @@ def own(schema: dict[str, Any], **members: Any) -> dict[str, Any]:
     return {"checks": [check | members], "disabled_checks": ["required_configuration", "expense_gl_account"]}
 
 
-def statuses(config: dict[str, Any], item: dict[str, Any], schema: dict[str, Any] | None = None) -> dict[str, str]:
+def statuses(config: dict[str, Any], item: dict[str, Any]) -> dict[str, str]:
     validator = Validator(parse_settings(config))
-    if schema is not None:
-        validator.use_schema(schema)
     return {finding.check: finding.status for finding in validator.judge(item).checks}
 
 
@@ -88,139 +82,31 @@ def test_the_text_of_a_broken_check_shows_nothing_of_the_item() -> None:
     assert verdict.failure_reason_type == "unexpected_failure"
 
 
-def without(schema: dict[str, Any], field: str) -> dict[str, Any]:
-    """Return a schema without a property, as the SDK leaves it when a user deselects a field."""
-    name, _, rest = field.partition(".")
-    members = dict(schema["properties"])
-    if not rest:
-        del members[name]
-        return schema | {"properties": members}
-    inner = members[name]
-    members[name] = (
-        {"type": "array", "items": without(inner["items"], rest)} if "items" in inner else without(inner, rest)
-    )
-    return schema | {"properties": members}
-
-
-def drop(value: Any, field: str) -> Any:
-    """Return a record without a field, as the SDK leaves it when a user deselects it."""
-    name, _, rest = field.partition(".")
-    if isinstance(value, list):
-        return [drop(element, field) for element in value]
-    if not isinstance(value, dict):
-        return value
-    return {key: drop(member, rest) if key == name else member for key, member in value.items() if key != name or rest}
-
-
-def schema_of(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return {
-            "type": ["object", "null"],
-            "properties": {name: schema_of(member) for name, member in value.items()},
-        }
-    return {"type": ["array", "null"], "items": schema_of(value[0])} if isinstance(value, list) else {}
-
-
-FULL = ITEM | {"contraAccount": {"code": "1", "identifier": None}}
-LINE_CHECKS = {"expense_gl_account", "gl_account_exists"}
-
-
-@pytest.mark.parametrize(
-    ("field", "broken"),
-    [
-        ("type", {"required_configuration"}),
-        ("companyId", {"required_configuration"}),
-        ("bookkeeping", {"required_configuration"}),
-        ("bookkeeping.method", {"required_configuration"}),
-        ("contraAccount", {"required_configuration"}),
-        ("contraAccount.code", {"required_configuration"}),
-        ("amount", {"required_configuration"}),
-        ("amount.inWalletCurrency.currency", {"required_configuration"}),
-        ("accountingEntryLines", {*LINE_CHECKS, "tax_code_exists", "tag_exists"}),
-        ("accountingEntryLines.account", LINE_CHECKS),
-        ("accountingEntryLines.account.code", LINE_CHECKS),
-        ("accountingEntryLines.tax", {"tax_code_exists"}),
-        ("accountingEntryLines.tags.code", {"tag_exists"}),
-        ("vendor", {"vendor_exists"}),
-        ("vendor.externalId", {"vendor_exists"}),
-        ("supplier", set()),
-        ("note", set()),
-    ],
-)
-def test_a_check_whose_field_is_deselected_says_so(field: str, broken: set[str]) -> None:
-    found = statuses(CONFIG, drop(FULL, field), without(schema_of(FULL), field))
-    assert {check for check, status in found.items() if status == "error"} == broken
-    assert {status for check, status in found.items() if check not in broken} <= {"passed"}
-
-
-def test_the_text_names_the_deselected_field() -> None:
-    validator = Validator(parse_settings({}))
-    validator.use_schema(without(schema_of(ITEM), "accountingEntryLines.account"))
-    finding = validator.judge(drop(ITEM, "accountingEntryLines.account")).checks[-1]
-    assert (finding.status, finding.failure_reason_type) == ("error", "unexpected_failure")
-    assert finding.path == "/accountingEntryLines/account"
-    assert finding.failure_reason == (
-        "Check expense_gl_account could not be made: "
-        "the stream lacks accountingEntryLines.account, select it in the tap"
-    )
-
-
-def test_deselected_fields_that_an_item_does_not_call_for_do_not_matter() -> None:
-    item = ITEM | {"type": "mileage"}
-    config = {"configuration": [{"companyId": "*", "journal": "J", "accounts": {"outOfPocket": "1"}}]}
-    schema = without(without(schema_of(FULL), "contraAccount"), "vendor")
-    assert statuses(config, drop(drop(item, "contraAccount"), "vendor"), schema)["required_configuration"] == "passed"
-
-
-def test_a_record_that_carries_the_field_is_judged_whatever_the_schema_says() -> None:
-    closed = {"type": "object", "properties": {"id": {}}}
-    assert set(statuses(CONFIG, ITEM, closed).values()) == {"passed"}
-
-
-def test_a_stream_with_an_open_schema_lacks_nothing() -> None:
-    assert statuses(CONFIG, drop(ITEM, "contraAccount"), {"type": "object"})["required_configuration"] == "passed"
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"properties": {"note": {"minLength": 3}}},
-        {"required": ["note"]},
-        {"not": {"required": ["note"]}},
-        {"allOf": [{"if": {"required": ["note"]}, "then": True}]},
-        {"$ref": "#/$defs/noted", "$defs": {"noted": {"properties": {"note": {}}}}},
-        {"properties": {"accountingEntryLines": {"items": {"properties": {"note": {}}}}}},
-    ],
-)
-def test_a_user_check_says_when_its_field_is_deselected(schema: dict[str, Any]) -> None:
-    assert statuses(own(schema), drop(ITEM, "note"), without(schema_of(ITEM), "note")) == {"own": "error"}
-
-
 def test_a_recursive_user_schema_is_understood() -> None:
     schema = {"$ref": "#/$defs/node", "$defs": {"node": {"properties": {"vendor": {"$ref": "#/$defs/node"}}}}}
-    assert statuses(own(schema), ITEM, schema_of(ITEM)) == {"own": "passed"}
+    assert statuses(own(schema), ITEM) == {"own": "passed"}
 
 
 @pytest.mark.parametrize(
     ("schema", "path"),
     [
-        ({"required": ["absent"]}, ""),
+        ({"required": ["files"]}, ""),
         ({"properties": {"note": {"type": "string"}}}, "/note"),
         (
             {"properties": {"accountingEntryLines": {"items": {"properties": {"tax": False}}}}},
             "/accountingEntryLines/0/tax",
         ),
-        ({"properties": {"a/b~c": False}}, "/a~1b~0c"),
+        ({"properties": {"vendor": {"properties": {"a/b~c": False}}}}, "/vendor/a~1b~0c"),
         (False, ""),
     ],
 )
 def test_path_of_a_user_finding(schema: Any, path: str) -> None:
-    (finding,) = Validator(parse_settings(own(schema))).judge(ITEM | {"a/b~c": 1}).checks
+    (finding,) = Validator(parse_settings(own(schema))).judge(ITEM | {"vendor": {"a/b~c": 1}}).checks
     assert (finding.status, finding.path, finding.failure_reason) == ("failed", path, "No.")
 
 
 def test_a_warning_fails_nothing() -> None:
-    verdict = Validator(parse_settings(own({"required": ["absent"]}, severity="warning"))).judge(ITEM)
+    verdict = Validator(parse_settings(own({"required": ["files"]}, severity="warning"))).judge(ITEM)
     assert (verdict.status, verdict.failure_reason_type, verdict.failure_reason) == ("passed", None, None)
     assert [(finding.status, finding.severity) for finding in verdict.checks] == [("failed", "warning")]
 
@@ -245,12 +131,3 @@ def test_disabled_checks_leave_no_entry() -> None:
     config = {"disabled_checks": ["required_configuration", "expense_gl_account"]}
     verdict = Validator(parse_settings(config)).judge({})
     assert (verdict.status, verdict.checks) == ("passed", ())
-
-
-def test_the_tap_delivers_every_field_that_the_built_in_checks_read() -> None:
-    stream = shipped("export_items.json")
-    everything = CONFIG | {"null_bookkeeping": "accounts_payable", "gl_account_not_required_for": ["fee"]}
-    checks = list(builtin_checks(parse_settings(everything)))
-    assert [check.id for check in checks] == list(BUILTIN_CHECKS)
-    lacking = {field for check in checks for field in check.fields if first_lacking(stream, field)}
-    assert lacking == set()

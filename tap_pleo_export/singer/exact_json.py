@@ -1,0 +1,101 @@
+"""JSON as it came: numbers digit for digit, text that has no UTF-8, and the bytes of what nobody looks into."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Json = bytes | msgspec.Raw
+"""JSON as it came, or as it will be written."""
+
+Members = dict[str, Json]
+"""Members of a JSON object."""
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_value = msgspec.json.Decoder(float_hook=Decimal).decode
+_members: Callable[[Json], Members] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode  # type: ignore[assignment]
+# Any escape, so that each is consumed once; those of surrogates are caught.
+_ESCAPE = re.compile(rb"\\(?:(u[dD][89a-fA-F])|.)", re.DOTALL)
+
+
+def encode(value: object) -> bytes:
+    """Encode JSON; a Decimal is written as a number, digit for digit.
+
+    Raises:
+        TypeError: There is no JSON for this, or for an exact fraction beside text with a lone surrogate.
+    """
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value, builtin_types=(Decimal,))).encode()
+
+
+def decode(data: Json) -> Any:  # noqa: ANN401 - JSON
+    """Decode JSON; numbers stay exact (int or Decimal).
+
+    Raises:
+        ValueError: This is not JSON.
+        RecursionError: It is nested too deeply.
+    """
+    try:
+        return _value(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Lone surrogates and huge integers are legal JSON that only the standard library reads.
+        return _standard.decode(str(bytes(data), "utf-8"))
+
+
+def members(data: Json) -> Members:
+    """Split a JSON object into its members, their bytes as they are; of a repeated name the last one counts.
+
+    Raises:
+        ValueError: This is not a JSON object.
+        RecursionError: It is nested too deeply.
+    """
+    try:
+        return _members(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Text with the escapes of lone surrogates, which msgspec refuses even unread, is legal JSON.
+        return _members_with_surrogates(str(bytes(data), "utf-8"))
+
+
+def _members_with_surrogates(source: str) -> Members:
+    """Split an object while the backslashes of surrogates are another character, which stands nowhere else in it."""
+    mask = next(mark.encode() for mark in map(chr, range(0x80, 0xD800)) if mark not in source)
+    masked = _ESCAPE.sub(lambda found: mask + found[1] if found[1] else found[0], source.encode())
+    try:
+        parts = _members(masked)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ValueError("not a JSON object") from None
+    return {
+        decode(_encode(name).replace(mask, b"\\")): bytes(value).replace(mask, b"\\") for name, value in parts.items()
+    }
+
+
+def join(parts: Members) -> bytes:
+    """Write members as a JSON object."""
+    return b"{" + b",".join([b"%b:%b" % (_name(name), value) for name, value in parts.items()]) + b"}"
+
+
+@lru_cache(maxsize=256)
+def _name(name: str) -> bytes:
+    return encode(name)
+
+
+def _integer(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) < sys.int_info.default_max_str_digits else Decimal(digits)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+_standard = json.JSONDecoder(parse_float=Decimal, parse_int=_integer, parse_constant=_no_constant)

@@ -1,0 +1,54 @@
+"""JSON in, the same JSON out: splitting, joining, numbers and text of any kind."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_pleo_export.singer.exact_json import decode, encode, join, members
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=())),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=())), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.text(st.characters(exclude_categories=())), JSON, max_size=5),
+    st.sampled_from([None, 1]),
+)
+def test_members_are_the_values_as_written(value: dict[str, Any], indent: int | None) -> None:
+    text = json.dumps(value, indent=indent).encode()
+    parts = members(text)
+    assert {name: decode(part) for name, part in parts.items()} == value
+    assert all(bytes(part) in text for part in parts.values())
+    assert decode(join(parts)) == value
+
+
+@given(JSON)
+def test_encode_is_the_inverse_of_decode(value: Any) -> None:
+    assert decode(encode(value)) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"[]", b'"x"', b"1", b"{", b'{"a":1', b'{"a":1}x', b"{'a':1}", b'{"a":Infinity}', b'{"a":\xff}'],
+)
+def test_anything_but_an_object_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any reason will do
+        members(text)
+
+
+def test_a_surrogate_is_split_beside_any_other_text() -> None:
+    text = '{"\\ud800":"\\\\ud800 \x80 \\ud83d\\ude00", "b" : "\\udfff"}'
+    assert members(text.encode()) == {
+        "\ud800": '"\\\\ud800 \x80 \\ud83d\\ude00"'.encode(),
+        "b": b'"\\udfff"',
+    }
