@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from harness.meltano import environment_without_settings
 from sandbox import Sandbox
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 CHECKOUT = Path(__file__).parent.parent
 TIMEOUT = 60
+
+# Each run draws the same examples, so a failure is had again by running its test. Others, and others again with another
+# seed: `--hypothesis-profile=search --hypothesis-seed=1`; a failure prints the seed, or what to decorate the test with.
+settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.load_profile("same")
 
 
 @dataclass

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from tap_pleo_export.records.text import one_line
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Mapping
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 # Looking inside costs as much as reading: every record at first, then one in so many.
 INSPECTED_AT_FIRST = 1000
 INSPECTED_LATER = 32
+# New names beyond these are counted: a member named after an id has another name in each record.
+NAMED_AT_MOST = 50
 
 # Only names matter here: numbers stay text, whatever their size.
 _decode_any = msgspec.json.Decoder(float_hook=str).decode
@@ -40,17 +44,28 @@ class DriftWatch:
         }
         self._logger = logger
         self._reported: set[str] = set()
+        self._told = NAMED_AT_MOST + 1
         self._inspected = 0
         self._replaced = 0
 
     def unknown(self, names: Iterable[str], inside: str = "") -> None:
-        """Report names that have not been reported yet."""
+        """Report names that have not been reported yet; of very many their number, each time that it has doubled."""
         for name in names:
             path = f"{inside}{name}"
-            if path not in self._reported:
-                self._reported.add(path)
+            if path in self._reported:
+                continue
+            self._reported.add(path)
+            count = len(self._reported)
+            if count <= NAMED_AT_MOST:
                 where = "kept in place" if inside else "kept in 'additionalFields'"
-                self._logger.warning("%s: Pleo sends a new field '%s', %s", self._stream, path, where)
+                self._logger.warning("%s: Pleo sends a new field '%s', %s", self._stream, one_line(path), where)
+            elif count == self._told:
+                self._told *= 2
+                self._logger.warning(
+                    "%s: Pleo sends %d new fields by now, all are kept; further ones are counted, not named",
+                    self._stream,
+                    count,
+                )
 
     def replaced(self, count: int) -> None:
         """Count characters replaced because no database stores them; see :mod:`tap_pleo_export.records.text`."""

@@ -69,3 +69,23 @@ def test_characters_that_no_database_stores_are_counted(shape: RecordShape, capl
 
     assert [message.split("things: ")[1].split(" character")[0] for message in caplog.messages] == ["2", "1"]
     assert caplog.messages[1].endswith("3 in this run")
+
+
+def test_a_name_is_quoted_on_one_line_and_cut(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
+    shape.decode_page(page({"id": "1", "9\n\x1b[31mERROR forged\u2028": 1, "amount": {"x" * 2_000_000: 1}}))
+
+    assert len(caplog.messages) == 2
+    assert all(message.isprintable() and len(message) < 400 for message in caplog.messages)
+    assert "9 \\x1b[31mERROR forged" in caplog.text
+
+
+def test_of_very_many_new_names_the_first_are_named_and_the_others_counted(
+    shape: RecordShape, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(1000):
+        shape.decode_page(page({"id": "1", f"new {number}": 1, "amount": {f"newer {number}": 1}}))
+
+    assert sum("a new field" in message for message in caplog.messages) == 50
+    assert [message.split("sends ")[1].split(",")[0] for message in caplog.messages[50:]] == [
+        f"{count} new fields by now" for count in (51, 102, 204, 408, 816, 1632)
+    ]
