@@ -127,7 +127,7 @@ class PagedStream(BatchStream):
     @cached_property
     def user_agent(self) -> str:
         """The setting `user_agent`, or name and version."""
-        return str(self._tap.values.get("user_agent", f"{self._tap.name}/{self._tap.plugin_version}"))
+        return str(self.config.get("user_agent", f"{self._tap.name}/{self._tap.plugin_version}"))
 
     @property
     def http_headers(self) -> dict[str, str]:
@@ -137,7 +137,7 @@ class PagedStream(BatchStream):
     @property
     def timeout(self) -> int:
         """Seconds: the setting `request_timeout`."""
-        return int(self._tap.values["request_timeout"])
+        return int(self.config["request_timeout"])
 
     def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:  # noqa: ARG002 - the SDK's signature
         """Return the query of a page; None leaves a parameter out."""

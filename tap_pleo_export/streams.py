@@ -37,7 +37,7 @@ class ExportJobs(PagedStream):
 
     def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:
         """Ask for the jobs in the statuses, and of the company, that the settings name."""
-        chosen = {"statuses": self._tap.values["job_statuses"], "company_id": self._tap.values.get("company_id")}
+        chosen = {"statuses": self.config["job_statuses"], "company_id": self.config.get("company_id")}
         return chosen | super().get_url_params(context, next_page_token)
 
     def fetch_job(self, job_id: str) -> Any:  # noqa: ANN401 - a record type made at run time
