@@ -55,7 +55,7 @@ class StreamListing:
     def read(self, answer: Answer) -> Page:
         """Read a fetched page."""
         with self._cursor_of(answer.call):
-            return self.stream.connection.client.read(answer, self.stream.shape.decode_page)
+            return self.stream.connection.client.read(answer, self.stream.decode_page)
 
     def ids(self, page: Page) -> Iterable[str]:
         """Return what tells the page's records apart."""
@@ -186,6 +186,10 @@ class PagedStream(BatchStream):
             computed=self.members_computed,
             drift=DriftWatch(self.name, self.schema, self.logger),
         )
+
+    def decode_page(self, body: bytes) -> Page:
+        """Return the page that a body holds; raises as :meth:`RecordShape.decode_page`."""
+        return self.shape.decode_page(body)
 
     def lookahead(self, context: Context, start: Start = FIRST_PAGE) -> Lookahead:
         """Return a way to have a job's pages fetched before they are asked for."""
