@@ -1,8 +1,8 @@
 """A local Pleo: the Export API v3 and its token endpoint on loopback, with seeded data and scripted faults."""
 
 from sandbox.faults import Fault
+from sandbox.jobs import Job
 from sandbox.recording import Request
 from sandbox.server import Sandbox
-from sandbox.world import Job
 
 __all__ = ["Fault", "Job", "Request", "Sandbox"]

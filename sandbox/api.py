@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from sandbox.auth import GrantError
 from sandbox.conformance import validator, violations
 from sandbox.faults import JSON_TYPE, encode
+from sandbox.jobs import JOB_STATUSES
 from sandbox.pages import PAGE_PARAMETERS, Page, paginate
 from sandbox.problems import (
     ITEMS_OF_FINISHED_JOB,
@@ -22,11 +23,10 @@ from sandbox.problems import (
     Problem,
     undocumented,
 )
-from sandbox.world import JOB_STATUSES
 
 if TYPE_CHECKING:
+    from sandbox.jobs import Job
     from sandbox.server import Sandbox
-    from sandbox.world import Job
 
 MAX_UPDATES = 100
 UPDATE_ERRORS = {
@@ -167,6 +167,21 @@ class Api:
         self._job(event["jobId"]).apply(event, self.pleo.now(), started_required=self.pleo.started_required)
         return Response(status=202)
 
+    def list_companies(self) -> Response:
+        """The companies that the credentials may see: ``GET /v1/companies``."""
+        _known("organization_id", *PAGE_PARAMETERS)
+        _uuid("organization_id")
+        page = paginate(list(self.pleo.companies.values()), request.args, self.pleo, "companies")
+        return answer({"data": [company.record for company in page.rows], "pagination": page.info})
+
+    def get_company(self, company_id: str) -> Response:
+        """One company: ``GET /v1/companies/{companyId}``."""
+        _known()
+        company = self.pleo.companies.get(company_id.lower())
+        if company is None:
+            raise undocumented(404, "Unknown company.")
+        return answer({"data": company.record})
+
     def introspect(self) -> Response:
         """Who am I: ``GET /v1/introspect``."""
         method = self.pleo.credentials.identify(request.authorization, self.pleo.now())
@@ -192,7 +207,8 @@ class Api:
         return response
 
 
-# method, path, operation, scope it needs; None: none, or its own business
+ANY_SCOPE = "any"
+# method, path, operation, scope it needs; None: its own business
 ROUTES = (
     ("GET", "/v3/export-jobs", Api.list_jobs, "export-jobs:read"),
     ("GET", "/v3/export-jobs/<job_id>", Api.get_job, "export-jobs:read"),
@@ -200,6 +216,9 @@ ROUTES = (
     ("PUT", "/v3/export-jobs/<job_id>/items", Api.update_job_items, "export-jobs:write"),
     ("GET", "/v3/export-items", Api.list_items, "export-items:read"),
     ("POST", "/v3/export-job-events", Api.create_event, "export-jobs:write"),
+    # Pleo names no scope for these.
+    ("GET", "/v1/companies", Api.list_companies, ANY_SCOPE),
+    ("GET", "/v1/companies/<company_id>", Api.get_company, ANY_SCOPE),
     ("GET", "/v1/introspect", Api.introspect, None),
     ("POST", "/oauth/token", Api.token, None),
 )
@@ -221,7 +240,7 @@ def build(pleo: Sandbox) -> Flask:
         ) -> Response:
             if scope is not None:
                 pleo.credentials.identify(request.authorization, pleo.now())
-                if scope not in pleo.scopes:
+                if scope not in {*pleo.scopes, ANY_SCOPE}:
                     raise undocumented(403, f"The credentials lack the scope {scope}.")
             for name, value in path_parameters.items():
                 if violations("Uuid", value):

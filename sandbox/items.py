@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sandbox.conformance import require
+from sandbox.jobs import stamp
 from sandbox.oddities import ODDITIES
 from sandbox.values import make_uuid
-from sandbox.world import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,9 +112,15 @@ _checked: set[int] = set()
 
 @dataclass(frozen=True)
 class Company:
-    """A company's master data, as it appears inside items."""
+    """A company's master data, as it appears inside items.
+
+    Attributes:
+        record: The company as the Companies API serves it. Pleo documents the path; of the members no more than these
+            are taken for granted, and the connector's own streams do not read them.
+    """
 
     id: str
+    record: Json
     currency: str
     users: list[Json]
     teams: list[Json]
@@ -131,6 +137,7 @@ def make_company(rng: Random, company_id: str, index: int) -> Company:
     currency, country = HOMES[index % len(HOMES)]
     return Company(
         id=company_id,
+        record={"id": company_id, "name": f"Company {index + 1}", "currency": currency, "country": country},
         currency=currency,
         users=[{"id": make_uuid(rng), "name": name, "code": f"E{number:03}"} for number, name in enumerate(PEOPLE)],
         teams=[{"id": make_uuid(rng), "name": name, "code": None} for name in ("Marketing", "Forschung")],

@@ -1,30 +1,25 @@
-"""The sandbox: jobs, credentials, faults and the HTTP server that serves them on loopback."""
+"""The HTTP server that serves a world on loopback."""
 
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import BytesIO
-from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request as Incoming
 from werkzeug.wrappers import Response
 
-from sandbox import api, items
-from sandbox.auth import Credentials
-from sandbox.behaviour import Behaviour
-from sandbox.conformance import require
-from sandbox.faults import EFFECTS, Answer, Fault
+from sandbox import api
+from sandbox.faults import EFFECTS, Answer
 from sandbox.recording import Request
 from sandbox.transport import Connections, Handler
-from sandbox.values import make_uuid
-from sandbox.world import FINAL_EVENTS, Job, stamp
+from sandbox.world import World, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from datetime import datetime
     from types import TracebackType
 
     from werkzeug.serving import BaseWSGIServer
@@ -32,55 +27,35 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+class Sandbox(World):
+    """A world that is served on loopback.
 
-
-class Sandbox(Behaviour):
-    """A local Pleo. Used as a context manager it serves from a daemon thread until the end of the block.
+    Used as a context manager it serves from a daemon thread until the end of the block.
 
     Args:
         port: Port to listen on; 0 for a free one, kept over restarts.
         seed: Seed of ids, credentials and data.
         clock: Returns the current moment, with time zone.
-
-    Attributes:
-        jobs: Export jobs by id.
-        requests: Requests received, in order.
-        faults: The fault table.
-        credentials: API key, OAuth client and tokens.
     """
 
-    def __init__(self, *, port: int = 0, seed: int = 0, clock: Callable[[], datetime] = _utc_now) -> None:
-        super().__init__()
+    def __init__(self, *, port: int = 0, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__(seed=seed, clock=clock)
         self.port = port
-        self.clock = clock
-        self.rng = Random(seed)
-        self.jobs: dict[str, Job] = {}
-        self.requests: list[Request] = []
-        self.faults: list[Fault] = []
         self.failures: list[Exception] = []
-        self.lock = threading.RLock()
         self.stopping = threading.Event()
         self.connections = Connections()
-        self.credentials = Credentials(self.rng, self.now(), self.access_token_lifetime)
-        self._companies: dict[str, items.Company] = {}
         self._app = api.build(self)
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
 
     @classmethod
-    def demo(cls, *, port: int = 0, seed: int = 0, clock: Callable[[], datetime] = _utc_now) -> Self:
+    def demo(cls, *, port: int = 0, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> Self:
         """Return a sandbox with the demo world: three readable and three finished jobs in several companies."""
         from sandbox.worlds import populate  # noqa: PLC0415 - worlds are built from sandboxes
 
         pleo = cls(port=port, seed=seed, clock=clock)
         populate(pleo)
         return pleo
-
-    def now(self) -> datetime:
-        """The current moment on the sandbox's clock."""
-        return self.clock()
 
     @property
     def url(self) -> str:
@@ -93,115 +68,6 @@ class Sandbox(Behaviour):
     def auth_url(self) -> str:
         """URL of the token endpoint."""
         return f"{self.url}/oauth/token"
-
-    @property
-    def api_key(self) -> str:
-        """The valid API key."""
-        return self.credentials.api_key
-
-    @property
-    def client_id(self) -> str:
-        """The OAuth client's id."""
-        return self.credentials.client_id
-
-    @property
-    def client_secret(self) -> str:
-        """The OAuth client's secret."""
-        return self.credentials.client_secret
-
-    @property
-    def access_token(self) -> str:
-        """The newest access token."""
-        return self.credentials.access_token
-
-    @property
-    def refresh_token(self) -> str:
-        """The newest refresh token."""
-        return self.credentials.refresh_token
-
-    def expire_access_token(self) -> None:
-        """Make every access token issued so far be answered 401."""
-        with self.lock:
-            self.credentials.access_expires.clear()
-
-    def add_job(  # noqa: PLR0913, PLR0917 - one keyword per trait of a job
-        self,
-        items: int | Sequence[dict[str, Any]] = 25,
-        status: str = "pending",
-        company_id: str | None = None,
-        created_at: datetime | None = None,
-        expires_in: int = 3600,
-        item_status: str | Sequence[str] = "pending",
-    ) -> Job:
-        """Add an export job.
-
-        Args:
-            items: Number of seeded items, or the items themselves (``ExportItemV3``, served as they are).
-            status: The job's status; a final one sets the times that go with it.
-            company_id: Company it belongs to; None for a new one.
-            created_at: When it was made (and, unless pending, last updated); None for now.
-            expires_in: Seconds from the last update to expiry.
-            item_status: Status of all job items, or statuses to be dealt out in turn.
-        """
-        with self.lock:
-            created = created_at or self.now()
-            company = self._company(company_id)
-            payload = self._items(items, company, created)
-            dealt = [item_status] if isinstance(item_status, str) else list(item_status)
-            job = Job(
-                record={
-                    "id": make_uuid(self.rng),
-                    "companyId": company.id,
-                    "status": "pending",
-                    "createdAt": stamp(created),
-                    "createdBy": company.users[0]["id"],
-                    "isInteractive": True,
-                    "numberOfItems": len(payload),
-                    "expiresIn": expires_in,
-                    "vendorBasedBookkeeping": True,
-                    "startedAt": None,
-                    "lastUpdatedAt": None,
-                    "completedAt": None,
-                    "expiredAt": None,
-                    "failureReason": None,
-                    "failureReasonType": None,
-                },
-                items=payload,
-                item_statuses={
-                    item["accountingEntryId"]: dealt[index % len(dealt)] for index, item in enumerate(payload)
-                },
-            )
-            if status != "pending":
-                job.finish("in_progress", created)
-            if status in FINAL_EVENTS:
-                job.finish(status, created + timedelta(minutes=2))
-            require("ExportJobV3", job.record)
-            self.jobs[job.id] = job
-            return job
-
-    def _company(self, company_id: str | None) -> items.Company:
-        chosen = company_id or make_uuid(self.rng)
-        known = self._companies.get(chosen.lower())
-        if known is None:
-            known = items.make_company(self.rng, chosen, len(self._companies))
-            self._companies[chosen.lower()] = known
-        return known
-
-    def _items(
-        self, wanted: int | Sequence[dict[str, Any]], company: items.Company, created: datetime
-    ) -> list[dict[str, Any]]:
-        if isinstance(wanted, int):
-            return items.make_items(self.rng, company, wanted, created)
-        return list(wanted)
-
-    def add_fault(self, fault: Fault) -> Fault:
-        """Append a row to the fault table and return it."""
-        self.faults.append(fault)
-        return fault
-
-    def requests_to(self, path: str) -> list[Request]:
-        """Return the requests to ``path``, below it, or matching it (``/v3/export-jobs/*/items``)."""
-        return [request for request in self.requests if request.is_to(path)]
 
     def serve(self, environ: dict[str, Any]) -> Answer:
         """Answer one WSGI request, through the faults that are due on it."""

@@ -1,156 +1,166 @@
-"""Export jobs and the rules they live by: status machine, item statuses, expiry."""
+"""A world: companies, export jobs, credentials, faults and switches; what happens in it is recorded."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import threading
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from sandbox.problems import ILLEGAL_EVENT
+from sandbox import items
+from sandbox.auth import Credentials
+from sandbox.behaviour import Behaviour
+from sandbox.conformance import require
+from sandbox.jobs import FINAL_EVENTS, Job, stamp
+from sandbox.values import make_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Sequence
 
-RUNNING: Final = frozenset({"pending", "in_progress"})
-JOB_STATUSES: Final = ("pending", "in_progress", "failed", "completed", "completed_with_errors")
-FINAL_EVENTS: Final = ("completed", "completed_with_errors", "failed")
-# event -> (statuses it is allowed from, status it leads to)
-TRANSITIONS: Final[Mapping[str, tuple[frozenset[str], str]]] = {
-    "started": (frozenset({"pending"}), "in_progress"),
-    **{event: (frozenset({"in_progress"}), event) for event in FINAL_EVENTS},
-}
-# status -> statuses a job item may take next; repeating the same one is harmless
-ITEM_TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
-    "pending": frozenset({"in_progress", "successful", "failed", "abandoned"}),
-    "in_progress": frozenset({"successful", "failed", "abandoned"}),
-    "successful": frozenset(),
-    "failed": frozenset(),
-    "abandoned": frozenset(),
-}
+    from sandbox.faults import Fault
+    from sandbox.recording import Request
 
 
-def stamp(moment: datetime) -> str:
-    """Write a UTC moment as Pleo does, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def utc_now() -> datetime:
+    """Return the current moment."""
+    return datetime.now(UTC)
 
 
-@dataclass
-class Job:
-    """An export job; its parts may be changed by tests.
+class World(Behaviour):
+    """All that a local Pleo knows; nothing of it is on the network.
+
+    Args:
+        seed: Seed of ids, credentials and data.
+        clock: Returns the current moment, with time zone.
 
     Attributes:
-        record: The job as served (``ExportJobV3``).
-        items: The data layer as served (``ExportItemV3`` each), money in cents of the stated currency.
-        item_statuses: The control layer: status by accounting entry id.
-        outcomes: What updates have set beside the status (``externalId``, reasons ...), by accounting entry id.
-        missing_contra: Currencies without a contra account; if any, items cannot be read (400).
+        jobs: Export jobs by id.
+        companies: Companies by id in lower case.
+        requests: Requests received, in order.
+        faults: The fault table.
+        credentials: API key, OAuth client and tokens.
     """
 
-    record: dict[str, Any]
-    items: list[dict[str, Any]]
-    item_statuses: dict[str, str]
-    outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    missing_contra: list[str] = field(default_factory=list)
-    _order: list[int] = field(default_factory=list, repr=False)
+    def __init__(self, *, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__()
+        self.clock = clock
+        self.rng = Random(seed)
+        self.jobs: dict[str, Job] = {}
+        self.companies: dict[str, items.Company] = {}
+        self.requests: list[Request] = []
+        self.faults: list[Fault] = []
+        self.lock = threading.RLock()
+        self.credentials = Credentials(self.rng, self.now(), self.access_token_lifetime)
+
+    def now(self) -> datetime:
+        """The current moment on the sandbox's clock."""
+        return self.clock()
 
     @property
-    def id(self) -> str:
-        """The job's uuid."""
-        return str(self.record["id"])
+    def api_key(self) -> str:
+        """The valid API key."""
+        return self.credentials.api_key
 
     @property
-    def status(self) -> str:
-        """The job's status."""
-        return str(self.record["status"])
+    def client_id(self) -> str:
+        """The OAuth client's id."""
+        return self.credentials.client_id
 
     @property
-    def running(self) -> bool:
-        """Whether items can be read and updated."""
-        return self.status in RUNNING
+    def client_secret(self) -> str:
+        """The OAuth client's secret."""
+        return self.credentials.client_secret
 
     @property
-    def expires_at(self) -> datetime:
-        """When the job expires unless it is updated before."""
-        last: str = self.record["lastUpdatedAt"] or self.record["createdAt"]
-        return datetime.fromisoformat(last) + timedelta(seconds=self.record["expiresIn"])
+    def access_token(self) -> str:
+        """The newest access token."""
+        return self.credentials.access_token
 
-    def shuffled(self) -> list[dict[str, Any]]:
-        """The items in another order, the same on each call."""
-        if len(self._order) != len(self.items):
-            self._order = list(range(len(self.items)))
-            Random(self.id).shuffle(self._order)
-        return [self.items[index] for index in self._order]
+    @property
+    def refresh_token(self) -> str:
+        """The newest refresh token."""
+        return self.credentials.refresh_token
 
-    def row(self, entry_id: str) -> dict[str, Any]:
-        """One line of the control layer (``ExportJobItemV3``)."""
-        return {
-            "exportJobId": self.id,
-            "accountingEntryId": entry_id,
-            "status": self.item_statuses[entry_id],
-            "externalId": None,
-            "externalUrl": None,
-            "failureReasonType": None,
-            "failureReason": None,
-            "exportedAt": None,
-            **self.outcomes.get(entry_id, {}),
-        }
+    def expire_access_token(self) -> None:
+        """Make every access token issued so far be answered 401."""
+        with self.lock:
+            self.credentials.access_expires.clear()
 
-    def expire(self, now: datetime) -> None:
-        """Fail the job, and abandon its unfinished items, if its time is over."""
-        if self.running and now >= self.expires_at:
-            self.record["expiredAt"] = stamp(self.expires_at)
-            self._fail("job_expired", "The job was not updated in time.")
-
-    def apply(self, event: Mapping[str, Any], now: datetime, *, started_required: bool = True) -> None:
-        """Carry out a job event (``CreateExportJobEvent``).
-
-        Raises:
-            Problem: 422, the job's status does not allow the event.
-        """
-        allowed, status = TRANSITIONS[event["event"]]
-        if not started_required and status in FINAL_EVENTS:
-            allowed = RUNNING
-        if self.status not in allowed:
-            raise ILLEGAL_EVENT.problem()
-        self.finish(status, now, event.get("failureReasonType"), event.get("failureReason"))
-
-    def finish(self, status: str, now: datetime, reason_type: str | None = None, reason: str | None = None) -> None:
-        """Set the job's status as an event would, allowed or not."""
-        self.record |= {"status": status, "lastUpdatedAt": stamp(now)}
-        if status == "in_progress":
-            self.record["startedAt"] = stamp(now)
-        elif status == "failed":
-            self._fail(reason_type, reason)
-        else:
-            self.record |= {"failureReasonType": reason_type, "failureReason": reason}
-        if status in FINAL_EVENTS:
-            self.record["completedAt"] = stamp(now)
-
-    def update(self, entry_id: str | None, changes: Mapping[str, Any], now: datetime) -> str | None:
-        """Carry out one item update (``UpdateExportJobItemV3``).
+    def add_job(  # noqa: PLR0913, PLR0917 - one keyword per trait of a job
+        self,
+        items: int | Sequence[dict[str, Any]] = 25,
+        status: str = "pending",
+        company_id: str | None = None,
+        created_at: datetime | None = None,
+        expires_in: int = 3600,
+        item_status: str | Sequence[str] = "pending",
+    ) -> Job:
+        """Add an export job.
 
         Args:
-            entry_id: The control layer's spelling of the entry's id; None if it has no such entry.
-            changes: The update as received.
-            now: When.
-
-        Returns:
-            The error's type if the update is refused, else None.
+            items: Number of seeded items, or the items themselves (``ExportItemV3``, served as they are).
+            status: The job's status; a final one sets the times that go with it.
+            company_id: Company it belongs to; None for a new one.
+            created_at: When it was made (and, unless pending, last updated); None for now.
+            expires_in: Seconds from the last update to expiry.
+            item_status: Status of all job items, or statuses to be dealt out in turn.
         """
-        if entry_id is None:
-            return "ACCOUNTING_ENTRY_DOES_NOT_EXIST"
-        current, status = self.item_statuses[entry_id], changes["status"]
-        if status != current and status not in ITEM_TRANSITIONS[current]:
-            return "EXPORT_ENTRY_STATUS_UPDATE_FAILED"
-        self.item_statuses[entry_id] = status
-        known = self.outcomes.setdefault(entry_id, {})
-        known |= {name: value for name, value in changes.items() if name not in ("accountingEntryId", "status")}
-        self.record["lastUpdatedAt"] = stamp(now)
-        return None
+        with self.lock:
+            created = created_at or self.now()
+            company = self._company(company_id)
+            payload = self._items(items, company, created)
+            dealt = [item_status] if isinstance(item_status, str) else list(item_status)
+            job = Job(
+                record={
+                    "id": make_uuid(self.rng),
+                    "companyId": company.id,
+                    "status": "pending",
+                    "createdAt": stamp(created),
+                    "createdBy": company.users[0]["id"],
+                    "isInteractive": True,
+                    "numberOfItems": len(payload),
+                    "expiresIn": expires_in,
+                    "vendorBasedBookkeeping": True,
+                    "startedAt": None,
+                    "lastUpdatedAt": None,
+                    "completedAt": None,
+                    "expiredAt": None,
+                    "failureReason": None,
+                    "failureReasonType": None,
+                },
+                items=payload,
+                item_statuses={
+                    item["accountingEntryId"]: dealt[index % len(dealt)] for index, item in enumerate(payload)
+                },
+            )
+            if status != "pending":
+                job.finish("in_progress", created)
+            if status in FINAL_EVENTS:
+                job.finish(status, created + timedelta(minutes=2))
+            require("ExportJobV3", job.record)
+            self.jobs[job.id] = job
+            return job
 
-    def _fail(self, reason_type: str | None, reason: str | None) -> None:
-        self.record |= {"status": "failed", "failureReasonType": reason_type, "failureReason": reason}
-        for entry_id, status in self.item_statuses.items():
-            if status in RUNNING:
-                self.item_statuses[entry_id] = "abandoned"
+    def _company(self, company_id: str | None) -> items.Company:
+        chosen = company_id or make_uuid(self.rng)
+        known = self.companies.get(chosen.lower())
+        if known is None:
+            known = items.make_company(self.rng, chosen, len(self.companies))
+            self.companies[chosen.lower()] = known
+        return known
+
+    def _items(
+        self, wanted: int | Sequence[dict[str, Any]], company: items.Company, created: datetime
+    ) -> list[dict[str, Any]]:
+        if isinstance(wanted, int):
+            return items.make_items(self.rng, company, wanted, created)
+        return list(wanted)
+
+    def add_fault(self, fault: Fault) -> Fault:
+        """Append a row to the fault table and return it."""
+        self.faults.append(fault)
+        return fault
+
+    def requests_to(self, path: str) -> list[Request]:
+        """Return the requests to ``path``, below it, or matching it (``/v3/export-jobs/*/items``)."""
+        return [request for request in self.requests if request.is_to(path)]

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from sandbox.server import Sandbox
+    from sandbox.world import World
 
 HEADQUARTERS = "8eb648ab-464b-42a0-ba17-eda703657e33"
 SUBSIDIARY = "12abc3d4-e567-890e-1234-abc56e78fabc"
@@ -35,7 +35,7 @@ DEMO: Final = (
 )  # fmt: skip
 
 
-def populate(pleo: Sandbox) -> None:
+def populate(pleo: World) -> None:
     """Add the demo jobs; the last one has expired, its unfinished items are abandoned."""
     for plan in DEMO:
         job = pleo.add_job(

@@ -21,7 +21,7 @@ class Call:
     Attributes:
         request: Address, method, query, headers and body (JSON).
         auth: Signs it.
-        timeout: Seconds to wait for a connection, and for each part of an answer.
+        timeout: Seconds for the whole of it, from connecting to the last byte of the answer.
         scope: The OAuth scope that it needs.
     """
 
@@ -54,8 +54,10 @@ class Answer:
         call: What was asked.
         content_type: Its ``Content-Type``.
         body: The whole body.
+        share: What the body takes of the memory lent to all answers, as long as this exists.
     """
 
     call: Call
     content_type: str
     body: bytes
+    share: object = None

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from tap_pleo_export.pleo.budget import RequestBudget
     from tap_pleo_export.pleo.retry import RetryPolicy
+    from tap_pleo_export.pleo.transport import Exchange
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -93,6 +94,7 @@ class PleoClient:
 
         Raises:
             FatalError: No request can succeed, see :mod:`tap_pleo_export.pleo.errors`.
+            AnswerTooLarge: The answer is beyond what memory is lent to it.
             OutcomeUnknown: It is not known whether a request that changes something took effect.
             RequestRefused: Pleo refused this request.
         """
@@ -141,16 +143,18 @@ class PleoClient:
         raise AssertionError  # pragma: no cover - tenacity either returns or raises
 
     def _answer(self, call: Call) -> Answer:
-        response, body = self._exchange(call)
+        exchange = self._exchange(call)
+        response = exchange.response
         if response.status_code == HTTPStatus.UNAUTHORIZED and call.auth.renew(
             response.request.headers.get("Authorization")
         ):
-            response, body = self._exchange(call)
+            exchange = self._exchange(call)
+            response = exchange.response
         if response.status_code not in (READ if call.repeatable else CHANGED):
-            raise self._failure(call, response, body)
-        return Answer(call, response.headers.get("Content-Type", "no content type"), body)
+            raise self._failure(call, response, exchange.body)
+        return Answer(call, response.headers.get("Content-Type", "no content type"), exchange.body, exchange.share)
 
-    def _exchange(self, call: Call) -> tuple[requests.Response, bytes]:
+    def _exchange(self, call: Call) -> Exchange:
         return self._transport.exchange(call.request, lambda request: self._when_due(call.auth(request)), call.timeout)
 
     def _when_due(self, signed: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -166,7 +170,9 @@ class PleoClient:
         if status in RETRYABLE or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             throttled = status == HTTPStatus.TOO_MANY_REQUESTS
             self.throttled += throttled
-            wait = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+            wait = parse_retry_after(
+                response.headers.get("Retry-After"), response.headers.get("Date"), datetime.now(UTC)
+            )
             return TransientFailure(f"status {status}", wait, no_effect=throttled)
         if status == HTTPStatus.UNAUTHORIZED:
             return CredentialsRejected(call.path, call.auth.remedy)

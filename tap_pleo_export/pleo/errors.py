@@ -13,6 +13,7 @@
     │   ├── OutcomeUnknown          a write of which nobody knows whether it took effect
     │   ├── PleoUnavailable         a retryable failure that outlived its retries
     │   └── RunUnavailable          the same on two export jobs in a row
+    ├── AnswerTooLarge              cut off: the caller knows what it means for the job
     ├── RequestRefused              another 4xx or 3xx; the caller knows what it means for the job
     ├── JobError                    one job is given up, the others go on, exit code 1 at the end
     │   ├── ContraAccountsMissing   400 MISSING_CONTRA_ACCOUNTS
@@ -131,6 +132,10 @@ class RunUnavailable(FatalError):
         )
 
 
+class AnswerTooLarge(PleoError):
+    """An answer beyond the memory lent to it; asking again would bring the same."""
+
+
 class RequestRefused(PleoError):
     """A status that is neither success nor retryable.
 
@@ -220,9 +225,9 @@ class WrongJob(JobError):
 
 
 class JobRefused(JobError):
-    """Another refusal of one job's requests."""
+    """Another refusal of one job's requests, or an answer that cannot be taken."""
 
-    def __init__(self, job_id: str, refusal: RequestRefused) -> None:
+    def __init__(self, job_id: str, refusal: RequestRefused | AnswerTooLarge) -> None:
         super().__init__(job_id, f"{refusal}. Run again; report it to Pleo if it stays")
 
 

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.pleo.errors import (
+    AnswerTooLarge,
     ContraAccountsMissing,
     CursorRejected,
     ItemUnusable,
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONTRA_ACCOUNTS = "MISSING_CONTRA_ACCOUNTS"
-REFUSED_CURSOR = {HTTPStatus.BAD_REQUEST, HTTPStatus.GONE}
 ENDED = {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
+# The only types that say so; others may mean that the request itself is at fault.
+ENDED_TYPES = {"EXPORT_NOT_FOUND", "EXPORT_ENTRY_NOT_FOUND", "EXPORT_JOB_STATUS_UNPROCESSABLE"}
 
 
 @contextlib.contextmanager
@@ -39,7 +41,7 @@ def of_list(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (CursorStuckError, RequestRefused) as error:
+    except (AnswerTooLarge, CursorStuckError, RequestRefused) as error:
         raise ListUnusable(name, str(error)) from None
 
 
@@ -58,6 +60,8 @@ def of_job(job_id: str) -> Iterator[None]:
         raise ItemUnusable(job_id, "its record", [str(error)]) from None
     except PleoUnavailable as error:
         raise JobUnavailable(job_id, error) from None
+    except AnswerTooLarge as error:
+        raise JobRefused(job_id, error) from None
     except RequestRefused as refusal:
         raise _job_error(job_id, refusal) from None
 
@@ -72,13 +76,18 @@ def of_cursor(job_id: str, cursor: object) -> Iterator[None]:
     try:
         yield
     except RequestRefused as refusal:
-        if cursor is None or refusal.status not in REFUSED_CURSOR or refusal.type == CONTRA_ACCOUNTS:
+        about_job = refusal.type == CONTRA_ACCOUNTS or _has_ended(refusal)
+        if cursor is None or about_job or refusal.status < HTTPStatus.BAD_REQUEST:
             raise
         raise CursorRejected(job_id, refusal) from None
 
 
+def _has_ended(refusal: RequestRefused) -> bool:
+    return refusal.status in ENDED and refusal.type in ENDED_TYPES
+
+
 def _job_error(job_id: str, refusal: RequestRefused) -> JobError:
-    if refusal.status in ENDED:
+    if _has_ended(refusal):
         return JobEnded(job_id, f"{refusal.status}{refusal.detail}")
     if refusal.status == HTTPStatus.BAD_REQUEST and refusal.type == CONTRA_ACCOUNTS:
         return ContraAccountsMissing(job_id, refusal.message)

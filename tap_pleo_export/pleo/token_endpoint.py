@@ -118,7 +118,7 @@ class TokenEndpoint:
         auth = HTTPBasicAuth(self._client["client_id"], self._client["client_secret"]) if self._by_header else None
         status, headers, body = self._in_time(lambda: self._post(form if auth else form | self._client, auth))
         if status in NOT_SERVED:
-            wanted = parse_retry_after(headers.get("Retry-After"), datetime.now(UTC))
+            wanted = parse_retry_after(headers.get("Retry-After"), headers.get("Date"), datetime.now(UTC))
             raise NotServed(f"the token endpoint answered {status}", wanted)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise TokenRefreshFailed(f"the token endpoint answered {status}", OUTCOME_UNKNOWN)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import http.client
 import io
+import threading
 import time
 import zlib
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -185,9 +187,47 @@ class _DeadlineResponse(http.client.HTTPResponse):
         # urllib3 gives the socket what the connecting has left of the total as its timeout.
         super().__init__(_DeadlineSocket(sock), *args, **options)  # type: ignore[arg-type] # it makes a file of it
 
+    def _read_status(self) -> Any:  # noqa: ANN401 - as above
+        """Skip informational answers: the standard library skips 100 only."""
+        read: Any = super()._read_status  # type: ignore[misc] # its only place to do so
+        while True:
+            status_line = read()
+            if not HTTPStatus.CONTINUE < status_line[1] < HTTPStatus.OK:
+                return status_line
+            http.client.parse_headers(self.fp)
+
+
+class _DeadlineConnection:
+    """Mixed into the connections of urllib3: answers keep the deadline, and each knows whether it is a reused one."""
+
+    response_class = _DeadlineResponse
+    sock: Any
+    is_new = True
+
+    def connect(self) -> None:
+        self.is_new = True
+        super().connect()  # type: ignore[misc] # of the class that it is mixed into
+
+    def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as above
+        _sent.on_reused_connection = self.sock is not None and not self.is_new
+        self.is_new = False
+        super().request(*args, **options)  # type: ignore[misc] # as above
+
+
+class _Sent(threading.local):
+    on_reused_connection = False
+
+
+_sent = _Sent()
+
+
+def sent_on_reused_connection() -> bool:
+    """Return whether this thread's last request went out on a connection that had served another before."""
+    return _sent.on_reused_connection
+
 
 @functools.cache
 def _with_deadline(connection: type[Any]) -> type[Any]:
-    if connection.__dict__.get("response_class") is _DeadlineResponse:
+    if issubclass(connection, _DeadlineConnection):
         return connection
-    return type(connection.__name__, (connection,), {"response_class": _DeadlineResponse})
+    return type(connection.__name__, (_DeadlineConnection, connection), {})

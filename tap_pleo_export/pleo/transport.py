@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
+import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
 
-from tap_pleo_export.pleo.errors import NetworkUnusable, PleoError, TransientFailure
+from tap_pleo_export.pleo.call import SAFE_METHODS
+from tap_pleo_export.pleo.errors import AnswerTooLarge, NetworkUnusable, TransientFailure
+from tap_pleo_export.pleo.transfer import (
+    BodyTooLarge,
+    DeadlineAdapter,
+    DeadlineExceeded,
+    TransferFailed,
+    read_body,
+    sent_on_reused_connection,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +32,9 @@ if TYPE_CHECKING:
 
 # As many as threads send at once: the setting's largest number in the background, and one.
 CONNECTIONS = 17
+# Of one answer once unpacked, and of all that are not read yet: a page of 1,000 large items is about 5 MB.
+MOST_BYTES = 128 * 1024 * 1024
+MOST_BYTES_TOGETHER = 2 * MOST_BYTES
 UNREADABLE_CERTIFICATES = (
     "the file of certificates that the environment names cannot be read",
     "Check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE",
@@ -29,34 +45,55 @@ class Transport:
     """Sends requests; safe to share between threads."""
 
     def __init__(self) -> None:
-        self._adapter = requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS)
+        self._adapter = DeadlineAdapter(pool_maxsize=CONNECTIONS)
         self._templates: dict[str, _Template] = {}
+        self._room = Room(MOST_BYTES_TOGETHER)
 
-    def exchange(self, request: HTTPRequest, auth: Sign, timeout: float) -> tuple[requests.Response, bytes]:
+    def exchange(self, request: HTTPRequest, auth: Sign, timeout: float) -> Exchange:
         """Send a request once, and return the answer, whatever its status, with its whole body.
+
+        A connection that served another request before, and turns out closed, is replaced at once.
 
         Args:
             request: Address, method, query, headers and body (JSON).
             auth: Signs it.
-            timeout: Seconds to wait for a connection, and for each part of the answer.
+            timeout: Seconds from connecting to the last byte of the answer.
 
         Raises:
             TransientFailure: There was no whole answer.
-            NetworkUnusable: There never will be.
+            AnswerTooLarge: The answer is beyond what memory is lent to it.
+            NetworkUnusable: There never will be an answer.
         """
         origin = _origin(request.url)
         template = self._templates.get(origin) or self._templates.setdefault(origin, _Template(origin))
-        prepared = auth(template.prepared(request))
+        for _ in range(CONNECTIONS):
+            try:
+                return self._exchange(auth(template.prepared(request)), template.environment, timeout)
+            except BodyTooLarge as error:
+                path = urlsplit(request.url).path
+                raise AnswerTooLarge(f"Pleo answered {request.method} {path} with {error}: it was cut off") from None
+            except _ConnectionWasClosed as closed:
+                if request.method not in SAFE_METHODS:
+                    raise closed.failure from None
+                failure = closed.failure
+        raise failure
+
+    def _exchange(self, signed: requests.PreparedRequest, environment: dict[str, Any], timeout: float) -> Exchange:
+        share = Share(self._room)
         try:
             # A session would do as much again for cookies, redirects and hooks, of which there are none.
-            response = self._adapter.send(prepared, timeout=timeout, **template.environment)
-            # Read at once: `requests` itself would read in pieces of 10 KiB.
-            return response, response.raw.read(decode_content=True)
-        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
+            response = self._adapter.send(signed, timeout=timeout, **environment)
+            return Exchange(response, read_body(response.raw, MOST_BYTES, share.claim), share)
+        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, DeadlineExceeded) as error:
             never_made = isinstance(error, requests.exceptions.ConnectTimeout)
             raise TransientFailure(f"no answer within {timeout:g} s", no_effect=never_made) from None
         except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError) as error:
             raise _failure_of_connection(error) from None
+        except BodyTooLarge:
+            raise
+        except (TransferFailed, requests.exceptions.InvalidHeader, OverflowError, MemoryError) as error:
+            cause = str(error) if isinstance(error, TransferFailed) else "an answer whose head is damaged"
+            raise TransientFailure(cause) from None
         except requests.RequestException as error:
             raise NetworkUnusable(
                 f"the environment names a proxy that cannot be used ({type(error).__name__})",
@@ -70,12 +107,69 @@ class Transport:
         self._adapter.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An answer.
+
+    Attributes:
+        response: Its status and headers.
+        body: Its whole body, unpacked.
+        share: What the body takes of the memory lent to all answers, as long as this exists.
+    """
+
+    response: requests.Response
+    body: bytes
+    share: Share
+
+
+class Room:
+    """The bytes that all answers together may take."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+        self.lock = threading.Lock()
+
+
+class Share:
+    """The bytes that one answer takes; they are given back when nobody holds it any more."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._size = 0
+
+    def claim(self, size: int) -> None:
+        """Take more bytes.
+
+        Raises:
+            BodyTooLarge: All answers together would take too many.
+        """
+        with self._room.lock:
+            if self._room.taken + size > self._room.limit:
+                raise BodyTooLarge(self._room.limit)
+            self._room.taken += size
+        self._size += size
+
+    def __del__(self) -> None:
+        with self._room.lock:
+            self._room.taken -= self._size
+
+
+class _ConnectionWasClosed(Exception):
+    """A kept-alive connection had been closed at the other end before the request came."""
+
+    def __init__(self, failure: TransientFailure) -> None:
+        self.failure = failure
+
+
 class _Template:
     """What the requests to one origin have in common, prepared once: they differ in address, signature and body."""
 
     def __init__(self, origin: str) -> None:
         with requests.Session() as session:
-            self._request = session.prepare_request(requests.Request("GET", origin))
+            # What the body's reader can unpack.
+            headers = {"Accept-Encoding": "gzip, deflate"}
+            self._request = session.prepare_request(requests.Request("GET", origin, headers=headers))
             # The third argument: bodies are read here, not by `requests`.
             self.environment: dict[str, Any] = dict(
                 session.merge_environment_settings(origin, {}, True, None, None)  # noqa: FBT003
@@ -98,7 +192,7 @@ def _origin(url: str) -> str:
     return url if end < 0 else url[:end]
 
 
-def _failure_of_connection(error: BaseException) -> PleoError:
+def _failure_of_connection(error: BaseException) -> Exception:
     reason = _innermost(error)
     if isinstance(reason, ssl.SSLCertVerificationError):
         return NetworkUnusable(
@@ -110,7 +204,9 @@ def _failure_of_connection(error: BaseException) -> PleoError:
     # What the operating system said, without addresses.
     said = isinstance(reason, OSError) and reason.strerror
     cause = said.lower() if said else f"connection broken ({type(reason).__name__})"
-    return TransientFailure(cause, no_effect=_never_made(error))
+    failure = TransientFailure(cause, no_effect=_never_made(error))
+    closed = isinstance(reason, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError))
+    return _ConnectionWasClosed(failure) if closed and sent_on_reused_connection() else failure
 
 
 def _never_made(error: BaseException) -> bool:

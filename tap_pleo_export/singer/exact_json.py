@@ -20,7 +20,10 @@ Json = bytes | msgspec.Raw
 Members = dict[str, Json]
 """Members of a JSON object."""
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_encode = _encoder.encode
+encode_into = _encoder.encode_into
+"""Encode JSON at the end (-1) of a buffer; raises UnicodeEncodeError where only :func:`encode` helps."""
 _value = msgspec.json.Decoder(float_hook=Decimal).decode
 _members: Callable[[Json], Members] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode  # type: ignore[assignment]
 # Any escape, so that each is consumed once; those of surrogates are caught.
@@ -69,7 +72,9 @@ def members(data: Json) -> Members:
 
 def _members_with_surrogates(source: str) -> Members:
     """Split an object while the backslashes of surrogates are another character, which stands nowhere else in it."""
-    mask = next(mark.encode() for mark in map(chr, range(0x80, 0xD800)) if mark not in source)
+    escapes = source.lower()
+    marks = (chr(code) for code in range(0x80, 0xD800) if f"\\u{code:04x}" not in escapes)
+    mask = next(mark.encode() for mark in marks if mark not in source)
     masked = _ESCAPE.sub(lambda found: mask + found[1] if found[1] else found[0], source.encode())
     try:
         parts = _members(masked)

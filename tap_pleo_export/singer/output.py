@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from select import PIPE_BUF
 from typing import IO, TYPE_CHECKING, Any
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 
-from tap_pleo_export.singer.exact_json import encode
+from tap_pleo_export.singer.exact_json import encode, encode_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,14 +35,13 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         self,
         *,
         hold: int = 0,
-        shield: Callable[[], AbstractContextManager[None]] = nullcontext,
+        shield: Callable[[], AbstractContextManager[None]] | None = None,
         reader_gone: str = "the process that reads this tap's output has ended",
         stream: IO[bytes] | None = None,
     ) -> None:
         super().__init__()
         self.bytes_written = 0
-        self._lines: list[bytes] = []
-        self._size = 0
+        self._lines = bytearray()
         self._hold = hold
         self._most = hold or PIPE_BUF
         self._shield = shield
@@ -51,7 +49,7 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         self._stream = stream
 
     def serialize_message(self, message: object) -> bytes:
-        """Return a message's line: one of the SDK's, what msgspec makes JSON of, or the bytes of the line itself."""
+        """Return a message's line, as :meth:`write_messages` takes it or of the SDK's classes."""
         if isinstance(message, bytes):
             return message
         return encode(message.to_dict() if isinstance(message, Message) else message)
@@ -59,28 +57,40 @@ class LineWriter(GenericSingerWriter[bytes, object]):
     def write_message(self, message: object) -> None:
         """Write one message.
 
+        Args:
+            message: As :meth:`serialize_message` takes it.
+
         Raises:
             OutputError: As :meth:`write_messages`.
         """
-        self.write_messages((message,))
+        self.write_messages((self.serialize_message(message),))
 
     def write_messages(self, messages: Iterable[object]) -> None:
         """Write messages, a line each; no line is split between two writes.
 
         Args:
-            messages: As :meth:`serialize_message` takes them.
+            messages: What a msgspec encoder makes Singer messages of, or the bytes of lines.
 
         Raises:
             OutputError: Whoever reads them has gone, or the disk is full.
         """
+        lines, most = self._lines, self._most
         for message in messages:
-            line = self.serialize_message(message)
-            if self._size + len(line) >= self._most:
-                self.flush()
-            self._lines.append(line)
-            self._size += len(line) + 1
-        if not self._hold:
-            self.flush()
+            end = len(lines)
+            try:
+                if isinstance(message, bytes):
+                    lines += message
+                else:
+                    encode_into(message, lines, -1)
+                lines += b"\n"
+            except BaseException:
+                # Of a signal's SystemExit, too, no part of a line is left behind.
+                del lines[end:]
+                raise
+            if end and len(lines) > most:
+                self._write(end)
+        if lines and not self._hold:
+            self._write(len(lines))
 
     def flush(self) -> None:
         """Write what is held.
@@ -88,19 +98,25 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         Raises:
             OutputError: As :meth:`write_messages`; what was held is discarded.
         """
-        if not self._lines:
-            return
-        with self._shield():
-            lines, self._lines, self._size = self._lines, [], 0
-            self._write(b"\n".join([*lines, b""]))
+        if self._lines:
+            self._write(len(self._lines))
 
-    def _write(self, whole: bytes) -> None:
+    def _write(self, size: int) -> None:
+        if self._shield is None:
+            self._write_now(size)
+        else:
+            with self._shield():
+                self._write_now(size)
+
+    def _write_now(self, size: int) -> None:
+        whole = self._lines[:size]
+        del self._lines[:size]
         # Past the buffer, which is empty: each write is a system call.
         out: Any = self._stream or getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
         try:
             written = out.write(whole)
-            while written < len(whole):
-                written += out.write(memoryview(whole)[written:])
+            while written < size:
+                written += out.write(whole[written:])
         except BrokenPipeError:
             raise OutputError(f"{self._reader_gone}: its own log says why") from None
         except OSError as error:

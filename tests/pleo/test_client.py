@@ -84,14 +84,18 @@ def test_waits_grow_and_then_it_is_given_up(pleo: Sandbox, waits: list[float], c
     assert all(bound / 2 <= wait <= bound for wait, bound in zip(waits, bounds, strict=True))
 
 
-def test_what_pleo_asks_for_is_waited_to_the_letter(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
+def test_what_pleo_asks_for_is_waited_for_but_never_less_than_without_it(
+    pleo: Sandbox, waits: list[float], clients: list[Requests]
+) -> None:
     for number, seconds in enumerate(("7", "0", "300"), 1):
         pleo.add_fault(Fault(path=JOBS, status=429, headers={"Retry-After": seconds}, nth=number))
     clients.append(make(pleo, waits))
 
     clients[0].get(JOBS)
 
-    assert waits == [7, 0, 300]
+    # Never shorter than without: a server that asks for nothing would be asked without a pause.
+    assert (waits[0], waits[2]) == (7, 300)
+    assert 1 <= waits[1] <= 2
 
 
 def test_a_deadline_ends_the_retries_before_their_number_does(
@@ -113,7 +117,7 @@ def test_the_budget_holds_retries_back_too(pleo: Sandbox, waits: list[float], cl
     clients[0].get(JOBS)
 
     # The retry's own wait, and the rest of the minute.
-    assert waits[0] == 0
+    assert 0.5 <= waits[0] <= 1
     assert 60 < waits[1] <= 61
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.conformance import violations
-from sandbox.world import ITEM_TRANSITIONS, JOB_STATUSES
+from sandbox.jobs import ITEM_TRANSITIONS, JOB_STATUSES
 
 if TYPE_CHECKING:
     from sandbox import Sandbox

@@ -52,3 +52,7 @@ def test_a_surrogate_is_split_beside_any_other_text() -> None:
         "\ud800": '"\\\\ud800 \x80 \\ud83d\\ude00"'.encode(),
         "b": b'"\\udfff"',
     }
+
+
+def test_a_surrogate_is_split_beside_the_escape_of_any_other_character() -> None:
+    assert members(b'{"\\u0080\\ud800":1,"\\u0081":"\\uDFFF"}') == {"\x80\ud800": b"1", "\x81": b'"\\uDFFF"'}

@@ -134,3 +134,14 @@ def test_a_signal_between_lines_ends_at_once() -> None:
     with pytest.raises(SystemExit) as exit_, run.allowed():
         run.handle(signal.SIGINT)
     assert exit_.value.code == 130
+
+
+def test_a_line_that_is_broken_off_leaves_nothing_behind() -> None:
+    stream = Trickle()
+    writer = holding(stream, Interrupts())
+    writer.write_message(b"whole")
+    with pytest.raises(TypeError):
+        writer.write_messages(({"part": [1, object()]},))
+    writer.write_message(b"next")
+    writer.flush()
+    assert stream.data == b"whole\nnext\n"
