@@ -26,7 +26,7 @@ from sandbox.problems import (
 
 if TYPE_CHECKING:
     from sandbox.jobs import Job
-    from sandbox.server import Sandbox
+    from sandbox.world import World
 
 MAX_UPDATES = 100
 UPDATE_ERRORS = {
@@ -73,7 +73,7 @@ def _valid(schema: str, value: object) -> None:
 class Api:
     """Pleo's operations. Each method is one; its route and scope are in ``ROUTES``."""
 
-    def __init__(self, pleo: Sandbox) -> None:
+    def __init__(self, pleo: World) -> None:
         self.pleo = pleo
 
     def _job(self, job_id: str) -> Job:
@@ -224,7 +224,7 @@ ROUTES = (
 )
 
 
-def build(pleo: Sandbox) -> Flask:
+def build(pleo: World) -> Flask:
     """Return the WSGI application of a sandbox."""
     app = Flask("sandbox", static_folder=None)
     app.url_map.strict_slashes = True
