@@ -74,7 +74,7 @@ class JobItemIds:
         bucket.append(number)
         if number == RARE:
             self._rare_statuses[key] = status
-        if len(id_) != UUID_LENGTH:
+        if len(id_) != UUID_LENGTH or key.hex() != id_.replace("-", "").lower():
             self._names[key] = id_
         self._count += 1
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +21,8 @@ JOB_MEMBERS: dict[str, Any] = {
     "expiresIn": Raw,
     "numberOfItems": Raw,
 }
+# What may stand in the path of a request.
+_PLAIN_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 WARNED_BEFORE_EXPIRY = timedelta(minutes=15)
 
 
@@ -57,6 +60,11 @@ class ExportJob:
             number_of_items=number_of_items if isinstance(number_of_items, int) else None,
             record=record,
         )
+
+    @property
+    def has_plain_id(self) -> bool:
+        """Whether its id is a UUID as Pleo documents it, so that it may stand in the path of a request."""
+        return _PLAIN_UUID.fullmatch(self.id) is not None
 
     @property
     def readable(self) -> bool:

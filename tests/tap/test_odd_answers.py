@@ -179,3 +179,41 @@ def test_bank_details_that_were_read_are_masked_when_pleo_quotes_them(
     assert run.returncode == 1
     assert "7391-5520-114" not in run.stderr
     assert any("no ***" in line for line in run.errors + run.warnings)
+
+
+@pytest.mark.parametrize("total", [b"1e400", b"9" * 4301, b'"many"', b"[]"])
+def test_an_odd_total_costs_the_reading_ahead_only(pleo: Sandbox, run_tap: Callable[..., Run], total: bytes) -> None:
+    job = pleo.add_job(items=3)
+    rows = b",".join(encode(item | {"tomorrow": 1}) for item in job.items)
+    body = b'{"data":[' + rows + b'],"pagination":{"hasNextPage":false,"total":' + total + b"}}"
+    pleo.add_fault(Fault(path=ITEMS, status=200, body=body, nth=None))
+
+    run = run_tap()
+
+    assert run.returncode == 0, run.stderr
+    assert len(run.records()) == 3
+
+
+@pytest.mark.parametrize("id_", ["../../v1/introspect?x=", "urn:uuid:8eb648ab-464b-42a0-ba17-eda703657e33", "a\nb"])
+def test_an_id_of_a_job_that_is_no_uuid_gets_into_no_path(pleo: Sandbox, run_tap: Callable[..., Run], id_: str) -> None:
+    job = pleo.add_job(items=2)
+    records = [encode(job.record | {"id": id_}), encode(job.record)]
+    pleo.add_fault(Fault(path="/v3/export-jobs", status=200, body=page(records)))
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert any("is no UUID" in line and "the other jobs are read" in line for line in run.errors)
+    assert len(run.records()) == 2
+    assert {request.path for request in pleo.requests} == {"/v3/export-jobs", f"/v3/export-jobs/{job.id}/items", ITEMS}
+
+
+def test_an_id_that_looks_like_a_uuid_and_is_none_is_named_as_it_is(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=2)
+    odd = "00000000-0000-4000-8000-00000000000x"
+    job.item_statuses[odd] = "pending"
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert any(f"1 without an export item: {odd}" in line for line in run.errors)
