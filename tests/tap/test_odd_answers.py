@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -217,3 +218,18 @@ def test_an_id_that_looks_like_a_uuid_and_is_none_is_named_as_it_is(pleo: Sandbo
 
     assert run.returncode == 1
     assert any(f"1 without an export item: {odd}" in line for line in run.errors)
+
+
+def test_unavailable_jobs_stop_the_run_only_if_no_other_lies_between(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    now = datetime.now(UTC)
+    jobs = [pleo.add_job(items=2, created_at=now - timedelta(minutes=9 - number)) for number in range(4)]
+    for silent in jobs[::2]:
+        pleo.add_fault(Fault(path=ITEMS, query={"job_id": silent.id}, status=503, nth=None))
+
+    run = run_tap(max_retries=0)
+
+    assert run.returncode == 1
+    assert [record["jobId"] for record in run.records()] == [jobs[1].id] * 2 + [jobs[3].id] * 2
+    assert run.errors[-1].startswith("2 export job(s) could not be read to the end")
