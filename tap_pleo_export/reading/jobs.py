@@ -44,11 +44,13 @@ class ExportJob:
     def from_record(cls, record: Any) -> ExportJob:  # noqa: ANN401 - a record type made at run time
         """Read a job off its record."""
         created_at = parse_time(record.createdAt or None)
-        seconds = _seconds(record.expiresIn)
         since = parse_time(record.lastUpdatedAt or None) or created_at
-        expires_at = since + timedelta(seconds=seconds) if since and seconds is not None else None
         return cls(
-            id=record.id, status=record.status or None, created_at=created_at, expires_at=expires_at, record=record
+            id=record.id,
+            status=record.status or None,
+            created_at=created_at,
+            expires_at=since and _later(since, record.expiresIn),
+            record=record,
         )
 
     @property
@@ -87,11 +89,10 @@ def format_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _seconds(raw: object) -> float | None:
-    if not isinstance(raw, Raw):
+def _later(time: datetime, seconds: object) -> datetime | None:
+    if not isinstance(seconds, Raw):
         return None
     try:
-        seconds = msgspec.json.decode(raw, type=float)
-    except msgspec.MsgspecError:
+        return (time + timedelta(seconds=msgspec.json.decode(seconds, type=float))).astimezone(UTC)
+    except (msgspec.MsgspecError, OverflowError):
         return None
-    return seconds if abs(seconds) < timedelta.max.total_seconds() / 10 else None
