@@ -146,7 +146,7 @@ class RecordShape:
         except RecursionError:
             body, too_deep = cut(body)
             decoded = self._loose_page.decode(body)
-        page = Page([], decoded.pagination, [])
+        page = Page([], decoded.pagination)
         for position, row in enumerate(decoded.data):
             try:
                 record = self._sorted_out(row)

@@ -38,6 +38,7 @@ def test_it_behaves_as_a_dictionary_by_key(
         seen.add(key)
 
     assert len(compact) == len(plain)
+    assert compact.all_seen == (seen == plain.keys())
     assert sorted(map(key_of, compact.missing())) == sorted(plain.keys() - seen)
     assert {key_of(id_) for id_ in compact.unexpected} == seen - plain.keys()
     assert compact.digest() == sum(map(digest_of, plain)) % DIGEST_MODULUS

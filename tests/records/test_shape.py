@@ -116,6 +116,29 @@ def test_a_page_of_good_rows_has_no_unusable_ones() -> None:
     assert (found.rows, found.unusable) == (2, [])
 
 
+def test_good_rows_are_not_read_one_by_one() -> None:
+    quick = shape()
+    quick._loose_page = None  # type: ignore[assignment] # the way for rows that need more
+
+    assert len(quick.decode_page(page(row(), row(count="1", value="1.5"))).records) == 2
+
+
+def test_keys_may_stand_anywhere_in_the_schema() -> None:
+    schema: dict[str, Any] = {"properties": {"value": {}, "additionalFields": {}, "id": {}}}
+    drift = DriftWatch("things", schema, logging.getLogger("shape"))
+
+    (record,) = RecordShape(schema, keys=("id",), drift=drift).decode_page(page('{"value":1,"id":"1"}')).records
+
+    assert as_dict(record) == {"id": "1", "value": 1}
+
+
+@pytest.mark.parametrize("value", ["null", '"x"', '""', "1", "{}"])
+def test_whatever_pleo_sends_in_place_of_what_is_ours_moves_aside(value: str) -> None:
+    (record,) = shape().decode_page(page(row(added=value))).records
+
+    assert as_dict(record)["additionalFields"] == {"added": msgspec.json.decode(value)}
+
+
 def test_a_bad_row_outranks_its_depth() -> None:
     deep = row(id="", value="[" * 2 * DEEPEST + "]" * 2 * DEEPEST)
 
@@ -134,7 +157,15 @@ def test_members_that_are_ours_move_aside_when_pleo_sends_them() -> None:
     }
 
 
-@given(st.lists(st.dictionaries(NAMES, st.sampled_from(['"x"', "1", "null", "1.50", '{"a":[1]}', '""']))))
+KEYS = st.sampled_from(['"x"', '"x"', '"x"', "1", "null"])
+ROWS = st.builds(
+    lambda keys, members: members | keys,
+    st.fixed_dictionaries({"id": KEYS, "jobId": KEYS}) | st.just({}),
+    st.dictionaries(NAMES, st.sampled_from(['"x"', "1", "null", "1.50", '{"a":[1]}', '""'])),
+)
+
+
+@given(st.lists(ROWS))
 def test_every_row_is_a_record_that_holds_all_of_it_or_is_named(rows: list[dict[str, str]]) -> None:
     found = shape().decode_page(page(*map(as_object, rows)))
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.records.text import storable
+from tap_pleo_export.records.text import one_line, storable
 
 ANY_TEXT = st.text(st.characters() | st.sampled_from('\0\ud800\udbff\udc00\udfff\\u0d8\n\u2028"'))
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -52,7 +52,6 @@ def test_what_comes_out_is_one_line_that_any_database_stores(value: Any, indent:
 
 @given(st.lists(ANY_TEXT))
 def test_only_what_cannot_be_stored_is_replaced_each_character_counted(texts: list[str]) -> None:
-    # As Pleo's JSON would carry it: escapes for some, UTF-8 for others.
     original = json.dumps(texts)
 
     body, count = storable(original.encode())
@@ -102,3 +101,56 @@ def test_what_is_not_utf_8_is_refused() -> None:
     with pytest.raises(UnicodeDecodeError):
         # A surrogate in UTF-8's clothes.
         storable(b'{"note":"\xed\xa0\x80"}')
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("", ""),
+        (" a  b ", "a b"),
+        ("a\nb\r\n\tc", "a b c"),
+        ("a\x00\x1b[31mb\u2028c\u202ed", "a [31mb c d"),
+        ("é€😀", "é€😀"),
+        ("x" * 300, "x" * 300),
+        ("x" * 301, "x" * 299 + "…"),
+    ],
+)
+def test_a_quoted_text_is_one_short_line(text: str, quoted: str) -> None:
+    assert one_line(text) == quoted
+
+
+@given(st.lists(st.text()), st.integers(0, 2048))
+def test_texts_in_utf_8_are_left_byte_for_byte(texts: list[str], padding: int) -> None:
+    body = json.dumps(["é€😀", *texts, "x" * padding, "é€😀"], ensure_ascii=False).encode()
+    if b"\\u0000" not in body:
+        assert storable(body) == (body, 0)
+
+
+@pytest.mark.parametrize("padding", range(2040, 2050))
+def test_a_character_between_two_pieces_is_one(padding: int) -> None:
+    body = ('"' + "x" * padding + "😀" * 1024 + '"').encode()
+
+    assert storable(body) == (body, 0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xff",
+        b'"\xe2\x82',
+        b"\x82 ",
+        b"x" * 2048 + b"\xff",
+        b"x" * 5000 + b"\xff" + b"x" * 5000,
+        b"x" * 5000 + b"\xc3",
+    ],
+)
+def test_a_body_that_is_not_utf_8_is_refused_wherever_it_is_not(body: bytes) -> None:
+    with pytest.raises(UnicodeDecodeError):
+        storable(body)
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r", "\r\n"])
+def test_line_breaks_between_values_go(line_break: str) -> None:
+    body = f'[1.0,{line_break}"a\\n",{line_break}{{}}]'.encode()
+
+    assert storable(body) == (rb'[1.0,"a\n",{}]', 0)
