@@ -99,3 +99,23 @@ def test_more_statuses_than_fit_are_an_error_not_a_mistake() -> None:
     with pytest.raises(OverflowError):
         compact.expect("id 127", "status 127")
     assert compact.see(key_of("id 126"), "id 126") == (True, "status 126")
+
+
+def test_digests_are_those_that_states_already_hold() -> None:
+    assert digest_of(bytes(range(16))) == 0xF9477B91722FE719F946834577E0E8A2
+    assert key_of("no uuid") == bytes.fromhex("ce6974bf63c943faaeff53e0db111786")
+    assert key_of("no uuid") != key_of("NO UUID")
+
+
+def test_all_are_seen_when_each_expected_id_has_been_and_no_other() -> None:
+    compact = JobItemIds()
+    assert compact.all_seen
+    for id_ in ("a", "b", "c"):
+        compact.expect(id_, None)
+
+    seen = []
+    for id_ in ("a", "b", "b", "c", "d"):
+        compact.see(key_of(id_), id_)
+        seen.append(compact.all_seen)
+
+    assert seen == [False, False, False, True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -100,7 +101,7 @@ def test_minutes_are_told_once_less_than_a_quarter_of_an_hour_is_left(seconds_le
 
 
 @pytest.mark.parametrize(
-    ("text", "time"),
+    ("text", "expected"),
     [
         (CREATED, NOON),
         ("2026-03-01T12:00:00", NOON),
@@ -114,8 +115,8 @@ def test_minutes_are_told_once_less_than_a_quarter_of_an_hour_is_left(seconds_le
         (20260301, None),
     ],
 )
-def test_times_are_read(text: object, time: datetime | None) -> None:
-    assert parse_time(text) == time
+def test_times_are_read(text: object, expected: datetime | None) -> None:
+    assert parse_time(text) == expected
 
 
 def test_a_time_keeps_its_zone_and_has_one() -> None:
@@ -123,12 +124,25 @@ def test_a_time_keeps_its_zone_and_has_one() -> None:
     assert parse_time("2026-03-01T14:00:00").tzinfo is UTC  # type: ignore[union-attr] # a time
 
 
+@pytest.mark.parametrize("zone", ["JST-9", "EST5"])
+def test_the_zone_of_the_machine_changes_nothing(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as here:
+        here.setenv("TZ", zone)
+        time.tzset()
+        expires_at = expires_in("60", lastUpdatedAt="2026-03-01T13:00:00")
+        written = expires_at and format_time(expires_at)
+        local = format_time(NOON.astimezone(timezone(HOUR)))
+    time.tzset()
+
+    assert (written, local) == ("2026-03-01T13:01:00Z", CREATED)
+
+
 @given(
     st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)),  # noqa: DTZ001 - the zone is drawn
     st.integers(-23, 23),
 )
-def test_what_is_written_is_the_same_time_in_utc(time: datetime, offset: int) -> None:
-    local = time.replace(tzinfo=timezone(offset * HOUR))
+def test_what_is_written_is_the_same_time_in_utc(moment: datetime, offset: int) -> None:
+    local = moment.replace(tzinfo=timezone(offset * HOUR))
 
     text = format_time(local)
 

@@ -147,6 +147,12 @@ def test_a_bad_row_outranks_its_depth() -> None:
     assert found.unusable == ["row 1 (id \"a\") is unusable, it has no 'id'"]
 
 
+def test_a_member_that_is_not_declared_moves_aside() -> None:
+    (record,) = shape().decode_page(page(row(mood="1.50"))).records
+
+    assert as_dict(record) == {"id": "1", "jobId": "a", "additionalFields": {"mood": Decimal("1.50")}}
+
+
 def test_members_that_are_ours_move_aside_when_pleo_sends_them() -> None:
     (record,) = shape().decode_page(page(row(added='"x"', additionalFields='{"y":1.50}', mood="null"))).records
 

@@ -254,3 +254,28 @@ def test_the_tap_delivers_every_field_that_the_built_in_checks_read() -> None:
     assert [check.id for check in checks] == list(BUILTIN_CHECKS)
     lacking = {field for check in checks for field in check.fields if first_lacking(stream, field)}
     assert lacking == set()
+
+
+@pytest.mark.parametrize(
+    ("null_bookkeeping", "bookkeeping", "field", "expected"),
+    [
+        ("accounts_payable", None, "vendor", "error"),
+        ("accounts_payable", None, "supplier", "error"),
+        ("journal", {"method": "accounts_payable"}, "vendor", "error"),
+        ("journal", {"method": "accounts_payable"}, "supplier", "passed"),
+        ("accounts_payable", {"method": "journal"}, "vendor", "passed"),
+    ],
+)
+def test_what_stands_for_the_vendor_must_be_selected_where_a_vendor_is_called_for(
+    null_bookkeeping: str, bookkeeping: dict[str, str] | None, field: str, expected: str
+) -> None:
+    accounts = {"wallet": "1", "contra": "2", "accountsPayable": "3"}
+    config = {
+        "configuration": [{"companyId": "*", "journal": "J", "accounts": accounts}],
+        "null_bookkeeping": null_bookkeeping,
+    }
+    item = FULL | {"bookkeeping": bookkeeping, "supplier": {"code": "S"}}
+
+    found = statuses(config, drop(item, field), without(schema_of(item), field))
+
+    assert found["required_configuration"] == expected
