@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import Phase, settings
 
 from harness.meltano import environment_without_settings
 from sandbox import Sandbox
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 CHECKOUT = Path(__file__).parent.parent
 TIMEOUT = 60
+
+# For `make mutants`: the same examples on each run, and no search for the smallest one that fails.
+settings.register_profile("mutants", settings.get_profile("ci"), phases=(Phase.explicit, Phase.generate))
 
 
 @dataclass
