@@ -82,6 +82,32 @@ def test_a_key_that_only_straddles_two_entries_is_not_found(monkeypatch: pytest.
     assert compact.see(straddling, "straddling") == (True, None)
 
 
+@pytest.mark.parametrize("first", ["real", "straddled"])
+def test_a_key_that_straddles_two_entries_hides_no_real_one(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "BUCKETS", 1)
+    compact = JobItemIds()
+    # The key of the one is the last 15 bytes of the other and its status byte.
+    real, straddled = str(UUID("aa" * 15 + "00")), str(UUID("aa" * 16))
+    for id_ in (real, straddled) if first == "real" else (straddled, real):
+        compact.expect(id_, "pending")
+
+    assert not compact.expect(real, "pending")
+    assert compact.see(key_of(real), real) == (True, "pending")
+    assert list(compact.missing()) == [straddled]
+
+
+def test_ids_of_one_bucket_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "BUCKETS", 1)
+    compact = JobItemIds()
+    written = [f"id {number}" for number in range(20)]
+    for id_ in written:
+        assert compact.expect(id_, id_)
+
+    assert [compact.see(key_of(id_), id_) for id_ in written] == [(True, id_) for id_ in written]
+    assert [compact.see(key_of(id_), id_) for id_ in written] == [(False, id_) for id_ in written]
+    assert compact.all_seen
+
+
 def test_an_id_takes_about_twenty_bytes() -> None:
     compact = JobItemIds()
     for number in range(50_000):
@@ -109,7 +135,7 @@ def test_digests_are_those_that_states_already_hold() -> None:
 
 def test_all_are_seen_when_each_expected_id_has_been_and_no_other() -> None:
     compact = JobItemIds()
-    assert compact.all_seen
+    assert (compact.all_seen, compact.unusable) == (True, 0)
     for id_ in ("a", "b", "c"):
         compact.expect(id_, None)
 

@@ -130,11 +130,11 @@ def test_the_zone_of_the_machine_changes_nothing(zone: str, monkeypatch: pytest.
         here.setenv("TZ", zone)
         time.tzset()
         expires_at = expires_in("60", lastUpdatedAt="2026-03-01T13:00:00")
-        written = expires_at and format_time(expires_at)
+        written = expires_at and (expires_at.tzinfo, format_time(expires_at))
         local = format_time(NOON.astimezone(timezone(HOUR)))
     time.tzset()
 
-    assert (written, local) == ("2026-03-01T13:01:00Z", CREATED)
+    assert (written, local) == ((UTC, "2026-03-01T13:01:00Z"), CREATED)
 
 
 @given(
