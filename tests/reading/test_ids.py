@@ -82,18 +82,31 @@ def test_a_key_that_only_straddles_two_entries_is_not_found(monkeypatch: pytest.
     assert compact.see(straddling, "straddling") == (True, None)
 
 
-@pytest.mark.parametrize("first", ["real", "straddled"])
-def test_a_key_that_straddles_two_entries_hides_no_real_one(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+NIL = str(UUID(int=0))
+# The key of REAL is the last 15 bytes of both others and their status byte.
+REAL, *STRADDLED = (str(UUID(text)) for text in ("aa" * 15 + "00", "aa" * 16, "bb" + "aa" * 15))
+
+
+@pytest.mark.parametrize(
+    ("written", "real"),
+    [
+        ([REAL, *STRADDLED], REAL),
+        ([*STRADDLED, REAL], REAL),
+        ([STRADDLED[0], REAL, STRADDLED[1]], REAL),
+        ([REAL, NIL], NIL),
+    ],
+)
+def test_a_key_that_straddles_two_entries_hides_no_real_one(
+    written: list[str], real: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ids, "BUCKETS", 1)
     compact = JobItemIds()
-    # The key of the one is the last 15 bytes of the other and its status byte.
-    real, straddled = str(UUID("aa" * 15 + "00")), str(UUID("aa" * 16))
-    for id_ in (real, straddled) if first == "real" else (straddled, real):
+    for id_ in written:
         compact.expect(id_, "pending")
 
     assert not compact.expect(real, "pending")
     assert compact.see(key_of(real), real) == (True, "pending")
-    assert list(compact.missing()) == [straddled]
+    assert set(compact.missing()) == {*written} - {real}
 
 
 def test_ids_of_one_bucket_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +135,7 @@ def test_more_statuses_than_fit_are_an_error_not_a_mistake() -> None:
     for number in range(127):
         compact.expect(f"id {number}", f"status {number}")
 
-    with pytest.raises(OverflowError):
+    with pytest.raises(OverflowError, match=r"^more than 127 job item statuses$"):
         compact.expect("id 127", "status 127")
     assert compact.see(key_of("id 126"), "id 126") == (True, "status 126")
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from tap_pleo_export.validation import Validator, parse_settings
 from tap_pleo_export.validation.checks import builtin_checks
+from tap_pleo_export.validation.item import bookkeeping_method, key_of
 from tap_pleo_export.validation.json_schema import first_lacking
 from tap_pleo_export.validation.references import shipped
+from tap_pleo_export.validation.verdict import Finding, Verdict
 from tap_pleo_export.validation.vocabulary import BUILTIN_CHECKS
 
 CONFIG: dict[str, Any] = {
@@ -279,3 +281,59 @@ def test_what_stands_for_the_vendor_must_be_selected_where_a_vendor_is_called_fo
     found = statuses(config, drop(item, field), without(schema_of(item), field))
 
     assert found["required_configuration"] == expected
+
+
+@pytest.mark.parametrize("field", ["vendor", "vendor.code", "vendor.externalId", "bookkeeping", "supplier"])
+def test_where_a_supplier_may_stand_in_it_must_be_selected_too(field: str) -> None:
+    config = CONFIG | {"null_bookkeeping": "accounts_payable"}
+
+    found = statuses(config, drop(FULL, field), without(schema_of(FULL | {"supplier": {"code": "S"}}), field))
+
+    assert found["vendor_exists"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("members", "method"),
+    [
+        ({"type": "wallet_topup", "bookkeeping": {"method": "accounts_payable"}}, ("journal", True)),
+        ({"bookkeeping": None}, ("accounts_payable", True)),
+        ({}, ("accounts_payable", True)),
+        ({"bookkeeping": {"method": "journal"}}, ("journal", True)),
+        ({"bookkeeping": {"method": "none"}}, ("journal", True)),
+        ({"bookkeeping": {"method": "accounts_payable"}}, ("accounts_payable", True)),
+        ({"bookkeeping": "accounts_payable"}, ("accounts_payable", True)),
+        ({"bookkeeping": {"method": "method of tomorrow"}}, ("journal", False)),
+        ({"bookkeeping": {}}, ("journal", False)),
+        ({"bookkeeping": 7}, ("journal", False)),
+    ],
+)
+def test_how_an_item_is_recorded_and_whether_pleo_documents_it(members: dict[str, Any], method: object) -> None:
+    assert bookkeeping_method({"type": "card_purchase"} | members, "accounts_payable") == method
+
+
+@pytest.mark.parametrize(
+    ("code", "key"), [(None, "2"), ("", "2"), (" \t", "2"), (" 1 ", "1"), (0, "0"), (Decimal("1.50"), "1.50")]
+)
+def test_a_key_is_the_first_member_that_says_something_as_text(code: Any, key: str) -> None:
+    assert key_of({"code": code, "identifier": "2"}, "code", "identifier") == key
+
+
+def test_a_finding_without_a_reason_adds_none() -> None:
+    verdict = Verdict.of((Finding("a", "error", "error"), Finding("b", "failed", "error", "t", "No.")), "journal")
+
+    assert (verdict.status, verdict.failure_reason_type, verdict.failure_reason) == ("failed", None, "; No.")
+
+
+def test_an_unknown_currency_is_said_to_be() -> None:
+    verdict = Validator(parse_settings({})).judge(ITEM | {"amount": None})
+
+    assert verdict.checks[1].failure_reason == (
+        "Account wallet (currency unknown) missing: provide account wallet (currency unknown) in the configurations"
+    )
+
+
+@pytest.mark.parametrize(("exempt", "status"), [(["fee"], "error"), ([], "passed")])
+def test_the_type_must_be_selected_where_some_types_need_no_gl_account(exempt: list[str], status: str) -> None:
+    config = CONFIG | {"gl_account_not_required_for": exempt}
+
+    assert statuses(config, drop(FULL, "type"), without(schema_of(FULL), "type"))["expense_gl_account"] == status
