@@ -52,13 +52,13 @@ def survivors(found: dict[str, dict[str, int]]) -> Counter[str]:
     cells = Counter[str]()
     for module, tried in found.items():
         for mutant in (name for name, code in tried.items() if code in SURVIVED):
-            function = re.sub(r"__mutmut_\d+$", "", mutant).rpartition(".")[2].removeprefix("x").lstrip("_ǁ")
+            function = re.sub(r"^x[_ǁ]|__mutmut_\d+$", "", mutant.rpartition(".")[2]).replace("ǁ", ".")
             command = [str(Path(sys.executable).parent / "mutmut"), "show", mutant]
             shown = subprocess.run(command, check=True, capture_output=True, text=True, cwd=DOCS.parent).stdout
             before, after = (
                 _cell(re.findall(rf"^{sign}(?!{sign * 2})(.*)$", shown, re.MULTILINE)) for sign in ("-", r"\+")
             )
-            cells[f"`{module}` {function.replace('ǁ', '.')} | {before} | {after}"] += 1
+            cells[f"`{module}` {function} | {before} | {after}"] += 1
     return cells
 
 

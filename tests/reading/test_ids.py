@@ -93,7 +93,7 @@ REAL, *STRADDLED = (str(UUID(text)) for text in ("aa" * 15 + "00", "aa" * 16, "b
         ([REAL, *STRADDLED], REAL),
         ([*STRADDLED, REAL], REAL),
         ([STRADDLED[0], REAL, STRADDLED[1]], REAL),
-        ([REAL, NIL], NIL),
+        ([STRADDLED[0], NIL], NIL),
     ],
 )
 def test_a_key_that_straddles_two_entries_hides_no_real_one(
