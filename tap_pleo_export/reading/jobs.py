@@ -98,8 +98,8 @@ def parse_time(text: object) -> datetime | None:
 
 
 def format_time(time: datetime) -> str:
-    """Return a time of UTC in ISO 8601, with ``Z``."""
-    return time.isoformat().replace("+00:00", "Z")
+    """Return a time in ISO 8601, UTC, with ``Z``."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _later(time: datetime, seconds: object) -> datetime | None:
