@@ -242,7 +242,7 @@ def test_a_file_that_cannot_be_read_is_named(
 
     run = run_tap(option, str(path))
 
-    assert run.returncode not in {0, -1}
+    assert run.returncode > 0
     assert option in run.stderr
     assert "Traceback" not in run.stderr
 

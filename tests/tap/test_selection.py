@@ -101,6 +101,7 @@ def test_flattening_and_aliases_work(pleo: Sandbox, run_tap: Callable[..., Run])
     flat = run_tap(flattening_enabled=True, flattening_max_depth=2)
     aliased = run_tap(stream_maps={"export_items": {"__alias__": "expenses"}})
 
+    assert len(flat.records()) == 2
     assert all(
         "amount__inWalletCurrency__value" in json.dumps(record, default=str) or "amount__inWalletCurrency" in record
         for record in flat.records()
