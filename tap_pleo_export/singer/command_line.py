@@ -11,6 +11,8 @@ import click
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import PluginBase
 
+from tap_pleo_export.singer.output import OutputError
+
 
 class CommandLine(PluginBase):
     """What an SDK plugin does between its command line and its run; stands before the SDK's class among the bases."""
@@ -61,6 +63,9 @@ def main(plugin: type[PluginBase]) -> None:
     except ConfigValidationError as error:
         for problem in error.errors:
             plugin.logger.error(problem)  # noqa: TRY400 - a user reads a line, not a traceback
+        sys.exit(1)
+    except OutputError as error:
+        plugin.logger.error("%s", error)  # noqa: TRY400 - as above
         sys.exit(1)
 
 

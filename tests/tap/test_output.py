@@ -42,3 +42,25 @@ def test_a_pipe_that_does_not_block_and_is_full_is_waited_for(
 
     assert process.returncode == 0, stderr.decode()
     assert sum(json.loads(line)["type"] == "RECORD" for line in lines) == 1 + 100 + 100
+
+
+def test_a_full_disk_is_one_line_when_only_schemas_are_asked_for(
+    pleo: Sandbox, environment: dict[str, str], tmp_path: Path
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"api_url": pleo.url, "api_key": pleo.api_key}))
+
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        run = subprocess.run(
+            [str(BIN / "tap-pleo-export"), "--config", str(config), "--test=schema"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=tmp_path,
+            timeout=60,
+            check=False,
+        )
+
+    assert run.returncode == 1
+    assert b"Traceback" not in run.stderr
+    assert b"standard output cannot be written" in run.stderr
