@@ -1,4 +1,4 @@
-"""The endpoints: Pleo's OpenAPI operations on a sandbox's jobs."""
+"""The endpoints: Pleo's OpenAPI operations on a world."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from sandbox.auth import GrantError
 from sandbox.conformance import validator, violations
 from sandbox.faults import JSON_TYPE, encode
+from sandbox.items import ORGANIZATION
 from sandbox.jobs import JOB_STATUSES
 from sandbox.pages import PAGE_PARAMETERS, Page, paginate
 from sandbox.problems import (
@@ -26,7 +27,7 @@ from sandbox.problems import (
 
 if TYPE_CHECKING:
     from sandbox.jobs import Job
-    from sandbox.server import Sandbox
+    from sandbox.world import World
 
 MAX_UPDATES = 100
 UPDATE_ERRORS = {
@@ -73,7 +74,7 @@ def _valid(schema: str, value: object) -> None:
 class Api:
     """Pleo's operations. Each method is one; its route and scope are in ``ROUTES``."""
 
-    def __init__(self, pleo: Sandbox) -> None:
+    def __init__(self, pleo: World) -> None:
         self.pleo = pleo
 
     def _job(self, job_id: str) -> Job:
@@ -168,14 +169,16 @@ class Api:
         return Response(status=202)
 
     def list_companies(self) -> Response:
-        """The companies that the credentials may see: ``GET /v1/companies``."""
+        """``GET /v1/companies``: one organization's; Pleo documents no order, these come as they were made."""
         _known("organization_id", *PAGE_PARAMETERS)
-        _uuid("organization_id")
+        organization = _uuid("organization_id")
+        if organization is not None and organization.lower() != ORGANIZATION:
+            raise undocumented(403, "The credentials do not reach this organization.")
         page = paginate(list(self.pleo.companies.values()), request.args, self.pleo, "companies")
         return answer({"data": [company.record for company in page.rows], "pagination": page.info})
 
     def get_company(self, company_id: str) -> Response:
-        """One company: ``GET /v1/companies/{companyId}``."""
+        """``GET /v1/companies/{companyId}``."""
         _known()
         company = self.pleo.companies.get(company_id.lower())
         if company is None:
@@ -224,8 +227,8 @@ ROUTES = (
 )
 
 
-def build(pleo: Sandbox) -> Flask:
-    """Return the WSGI application of a sandbox."""
+def build(pleo: World) -> Flask:
+    """Return the WSGI application of a world."""
     app = Flask("sandbox", static_folder=None)
     app.url_map.strict_slashes = True
     # An error in the sandbox itself must reach the test, not be answered as if it were Pleo's.

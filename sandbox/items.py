@@ -40,6 +40,7 @@ TAXED: Final = frozenset({"card_purchase", "card_invoice", "out_of_pocket", "inv
 INVOICES: Final = frozenset({"invoice", "invoice_payment", "card_invoice"})
 MONEY_BACK: Final = frozenset({"refund", "chargeback", "cashback"})
 
+ORGANIZATION = "5b0f7a52-3f0e-4c8e-9d57-0c1f6a9be001"
 PEOPLE = ("Zoë Müller", "Søren Ångström", "Łucja Wiśniewska", "山田 太郎", "Niamh Ó Briain", "Luís Gonçalves")
 SUPPLIERS = ("Café Ørsted", "Rail GmbH", "株式会社さくら", "Smith & Sons, Ltd.", 'The "Quill" Shop', "Æblehaven ApS")
 ACCOUNTS = (("Meals", "6100"), ("Travel", "7310"), ("Büromaterial", "0650"), ("Software", "6805"), ("Fuel", "07"))
@@ -115,8 +116,7 @@ class Company:
     """A company's master data, as it appears inside items.
 
     Attributes:
-        record: The company as the Companies API serves it. Pleo documents the path; of the members no more than these
-            are taken for granted, and the connector's own streams do not read them.
+        record: The company as served (``ExternalCompanyResponseModel``).
     """
 
     id: str
@@ -137,7 +137,13 @@ def make_company(rng: Random, company_id: str, index: int) -> Company:
     currency, country = HOMES[index % len(HOMES)]
     return Company(
         id=company_id,
-        record={"id": company_id, "name": f"Company {index + 1}", "currency": currency, "country": country},
+        record={
+            "id": company_id,
+            "name": f"Company {index + 1}",
+            "organizationId": ORGANIZATION,
+            "registrationNumber": f"R{index:06}",
+            "address": {"addressLine1": f"High Street {index + 1}", "country": country},
+        },
         currency=currency,
         users=[{"id": make_uuid(rng), "name": name, "code": f"E{number:03}"} for number, name in enumerate(PEOPLE)],
         teams=[{"id": make_uuid(rng), "name": name, "code": None} for name in ("Marketing", "Forschung")],
