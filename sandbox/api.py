@@ -17,6 +17,7 @@ from sandbox.jobs import JOB_STATUSES
 from sandbox.pages import PAGE_PARAMETERS, Page, paginate
 from sandbox.problems import (
     ITEMS_OF_FINISHED_JOB,
+    JOB_ITEM_NOT_FOUND,
     JOB_NOT_FOUND,
     MISSING_CONTRA_ACCOUNTS,
     TOO_MANY_UPDATES,
@@ -33,6 +34,7 @@ MAX_UPDATES = 100
 UPDATE_ERRORS = {
     "ACCOUNTING_ENTRY_DOES_NOT_EXIST": "Accounting entry does not exist.",
     "EXPORT_ENTRY_STATUS_UPDATE_FAILED": "The item's status does not allow this change.",
+    "ACCOUNTING_ENTRY_UPDATE_FAILED": "Accounting entry update failed.",
 }
 
 
@@ -119,6 +121,18 @@ class Api:
         if self.pleo.lowercase_control_ids:
             rows = [row | {"accountingEntryId": row["accountingEntryId"].lower()} for row in rows]
         return answer({"data": rows, "pagination": page.info})
+
+    def find_job_item(self) -> Response:
+        """``getExportJobItemByAccountingEntryIdV3``: of several jobs with the entry, the one made last."""
+        _known("company_id", "accounting_entry_id")
+        company, wanted = _uuid("company_id"), _uuid("accounting_entry_id")
+        for job in reversed(self.pleo.jobs.values()):
+            if company is not None and job.record["companyId"].lower() != company.lower():
+                continue
+            for entry in job.item_statuses:
+                if wanted is not None and entry.lower() == wanted.lower():
+                    return answer({"data": job.row(entry)})
+        raise JOB_ITEM_NOT_FOUND.problem()
 
     def update_job_items(self, job_id: str) -> Response:
         """``updateExportJobItemsV3``: accepted updates in ``data``, refused ones in ``errors``."""
@@ -217,6 +231,7 @@ ROUTES = (
     ("GET", "/v3/export-jobs/<job_id>", Api.get_job, "export-jobs:read"),
     ("GET", "/v3/export-jobs/<job_id>/items", Api.list_job_items, "export-jobs:read"),
     ("PUT", "/v3/export-jobs/<job_id>/items", Api.update_job_items, "export-jobs:write"),
+    ("GET", "/v3/export-job-items", Api.find_job_item, "export-jobs:read"),
     ("GET", "/v3/export-items", Api.list_items, "export-items:read"),
     ("POST", "/v3/export-job-events", Api.create_event, "export-jobs:write"),
     # Pleo names no scope for these.
