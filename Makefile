@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage soak bench lint format clean
+.PHONY: help demo test coverage mutants soak bench lint format clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -29,6 +29,11 @@ coverage: $(VENV) ## Tell which lines no test reaches, without those of Meltano'
 	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
 	$(BIN)/coverage combine -q && rm -f .coverage/data.* && $(BIN)/coverage html -q && $(BIN)/coverage report && exit $$tests
 
+mutants: $(VENV) ## Change the pure modules bit by bit: some test must notice, or docs/mutants.md say why none does
+	@rm -rf mutants
+	@$(BIN)/mutmut run --max-children 2 >/dev/null
+	@$(BIN)/python -m docs.mutants
+
 soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing (SECONDS=600 SEED=1)
 	@$(BIN)/python -m harness.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
@@ -47,7 +52,7 @@ format: $(VENV) ## Format the code and repair what can be repaired
 	@$(BIN)/ruff check --fix .
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .meltano .demo .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
+	rm -rf .venv .meltano .demo .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(CREATED):

@@ -1,6 +1,6 @@
 """Runs the tap: ``python -m tap_pleo_export``."""
 
-from tap_pleo_export.tap import cli
+from tap_pleo_export.commands import tap
 
 if __name__ == "__main__":
-    cli()
+    tap()

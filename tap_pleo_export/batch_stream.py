@@ -45,7 +45,6 @@ T = TypeVar("T")
 class BatchTap(Protocol):
     """What a stream needs of its tap."""
 
-    values: Mapping[str, Any]
     streams: Mapping[str, Any]
     connection: Connection
     reader: ExportReader

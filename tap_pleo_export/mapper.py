@@ -12,6 +12,7 @@ from tap_pleo_export.mapping.items import ITEMS, UPDATES, ItemMapping
 from tap_pleo_export.mapping.lines import BUFFER, InputError, InputMessage, LineReader
 from tap_pleo_export.singer.command_line import CommandLine, main, refuse
 from tap_pleo_export.singer.output import LineWriter, OutputError
+from tap_pleo_export.singer.redaction import guard_logs
 from tap_pleo_export.singer.signals import Interrupts
 from tap_pleo_export.validation import Settings, SettingsError, Validator, parse_settings
 from tap_pleo_export.validation.settings import settings_schema
@@ -46,6 +47,7 @@ class ValidationMapper(CommandLine, InlineMapper):
         Raises:
             ConfigValidationError: With every mistake in the settings.
         """
+        guard_logs()
         self._interrupts = Interrupts()
         self._writer = LineWriter(
             hold=BUFFER, shield=self._interrupts.shielded, reader_gone="the loader stopped reading", stream=output

@@ -55,7 +55,7 @@ class StreamListing:
     def read(self, answer: Answer) -> Page:
         """Read a fetched page."""
         with self._cursor_of(answer.call):
-            return self.stream.connection.client.read(answer, self.stream.shape.decode_page)
+            return self.stream.connection.client.read(answer, self.stream.decode_page)
 
     def ids(self, page: Page) -> Iterable[str]:
         """Return what tells the page's records apart."""
@@ -127,7 +127,7 @@ class PagedStream(BatchStream):
     @cached_property
     def user_agent(self) -> str:
         """The setting `user_agent`, or name and version."""
-        return str(self._tap.values.get("user_agent", f"{self._tap.name}/{self._tap.plugin_version}"))
+        return str(self.config.get("user_agent", f"{self._tap.name}/{self._tap.plugin_version}"))
 
     @property
     def http_headers(self) -> dict[str, str]:
@@ -137,7 +137,7 @@ class PagedStream(BatchStream):
     @property
     def timeout(self) -> int:
         """Seconds: the setting `request_timeout`."""
-        return int(self._tap.values["request_timeout"])
+        return int(self.config["request_timeout"])
 
     def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:  # noqa: ARG002 - the SDK's signature
         """Return the query of a page; None leaves a parameter out."""
@@ -186,6 +186,10 @@ class PagedStream(BatchStream):
             computed=self.members_computed,
             drift=DriftWatch(self.name, self.schema, self.logger),
         )
+
+    def decode_page(self, body: bytes) -> Page:
+        """Return the page that a body holds; raises as :meth:`RecordShape.decode_page`."""
+        return self.shape.decode_page(body)
 
     def lookahead(self, context: Context, start: Start = FIRST_PAGE) -> Lookahead:
         """Return a way to have a job's pages fetched before they are asked for."""

@@ -12,6 +12,7 @@ from tap_pleo_export.pleo import refusals
 from tap_pleo_export.reading.jobs import JOB_MEMBERS
 from tap_pleo_export.records.shape import as_dict
 from tap_pleo_export.schemas import SCHEMA_FOLDER
+from tap_pleo_export.singer.redaction import SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tap_pleo_export.pleo.pages import Token
     from tap_pleo_export.reading.source import Batch
+    from tap_pleo_export.records.shape import Page
 
 SCHEMAS = SchemaDirectory(SCHEMA_FOLDER)
 
@@ -37,7 +39,7 @@ class ExportJobs(PagedStream):
 
     def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:
         """Ask for the jobs in the statuses, and of the company, that the settings name."""
-        chosen = {"statuses": self._tap.values["job_statuses"], "company_id": self._tap.values.get("company_id")}
+        chosen = {"statuses": self.config["job_statuses"], "company_id": self.config.get("company_id")}
         return chosen | super().get_url_params(context, next_page_token)
 
     def fetch_job(self, job_id: str) -> Any:  # noqa: ANN401 - a record type made at run time
@@ -99,6 +101,11 @@ class ExportItems(PagedStream):
     def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:
         """Ask for the items of a job."""
         return {"job_id": (context or {})["jobId"]} | super().get_url_params(context, next_page_token)
+
+    def decode_page(self, body: bytes) -> Page:
+        """Return the page, and keep the bank details in it out of the logs."""
+        SECRETS.learn_bank_details(body)
+        return super().decode_page(body)
 
     def batches(self, context: Context | None) -> Iterator[Batch]:
         """Yield the items of a job, if it is readable and not complete yet."""

@@ -14,7 +14,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_pleo_export import settings
+from tap_pleo_export import setting_values, settings
 from tap_pleo_export.reading.bookmarks import Bookmarks
 from tap_pleo_export.reading.outcome import RunOutcome
 from tap_pleo_export.reading.reader import ExportReader
@@ -71,7 +71,7 @@ class TapPleoExport(CommandLine, Tap):
             refuse(self._problems())
         if validate_config:
             refuse(self._problems())
-            for line in settings.unknown_settings(self.config, self.config_jsonschema):
+            for line in setting_values.unknown_settings(self.config, self.config_jsonschema):
                 self.logger.warning(line)
 
     def discover_streams(self) -> list[Stream]:
@@ -96,18 +96,13 @@ class TapPleoExport(CommandLine, Tap):
             self.state.update(self.bookmarks.to_state())  # type: ignore[typeddict-item]
 
     @cached_property
-    def values(self) -> dict[str, Any]:
-        """The values of the settings that are set."""
-        return settings.given(self.config)
-
-    @cached_property
     def connection(self) -> Connection:
         """What all requests of the run share, made when the first is sent."""
         # HTTP with its retries is not needed for --discover and --about.
         from tap_pleo_export.pleo.connection import Connection  # noqa: PLC0415
 
         return Connection.from_settings(
-            self.values,
+            self.config,
             user_agent=self._stream(ExportJobs).user_agent,
             scopes={stream.oauth_scope for stream in STREAMS if stream.oauth_scope},
             shielded=self.interrupts.shielded,
@@ -128,8 +123,8 @@ class TapPleoExport(CommandLine, Tap):
                 export_jobs=self._stream(ExportJobs),
                 export_job_items=self._stream(ExportJobItems),
                 export_items=self._stream(ExportItems),
-                page_size=self.values["page_size"],
-                scope=Scope(self.values.get("job_ids", ()), frozenset(self.values["item_statuses"])),
+                page_size=self.config["page_size"],
+                scope=Scope(self.config.get("job_ids", ()), frozenset(self.config["item_statuses"])),
                 bookmarks=self.bookmarks,
                 outcome=self.outcome,
                 logger=self.logger,
@@ -209,17 +204,17 @@ class TapPleoExport(CommandLine, Tap):
         self.append_builtin_config(self.config_jsonschema)
         # The SDK's way to read a file `.env`.
         parse_environment_config({}, ENVIRONMENT_PREFIX)
-        config, self._misread = settings.from_environment(os.environ, ENVIRONMENT_PREFIX, self.config_jsonschema)
+        config, self._misread = setting_values.from_environment(os.environ, ENVIRONMENT_PREFIX, self.config_jsonschema)
         return config
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Give each setting that is not set its default; learn the secrets before any line can quote one."""
-        self._config = settings.given(self._config)
-        SECRETS.learn(settings.secret_values(self._config))
+        self._config = setting_values.given(self._config)
+        SECRETS.learn(setting_values.secret_values(self._config))
         return super()._validate_config(raise_errors=raise_errors)
 
     def _problems(self) -> list[str]:
-        return [*settings.problems(self.config, self.config_jsonschema), *self._misread]
+        return [*setting_values.problems(self.config, self.config_jsonschema), *self._misread]
 
 
 def cli() -> None:

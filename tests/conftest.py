@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from harness.meltano import environment_without_settings
 from sandbox import Sandbox
@@ -29,6 +29,8 @@ TIMEOUT = 60
 settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("search", deadline=None, print_blob=True)
 settings.load_profile("same")
+# For `make mutants`: the same examples on each run, and no search for the smallest one that fails.
+settings.register_profile("mutants", settings.get_profile("ci"), phases=(Phase.explicit, Phase.generate))
 
 
 @dataclass

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_pleo_export.setting_rules import CREDENTIALS
-from tap_pleo_export.settings import SETTINGS, from_environment, problems, secret_values, unknown_settings
-from tap_pleo_export.settings import given as given_settings
+from tap_pleo_export.setting_values import from_environment, problems, secret_values, unknown_settings
+from tap_pleo_export.setting_values import given as given_settings
+from tap_pleo_export.settings import SETTINGS
 from tap_pleo_export.tap import TapPleoExport
 
 GOOD = {"api_key": "k" * 20}

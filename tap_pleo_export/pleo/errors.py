@@ -24,7 +24,7 @@
     │   ├── CursorRejected          a cursor that Pleo no longer accepts, even after a restart
     │   ├── PagingBroken            pages that lead nowhere or in a circle
     │   ├── ItemUnusable            items that cannot be represented; the others of the job are read
-    │   ├── Disagreement            control layer and data layer list different items
+    │   ├── Disagreement            job items and export items differ
     │   └── JobUnavailable          a retryable failure of one job's requests that outlived its retries
     ├── RowsUnusable                rows of such a list that cannot be read; the others are
     └── TransientFailure            retried by the client, never seen outside it
@@ -264,7 +264,7 @@ class RowsUnusable(PleoError):
 
 
 class Disagreement(JobError):
-    """The control layer and the data layer list different items, twice."""
+    """Job items and export items list different ids, twice."""
 
     def __init__(self, job_id: str, what: str) -> None:
         super().__init__(

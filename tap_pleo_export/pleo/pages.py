@@ -145,7 +145,7 @@ class Lookahead:
         self._first: Future[Page] | None = None
         self._expected: _ExpectedPages | None = None
         self._in_flight: deque[tuple[int, Future[Answer]]] = deque()
-        self._taken = 0
+        self._taken = False
         self.gave_up = False
 
     def begin(self) -> None:
@@ -166,7 +166,7 @@ class Lookahead:
             PleoError: It could not be fetched.
         """
         page = self._next() if self._taken else self._take_first(token)
-        self._taken += 1
+        self._taken = True
         return page
 
     def _take_first(self, token: Token) -> Page | None:
@@ -231,7 +231,7 @@ class _ExpectedPages:
         """Return what to expect after a walk's first page; None if it does not bear an expectation."""
         total, stride = first.info.total, first.rows
         known = isinstance(total, int) and not isinstance(total, bool)
-        if not (known and stride and first.info.has_next_page and first.info.end_cursor and total > offset + stride):
+        if not (known and stride and first.info.has_next_page and first.info.end_cursor):
             return None
         return cls(total, stride, offset + stride, ids)
 

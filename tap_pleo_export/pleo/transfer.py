@@ -210,8 +210,9 @@ class _DeadlineConnection:
 
     def request(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as above
         _sent.on_reused_connection = self.sock is not None and not self.is_new
-        self.is_new = False
         super().request(*args, **options)  # type: ignore[misc] # as above
+        # After it, for it may have connected.
+        self.is_new = False
 
 
 class _Sent(threading.local):

@@ -18,6 +18,8 @@ BUCKETS = 4096
 # The high bit of an entry's last byte says that the id has been seen; the rest numbers its status.
 SEEN = 0x80
 MAX_STATUSES = SEEN - 1
+# The number of every status beyond so many: those are kept by id.
+RARE = MAX_STATUSES
 DIGEST_MODULUS = 1 << 128
 
 
@@ -51,6 +53,7 @@ class JobItemIds:
         self.late: list[str] = []
         self._buckets: defaultdict[int, bytearray] = defaultdict(bytearray)
         self._statuses: list[str | None] = []
+        self._rare_statuses: dict[bytes, str | None] = {}
         self._unexpected: dict[bytes, str] = {}
         self._names: dict[bytes, str] = {}
         self._count = 0
@@ -67,8 +70,11 @@ class JobItemIds:
         if position is not None:
             return False
         bucket += key
-        bucket.append(self._status_number(status))
-        if len(id_) != UUID_LENGTH:
+        number = self._status_number(status)
+        bucket.append(number)
+        if number == RARE:
+            self._rare_statuses[key] = status
+        if len(id_) != UUID_LENGTH or key.hex() != id_.replace("-", "").lower():
             self._names[key] = id_
         self._count += 1
         return True
@@ -89,11 +95,13 @@ class JobItemIds:
             self._unexpected.setdefault(key, id_)
             return first, None
         entry = bucket[position]
+        number = entry & ~SEEN
+        status = self._rare_statuses[key] if number == RARE else self._statuses[number]
         if entry & SEEN:
-            return False, self._statuses[entry & ~SEEN]
+            return False, status
         bucket[position] = entry | SEEN
         self._seen += 1
-        return True, self._statuses[entry]
+        return True, status
 
     @property
     def all_seen(self) -> bool:
@@ -156,6 +164,6 @@ class JobItemIds:
     def _status_number(self, status: str | None) -> int:
         if status not in self._statuses:
             if len(self._statuses) == MAX_STATUSES:
-                raise OverflowError(f"more than {MAX_STATUSES} job item statuses")
+                return RARE
             self._statuses.append(status)
         return self._statuses.index(status)

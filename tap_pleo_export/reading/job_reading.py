@@ -116,7 +116,7 @@ class JobReading:
                     yield Batch([], self.job.id, progress.completed() if mendable else None)
                     return
                 error = Disagreement(self.job.id, difference)
-            if type(error) in restarted_for or counts.unusable or ids.unusable:
+            if restarted_for or counts.unusable or ids.unusable:
                 raise error
             restarted_for.add(type(error))
             self._run.logger.warning("%s. It is read again from its first page", str(error).partition(". ")[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +21,8 @@ JOB_MEMBERS: dict[str, Any] = {
     "expiresIn": Raw,
     "numberOfItems": Raw,
 }
+# What may stand in the path of a request.
+_PLAIN_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 WARNED_BEFORE_EXPIRY = timedelta(minutes=15)
 
 
@@ -59,6 +62,11 @@ class ExportJob:
         )
 
     @property
+    def has_plain_id(self) -> bool:
+        """Whether its id is a UUID as Pleo documents it, so that it may stand in the path of a request."""
+        return _PLAIN_UUID.fullmatch(self.id) is not None
+
+    @property
     def readable(self) -> bool:
         """Whether its export items can be read (``GET /v3/export-items`` answers 422 otherwise).
 
@@ -90,8 +98,8 @@ def parse_time(text: object) -> datetime | None:
 
 
 def format_time(time: datetime) -> str:
-    """Return a time of UTC in ISO 8601, with ``Z``."""
-    return time.isoformat().replace("+00:00", "Z")
+    """Return a time in ISO 8601, UTC, with ``Z``."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _later(time: datetime, seconds: object) -> datetime | None:

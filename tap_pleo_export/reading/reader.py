@@ -13,6 +13,7 @@ from tap_pleo_export.reading.job_reading import JobReading
 from tap_pleo_export.reading.jobs import ExportJob
 from tap_pleo_export.reading.records import complete_job
 from tap_pleo_export.reading.source import Batch
+from tap_pleo_export.records.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +95,10 @@ class ExportReader:
                 seen.update(record.id for record in page.records)
                 if idling.after_page(len(seen) - known):
                     raise ListUnusable("export jobs", f"{MOST_IDLE_PAGES} pages in a row without a new id")
-                yield from map(ExportJob.from_record, page.records)
+                jobs = list(map(ExportJob.from_record, page.records))
+                yield from (job for job in jobs if job.has_plain_id)
+                if odd := [f"the id '{one_line(job.id)}' is no UUID" for job in jobs if not job.has_plain_id]:
+                    self.run.outcome.leave_out_rows(RowsUnusable("export jobs", odd))
 
     def _fetch_job(self, job_id: str) -> ExportJob:
         job = ExportJob.from_record(self.run.export_jobs.fetch_job(job_id))

@@ -96,7 +96,7 @@ class DriftWatch:
 
     def _walk(self, value: object, declared: Mapping[str, Any], path: str) -> None:
         if isinstance(value, dict):
-            members = declared.get("properties", {})
+            members = declared.get("properties")
             if not members:
                 return
             self.unknown(value.keys() - members.keys(), inside=f"{path}.")

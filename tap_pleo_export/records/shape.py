@@ -40,6 +40,26 @@ class PageInfo(msgspec.Struct, rename="camel"):
     has_next_page: bool
     end_cursor: str | None = None
     total: Any = None
+    """A whole number; None if Pleo sends none, or something else."""
+
+    @classmethod
+    def read(cls, raw: Raw) -> PageInfo:
+        """Read a page's ``pagination``; an odd ``total`` costs the reading ahead, never the page."""
+        info = msgspec.json.decode(raw, type=_RawPageInfo)
+        return cls(info.has_next_page, info.end_cursor, _whole_number(info.total))
+
+
+class _RawPageInfo(msgspec.Struct, rename="camel"):
+    has_next_page: bool
+    end_cursor: str | None = None
+    total: Raw | UnsetType = UNSET
+
+
+def _whole_number(raw: Raw | UnsetType) -> int | None:
+    try:
+        return msgspec.json.decode(raw, type=int) if isinstance(raw, Raw) else None
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
 class Page(msgspec.Struct, gc=False):
@@ -124,7 +144,7 @@ class RecordShape:
         self._drift.replaced(replaced)
         try:
             decoded = self._page.decode(body)
-            page = Page(decoded.data, decoded.pagination)
+            page = Page(decoded.data, PageInfo.read(decoded.pagination))
         except (msgspec.ValidationError, RecursionError):
             page = self._decode_row_by_row(body)
         self._drift.inspect(page.records)
@@ -146,7 +166,7 @@ class RecordShape:
         except RecursionError:
             body, too_deep = cut(body)
             decoded = self._loose_page.decode(body)
-        page = Page([], decoded.pagination, [])
+        page = Page([], PageInfo.read(decoded.pagination), [])
         for position, row in enumerate(decoded.data):
             try:
                 record = self._sorted_out(row)
@@ -192,7 +212,7 @@ class RecordShape:
 
     @staticmethod
     def _decoder(data: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - a type made at run time
-        envelope = msgspec.defstruct("Envelope", [("data", data), ("pagination", PageInfo)])
+        envelope = msgspec.defstruct("Envelope", [("data", data), ("pagination", Raw)])
         return msgspec.json.Decoder(envelope)
 
 

@@ -1,1 +1,1 @@
-"""The Singer side: messages, bookmarks, signals. Knows nothing of HTTP."""
+"""What all plugins share: command line, output, signals, redaction, exact JSON. Knows nothing of Pleo."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from select import PIPE_BUF
 from typing import IO, TYPE_CHECKING, Any
@@ -114,9 +115,14 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         # Past the buffer, which is empty: each write is a system call.
         out: Any = self._stream or getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
         try:
-            written = out.write(whole)
+            written = 0
             while written < size:
-                written += out.write(whole[written:])
+                taken = out.write(whole[written:] if written else whole)
+                if taken is None:
+                    # A pipe that does not block, and is full.
+                    select.select((), (out,), ())
+                else:
+                    written += taken
         except BrokenPipeError:
             raise OutputError(f"{self._reader_gone}: its own log says why") from None
         except OSError as error:

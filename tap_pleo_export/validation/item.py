@@ -29,7 +29,7 @@ def key_of(entity: dict[str, Any], *names: str) -> str | None:
         value = entity.get(name)
         if value is None:
             continue
-        if text := (value if isinstance(value, str) else str(value)).strip():
+        if text := str(value).strip():
             return text
     return None
 

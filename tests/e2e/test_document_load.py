@@ -37,9 +37,9 @@ def rows() -> Rows:
     """Rows of each stream; another sample with `SAMPLE=2 make test`, which a failure shows."""
     number = int(os.environ.get("SAMPLE", "1"))
     sys.stdout.write(f"SAMPLE={number}\n")
-    jobs = list(distinct(document.sample(document.of("ExportJobV3"), 8, number), "id"))
-    items = list(distinct(document.sample(document.of("ExportItemV3"), 100, number), "accountingEntryId"))
-    statuses = document.sample(document.of("ExportJobItemV3"), len(items), number)
+    jobs = list(distinct(document.sample(document.row("ExportJobV3"), 8, number), "id"))
+    items = list(distinct(document.sample(document.row("ExportItemV3"), 100, number), "accountingEntryId"))
+    statuses = document.sample(document.row("ExportJobItemV3"), len(items), number)
     for job in jobs:
         if job["status"] in ENDED_STATUSES:
             job["status"] = "in_progress"

@@ -31,11 +31,12 @@ DOCUMENT: dict[str, Any] = {
     for name, schema in json.loads(path.read_text("utf-8"))["$defs"].items()
 }
 ITEM_FAILURES = frozenset(DOCUMENT["ExportJobItemFailureReasonType"]["enum"])
-# Open strings whose values are documented beside the schema, and codes, so that some are met again in references.
+# Values drawn often: those documented beside an open string, and codes that the tests' settings know.
 LIKELY: dict[str, tuple[str, ...]] = {
     "ExportItemV3.type": ITEM_TYPES,
     "ExportItemV3.subType": ("reimbursement_to_employee_refund", "invoice_payment_returned", "interest"),
     "BookkeepingV3.method": ("none", "journal", "accounts_payable"),
+    "MoneyModel.currency": ("EUR", "KWD", "UNDEFINED"),
     "AccountV3.code": ("6100", "0400"),
     "TaxV3.code": ("6100", "V25"),
     "TagV3.code": ("6100", "PRJ-7"),
@@ -101,8 +102,8 @@ class Drawing:
         if "$ref" in schema:
             return of(schema["$ref"].rpartition("/")[2], growing=self.growing)
         if "enum" in schema:
-            known = st.sampled_from(schema["enum"])
-            return known | known | st.just(TOMORROW) if self.growing else known
+            known = st.sampled_from(schema["enum"]) | st.sampled_from(LIKELY.get(place, schema["enum"]))
+            return known | st.just(TOMORROW) if self.growing else known
         types = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
         # Something twice as often as null.
         kinds = [kind for kind in types if kind != "null"] * 2 + ["null"] * ("null" in types)
@@ -166,6 +167,18 @@ def of(name: str, *, growing: bool = True) -> SearchStrategy[Any]:
         growing: Whether also what the document does not know yet.
     """
     return Drawing(growing).value(DOCUMENT[name], name)
+
+
+def row(name: str) -> SearchStrategy[dict[str, Any]]:
+    """Return a strategy for what one OpenAPI schema allows, often with members that it does not name."""
+    declared = DOCUMENT[name]["properties"]
+    news = st.dictionaries(_names(), _anything(), max_size=3)
+    return st.builds(lambda new, known: _without(new, declared) | known, news, of(name))
+
+
+def examples(count: int) -> settings:
+    """Return settings for so many export items; a failing one is shown as drawn: making it small takes minutes."""
+    return settings(max_examples=count, phases=[Phase.explicit, Phase.generate])
 
 
 def sample(strategy: SearchStrategy[Any], count: int, number: int) -> list[Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.reading.completeness import JobProgress
+from tap_pleo_export.reading.completeness import JobProgress, some
 from tap_pleo_export.reading.ids import JobItemIds, key_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def read(items: list[str], cuts: list[int], ids: JobItemIds) -> JobProgress:
     progress = JobProgress(page_size=10)
     bounds = [0, *sorted(min(cut, len(items)) for cut in cuts), len(items)]
     for number, (start, end) in enumerate(pairwise(bounds)):
-        keys = [key for key in map(key_of, items[start:end]) if ids.see(key, "")[0]]
+        keys = [key for key in map(key_of, items[start:end]) if ids.see(key, f"seen {number}")[0]]
         progress = progress.after_page(f"cursor {number}", keys)
     return progress
 
@@ -72,6 +73,7 @@ def test_pages_read_in_an_earlier_run_count(items: list[str], cut: int) -> None:
 
     assert after.disagreement(ids) is None
     assert after.digest == earlier.digest()
+    assert (before.cursor, after.cursor) == ("c", None)
 
 
 def test_a_restart_forgets_all_but_the_page_size() -> None:
@@ -79,3 +81,44 @@ def test_a_restart_forgets_all_but_the_page_size() -> None:
 
     assert progress.restarted() == JobProgress(page_size=7)
     assert progress.restarted(9) == JobProgress(page_size=9)
+
+
+def test_completion_changes_nothing_else() -> None:
+    progress = JobProgress(page_size=7, page=3, cursor="c", items=21, digest=5)
+
+    assert not progress.complete
+    assert progress.completed() == JobProgress(page_size=7, page=3, cursor="c", items=21, digest=5, complete=True)
+
+
+def test_a_disagreement_is_told_with_what_is_known_of_it() -> None:
+    ids = listed(["both", "listed twice", "listed once"])
+    ids.unusable = 2
+
+    what = read(["both", "shown twice", "shown once"], [], ids).disagreement(ids)
+
+    assert what == (
+        "3 job items, 3 export items; 2 of the job items unusable; 2 without an export item: "
+        "listed once, listed twice; 2 without a job item: seen 0, seen 0"
+    )
+
+
+def test_unusable_job_items_alone_are_a_disagreement() -> None:
+    ids = listed(["a"])
+    ids.unusable = 1
+
+    assert read(["a"], [], ids).disagreement(ids) == "1 job items, 1 export items; 1 of the job items unusable"
+
+
+def test_as_many_items_as_expected_but_others_are_a_disagreement() -> None:
+    ids = listed(["a"])
+    earlier = JobProgress(page_size=10).after_page("c", [key_of("b")])
+
+    assert earlier.disagreement(ids) == "1 job items, 1 export items; 1 without an export item: a"
+
+
+@pytest.mark.parametrize(
+    ("count", "named"),
+    [(0, ""), (1, "0"), (10, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"), (11, "0, 1, 10, 2, 3, 4, 5, 6, 7, 8, …")],
+)
+def test_at_most_ten_ids_are_named(count: int, named: str) -> None:
+    assert some([str(number) for number in range(count)]) == named

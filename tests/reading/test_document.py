@@ -52,7 +52,7 @@ def expiry(row: dict[str, Any]) -> datetime | None:
         return None
 
 
-@given(document.of("ExportJobV3"))
+@given(document.row("ExportJobV3"))
 @example(PLAIN | {"createdAt": "0001-01-01T00:00:00+23:59"})
 @example(PLAIN | {"lastUpdatedAt": "9999-12-31T23:59:59-00:01", "createdAt": "9999-12-31T23:59:59.999999999Z"})
 @example(PLAIN | {"expiresIn": -(2**31), "lastUpdatedAt": "0068-01-01T00:00:00Z"})
@@ -70,7 +70,7 @@ def test_every_job_that_the_document_allows_is_read(row: dict[str, Any]) -> None
     assert record["expiresAt"] == (job.expires_at and job.expires_at.isoformat().replace("+00:00", "Z"))
 
 
-@given(document.of("ExportJobV3"), st.integers(-(10**6), 10**6))
+@given(document.row("ExportJobV3"), st.integers(-(10**6), 10**6))
 def test_a_job_is_warned_of_in_its_last_quarter_of_an_hour(row: dict[str, Any], seconds_left: int) -> None:
     seconds = row["expiresIn"] % 10**6
     since = (NOW + timedelta(seconds=seconds_left - seconds)).isoformat()
@@ -80,7 +80,7 @@ def test_a_job_is_warned_of_in_its_last_quarter_of_an_hour(row: dict[str, Any], 
     assert job.minutes_left(NOW) == (max(0, seconds_left // 60) if near else None)
 
 
-@given(st.lists(document.of("ExportJobV3"), max_size=4))
+@given(st.lists(document.row("ExportJobV3"), max_size=4))
 def test_jobs_of_any_times_have_an_order(rows: list[dict[str, Any]]) -> None:
     jobs = sorted(read(rows), key=lambda job: job.age_order)
 
@@ -89,7 +89,7 @@ def test_jobs_of_any_times_have_an_order(rows: list[dict[str, Any]]) -> None:
     assert [job.created_at for job in jobs][: len(known)] == known
 
 
-@given(document.of("ExportJobV3"))
+@given(document.row("ExportJobV3"))
 def test_a_number_of_items_is_read_whatever_its_size(row: dict[str, Any]) -> None:
     (job,) = read([row])
 

@@ -15,6 +15,7 @@ from tap_pleo_export.reading.ids import DIGEST_MODULUS, JobItemIds, digest_of, k
 if TYPE_CHECKING:
     from random import Random
 
+
 UUIDS = st.uuids().map(str)
 IDS = UUIDS | UUIDS.map(str.upper) | st.text(min_size=1, max_size=40)
 STATUSES = st.sampled_from([None, "pending", "in_progress", "successful", "status of tomorrow"])
@@ -38,6 +39,7 @@ def test_it_behaves_as_a_dictionary_by_key(
         seen.add(key)
 
     assert len(compact) == len(plain)
+    assert compact.all_seen == (seen == plain.keys())
     assert sorted(map(key_of, compact.missing())) == sorted(plain.keys() - seen)
     assert {key_of(id_) for id_ in compact.unexpected} == seen - plain.keys()
     assert compact.digest() == sum(map(digest_of, plain)) % DIGEST_MODULUS
@@ -81,6 +83,45 @@ def test_a_key_that_only_straddles_two_entries_is_not_found(monkeypatch: pytest.
     assert compact.see(straddling, "straddling") == (True, None)
 
 
+NIL = str(UUID(int=0))
+# The key of REAL is the last 15 bytes of both others and their status byte.
+REAL, *STRADDLED = (str(UUID(text)) for text in ("aa" * 15 + "00", "aa" * 16, "bb" + "aa" * 15))
+
+
+@pytest.mark.parametrize(
+    ("written", "real"),
+    [
+        ([REAL, *STRADDLED], REAL),
+        ([*STRADDLED, REAL], REAL),
+        ([STRADDLED[0], REAL, STRADDLED[1]], REAL),
+        ([STRADDLED[0], NIL], NIL),
+    ],
+)
+def test_a_key_that_straddles_two_entries_hides_no_real_one(
+    written: list[str], real: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ids, "BUCKETS", 1)
+    compact = JobItemIds()
+    for id_ in written:
+        compact.expect(id_, "pending")
+
+    assert not compact.expect(real, "pending")
+    assert compact.see(key_of(real), real) == (True, "pending")
+    assert set(compact.missing()) == {*written} - {real}
+
+
+def test_ids_of_one_bucket_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "BUCKETS", 1)
+    compact = JobItemIds()
+    written = [f"id {number}" for number in range(20)]
+    for id_ in written:
+        assert compact.expect(id_, id_)
+
+    assert [compact.see(key_of(id_), id_) for id_ in written] == [(True, id_) for id_ in written]
+    assert [compact.see(key_of(id_), id_) for id_ in written] == [(False, id_) for id_ in written]
+    assert compact.all_seen
+
+
 def test_an_id_takes_about_twenty_bytes() -> None:
     compact = JobItemIds()
     for number in range(50_000):
@@ -90,11 +131,31 @@ def test_an_id_takes_about_twenty_bytes() -> None:
     assert size / 50_000 < 24
 
 
-def test_more_statuses_than_fit_are_an_error_not_a_mistake() -> None:
+def test_any_number_of_statuses_is_told_apart() -> None:
     compact = JobItemIds()
-    for number in range(127):
+    for number in range(300):
         compact.expect(f"id {number}", f"status {number}")
 
-    with pytest.raises(OverflowError):
-        compact.expect("id 127", "status 127")
-    assert compact.see(key_of("id 126"), "id 126") == (True, "status 126")
+    for _ in range(2):
+        for number in range(300):
+            assert compact.see(key_of(f"id {number}"), f"id {number}")[1] == f"status {number}"
+
+
+def test_digests_are_those_that_states_already_hold() -> None:
+    assert digest_of(bytes(range(16))) == 0xF9477B91722FE719F946834577E0E8A2
+    assert key_of("no uuid") == bytes.fromhex("ce6974bf63c943faaeff53e0db111786")
+    assert key_of("no uuid") != key_of("NO UUID")
+
+
+def test_all_are_seen_when_each_expected_id_has_been_and_no_other() -> None:
+    compact = JobItemIds()
+    assert (compact.all_seen, compact.unusable) == (True, 0)
+    for id_ in ("a", "b", "c"):
+        compact.expect(id_, None)
+
+    seen = []
+    for id_ in ("a", "b", "b", "c", "d"):
+        compact.see(key_of(id_), id_)
+        seen.append(compact.all_seen)
+
+    assert seen == [False, False, False, True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -60,7 +61,11 @@ def test_new_top_level_members_move_to_additional_fields(shape: RecordShape, cap
     (record,) = shape.decode_page(page(row)).records
 
     assert as_dict(record) == {"id": "1", "additionalFields": {k: v for k, v in row.items() if k != "id"}}
-    assert len(caplog.messages) == 3
+    assert sorted(caplog.messages) == [
+        "things: Pleo sends a new field 'added', kept in 'additionalFields'",
+        "things: Pleo sends a new field 'additionalFields', kept in 'additionalFields'",
+        "things: Pleo sends a new field 'mood', kept in 'additionalFields'",
+    ]
 
 
 def test_characters_that_no_database_stores_are_counted(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
@@ -89,3 +94,77 @@ def test_of_very_many_new_names_the_first_are_named_and_the_others_counted(
     assert [message.split("sends ")[1].split(",")[0] for message in caplog.messages[50:]] == [
         f"{count} new fields by now" for count in (51, 102, 204, 408, 816, 1632)
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "reported"),
+    [
+        ({"amount": [{"scale": 2}]}, []),
+        ({"amount": "5", "lines": 7}, []),
+        ({"amount": None, "lines": None}, []),
+        ({"lines": {"cost": 5}}, []),
+        ({"lines": [7, None, {"cost": 5}]}, ["lines[].cost"]),
+        ({"lines": [{"tags": {"colour": 1}}, {"tags": [{"colour": 1}]}]}, ["lines[].tags[].colour"]),
+        ({"amount": {"value": {"any": 1}, "scale": {"any": 1}}}, ["amount.scale"]),
+        ({"amount": {"a": 1, "b": 1e400}}, ["amount.a", "amount.b"]),
+    ],
+)
+def test_members_of_another_shape_are_kept_and_hide_no_new_name(
+    shape: RecordShape, caplog: pytest.LogCaptureFixture, row: dict[str, Any], reported: list[str]
+) -> None:
+    body = json.dumps({"data": [{"id": "1", **row}], "pagination": {"hasNextPage": False}}).encode()
+
+    (record,) = shape.decode_page(body.replace(b"Infinity", b"1e400")).records
+
+    assert record.id == "1"
+    assert sorted(caplog.messages) == [f"things: Pleo sends a new field '{name}', kept in place" for name in reported]
+
+
+def fields_seen(shape: RecordShape, caplog: pytest.LogCaptureFixture, count: int) -> list[int]:
+    """Return the positions of the records, each with a new name of its own inside, that were looked into."""
+    rows = [{"id": "1", "amount": {f"new {number}": 1}} for number in range(count)]
+    caplog.clear()
+    shape.decode_page(page(*rows))
+    return sorted(int(message.split("'")[1].removeprefix("amount.new ")) for message in caplog.messages)
+
+
+def test_the_first_thousand_records_are_looked_into_then_one_in_32(
+    shape: RecordShape, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = {"id": "1"}
+    shape.decode_page(page(*[plain] * 500))
+    shape.decode_page(page(*[plain] * 499))
+    assert fields_seen(shape, caplog, 3) == [0, 1, 2]
+    rows = [{"id": "1", "amount": {f"late {number}": 1}} for number in range(65)]
+    caplog.clear()
+
+    shape.decode_page(page(*rows))
+
+    assert caplog.messages == [
+        f"things: Pleo sends a new field 'amount.late {number}', kept in place" for number in (0, 32, 64)
+    ]
+
+
+def test_a_thousand_records_are_the_first_thousand(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
+    shape.decode_page(page(*[{"id": "1"}] * 1000))
+
+    assert fields_seen(shape, caplog, 33) == [0, 32]
+
+
+def test_a_stream_without_declared_objects_has_nothing_to_look_into(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    schema: dict[str, Any] = {"properties": {"id": {}, "list": {"items": {}}}}
+    drift = DriftWatch("things", schema, logging.getLogger("drift"))
+
+    RecordShape(schema, keys=("id",), drift=drift).decode_page(page({"id": "1", "list": [{"a": 1}]}))
+
+    assert caplog.messages == []
+
+
+def test_a_record_as_declared_is_not_looked_into_name_by_name(
+    shape: RecordShape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DriftWatch, "_walk", lambda *_: pytest.fail("looked into"))
+    row = {"id": "1", "amount": {"value": 1, "currency": "GBP"}, "lines": [{"tags": [{"code": "a"}, {}]}, {}, None]}
+
+    assert len(shape.decode_page(page(row, {"id": "2", "amount": None, "lines": None})).records) == 2

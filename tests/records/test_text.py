@@ -52,7 +52,6 @@ def test_what_comes_out_is_one_line_that_any_database_stores(value: Any, indent:
 
 @given(st.lists(ANY_TEXT))
 def test_only_what_cannot_be_stored_is_replaced_each_character_counted(texts: list[str]) -> None:
-    # As Pleo's JSON would carry it: escapes for some, UTF-8 for others.
     original = json.dumps(texts)
 
     body, count = storable(original.encode())
@@ -118,3 +117,40 @@ def test_what_is_not_utf_8_is_refused() -> None:
 )
 def test_a_quoted_text_is_one_short_line(text: str, shown: str) -> None:
     assert one_line(text) == shown
+
+
+@given(st.lists(st.text()), st.integers(0, 2048))
+def test_texts_in_utf_8_are_left_byte_for_byte(texts: list[str], padding: int) -> None:
+    body = json.dumps(["é€😀", *texts, "x" * padding, "é€😀"], ensure_ascii=False).encode()
+    if b"\\u0000" not in body:
+        assert storable(body) == (body, 0)
+
+
+@pytest.mark.parametrize("padding", range(2040, 2050))
+def test_a_character_between_two_pieces_is_one(padding: int) -> None:
+    body = ('"' + "x" * padding + "😀" * 1024 + '"').encode()
+
+    assert storable(body) == (body, 0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xff",
+        b'"\xe2\x82',
+        b"\x82 ",
+        b"x" * 2048 + b"\xff",
+        b"x" * 5000 + b"\xff" + b"x" * 5000,
+        b"x" * 5000 + b"\xc3",
+    ],
+)
+def test_a_body_that_is_not_utf_8_is_refused_wherever_it_is_not(body: bytes) -> None:
+    with pytest.raises(UnicodeDecodeError):
+        storable(body)
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r", "\r\n"])
+def test_line_breaks_between_values_go(line_break: str) -> None:
+    body = f'[1.0,{line_break}"a\\n",{line_break}{{}}]'.encode()
+
+    assert storable(body) == (rb'[1.0,"a\n",{}]', 0)

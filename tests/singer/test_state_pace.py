@@ -35,3 +35,11 @@ def test_a_small_state_follows_each_page() -> None:
     for page in range(1, 50):
         assert pace.due(page * 1000, page * 0.01)
         pace.emitted(300, page * 1000 + 300, page * 0.01)
+
+
+def test_a_large_state_is_held_back_for_five_seconds_at_most() -> None:
+    pace = StatePace()
+    pace.emitted(10**6, 0, 100.0)
+
+    assert not pace.due(10, 104.9)
+    assert pace.due(10, 105.0)

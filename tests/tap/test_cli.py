@@ -270,3 +270,20 @@ def test_a_reader_that_goes_away_ends_the_run_in_one_line(
     assert process.wait() == 1
     assert b"the process that reads this tap's output has ended" in stderr
     assert b"Traceback" not in stderr
+
+
+def test_a_reader_that_is_gone_before_the_first_schema_is_a_failure(
+    pleo: Sandbox, start_tap: Callable[..., Any], outputs: Any
+) -> None:
+    pleo.add_job(items=2)
+
+    process = start_tap()
+    process.stdout.close()
+    stderr = process.stderr.read()
+    process.stderr.close()
+
+    outputs.add("stderr", stderr)
+    assert process.wait() == 1
+    assert stderr.count(b"the process that reads this tap's output has ended") == 1
+    assert b"Traceback" not in stderr
+    assert pleo.requests == []

@@ -191,3 +191,34 @@ def test_uuids_of_other_case_in_the_state_are_the_same_jobs(
 
     assert ids(run) == all_ids(job)[10:]
     assert [e["context"]["jobId"] for e in partitions(run.state)] == [job.id]
+
+
+def test_a_job_that_pleo_says_nothing_about_keeps_its_progress(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
+) -> None:
+    half_read, other = pleo.add_job(items=25), pleo.add_job(items=5, status="in_progress")
+    state = stop_at_page(2, job_ids=[half_read.id]).state
+    unanswered = pleo.add_fault(Fault(path=f"/v3/export-jobs/{half_read.id}", status=503, nth=None))
+
+    run = run_tap(state=state, job_statuses=["in_progress"])
+
+    assert run.returncode == 0, run.stderr
+    assert run.bookmark(half_read.id) == partitions(state)[0]
+    assert run.bookmark(other.id)["complete"] is True
+    (warning,) = [line for line in run.warnings if line.endswith("; its progress is kept")]
+    assert f"Export job {half_read.id}: " in warning
+
+    pleo.faults.remove(unanswered)
+    assert set(ids(run_tap(state=run.state))) == set(all_ids(half_read)[10:])
+
+
+def test_a_named_job_that_ended_once_it_was_complete_is_no_failure(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=5)
+    state = run_tap(job_ids=[job.id]).state
+    job.finish("completed", pleo.now())
+
+    run = run_tap(job_ids=[job.id], state=state)
+
+    assert run.returncode == 0
+    assert run.records() == []
+    assert run.warnings == run.errors == []

@@ -181,6 +181,32 @@ def test_throttling_narrows_the_reading_ahead(pleo: Sandbox, run_tap: Callable[.
     assert len([line for line in run.warnings if "status 429" in line]) == 1
 
 
+def test_once_throttled_half_as_many_requests_are_in_flight(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=100)
+    lock = threading.Lock()
+    in_flight, seen = 0, []
+
+    def answer_late(_: object) -> None:
+        nonlocal in_flight
+        with lock:
+            in_flight += 1
+            seen.append(in_flight)
+        # In the meantime further requests would arrive.
+        threading.Event().wait(0.05)
+        with lock:
+            in_flight -= 1
+
+    pleo.add_fault(Fault(path=ITEMS, status=429, headers={"Retry-After": "0"}))
+    pleo.add_fault(Fault(path=ITEMS, kind="callback", callback=answer_late, nth=None))
+
+    run = run_tap(page_size=10, max_concurrent_requests=4)
+
+    assert run.returncode == 0, run.stderr
+    assert len(run.records()) == 100
+    assert len(offsets(pleo)) == 9
+    assert max(seen) <= 2
+
+
 def test_an_item_missed_while_reading_ahead_is_found_in_turn(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     """Between two pages an item slips to a place already read: counts and ids tell, the second reading is in turn."""
     job = pleo.add_job(items=30)

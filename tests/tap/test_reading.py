@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import Fault, Sandbox
+from sandbox import Fault, Job, Sandbox
+from sandbox.jobs import stamp
 from tests.conftest import Run, keys, partitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+JOBS = "/v3/export-jobs"
 
 
 def test_every_item_of_every_page_arrives_once(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
@@ -221,3 +224,71 @@ def test_a_job_close_to_its_expiry_is_named_with_the_time_left(pleo: Sandbox, ru
     (line,) = [line for line in run_tap().warnings if "before reading" in line]
 
     assert line == f"Export job {job.id}: 9 minute(s) left to its expiry, before reading it"
+
+
+def test_the_time_left_is_named_again_once_the_job_has_been_read(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=1, created_at=datetime.now(UTC), expires_in=10 * 60)
+
+    (line,) = [line for line in run_tap().warnings if "after reading" in line]
+
+    assert line == f"Export job {job.id}: 9 minute(s) left to its expiry, after reading it"
+
+
+def test_the_expiry_counts_from_the_last_update(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    updated = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    job = pleo.add_job(items=1, created_at=updated - timedelta(hours=2), expires_in=10**9)
+    job.record["lastUpdatedAt"] = stamp(updated)
+
+    (record,) = run_tap().records("export_jobs")
+
+    assert record["expiresAt"] == stamp(updated + timedelta(seconds=10**9))
+
+
+def listed_with(job: Job, **members: Any) -> Fault:
+    """Return a fault that changes one job's record in the list."""
+
+    def change(page: dict[str, Any]) -> dict[str, Any]:
+        return page | {"data": [record | members if record["id"] == job.id else record for record in page["data"]]}
+
+    return Fault(path=JOBS, kind="rewrite", rewrite=change)
+
+
+def test_a_job_of_unknown_age_comes_last(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    ageless, known = pleo.add_job(items=2), pleo.add_job(items=2)
+    pleo.add_fault(listed_with(ageless, createdAt=None))
+
+    run = run_tap()
+
+    assert run.returncode == 0, run.stderr
+    assert [record["jobId"] for record in run.records()] == [known.id] * 2 + [ageless.id] * 2
+
+
+@pytest.mark.parametrize("status", ["paused", None])
+def test_a_job_of_unknown_status_is_read(pleo: Sandbox, run_tap: Callable[..., Run], status: str | None) -> None:
+    job = pleo.add_job(items=5)
+    pleo.add_fault(listed_with(job, status=status))
+
+    run = run_tap()
+
+    assert run.returncode == 0, run.stderr
+    assert len(run.records()) == 5
+    assert run.bookmark(job.id)["complete"] is True
+
+
+@pytest.mark.parametrize("status", ["", None])
+def test_an_item_of_unknown_status_is_not_left_out(
+    pleo: Sandbox, run_tap: Callable[..., Run], status: str | None
+) -> None:
+    job = pleo.add_job(items=3)
+    pleo.add_fault(
+        Fault(
+            path=f"{JOBS}/{job.id}/items",
+            kind="rewrite",
+            rewrite=lambda page: page | {"data": [page["data"][0] | {"status": status}, *page["data"][1:]]},
+        )
+    )
+
+    run = run_tap(item_statuses=["pending"])
+
+    assert run.returncode == 0, run.stderr
+    assert [record["itemStatus"] for record in run.records()] == [None, "pending", "pending"]

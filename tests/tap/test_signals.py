@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -13,7 +15,6 @@ from tests.conftest import Outputs, Run, finish, partitions
 from tests.helpers.processes import read_until
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
 ITEMS = "/v3/export-items"
@@ -166,3 +167,12 @@ def test_twice_at_once_as_process_groups_do(
     # The second one may come when the tap has all but ended: then it is the one that a shell reports.
     assert run.returncode in {130, 143, -signal.SIGTERM}, run.stderr
     stopped_cleanly(run, run.returncode)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_anything_has_begun_ends_it_in_silence(number: signal.Signals) -> None:
+    program = f"import os, tap_pleo_export.commands; os.kill(os.getpid(), {number:d})"
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+
+    assert (ended.returncode, ended.stderr) == (128 + number, b"")

@@ -190,6 +190,68 @@ def test_cursors_refused_for_ever_give_the_job_up_after_one_restart(pleo: Sandbo
     assert set(all_ids(small)) <= set(ids(run))
 
 
+def test_a_refused_cursor_leaves_the_restart_for_differing_ids(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=25)
+    state = stop_at_page(3).state
+    pleo.add_fault(Fault(path=ITEMS, nth=1, status=400))
+    # The second page of the reading from the first page on.
+    without_one = Fault(path=ITEMS, nth=3, kind="rewrite", rewrite=lambda page: page | {"data": page["data"][1:]})
+    pleo.add_fault(without_one)
+
+    run = run_tap(state=state)
+
+    assert run.returncode == 0, run.stderr
+    assert set(ids(run)) == set(all_ids(job))
+    assert len([line for line in run.warnings if line.endswith("It is read again from its first page")]) == 2
+    assert run.bookmark(job.id)["complete"] is True
+
+
+def test_each_of_several_jobs_is_gone_on_with_where_it_stopped(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
+) -> None:
+    jobs = [pleo.add_job(items=60), pleo.add_job(items=60)]
+    state = stop_at_page(3, job_ids=[jobs[0].id]).state
+    state = stop_at_page(3, job_ids=[jobs[1].id], state=state).state
+    before = len(pleo.requests)
+
+    run = run_tap(state=state, max_concurrent_requests=4)
+
+    assert run.returncode == 0, run.stderr
+    assert Counter(ids(run)) == Counter(all_ids(jobs[0])[20:] + all_ids(jobs[1])[20:])
+    asked = [request for request in pleo.requests[before:] if request.path == ITEMS]
+    for job in jobs:
+        queries = [request.query for request in asked if request.query["job_id"] == [job.id]]
+        assert sorted(query["offset"][0] for query in queries if "offset" in query) == ["30", "40", "50"]
+        assert len(queries) == 4
+
+
+def test_a_fatal_error_is_preceded_by_all_the_progress_made(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    """Where the state is large it does not follow each page."""
+    job = pleo.add_job(items=40)
+    others = [
+        {
+            "context": {"jobId": f"00000000-0000-4000-8000-{number:012}"},
+            "page": 1,
+            "cursor": "c",
+            "page_size": 10,
+            "items": 1,
+            "digest": "0",
+            "complete": True,
+        }
+        for number in range(1000)
+    ]
+    pleo.add_fault(Fault(path=ITEMS, nth=4, status=401))
+
+    run = run_tap(state={"bookmarks": {"export_items": {"partitions": others}}}, job_ids=[job.id])
+
+    assert run.returncode == 1
+    assert ids(run) == all_ids(job)[:30]
+    told = [e["page"] for state in run.states for e in partitions(state) if e["context"]["jobId"] == job.id]
+    assert told == [3]
+
+
 # Lost, foreign, hand-edited
 
 

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_pleo_export.validation import Validator, parse_settings
+from tap_pleo_export.validation.item import bookkeeping_method, key_of
+from tap_pleo_export.validation.verdict import Finding, Verdict
 
 CONFIG: dict[str, Any] = {
     "configuration": [{"companyId": "*", "journal": "J", "accounts": {"wallet": {"GBP": "1"}, "contra": "2"}}],
@@ -131,3 +133,43 @@ def test_disabled_checks_leave_no_entry() -> None:
     config = {"disabled_checks": ["required_configuration", "expense_gl_account"]}
     verdict = Validator(parse_settings(config)).judge({})
     assert (verdict.status, verdict.checks) == ("passed", ())
+
+
+@pytest.mark.parametrize(
+    ("members", "method"),
+    [
+        ({"type": "wallet_topup", "bookkeeping": {"method": "accounts_payable"}}, ("journal", True)),
+        ({"bookkeeping": None}, ("accounts_payable", True)),
+        ({}, ("accounts_payable", True)),
+        ({"bookkeeping": {"method": "journal"}}, ("journal", True)),
+        ({"bookkeeping": {"method": "none"}}, ("journal", True)),
+        ({"bookkeeping": {"method": "accounts_payable"}}, ("accounts_payable", True)),
+        ({"bookkeeping": "accounts_payable"}, ("accounts_payable", True)),
+        ({"bookkeeping": {"method": "method of tomorrow"}}, ("journal", False)),
+        ({"bookkeeping": {}}, ("journal", False)),
+        ({"bookkeeping": 7}, ("journal", False)),
+    ],
+)
+def test_how_an_item_is_recorded_and_whether_pleo_documents_it(members: dict[str, Any], method: object) -> None:
+    assert bookkeeping_method({"type": "card_purchase"} | members, "accounts_payable") == method
+
+
+@pytest.mark.parametrize(
+    ("code", "key"), [(None, "2"), ("", "2"), (" \t", "2"), (" 1 ", "1"), (0, "0"), (Decimal("1.50"), "1.50")]
+)
+def test_a_key_is_the_first_member_that_says_something_as_text(code: Any, key: str) -> None:
+    assert key_of({"code": code, "identifier": "2"}, "code", "identifier") == key
+
+
+def test_a_finding_without_a_reason_adds_none() -> None:
+    verdict = Verdict.of((Finding("a", "error", "error"), Finding("b", "failed", "error", "t", "No.")), "journal")
+
+    assert (verdict.status, verdict.failure_reason_type, verdict.failure_reason) == ("failed", None, "; No.")
+
+
+def test_an_unknown_currency_is_said_to_be() -> None:
+    verdict = Validator(parse_settings({})).judge(ITEM | {"amount": None})
+
+    assert verdict.checks[1].failure_reason == (
+        "Account wallet (currency unknown) missing: provide account wallet (currency unknown) in the configurations"
+    )

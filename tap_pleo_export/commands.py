@@ -1,0 +1,24 @@
+"""The executables: a signal ends them in silence from their first moment on, before anything large is imported."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+for _number in (signal.SIGTERM, signal.SIGINT):
+    # The plugin takes the signals over as soon as there is something to end in good order.
+    signal.signal(_number, lambda number, _frame: os._exit(128 + number))
+
+
+def tap() -> None:
+    """Run `tap-pleo-export`."""
+    from tap_pleo_export.tap import cli  # noqa: PLC0415 - slow
+
+    cli()
+
+
+def mapper() -> None:
+    """Run `map-pleo-validation`."""
+    from tap_pleo_export.mapper import cli  # noqa: PLC0415 - slow
+
+    cli()

@@ -1,0 +1,235 @@
+"""One odd answer of Pleo's costs its job at most: never the other jobs, a traceback, or memory without bound."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Sandbox
+from sandbox.faults import encode
+from tests.helpers.raw_pages import page, two_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Run
+
+ITEMS = "/v3/export-items"
+
+ODD_JOBS: dict[str, dict[str, Any]] = {
+    "expires in the year 10000": {"expiresIn": 253402300799},
+    "expires in ages": {"expiresIn": 8e12},
+    "expired ages ago": {"expiresIn": -8e12},
+    "made near year 1": {"createdAt": "0001-01-01T00:00:00+14:00"},
+    "made near year 9999": {"createdAt": "9999-12-31T23:59:59-14:00"},
+    "made at a number": {"createdAt": 1733856000},
+    "updated at an object": {"lastUpdatedAt": {"at": "noon"}},
+    "items beyond counting": {"numberOfItems": 10**4000},
+    "items by halves": {"numberOfItems": 2.5},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_JOBS)
+def test_a_job_with_absurd_numbers_is_read_all_the_same(pleo: Sandbox, run_tap: Callable[..., Run], odd: str) -> None:
+    job = pleo.add_job(items=3)
+    other = pleo.add_job(items=2)
+    records = [encode(job.record | ODD_JOBS[odd]), encode(other.record)]
+    pleo.add_fault(Fault(path="/v3/export-jobs", status=200, body=page(records)))
+
+    run = run_tap()
+
+    assert run.returncode == 0, run.stderr
+    assert "Traceback" not in run.stderr
+    assert {record["jobId"] for record in run.records()} == {job.id, other.id}
+    (record,) = [record for record in run.records("export_jobs") if record["id"] == job.id]
+    assert {name: record[name] for name in ODD_JOBS[odd]} == ODD_JOBS[odd]
+
+
+def test_a_job_long_expired_but_listed_has_no_time_left(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=3)
+    expired = encode(job.record | {"expiresIn": -(10**9)})
+    pleo.add_fault(Fault(path="/v3/export-jobs", status=200, body=page([expired])))
+
+    run = run_tap()
+
+    times = [line for line in run.warnings if "to its expiry" in line]
+    assert times
+    assert all(f"Export job {job.id}: 0 minute(s) left to its expiry" in line for line in times)
+
+
+def test_any_number_of_job_item_statuses_is_kept(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=300)
+    for number, entry in enumerate(job.item_statuses):
+        job.item_statuses[entry] = f"status {number}"
+
+    run = run_tap(item_statuses=[])
+
+    assert run.returncode == 0, run.stderr
+    assert {r["accountingEntryId"]: r["itemStatus"] for r in run.records()} == job.item_statuses
+
+
+HEADERS: dict[str, dict[str, str]] = {
+    "Retry-After in the year 99999999999": {"Retry-After": "Sun, 01 Mar 99999999999 12:00:00 GMT"},
+    "a Date of nonsense": {"Retry-After": "Sun, 01 Mar 2026 12:00:00 GMT", "Date": "soon"},
+}
+
+
+@pytest.mark.parametrize("odd", HEADERS)
+def test_odd_headers_of_a_refusal_are_retried(pleo: Sandbox, run_tap: Callable[..., Run], odd: str) -> None:
+    pleo.add_job(items=3)
+    pleo.add_fault(Fault(path=ITEMS, status=503, headers=HEADERS[odd]))
+
+    run = run_tap()
+
+    assert run.returncode == 0, run.stderr
+    assert len(run.records()) == 3
+
+
+def bomb(size: int) -> bytes:
+    """Return a gzip body that unpacks to so many bytes."""
+    return gzip.compress(b" " * size, compresslevel=9)
+
+
+def test_a_body_that_unpacks_beyond_its_limit_is_cut_off_and_costs_its_job_only(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    older, younger = two_jobs(pleo, 3)
+    bomb_ = Fault(
+        path=ITEMS,
+        query={"job_id": older.id},
+        status=200,
+        headers={"Content-Encoding": "gzip", "Content-Type": "application/json"},
+        body=bomb(130 * 1024 * 1024),
+        nth=None,
+    )
+    pleo.add_fault(bomb_)
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert any(f"Export job {older.id}: " in line and "more than 134,217,728 bytes" in line for line in run.errors)
+    assert {record["jobId"] for record in run.records()} == {younger.id}
+    assert len([request for request in pleo.requests_to(ITEMS) if request.query["job_id"] == [older.id]]) == 1
+
+
+def test_a_record_of_another_job_is_an_error(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    asked, other = two_jobs(pleo, 3)
+    pleo.add_fault(Fault(path=f"/v3/export-jobs/{asked.id}", status=200, body={"data": other.record}))
+
+    run = run_tap(job_ids=[asked.id])
+
+    assert run.returncode == 1
+    assert any(f"Export job {asked.id}: its record is of another job, {other.id}" in line for line in run.errors)
+    assert run.records() == []
+
+
+def test_job_items_of_another_job_are_an_error(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    asked, other = two_jobs(pleo, 3)
+    rows = [encode(other.row(entry)) for entry in other.item_statuses]
+    pleo.add_fault(Fault(path=f"/v3/export-jobs/{asked.id}/items", status=200, body=page(rows), nth=None))
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert any(f"Export job {asked.id}: one of its job items is of another job" in line for line in run.errors)
+    assert {record["exportJobId"] for record in run.records("export_job_items")} == {other.id}
+    assert {record["jobId"] for record in run.records()} == {other.id}
+
+
+@pytest.mark.parametrize("status", [404, 410, 422])
+def test_a_cursor_refused_in_any_way_restarts_the_job_once(
+    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run], status: int
+) -> None:
+    job = pleo.add_job(items=30)
+    first = stop_at_page(2, page_size=10, max_retries=0, max_concurrent_requests=1)
+    cursor = first.bookmark(job.id)["cursor"]
+    pleo.add_fault(Fault(path=ITEMS, query={"after": cursor}, status=status, body={"type": "BAD_CURSOR"}))
+
+    run = run_tap(page_size=10, state=first.state, max_concurrent_requests=1)
+
+    assert run.returncode == 0, run.stderr
+    assert len({record["accountingEntryId"] for record in run.records()}) == 30
+    assert run.bookmark(job.id)["complete"] is True
+
+
+def test_connections_that_turn_out_closed_cost_no_wait(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    pleo.add_job(items=60)
+    for number in range(2, 8):
+        pleo.add_fault(Fault(path=ITEMS, kind="reset", nth=2 * number))
+
+    run = run_tap(page_size=5, max_concurrent_requests=1, max_retries=0)
+
+    assert run.returncode == 0, run.stderr
+    assert len(run.records()) == 60
+    assert run.warnings == []
+
+
+def test_bank_details_that_were_read_are_masked_when_pleo_quotes_them(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=20)
+    account = {"accountNumber": "7391-5520-114", "bankName": "Bank", "country": "DK"}
+    job.items[0]["additionalInformation"] = {"invoiceInformation": {"supplierBankAccount": account}}
+    pleo.add_fault(Fault(path=ITEMS, nth=2, times=9, status=400, body={"type": "BAD", "message": "no 7391-5520-114"}))
+
+    run = run_tap(page_size=10, max_concurrent_requests=1)
+
+    assert run.returncode == 1
+    assert "7391-5520-114" not in run.stderr
+    assert any("no ***" in line for line in run.errors + run.warnings)
+
+
+@pytest.mark.parametrize("total", [b"1e400", b"9" * 4301, b'"many"', b"[]"])
+def test_an_odd_total_costs_the_reading_ahead_only(pleo: Sandbox, run_tap: Callable[..., Run], total: bytes) -> None:
+    job = pleo.add_job(items=3)
+    rows = b",".join(encode(item | {"tomorrow": 1}) for item in job.items)
+    body = b'{"data":[' + rows + b'],"pagination":{"hasNextPage":false,"total":' + total + b"}}"
+    pleo.add_fault(Fault(path=ITEMS, status=200, body=body, nth=None))
+
+    run = run_tap()
+
+    assert run.returncode == 0, run.stderr
+    assert len(run.records()) == 3
+
+
+@pytest.mark.parametrize("id_", ["../../v1/introspect?x=", "urn:uuid:8eb648ab-464b-42a0-ba17-eda703657e33", "a\nb"])
+def test_an_id_of_a_job_that_is_no_uuid_gets_into_no_path(pleo: Sandbox, run_tap: Callable[..., Run], id_: str) -> None:
+    job = pleo.add_job(items=2)
+    records = [encode(job.record | {"id": id_}), encode(job.record)]
+    pleo.add_fault(Fault(path="/v3/export-jobs", status=200, body=page(records)))
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert any("is no UUID" in line and "the other jobs are read" in line for line in run.errors)
+    assert len(run.records()) == 2
+    assert {request.path for request in pleo.requests} == {"/v3/export-jobs", f"/v3/export-jobs/{job.id}/items", ITEMS}
+
+
+def test_an_id_that_looks_like_a_uuid_and_is_none_is_named_as_it_is(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=2)
+    odd = "00000000-0000-4000-8000-00000000000x"
+    job.item_statuses[odd] = "pending"
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert any(f"1 without an export item: {odd}" in line for line in run.errors)
+
+
+def test_unavailable_jobs_stop_the_run_only_if_no_other_lies_between(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    now = datetime.now(UTC)
+    jobs = [pleo.add_job(items=2, created_at=now - timedelta(minutes=9 - number)) for number in range(4)]
+    for silent in jobs[::2]:
+        pleo.add_fault(Fault(path=ITEMS, query={"job_id": silent.id}, status=503, nth=None))
+
+    run = run_tap(max_retries=0)
+
+    assert run.returncode == 1
+    assert [record["jobId"] for record in run.records()] == [jobs[1].id] * 2 + [jobs[3].id] * 2
+    assert run.errors[-1].startswith("2 export job(s) could not be read to the end")
