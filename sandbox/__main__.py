@@ -7,8 +7,8 @@ import signal
 import threading
 
 from sandbox.server import Sandbox
+from sandbox.worlds import WORLDS
 
-WORLDS = {"demo": Sandbox.demo, "empty": Sandbox}
 SETTINGS = ("api_key", "access_token", "client_id", "client_secret", "refresh_token")
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with WORLDS[options.world](port=options.port, seed=options.seed) as pleo:
+    with Sandbox.holding(options.world, port=options.port, seed=options.seed) as pleo:
         settings = [f"api_url={pleo.url}", f"auth_url={pleo.auth_url}"]
         settings += [f"{name}={getattr(pleo, name)}" for name in SETTINGS]
         print("Pleo sandbox, fake credentials:", *settings, flush=True)

@@ -1,4 +1,4 @@
-"""The endpoints: Pleo's OpenAPI operations on a sandbox's jobs."""
+"""The endpoints: Pleo's OpenAPI operations on a world."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from werkzeug.wrappers import Response
 from sandbox.auth import GrantError
 from sandbox.conformance import validator, violations
 from sandbox.faults import JSON_TYPE, encode
+from sandbox.items import ORGANIZATION
 from sandbox.jobs import JOB_STATUSES
 from sandbox.pages import PAGE_PARAMETERS, Page, paginate
 from sandbox.problems import (
     ITEMS_OF_FINISHED_JOB,
+    JOB_ITEM_NOT_FOUND,
     JOB_NOT_FOUND,
     MISSING_CONTRA_ACCOUNTS,
     TOO_MANY_UPDATES,
@@ -32,6 +34,7 @@ MAX_UPDATES = 100
 UPDATE_ERRORS = {
     "ACCOUNTING_ENTRY_DOES_NOT_EXIST": "Accounting entry does not exist.",
     "EXPORT_ENTRY_STATUS_UPDATE_FAILED": "The item's status does not allow this change.",
+    "ACCOUNTING_ENTRY_UPDATE_FAILED": "Accounting entry update failed.",
 }
 
 
@@ -119,6 +122,18 @@ class Api:
             rows = [row | {"accountingEntryId": row["accountingEntryId"].lower()} for row in rows]
         return answer({"data": rows, "pagination": page.info})
 
+    def find_job_item(self) -> Response:
+        """``getExportJobItemByAccountingEntryIdV3``: of several jobs with the entry, the one made last."""
+        _known("company_id", "accounting_entry_id")
+        company, wanted = _uuid("company_id"), _uuid("accounting_entry_id")
+        for job in reversed(self.pleo.jobs.values()):
+            if company is not None and job.record["companyId"].lower() != company.lower():
+                continue
+            for entry in job.item_statuses:
+                if wanted is not None and entry.lower() == wanted.lower():
+                    return answer({"data": job.row(entry)})
+        raise JOB_ITEM_NOT_FOUND.problem()
+
     def update_job_items(self, job_id: str) -> Response:
         """``updateExportJobItemsV3``: accepted updates in ``data``, refused ones in ``errors``."""
         _known()
@@ -168,14 +183,16 @@ class Api:
         return Response(status=202)
 
     def list_companies(self) -> Response:
-        """The companies that the credentials may see: ``GET /v1/companies``."""
+        """``GET /v1/companies``: one organization's; Pleo documents no order, these come as they were made."""
         _known("organization_id", *PAGE_PARAMETERS)
-        _uuid("organization_id")
+        organization = _uuid("organization_id")
+        if organization is not None and organization.lower() != ORGANIZATION:
+            raise undocumented(403, "The credentials do not reach this organization.")
         page = paginate(list(self.pleo.companies.values()), request.args, self.pleo, "companies")
         return answer({"data": [company.record for company in page.rows], "pagination": page.info})
 
     def get_company(self, company_id: str) -> Response:
-        """One company: ``GET /v1/companies/{companyId}``."""
+        """``GET /v1/companies/{companyId}``."""
         _known()
         company = self.pleo.companies.get(company_id.lower())
         if company is None:
@@ -214,6 +231,7 @@ ROUTES = (
     ("GET", "/v3/export-jobs/<job_id>", Api.get_job, "export-jobs:read"),
     ("GET", "/v3/export-jobs/<job_id>/items", Api.list_job_items, "export-jobs:read"),
     ("PUT", "/v3/export-jobs/<job_id>/items", Api.update_job_items, "export-jobs:write"),
+    ("GET", "/v3/export-job-items", Api.find_job_item, "export-jobs:read"),
     ("GET", "/v3/export-items", Api.list_items, "export-items:read"),
     ("POST", "/v3/export-job-events", Api.create_event, "export-jobs:write"),
     # Pleo names no scope for these.
@@ -225,7 +243,7 @@ ROUTES = (
 
 
 def build(pleo: World) -> Flask:
-    """Return the WSGI application of a sandbox."""
+    """Return the WSGI application of a world."""
     app = Flask("sandbox", static_folder=None)
     app.url_map.strict_slashes = True
     # An error in the sandbox itself must reach the test, not be answered as if it were Pleo's.

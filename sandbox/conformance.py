@@ -59,6 +59,13 @@ def validator(name: str) -> Draft202012Validator:
     raise KeyError(name)
 
 
+def definition(name: str) -> dict[str, Any]:
+    """Return one OpenAPI schema as ``wire/`` has it, see ``validator``."""
+    document: Any = validator(name).schema
+    schema: dict[str, Any] = document["$defs"][name]
+    return schema
+
+
 def violations(name: str, value: object) -> list[str]:
     """Return what is wrong with ``value`` as a ``name``: one ``path: reason`` per violation, none if it fits."""
     return [f"{error.json_path}: {error.message}" for error in validator(name).iter_errors(value)]

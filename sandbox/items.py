@@ -1,4 +1,4 @@
-"""Seeded export items: every type and sub type, and the documented oddities, dealt out by the table ``KINDS``."""
+"""Seeded export items: every type and sub type, and the oddities of their kinds."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import gc
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.conformance import require
 from sandbox.jobs import stamp
+from sandbox.kinds import KINDS, Kind, Number
 from sandbox.oddities import ODDITIES
 from sandbox.values import make_uuid
+from sandbox.variety import HOSTILE, VARIETY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
     from random import Random
 
 Json = dict[str, Any]
-Number = int | Decimal
 
 # Units of the wallet currency for one unit of the supplier's; both in hundredths, JPY too (Pleo says cents throughout).
 RATES: Final = {"EUR": Decimal(1), "GBP": Decimal("1.17"), "DKK": Decimal("0.134"), "SEK": Decimal("0.089"),
                 "USD": Decimal("0.92"), "JPY": Decimal("0.0061"), "VEF": Decimal("0.00000000004")}  # fmt: skip
+OTHER_RATE: Final = Decimal("0.5")
 HOMES: Final = (("EUR", "DE"), ("DKK", "DK"), ("GBP", "GB"), ("SEK", "SE"))
 MOVES_WALLET: Final = frozenset({
     "card_purchase", "fee", "cashback", "refund", "chargeback", "direct_reimbursement", "invoice_payment",
@@ -40,6 +42,7 @@ TAXED: Final = frozenset({"card_purchase", "card_invoice", "out_of_pocket", "inv
 INVOICES: Final = frozenset({"invoice", "invoice_payment", "card_invoice"})
 MONEY_BACK: Final = frozenset({"refund", "chargeback", "cashback"})
 
+ORGANIZATION = "5b0f7a52-3f0e-4c8e-9d57-0c1f6a9be001"
 PEOPLE = ("Zoë Müller", "Søren Ångström", "Łucja Wiśniewska", "山田 太郎", "Niamh Ó Briain", "Luís Gonçalves")
 SUPPLIERS = ("Café Ørsted", "Rail GmbH", "株式会社さくら", "Smith & Sons, Ltd.", 'The "Quill" Shop', "Æblehaven ApS")
 ACCOUNTS = (("Meals", "6100"), ("Travel", "7310"), ("Büromaterial", "0650"), ("Software", "6805"), ("Fuel", "07"))
@@ -50,64 +53,8 @@ STATUSES = (
     "pending_approval", "parsed", "preparing", "prepared", "ready", "rejected_by_approver", "marked_as_paid",
     "scheduled", "payment_in_progress", "paid", "voided_by_user", "rejected_by_user", "failed_payment",
 )  # fmt: skip
-
-
-class Kind(NamedTuple):
-    """A sort of item: its type, sub type, amount in cents where it matters, supplier currency and oddities."""
-
-    type: str
-    sub_type: str | None = None
-    value: Number | None = None
-    currency: str | None = None
-    method: str | None = None
-    oddities: tuple[str, ...] = ()
-
-
-KINDS: Final[Sequence[Kind]] = (
-    Kind("card_purchase"),
-    Kind("out_of_pocket", oddities=("attendees",)),
-    Kind("invoice", method="accounts_payable"),
-    Kind("mileage"),
-    Kind("per_diem", oddities=("service_period",)),
-    Kind("card_invoice", oddities=("sub_type_absent",)),
-    Kind("external_reimbursement"),
-    Kind("direct_reimbursement", "reimbursement_to_employee", oddities=("reconciled_entries",)),
-    Kind("direct_reimbursement", "reimbursement_to_employee_refund"),
-    Kind("direct_reimbursement", "reimbursement_to_company"),
-    Kind("invoice_payment", "invoice_payment_sent", method="accounts_payable"),
-    Kind("invoice_payment", "invoice_payment_returned", method="journal"),
-    Kind("chargeback"),
-    Kind("refund", method="journal"),
-    Kind("cashback"),
-    Kind("atm_withdrawal"),
-    Kind("wallet_topup", method="none"),
-    Kind("wallet_unload", method="none"),
-    Kind("personal_spend"),
-    Kind("fee", "interest"),
-    Kind("fee"),
-    Kind("card_purchase", currency="JPY", value=12345),
-    Kind("card_purchase", value=Decimal("1999.95")),
-    Kind("card_purchase", value=Decimal("0.1")),
-    Kind("refund", value=Decimal("-0.005")),
-    Kind("invoice", value=12345678901234567, currency="VEF", method="accounts_payable"),
-    Kind("card_purchase", value=0),
-    Kind("card_purchase", currency="USD", method="journal", oddities=("split",)),
-    Kind("invoice", method="accounts_payable", oddities=("split", "bare_files", "dates_only")),
-    Kind("card_purchase", oddities=("account_missing",)),
-    Kind("out_of_pocket", oddities=("split", "account_missing", "null_tag")),
-    Kind("card_purchase", oddities=("account_without_code",)),
-    Kind("personal_spend", oddities=("no_lines",)),
-    Kind("card_purchase", oddities=("nanoseconds",)),
-    Kind("card_purchase", oddities=("mixed_case_ids",)),
-    Kind("card_purchase", oddities=("many_files",)),
-    Kind("card_purchase", oddities=("no_files", "null_team")),
-    Kind("out_of_pocket", oddities=("null_file_members", "zone_offset")),
-    Kind("card_purchase", currency="SEK", oddities=("optional_absent",)),
-    Kind("card_purchase", method="accounts_payable", oddities=("vendor_missing",)),
-    Kind("invoice", method="journal", oddities=("vendor_with_odd_country", "dates_only")),
-    Kind("card_purchase", oddities=("contra_without_code", "supplier_empty")),
-)
-_checked: set[int] = set()
+EVERY_ODDITY: Final = {**ODDITIES, **VARIETY, **HOSTILE}
+_checked: set[Kind] = set()
 
 
 @dataclass(frozen=True)
@@ -115,8 +62,7 @@ class Company:
     """A company's master data, as it appears inside items.
 
     Attributes:
-        record: The company as the Companies API serves it. Pleo documents the path; of the members no more than these
-            are taken for granted, and the connector's own streams do not read them.
+        record: The company as served (``ExternalCompanyResponseModel``).
     """
 
     id: str
@@ -137,7 +83,13 @@ def make_company(rng: Random, company_id: str, index: int) -> Company:
     currency, country = HOMES[index % len(HOMES)]
     return Company(
         id=company_id,
-        record={"id": company_id, "name": f"Company {index + 1}", "currency": currency, "country": country},
+        record={
+            "id": company_id,
+            "name": f"Company {index + 1}",
+            "organizationId": ORGANIZATION,
+            "registrationNumber": f"R{index:06}",
+            "address": {"addressLine1": f"High Street {index + 1}", "country": country},
+        },
         currency=currency,
         users=[{"id": make_uuid(rng), "name": name, "code": f"E{number:03}"} for number, name in enumerate(PEOPLE)],
         teams=[{"id": make_uuid(rng), "name": name, "code": None} for name in ("Marketing", "Forschung")],
@@ -163,7 +115,7 @@ def make_company(rng: Random, company_id: str, index: int) -> Company:
 
 def money(value: Number, currency: str, wallet: str) -> Json:
     """Return an amount in supplier and wallet currency; ``value`` is in cents of the supplier's."""
-    exchanged = value if currency == wallet else round(value * RATES[currency] / RATES[wallet])
+    exchanged = value if currency == wallet else round(value * RATES.get(currency, OTHER_RATE) / RATES[wallet])
     return {
         "inSupplierCurrency": {"currency": currency, "value": value},
         "inWalletCurrency": {"currency": wallet, "value": exchanged},
@@ -216,17 +168,17 @@ def _invoice(rng: Random, company: Company, at: datetime) -> Json:
     }
 
 
-def make_item(rng: Random, company: Company, index: int, created: datetime) -> Json:
-    """Return the ``index``-th item of a job: an ``ExportItemV3``, of the kind ``KINDS`` has for that index.
+def make_item(rng: Random, company: Company, index: int, created: datetime, kinds: Sequence[Kind] = KINDS) -> Json:
+    """Return the ``index``-th item of a job: an ``ExportItemV3``, unless its kind is hostile.
 
     Args:
         rng: Source of ids and values; the index alone decides the item's structure.
         company: Master data.
         index: Position in the job.
         created: When the job was made; the item is up to 20 days older.
+        kinds: Dealt out in turn.
     """
-    number = index % len(KINDS)
-    kind = KINDS[number]
+    kind = kinds[index % len(kinds)]
     currency = kind.currency or company.currency
     value = kind.value
     if value is None:
@@ -263,21 +215,23 @@ def make_item(rng: Random, company: Company, index: int, created: datetime) -> J
         "servicePeriod": None,
     }  # fmt: skip
     for oddity in kind.oddities:
-        ODDITIES[oddity](item, rng)
-    if number not in _checked:
+        EVERY_ODDITY[oddity](item, rng)
+    if kind not in _checked and HOSTILE.keys().isdisjoint(kind.oddities):
         # The kind decides the structure, so the first item of a kind stands for all of them.
         require("ExportItemV3", item)
-        _checked.add(number)
+        _checked.add(kind)
     return item
 
 
-def make_items(rng: Random, company: Company, count: int, created: datetime) -> list[Json]:
+def make_items(
+    rng: Random, company: Company, count: int, created: datetime, kinds: Sequence[Kind] = KINDS
+) -> list[Json]:
     """Return the first ``count`` items of a job, see ``make_item``."""
     # Nothing here is garbage, and the collector's search for it would take most of the time of a large job.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return [make_item(rng, company, index, created) for index in range(count)]
+        return [make_item(rng, company, index, created, kinds) for index in range(count)]
     finally:
         if collecting:
             gc.enable()

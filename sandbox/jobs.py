@@ -45,6 +45,8 @@ class Job:
         item_statuses: The control layer: status by accounting entry id.
         outcomes: What updates have set beside the status (``externalId``, reasons ...), by accounting entry id.
         missing_contra: Currencies without a contra account; if any, items cannot be read (400).
+        locked: Accounting entry ids, spelled as in ``item_statuses``, whose updates Pleo fails to carry out.
+        bare_rows: Whether the control layer leaves out members that have no value, instead of null.
     """
 
     record: dict[str, Any]
@@ -52,6 +54,8 @@ class Job:
     item_statuses: dict[str, str]
     outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing_contra: list[str] = field(default_factory=list)
+    locked: set[str] = field(default_factory=set)
+    bare_rows: bool = False
     _order: list[int] = field(default_factory=list, repr=False)
 
     @property
@@ -72,7 +76,7 @@ class Job:
     @property
     def expires_at(self) -> datetime:
         """When the job expires unless it is updated before."""
-        last: str = self.record["lastUpdatedAt"] or self.record["createdAt"]
+        last: str = self.record.get("lastUpdatedAt") or self.record["createdAt"]
         return datetime.fromisoformat(last) + timedelta(seconds=self.record["expiresIn"])
 
     def shuffled(self) -> list[dict[str, Any]]:
@@ -84,7 +88,7 @@ class Job:
 
     def row(self, entry_id: str) -> dict[str, Any]:
         """One line of the control layer (``ExportJobItemV3``)."""
-        return {
+        row = {
             "exportJobId": self.id,
             "accountingEntryId": entry_id,
             "status": self.item_statuses[entry_id],
@@ -95,6 +99,7 @@ class Job:
             "exportedAt": None,
             **self.outcomes.get(entry_id, {}),
         }
+        return {name: value for name, value in row.items() if value is not None} if self.bare_rows else row
 
     def expire(self, now: datetime) -> None:
         """Fail the job, and abandon its unfinished items, if its time is over."""
@@ -143,6 +148,8 @@ class Job:
         current, status = self.item_statuses[entry_id], changes["status"]
         if status != current and status not in ITEM_TRANSITIONS[current]:
             return "EXPORT_ENTRY_STATUS_UPDATE_FAILED"
+        if entry_id in self.locked:
+            return "ACCOUNTING_ENTRY_UPDATE_FAILED"
         self.item_statuses[entry_id] = status
         known = self.outcomes.setdefault(entry_id, {})
         known |= {name: value for name, value in changes.items() if name not in ("accountingEntryId", "status")}

@@ -73,9 +73,9 @@ def bare_files(item: Json, _: Random) -> None:
     item["files"] = [{"url": file["url"]} for file in item["files"]]
 
 
-def null_file_members(item: Json, _: Random) -> None:
-    """A file of which nothing is known, and a null file."""
-    item["files"] = [{"url": None, "type": None, "size": None}, None]
+def null_file(item: Json, _: Random) -> None:
+    """A null among the files."""
+    item["files"].append(None)
 
 
 def many_files(item: Json, _: Random) -> None:
@@ -163,7 +163,7 @@ ODDITIES: Final[dict[str, Oddity]] = {
     function.__name__: function
     for function in (
         split, account_missing, account_without_code, contra_without_code, no_lines, null_tag, bare_files,
-        null_file_members, many_files, no_files, null_team, dates_only, nanoseconds, zone_offset, mixed_case_ids,
+        null_file, many_files, no_files, null_team, dates_only, nanoseconds, zone_offset, mixed_case_ids,
         sub_type_absent, optional_absent, attendees, reconciled_entries, service_period, supplier_empty,
         vendor_missing, vendor_with_odd_country,
     )

@@ -34,6 +34,7 @@ class Documented(NamedTuple):
 
 
 JOB_NOT_FOUND = Documented(404, "EXPORT_NOT_FOUND", "Export job not found.")
+JOB_ITEM_NOT_FOUND = Documented(404, "EXPORT_ENTRY_NOT_FOUND", "Export Job Item not found")
 ITEMS_OF_FINISHED_JOB = Documented(
     422, "EXPORT_JOB_STATUS_UNPROCESSABLE", "Export Job is finished and can no longer be processed."
 )

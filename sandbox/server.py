@@ -16,6 +16,7 @@ from sandbox.faults import EFFECTS, Answer
 from sandbox.recording import Request
 from sandbox.transport import Connections, Handler
 from sandbox.world import World, utc_now
+from sandbox.worlds import populate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,13 +50,16 @@ class Sandbox(World):
         self._thread: threading.Thread | None = None
 
     @classmethod
+    def holding(cls, world: str, *, port: int = 0, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> Self:
+        """Return a sandbox with the jobs of a world: ``demo``, ``varied``, ``crowded`` or ``empty``, see ``worlds``."""
+        pleo = cls(port=port, seed=seed, clock=clock)
+        populate(pleo, world)
+        return pleo
+
+    @classmethod
     def demo(cls, *, port: int = 0, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> Self:
         """Return a sandbox with the demo world: three readable and three finished jobs in several companies."""
-        from sandbox.worlds import populate  # noqa: PLC0415 - worlds are built from sandboxes
-
-        pleo = cls(port=port, seed=seed, clock=clock)
-        populate(pleo)
-        return pleo
+        return cls.holding("demo", port=port, seed=seed, clock=clock)
 
     @property
     def url(self) -> str:

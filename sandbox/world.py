@@ -12,12 +12,14 @@ from sandbox.auth import Credentials
 from sandbox.behaviour import Behaviour
 from sandbox.conformance import require
 from sandbox.jobs import FINAL_EVENTS, Job, stamp
+from sandbox.kinds import KINDS
 from sandbox.values import make_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sandbox.faults import Fault
+    from sandbox.kinds import Kind
     from sandbox.recording import Request
 
 
@@ -94,6 +96,7 @@ class World(Behaviour):
         created_at: datetime | None = None,
         expires_in: int = 3600,
         item_status: str | Sequence[str] = "pending",
+        kinds: Sequence[Kind] = KINDS,
     ) -> Job:
         """Add an export job.
 
@@ -104,11 +107,12 @@ class World(Behaviour):
             created_at: When it was made (and, unless pending, last updated); None for now.
             expires_in: Seconds from the last update to expiry.
             item_status: Status of all job items, or statuses to be dealt out in turn.
+            kinds: Kinds of the seeded items, dealt out in turn: ``KINDS``, ``VARIED``, ``HOSTILE`` or others.
         """
         with self.lock:
             created = created_at or self.now()
             company = self._company(company_id)
-            payload = self._items(items, company, created)
+            payload = self._items(items, company, created, kinds)
             dealt = [item_status] if isinstance(item_status, str) else list(item_status)
             job = Job(
                 record={
@@ -150,10 +154,14 @@ class World(Behaviour):
         return known
 
     def _items(
-        self, wanted: int | Sequence[dict[str, Any]], company: items.Company, created: datetime
+        self,
+        wanted: int | Sequence[dict[str, Any]],
+        company: items.Company,
+        created: datetime,
+        kinds: Sequence[Kind],
     ) -> list[dict[str, Any]]:
         if isinstance(wanted, int):
-            return items.make_items(self.rng, company, wanted, created)
+            return items.make_items(self.rng, company, wanted, created, kinds)
         return list(wanted)
 
     def add_fault(self, fault: Fault) -> Fault:

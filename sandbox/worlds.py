@@ -1,11 +1,17 @@
-"""The demo world: three readable jobs in three companies, and three finished ones."""
+"""The worlds, by name: what each of their jobs is."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sandbox.conformance import require
+from sandbox.job_variety import JOB_FAILURES, JOB_VARIETY
+from sandbox.kinds import KINDS, VARIED, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sandbox.world import World
 
 HEADQUARTERS = "8eb648ab-464b-42a0-ba17-eda703657e33"
@@ -14,41 +20,81 @@ BRANCH = "59540ed2-0d68-4e36-9e31-58223975d9e9"
 
 
 class Plan(NamedTuple):
-    """One job of a world; ``age`` is how long ago it was made."""
+    """One job of a world.
 
-    company_id: str
+    Attributes:
+        company_id: Company; None for a new one.
+        age: How long ago it was made.
+        variety: Names of ``JOB_VARIETY``.
+        record: Members of the job that differ.
+        kinds: Kinds of its items.
+    """
+
+    company_id: str | None
     items: int
     status: str
     age: timedelta
     item_status: tuple[str, ...]
-    oddity: str | None = None
+    variety: tuple[str, ...] = ()
+    record: Mapping[str, Any] = {}
+    kinds: Sequence[Kind] = KINDS
 
 
+DAY: Final = timedelta(days=1)
+MINUTE: Final = timedelta(minutes=1)
 MIXED: Final = ("pending", "in_progress", "pending", "successful", "failed")
+# Three readable jobs in three companies, and three finished ones; the last has expired.
 DEMO: Final = (
-    Plan(HEADQUARTERS, 120, "pending", timedelta(minutes=4), ("pending",)),
-    Plan(SUBSIDIARY, 130, "in_progress", timedelta(minutes=9), MIXED),
-    Plan(BRANCH, 50, "pending", timedelta(minutes=2), ("pending",), "nanoseconds"),
-    Plan(HEADQUARTERS, 30, "completed", timedelta(days=1), ("successful",)),
-    Plan(HEADQUARTERS, 24, "completed_with_errors", timedelta(days=2), ("successful", "successful", "failed")),
-    Plan(SUBSIDIARY, 12, "in_progress", timedelta(days=3), ("pending", "in_progress", "successful")),
+    Plan(HEADQUARTERS, 120, "pending", 4 * MINUTE, ("pending",)),
+    Plan(SUBSIDIARY, 130, "in_progress", 9 * MINUTE, MIXED),
+    Plan(BRANCH, 50, "pending", 2 * MINUTE, ("pending",), ("nanoseconds",)),
+    Plan(HEADQUARTERS, 30, "completed", DAY, ("successful",)),
+    Plan(HEADQUARTERS, 24, "completed_with_errors", 2 * DAY, ("successful", "successful", "failed")),
+    Plan(SUBSIDIARY, 12, "in_progress", 3 * DAY, ("pending", "in_progress", "successful")),
+)
+# Whatever else Pleo's schemas allow.
+VARIETY: Final = (
+    Plan(
+        None, len(VARIED), "in_progress", 5 * MINUTE, ("pending",), ("members_absent",),
+        {"isInteractive": False, "createdBy": None, "expiresIn": 86_400}, VARIED,
+    ),
+    Plan(None, len(KINDS), "pending", 3 * MINUTE, ("pending",), ("without_vendors",), {"createdBy": None}),
+    Plan(None, 2, "in_progress", 2 * MINUTE, ("pending", "on_hold"), (), {"expiresIn": 2**31 - 1}),
+    Plan(None, 0, "pending", MINUTE, ("pending",)),
+    Plan(HEADQUARTERS, 36, "completed_with_errors", DAY, ("failed",), ("every_failure",)),
+    Plan(HEADQUARTERS, 3, "completed", 2 * DAY, ("successful",), ("empty_texts",)),
+    Plan(HEADQUARTERS, 3, "failed", 3 * DAY, ("failed",), ("unknown_reasons",)),
+    Plan(HEADQUARTERS, 2, "completed", 4 * DAY, ("successful", "on_hold"), (), {"status": "archived"}),
+    *(
+        Plan(HEADQUARTERS, 1, "failed", number * DAY, ("pending",), (), {"failureReasonType": reason})
+        for number, reason in enumerate(JOB_FAILURES, 5)
+    ),
 )  # fmt: skip
+# More jobs, and more items of a job, than the largest page holds.
+CROWDED: Final = (
+    Plan(HEADQUARTERS, 1001, "pending", MINUTE, ("pending",)),
+    *(Plan(HEADQUARTERS, 0, "completed", number * DAY, ()) for number in range(1, 1001)),
+)
+WORLDS: Final[Mapping[str, Sequence[Plan]]] = {"empty": (), "demo": DEMO, "varied": VARIETY, "crowded": CROWDED}
 
 
-def populate(pleo: World) -> None:
-    """Add the demo jobs; the last one has expired, its unfinished items are abandoned."""
-    for plan in DEMO:
+def populate(pleo: World, name: str) -> None:
+    """Add the jobs of the world of that name; where the time of one is over, its unfinished items are abandoned."""
+    for plan in WORLDS[name]:
         job = pleo.add_job(
             items=plan.items,
             status=plan.status,
             company_id=plan.company_id,
             created_at=pleo.now() - plan.age,
             item_status=plan.item_status,
+            kinds=plan.kinds,
         )
-        if plan.oddity == "nanoseconds":
-            job.record["createdAt"] = job.record["createdAt"][:-1] + ".123456789Z"
         for number, (entry, status) in enumerate(job.item_statuses.items()):
             job.outcomes[entry] = _outcome(status, number, job.record["lastUpdatedAt"])
+        job.record |= plan.record
+        for variety in plan.variety:
+            JOB_VARIETY[variety](job)
+        require("ExportJobV3", job.record)
         job.expire(pleo.now())
 
 

@@ -11,7 +11,10 @@ import requests
 CHECKOUT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("number", "world", "jobs"), [(signal.SIGINT, "demo", 6), (signal.SIGTERM, "empty", 0)])
+@pytest.mark.parametrize(
+    ("number", "world", "jobs"),
+    [(signal.SIGINT, "demo", 6), (signal.SIGTERM, "empty", 0), (signal.SIGTERM, "varied", 23)],
+)
 def test_the_sandbox_runs_in_the_foreground_until_it_is_told_to_stop(
     number: signal.Signals, world: str, jobs: int
 ) -> None:

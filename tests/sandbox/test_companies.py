@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandbox.conformance import violations
+
 if TYPE_CHECKING:
     from sandbox import Sandbox
     from tests.sandbox.conftest import Client
@@ -35,6 +37,26 @@ def test_one_company_is_served_by_its_id(pleo: Sandbox, client: Client) -> None:
 
     assert client.get(f"/v1/companies/{company}").json()["data"]["id"] == company
     assert client.get("/v1/companies/00000000-0000-4000-8000-000000000000").status_code == 404
+
+
+def test_a_company_is_what_pleo_documents(pleo: Sandbox, client: Client) -> None:
+    pleo.add_job(items=1)
+
+    page = client.get("/v1/companies").json()
+
+    assert violations("ExternalCompanyResponseModel", page["data"][0]) == []
+    assert violations("CursorPageInfo", page["pagination"]) == []
+
+
+def test_companies_are_those_of_the_organization(pleo: Sandbox, client: Client) -> None:
+    company = pleo.add_job(items=1).record["companyId"]
+    organization = client.get("/v1/companies").json()["data"][0]["organizationId"]
+
+    asked = client.get("/v1/companies", organization_id=organization.upper())
+    other = client.get("/v1/companies", organization_id="00000000-0000-4000-8000-000000000000")
+
+    assert [found["id"] for found in asked.json()["data"]] == [company]
+    assert other.status_code == 403
 
 
 def test_companies_need_credentials(client: Client) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.conformance import violations
-from sandbox.items import KINDS
+from sandbox.kinds import KINDS
 from sandbox.oddities import ODDITIES
 
 if TYPE_CHECKING:
