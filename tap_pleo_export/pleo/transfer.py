@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import requests
 
 # Taken from the socket, and unpacked, at a time.
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 1024 * 1024
 UNPACKED_BYTES = 1024 * 1024
 # Window bits of `zlib`: a gzip header, a zlib header, none.
 GZIP, ZLIB, RAW = 31, 15, -15
@@ -89,9 +89,14 @@ def read_body(response: urllib3.BaseHTTPResponse, limit: int, claim: Callable[[i
         BodyBroken: It ended early, or is not encoded as it says.
     """
     try:
+        encoding, length = response.headers.get("Content-Encoding", ""), response.length_remaining
+        if not encoding and length is not None and 0 < length <= limit:
+            # It cannot become more than it says.
+            claim(length)
+            return response.read(decode_content=False)
         parts = []
         sent = _within(limit, iter(lambda: response.read(PIECE_BYTES, decode_content=False), b""))
-        for part in _within(limit, _unpacked(sent, response.headers.get("Content-Encoding", ""))):
+        for part in _within(limit, _unpacked(sent, encoding)):
             claim(len(part))
             parts.append(part)
     except BaseException as error:
@@ -154,6 +159,7 @@ class _DeadlineReader(io.RawIOBase):
         self._raw: Any = connection.makefile("rb", buffering=0)
         timeout = connection.gettimeout()
         self._ends = float("inf") if timeout is None else time.monotonic() + timeout
+        self._set = timeout
 
     def readable(self) -> bool:
         return True
@@ -162,7 +168,10 @@ class _DeadlineReader(io.RawIOBase):
         left = self._ends - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")
-        self._socket.settimeout(None if left == float("inf") else left)
+        # Each setting is a system call: one that is a tenth too long will do.
+        if self._set is not None and left < 0.9 * self._set:
+            self._socket.settimeout(left)
+            self._set = left
         taken: int | None = self._raw.readinto(buffer)
         return taken
 

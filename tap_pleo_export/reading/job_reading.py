@@ -157,8 +157,9 @@ class JobReading:
                 self._leave_out(f"page {number} of its job items", page)
             records = []
             for record in page.records:
-                if isinstance(record.exportJobId, str) and record.exportJobId.lower() != self.job.id.lower():
-                    raise WrongJob(self.job.id, "one of its job items", record.exportJobId)
+                named = record.exportJobId
+                if named != self.job.id and isinstance(named, str) and named.lower() != self.job.id.lower():
+                    raise WrongJob(self.job.id, "one of its job items", named)
                 if ids.expect(record.accountingEntryId, record.status or None):
                     records.append(complete_job_item(record, self.job.id))
             self._look_at("job items", page, len(records), idling)

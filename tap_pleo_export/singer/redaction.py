@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import traceback
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
@@ -21,7 +22,7 @@ SHORTEST_PIECE = 4
 LONGEST_MESSAGE = 4000
 CUT = "…"
 # Learnt bank details are of this run's items, and there may be any number of them.
-MOST_BANK_DETAILS = 20_000
+MOST_BANK_ACCOUNTS = 10_000
 
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _NAMED = re.compile(
@@ -36,7 +37,7 @@ _IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=[ -]?[A-Za-z0-9])"
 _IBAN = re.compile(r"[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
 _PLAIN_IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
 _IBAN_LENGTHS = range(15, 35)
-_BANK_ACCOUNT = re.compile(rb'"supplierBankAccount"\s*:\s*(\{[^{}]*\})')
+_BANK_ACCOUNT = b'"supplierBankAccount"'
 _PUBLIC_BANK_MEMBERS = {"bankName", "country"}
 
 
@@ -48,7 +49,8 @@ class SecretsFilter(logging.Filter):
         self._secrets: list[str] = []
         # Nothing, until there are secrets.
         self._any_secret = re.compile(r"(?!)")
-        self._bank_details: dict[str, None] = {}
+        # As they came: they are looked into when there is something to log.
+        self._bank_accounts: dict[bytes, None] = {}
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Mask these values from now on, as they are and as forms, addresses and JSON write them."""
@@ -64,10 +66,10 @@ class SecretsFilter(logging.Filter):
 
     def learn_bank_details(self, body: bytes) -> None:
         """Mask the bank details of a page of export items from now on; of very many, the newest."""
-        for detail in _bank_details(body):
-            self._bank_details[detail] = None
-        while len(self._bank_details) > MOST_BANK_DETAILS:
-            del self._bank_details[next(iter(self._bank_details))]
+        for account in _bank_accounts(body):
+            self._bank_accounts[account] = None
+        while len(self._bank_accounts) > MOST_BANK_ACCOUNTS:
+            del self._bank_accounts[next(iter(self._bank_accounts))]
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record's message, traceback and stack; the record itself always passes."""
@@ -104,9 +106,10 @@ class SecretsFilter(logging.Filter):
         text = _NAMED.sub(rf"\1{MASK}", text)
         text = _USER.sub(rf"\1{MASK}@", text)
         text = _QUERY.sub(rf"\1?{MASK}", text)
-        for detail in tuple(self._bank_details):
-            if detail in text:
-                text = text.replace(detail, MASK)
+        for account in tuple(self._bank_accounts):
+            for detail in _bank_details(account):
+                if detail in text:
+                    text = text.replace(detail, MASK)
         return "".join(_without_ibans(text))
 
     def _without_pieces(self, text: str) -> str:
@@ -140,17 +143,24 @@ def _escaped(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _bank_details(body: bytes) -> Iterator[str]:
-    if b'"supplierBankAccount"' not in body:
-        return
-    for found in _BANK_ACCOUNT.finditer(body):
-        try:
-            account: dict[str, Any] = json.loads(found[1])
-        except (ValueError, RecursionError):
-            continue
-        for name, value in account.items():
-            if name not in _PUBLIC_BANK_MEMBERS and isinstance(value, str) and len(value) >= SHORTEST_SECRET:
-                yield value
+def _bank_accounts(body: bytes) -> Iterator[bytes]:
+    for piece in body.split(_BANK_ACCOUNT)[1:]:
+        start = piece.find(b"{")
+        if start >= 0 and not piece[:start].strip(b" \t\r\n:"):
+            yield piece[start : piece.find(b"}") + 1]
+
+
+@lru_cache(maxsize=20_000)
+def _bank_details(account: bytes) -> tuple[str, ...]:
+    try:
+        members: dict[str, Any] = json.loads(account)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(
+        value
+        for name, value in members.items()
+        if name not in _PUBLIC_BANK_MEMBERS and isinstance(value, str) and len(value) >= SHORTEST_SECRET
+    )
 
 
 def _without_ibans(text: str) -> Iterator[str]:

@@ -110,7 +110,7 @@ def test_bank_details_of_a_page_are_masked() -> None:
 
 
 def test_bank_details_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "MOST_BANK_DETAILS", 2)
+    monkeypatch.setattr(redaction, "MOST_BANK_ACCOUNTS", 2)
     filter_ = SecretsFilter()
     for number in range(3):
         filter_.learn_bank_details(b'{"supplierBankAccount":{"accountNumber":"account-%d"}}' % number)
