@@ -13,6 +13,7 @@ import msgspec
 
 # Longer texts are cut where they are quoted.
 QUOTED_LENGTH = 300
+FEW_ESCAPES = 500
 _REPLACEMENT = rb"\ufffd"
 # A surrogate pair, or what is replaced, or any other escape: alternatives in this order consume each escape once.
 _ESCAPE = re.compile(
@@ -45,7 +46,7 @@ def storable(body: bytes) -> tuple[bytes, int]:
 
 
 def _replaced(body: bytes) -> tuple[bytes, int]:
-    if not _SUSPECT.search(body):
+    if not (_escapes_characters(body) and _SUSPECT.search(body)):
         return body, 0
     count = 0
 
@@ -57,6 +58,18 @@ def _replaced(body: bytes) -> tuple[bytes, int]:
         return _REPLACEMENT
 
     return _ESCAPE.sub(replace, body), count
+
+
+def _escapes_characters(body: bytes) -> bool:
+    r"""Return whether there may be an escape like ``\u0000``; quicker than the pattern where there are few escapes."""
+    at = -2
+    for _ in range(FEW_ESCAPES):
+        at = body.find(b"\\", at + 2)
+        if at < 0:
+            return False
+        if body[at + 1 : at + 2] == b"u":
+            return True
+    return True
 
 
 def _check_utf8(body: bytes) -> None:
