@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tap_pleo_export.reading.jobs import JOB_STATUSES
+from tap_pleo_export.reading.jobs import JOB_STATUSES, PLAIN_UUID
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -19,8 +19,6 @@ LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 ONE_CREDENTIAL = (
     "Set exactly one of 'api_key', 'access_token', or the three of 'client_id', 'client_secret' and 'refresh_token'"
 )
-# `uuid.UUID` reads much that is none: braces, `urn:`, other digits.
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 
@@ -84,7 +82,7 @@ def uuid_problems(config: Mapping[str, Any]) -> Iterator[str]:
     job_ids = config.get("job_ids")
     named += [(f"'job_ids'[{position}]", job_id) for position, job_id in enumerate(job_ids or ())]
     for name, value in named:
-        if isinstance(value, str) and not UUID.fullmatch(value):
+        if isinstance(value, str) and not PLAIN_UUID.fullmatch(value):
             yield f"Setting {name}: {value!r} is not a UUID like 8eb648ab-464b-42a0-ba17-eda703657e33"
 
 

@@ -10,7 +10,6 @@ from singer_sdk import SchemaDirectory, StreamSchema
 from tap_pleo_export.paged_stream import PagedStream
 from tap_pleo_export.pleo import refusals
 from tap_pleo_export.reading.jobs import JOB_MEMBERS
-from tap_pleo_export.records.shape import as_dict
 from tap_pleo_export.schemas import SCHEMA_FOLDER
 from tap_pleo_export.singer.redaction import SECRETS
 
@@ -60,7 +59,7 @@ class ExportJobs(PagedStream):
     def child_contexts(self) -> Iterator[Context | None]:
         """Yield the jobs one after the other: one is read to its end before the next is begun."""
         for job in self._tap.reader.jobs_in_turn():
-            yield self.get_child_context(as_dict(job.record), None)
+            yield self.get_child_context({"id": job.id}, None)
 
     def get_child_context(self, record: dict[str, Any], context: Context | None) -> Context | None:  # noqa: ARG002 - the SDK's signature
         """Return the context of a job's streams."""

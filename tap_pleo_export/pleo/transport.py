@@ -69,9 +69,6 @@ class Transport:
         for _ in range(CONNECTIONS):
             try:
                 return self._exchange(auth(template.prepared(request)), template.environment, timeout)
-            except BodyTooLarge as error:
-                path = urlsplit(request.url).path
-                raise AnswerTooLarge(f"Pleo answered {request.method} {path} with {error}: it was cut off") from None
             except _ConnectionWasClosed as closed:
                 if request.method not in SAFE_METHODS:
                     raise closed.failure from None
@@ -89,8 +86,9 @@ class Transport:
             raise TransientFailure(f"no answer within {timeout:g} s", no_effect=never_made) from None
         except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError) as error:
             raise _failure_of_connection(error) from None
-        except BodyTooLarge:
-            raise
+        except BodyTooLarge as error:
+            path = urlsplit(signed.url or "").path
+            raise AnswerTooLarge(f"Pleo answered {signed.method} {path} with {error}: it was cut off") from None
         except (TransferFailed, requests.exceptions.InvalidHeader, OverflowError, MemoryError) as error:
             cause = str(error) if isinstance(error, TransferFailed) else "an answer whose head is damaged"
             raise TransientFailure(cause) from None

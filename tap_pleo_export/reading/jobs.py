@@ -21,8 +21,8 @@ JOB_MEMBERS: dict[str, Any] = {
     "expiresIn": Raw,
     "numberOfItems": Raw,
 }
-# What may stand in the path of a request.
-_PLAIN_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# `uuid.UUID` reads much that is none: braces, `urn:`, other digits. Only this may stand in the path of a request.
+PLAIN_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 WARNED_BEFORE_EXPIRY = timedelta(minutes=15)
 
 
@@ -64,7 +64,7 @@ class ExportJob:
     @property
     def has_plain_id(self) -> bool:
         """Whether its id is a UUID as Pleo documents it, so that it may stand in the path of a request."""
-        return _PLAIN_UUID.fullmatch(self.id) is not None
+        return PLAIN_UUID.fullmatch(self.id) is not None
 
     @property
     def readable(self) -> bool:
