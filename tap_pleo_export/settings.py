@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from singer_sdk import typing as th
 
-from tap_pleo_export.reading.jobs import JOB_STATUSES, READABLE_STATUSES
+from tap_pleo_export.pleo.jobs import JOB_STATUSES, READABLE_STATUSES
 
 ITEM_STATUSES = ("pending", "in_progress", "successful", "failed", "abandoned")
 

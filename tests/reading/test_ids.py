@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_pleo_export.reading import ids
-from tap_pleo_export.reading.ids import DIGEST_MODULUS, JobItemIds, digest_of, key_of
+from tap_pleo_export.reading.ids import DIGEST_MODULUS, JobItemIds, digest_of
+from tap_pleo_export.records.keys import key_of
 
 if TYPE_CHECKING:
     from random import Random

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from tap_pleo_export.reading.jobs import ENDED_STATUSES, READABLE_STATUSES, ExportJob, format_time, parse_time
+from tap_pleo_export.pleo.jobs import ENDED_STATUSES, READABLE_STATUSES, ExportJob, format_time, parse_time
 
 CREATED = "2026-03-01T12:00:00Z"
 UPDATED = "2026-03-01T13:00:00Z"
