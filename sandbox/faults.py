@@ -90,7 +90,7 @@ Real = Callable[[], Answer]
 
 
 def _real(fault: Fault, real: Real) -> Answer:
-    return Answer(Response(b"{}", 200, content_type=JSON_TYPE)) if fault.effect is False else real()
+    return Answer(Response(b"{}", 504, content_type=JSON_TYPE)) if fault.effect is False else real()
 
 
 def _status(fault: Fault, _: Sandbox, real: Real) -> Answer:

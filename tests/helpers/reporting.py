@@ -60,9 +60,7 @@ class Pleo:
         if job_id not in self.world.jobs:
             return ReportedJob(job_id, None)
         record = self._job(job_id).record
-        return ReportedJob(
-            job_id, record["status"], record["numberOfItems"], started=record["startedAt"] is not None
-        )
+        return ReportedJob(job_id, record["status"], record["numberOfItems"], started=record["startedAt"] is not None)
 
     def job_items(self, job_id: str) -> Iterator[tuple[str, Known]]:
         job = self._job(job_id)

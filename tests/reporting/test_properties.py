@@ -142,7 +142,9 @@ def test_the_first_update_stands_and_each_is_settled(jobs: Any, messages: Any, s
 
 @given(worlds, inputs, batches, st.lists(st.sampled_from(MISHAPS), max_size=12), st.booleans())
 @settings(max_examples=EXAMPLES)
-def test_lost_answers_change_nothing(jobs: Any, messages: Any, size: int, mishaps: list[Mishap], complete: bool) -> None:
+def test_lost_answers_change_nothing(
+    jobs: Any, messages: Any, size: int, mishaps: list[Mishap], complete: bool
+) -> None:
     undisturbed, disturbed = (Reporting(make(jobs), size, complete_jobs=complete, start_jobs=True) for _ in range(2))
     disturbed.pleo.mishaps = list(mishaps)
     for run in (undisturbed, disturbed):

@@ -90,7 +90,7 @@ def test_an_answer_is_spoilt_before_or_after_the_effect(
     except requests.RequestException:
         answer = None
 
-    assert answer is None or answer.status_code == 500 or "html" in answer.headers["Content-Type"]
+    assert answer is None or answer.status_code >= 500 or "html" in answer.headers["Content-Type"]
     assert len(pleo.changes) == changes
 
 
