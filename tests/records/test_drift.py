@@ -168,3 +168,18 @@ def test_a_record_as_declared_is_not_looked_into_name_by_name(
     row = {"id": "1", "amount": {"value": 1, "currency": "GBP"}, "lines": [{"tags": [{"code": "a"}, {}]}, {}, None]}
 
     assert len(shape.decode_page(page(row, {"id": "2", "amount": None, "lines": None})).records) == 2
+
+
+def test_a_number_of_any_length_hides_no_new_name_beside_it(
+    shape: RecordShape, caplog: pytest.LogCaptureFixture
+) -> None:
+    number = "7" * 4301
+    row = f'{{"id":"1","amount":{{"value":{number},"scale":1e400}},"lines":[{{"cost":-{number}}}]}}'
+
+    (record,) = shape.decode_page(f'{{"data":[{row}],"pagination":{{"hasNextPage":false}}}}'.encode()).records
+
+    assert bytes(record.amount) == f'{{"value":{number},"scale":1e400}}'.encode()
+    assert sorted(caplog.messages) == [
+        "things: Pleo sends a new field 'amount.scale', kept in place",
+        "things: Pleo sends a new field 'lines[].cost', kept in place",
+    ]
