@@ -94,6 +94,7 @@ def test_after_the_first_page_offsets_are_asked_for_as_wide_as_allowed() -> None
 
     assert first is not None
     assert rows.asked == [None, 3, 6, 9, 12]
+    assert lookahead.gave_up is False
 
 
 def test_a_last_page_of_one_row_is_asked_for() -> None:
@@ -220,10 +221,11 @@ def test_from_a_page_that_does_not_fit_on_it_goes_by_cursor(misfit: str) -> None
     rows = Rows(12, 3, 12, change=rewritten(6, **members))
     told: list[str] = []
 
-    found = read_all(rows, ahead(rows, told=told))
+    lookahead = ahead(rows, told=told)
 
-    assert found == [str(number) for number in range(12)]
+    assert read_all(rows, lookahead) == [str(number) for number in range(12)]
     assert told == [reason]
+    assert lookahead.gave_up is True
     assert rows.asked[-2:] == ["6", "9"]
 
 

@@ -91,8 +91,9 @@ def test_of_very_many_new_names_the_first_are_named_and_the_others_counted(
         shape.decode_page(page({"id": "1", f"new {number}": 1, "amount": {f"newer {number}": 1}}))
 
     assert sum("a new field" in message for message in caplog.messages) == 50
-    assert [message.split("sends ")[1].split(",")[0] for message in caplog.messages[50:]] == [
-        f"{count} new fields by now" for count in (51, 102, 204, 408, 816, 1632)
+    assert caplog.messages[50:] == [
+        f"things: Pleo sends {count} new fields by now, all are kept; further ones are counted, not named"
+        for count in (51, 102, 204, 408, 816, 1632)
     ]
 
 
@@ -168,3 +169,10 @@ def test_a_record_as_declared_is_not_looked_into_name_by_name(
     row = {"id": "1", "amount": {"value": 1, "currency": "GBP"}, "lines": [{"tags": [{"code": "a"}, {}]}, {}, None]}
 
     assert len(shape.decode_page(page(row, {"id": "2", "amount": None, "lines": None})).records) == 2
+
+
+def test_a_name_already_told_hides_none_beside_it(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
+    shape.decode_page(page({"id": "1", "old": 1}))
+    shape.decode_page(page({"id": "1", "old": 1, "new": 1}))
+
+    assert [message.split("'")[1] for message in caplog.messages] == ["old", "new"]

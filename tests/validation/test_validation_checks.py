@@ -173,3 +173,13 @@ def test_an_unknown_currency_is_said_to_be() -> None:
     assert verdict.checks[1].failure_reason == (
         "Account wallet (currency unknown) missing: provide account wallet (currency unknown) in the configurations"
     )
+
+
+def test_pleo_is_told_what_was_found_in_the_item_and_nothing_of_a_check_that_broke() -> None:
+    broken = Finding("a", "error", "error", "unexpected_failure", "Broken.")
+    warned = Finding("b", "failed", "warning", "warned", "Warned.")
+    passed = Finding("c", "passed", "error")
+    found = [Finding("d", "failed", "error", "first", "One."), Finding("e", "failed", "error", "second", "Two.")]
+
+    assert Verdict.of((broken, warned, passed), "journal").for_pleo() is None
+    assert Verdict.of((broken, warned, passed, *found), "journal").for_pleo() == ("first", "One.; Two.")
