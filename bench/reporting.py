@@ -35,7 +35,7 @@ EVERYTHING = "/"
 
 
 def serve(updates: int, latency: float, pipe: Connection) -> None:
-    """Serve a local Pleo; on each word that comes but the empty one, start a new job and tell how many requests there were."""
+    """Serve a local Pleo; at each word but the empty one, start a new job and tell how many requests there were."""
     from sandbox import Sandbox  # noqa: PLC0415 - in its own process only
     from sandbox.faults import Fault  # noqa: PLC0415
 
