@@ -14,6 +14,7 @@ from tap_pleo_export.reading.ids import DIGEST_MODULUS, JobItemIds, digest_of
 from tap_pleo_export.records.keys import key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
 
@@ -71,6 +72,24 @@ def test_ids_are_named_as_pleo_wrote_them() -> None:
 
     assert {id_.lower() for id_ in compact.missing()} == {id_.lower() for id_ in written}
     assert "no uuid" in set(compact.missing())
+
+
+@pytest.mark.parametrize(
+    "written", ["0fa07a3f2e294065afa231e959acdd98", "{0fa07a3f-2e29-4065-afa2-31e959acd}", "0fa07a3f-2e29-4065-afa2"]
+)
+def test_an_id_of_another_spelling_is_named_as_pleo_wrote_it(written: str) -> None:
+    compact = JobItemIds()
+    compact.expect(written, "pending")
+
+    assert list(compact.missing()) == [written]
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+def test_what_names_a_uuid_is_not_kept_twice(change: Callable[[str], str]) -> None:
+    compact = JobItemIds()
+    compact.expect(change("0fa07a3f-2e29-4065-afa2-31e959acdd98"), "pending")
+
+    assert compact._names == {}
 
 
 def test_a_key_that_only_straddles_two_entries_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:

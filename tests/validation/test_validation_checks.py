@@ -51,6 +51,30 @@ def statuses(config: dict[str, Any], item: dict[str, Any]) -> dict[str, str]:
     return {finding.check: finding.status for finding in validator.judge(item).checks}
 
 
+RULE = ["type", "bookkeeping", "companyId", "amount", "contraAccount", "vendor"]
+IF_NULL = {"null_bookkeeping": "accounts_payable"}
+
+
+@pytest.mark.parametrize(
+    ("check", "config", "members"),
+    [
+        ("required_configuration", {}, RULE),
+        ("required_configuration", IF_NULL, [*RULE, "supplier"]),
+        ("expense_gl_account", {}, ["accountingEntryLines"]),
+        ("expense_gl_account", {"gl_account_not_required_for": ["fee"]}, ["accountingEntryLines", "type"]),
+        ("gl_account_exists", {}, ["accountingEntryLines"]),
+        ("tax_code_exists", {}, ["accountingEntryLines"]),
+        ("tag_exists", {}, ["accountingEntryLines"]),
+        ("vendor_exists", {}, ["vendor"]),
+        ("vendor_exists", IF_NULL, ["vendor", "bookkeeping", "supplier"]),
+    ],
+)
+def test_a_check_names_every_member_that_it_reads(check: str, config: dict[str, Any], members: list[str]) -> None:
+    lacking = Validator(parse_settings(CONFIG | config)).lacking(())
+
+    assert sorted(member for member, checks in lacking.items() if check in checks) == sorted(members)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(list(ITEM)), SHAPES), st.sampled_from(["journal", "accounts_payable"]))
 def test_no_shape_of_an_item_stops_the_validator(odd: dict[str, Any], null_bookkeeping: str) -> None:
