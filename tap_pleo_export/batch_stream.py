@@ -53,8 +53,7 @@ class BatchTap(Protocol):
     bookmarks: Bookmarks
     interrupts: Interrupts
     message_writer: LineWriter
-    name: str
-    plugin_version: str
+    user_agent: str
 
     def write_message(self, message: RecordMessage) -> None:
         """Write one message."""

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_pleo_export.pleo.errors import CursorRejected, Disagreement, ItemUnusable, JobError, PagingBroken, WrongJob
+from tap_pleo_export.pleo.jobs import ITEM_STATUSES
 from tap_pleo_export.pleo.pages import Start
 from tap_pleo_export.reading.changes import MOST_IDLE_PAGES, Changes, Idling
 from tap_pleo_export.reading.completeness import JobProgress, some
-from tap_pleo_export.reading.ids import JobItemIds, key_of
-from tap_pleo_export.reading.jobs import ITEM_STATUSES
+from tap_pleo_export.reading.ids import JobItemIds
 from tap_pleo_export.reading.records import complete_export_item, complete_job_item
 from tap_pleo_export.reading.source import Batch
+from tap_pleo_export.records.keys import key_of
 from tap_pleo_export.records.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from tap_pleo_export.pleo.jobs import ExportJob
     from tap_pleo_export.pleo.pages import Lookahead
-    from tap_pleo_export.reading.jobs import ExportJob
     from tap_pleo_export.reading.run import Run
     from tap_pleo_export.records.shape import Page
 

@@ -45,7 +45,7 @@ class PageInfo(msgspec.Struct, rename="camel"):
     def read(cls, raw: Raw) -> PageInfo:
         """Read a page's ``pagination``; an odd ``total`` costs the reading ahead, never the page."""
         info = msgspec.json.decode(raw, type=_RawPageInfo)
-        return cls(info.has_next_page, info.end_cursor, _whole_number(info.total))
+        return cls(info.has_next_page, info.end_cursor, whole_number(info.total))
 
 
 class _RawPageInfo(msgspec.Struct, rename="camel"):
@@ -54,7 +54,8 @@ class _RawPageInfo(msgspec.Struct, rename="camel"):
     total: Raw | UnsetType = UNSET
 
 
-def _whole_number(raw: Raw | UnsetType) -> int | None:
+def whole_number(raw: Raw | UnsetType) -> int | None:
+    """Return a whole number; None if it is absent, or something else."""
     try:
         return msgspec.json.decode(raw, type=int) if isinstance(raw, Raw) else None
     except (msgspec.MsgspecError, ValueError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.helpers.mapper import GOOD, ITEM_SCHEMA, Output, failing, item, line, record, schema, state
+from tests.helpers.processes import read_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,15 +141,15 @@ def test_about_lists_the_settings_and_nothing_it_does_not_honour() -> None:
 def test_signal_ends_the_run_with_its_code_and_whole_lines(number: int, code: int) -> None:
     with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin
-        assert process.stdout
         process.stdin.write(schema() + record(item()) + state(1) + record(item(2)))
         process.stdin.flush()
-        read = [process.stdout.readline() for _ in range(3)]  # STATE comes out without waiting for more input
-        assert json.loads(read[-1]) == json.loads(state(1))
+        # STATE comes out without waiting for more input.
+        read = read_until(process.stdout, b"\n", 3, TIMEOUT)
+        assert json.loads(read.split(b"\n")[2]) == json.loads(state(1))
         process.send_signal(number)
         rest, log = process.communicate(timeout=TIMEOUT)
         assert process.returncode == code
-        assert len(Output(b"".join(read) + rest).messages) in (3, 4)
+        assert len(Output(read + rest).messages) in (3, 4)
         assert b"Traceback" not in log
 
 

@@ -73,7 +73,11 @@ def test_characters_that_no_database_stores_are_counted(shape: RecordShape, capl
     shape.decode_page(page({"id": "2", "anything": "\0"}))
 
     assert [message.split("things: ")[1].split(" character")[0] for message in caplog.messages] == ["2", "1"]
-    assert caplog.messages[1].endswith("3 in this run")
+    assert caplog.messages[0] == (
+        "things: 2 character(s) that databases cannot store (NUL or unpaired surrogate) replaced by U+FFFD, "
+        "2 in this run"
+    )
+    assert caplog.messages[1].endswith(", 3 in this run")
 
 
 def test_a_name_is_quoted_on_one_line_and_cut(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
@@ -91,8 +95,9 @@ def test_of_very_many_new_names_the_first_are_named_and_the_others_counted(
         shape.decode_page(page({"id": "1", f"new {number}": 1, "amount": {f"newer {number}": 1}}))
 
     assert sum("a new field" in message for message in caplog.messages) == 50
-    assert [message.split("sends ")[1].split(",")[0] for message in caplog.messages[50:]] == [
-        f"{count} new fields by now" for count in (51, 102, 204, 408, 816, 1632)
+    assert caplog.messages[50:] == [
+        f"things: Pleo sends {count} new fields by now, all are kept; further ones are counted, not named"
+        for count in (51, 102, 204, 408, 816, 1632)
     ]
 
 
@@ -183,3 +188,10 @@ def test_a_number_of_any_length_hides_no_new_name_beside_it(
         "things: Pleo sends a new field 'amount.scale', kept in place",
         "things: Pleo sends a new field 'lines[].cost', kept in place",
     ]
+
+
+def test_a_name_already_told_hides_none_beside_it(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
+    shape.decode_page(page({"id": "1", "old": 1}))
+    shape.decode_page(page({"id": "1", "old": 1, "new": 1}))
+
+    assert [message.split("'")[1] for message in caplog.messages] == ["old", "new"]

@@ -76,6 +76,13 @@ def test_the_page_says_where_it_stands() -> None:
     assert shape().decode_page(page(row(mood="1"), pagination=info)).info == PageInfo(True, "c", 12)
 
 
+@pytest.mark.parametrize("total", ['"12"', "12.5", "true", "null", "[]"])
+def test_a_total_that_is_no_whole_number_is_none(total: str) -> None:
+    info = f'{{"hasNextPage":true,"endCursor":"c","total":{total}}}'
+
+    assert shape().decode_page(page(row(), pagination=info)).info == PageInfo(True, "c", None)
+
+
 UNUSABLE = {
     "not an object": ("[]", "row 2 is unusable, not an object"),
     "nothing": ("null", "row 2 is unusable, not an object"),
