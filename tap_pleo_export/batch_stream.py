@@ -198,7 +198,9 @@ class BatchStream(RESTStream[Token], abc.ABC):
             )
         except Exception as error:  # noqa: BLE001 - whatever an expression of the user's raises
             why = f"cannot be mapped ({type(error).__name__}: {one_line(str(error))}). Check the setting 'stream_maps'"
-        ids = ", ".join(f"{k} {id_}" for k in self.primary_keys if isinstance(id_ := getattr(record, k, None), str))
+        ids = ", ".join(
+            f"{k} {one_line(id_)}" for k in self.primary_keys if isinstance(id_ := getattr(record, k, None), str)
+        )
         raise RecordError(f"{self.name}: {ids} {why}")
 
     @cached_property
