@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.mapper import GOOD, Output, failing, item, line, record, schema, state
+from tests.helpers.mapper import GOOD, ITEM_SCHEMA, Output, failing, item, line, record, schema, state
 from tests.helpers.processes import read_until
 
 if TYPE_CHECKING:
@@ -170,3 +171,62 @@ def test_unbuffered_python_and_lines_longer_than_a_pipe(tmp_path: Path) -> None:
     run = Run(schema() + record(long) + line({"type": "STATE", "value": {}}), GOOD, tmp_path)
     assert run.output.records()[0]["note"] == long["note"]
     assert run.output.order[-1] == ("STATE", None)
+
+
+@pytest.mark.parametrize(("stream", "redirection"), [("output", ">&-"), ("input", "<&-")])
+def test_closed_stream_is_one_line(stream: str, redirection: str) -> None:
+    command = ["sh", "-c", f"exec {' '.join(COMMAND)} {redirection}"]
+    run = subprocess.run(command, input=schema(), capture_output=True, timeout=TIMEOUT, check=False)
+    assert run.returncode == 1
+    (error,) = (text for text in run.stderr.decode().splitlines() if " | ERROR " in text)
+    assert f"standard {stream} is closed: connect it to a " in error
+    assert "Traceback" not in run.stderr.decode()
+
+
+@pytest.mark.parametrize("odd", [{"anyOf": 7}, {"type": 7}, {"properties": {"note": 7}}])
+def test_schema_that_is_no_json_schema_is_the_loaders_to_judge(odd: dict[str, Any], tmp_path: Path) -> None:
+    own = dict(ITEM_SCHEMA["properties"])
+    odd = odd | {"properties": own | odd.get("properties", {})}
+    run = Run(schema(schema=odd) + record(item()), GOOD, tmp_path)
+    assert run.returncode == 0
+    assert run.log("ERROR") == []
+    assert run.output.records()[0]["validationStatus"] == "passed"
+
+
+FAULT = """
+from tap_pleo_export.mapper import cli
+from tap_pleo_export.mapping.items import ItemMapping
+def fault(*_, **__):
+    raise KeyError("GB33BUKB20201555555555")
+ItemMapping.schema = fault
+cli()
+"""
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_fault_of_the_program_is_one_line_with_type_and_place(level: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FAULT],
+        input=schema(),
+        capture_output=True,
+        env=os.environ | {"LOGLEVEL": level},
+        timeout=TIMEOUT,
+        check=False,
+    )
+    stderr = run.stderr.decode()
+    assert run.returncode == 1
+    (error,) = (text for text in stderr.splitlines() if " | ERROR " in text)
+    assert "Fault of the program: KeyError in tap_pleo_export." in error
+    assert ("Traceback (most recent call last)" in stderr) is (level == "DEBUG")
+    assert "GB33BUKB20201555555555" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "config", "arguments"),
+    [(b"{", {}, ()), (b"", {"on_failur": 1}, ()), (b"", "{", ()), (b"", {}, ("--input", __file__))],
+)
+def test_no_file_is_left_open(
+    data: bytes, config: Any, arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "default")
+    assert "ResourceWarning" not in Run(data, config, tmp_path, *arguments).stderr

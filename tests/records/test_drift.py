@@ -180,3 +180,18 @@ def test_a_name_already_told_hides_none_beside_it(shape: RecordShape, caplog: py
     shape.decode_page(page({"id": "1", "old": 1, "new": 1}))
 
     assert [message.split("'")[1] for message in caplog.messages] == ["old", "new"]
+
+
+def test_a_number_of_any_length_hides_no_new_name_beside_it(
+    shape: RecordShape, caplog: pytest.LogCaptureFixture
+) -> None:
+    number = "7" * 4301
+    row = f'{{"id":"1","amount":{{"value":{number},"scale":1e400}},"lines":[{{"cost":-{number}}}]}}'
+
+    (record,) = shape.decode_page(f'{{"data":[{row}],"pagination":{{"hasNextPage":false}}}}'.encode()).records
+
+    assert bytes(record.amount) == f'{{"value":{number},"scale":1e400}}'.encode()
+    assert sorted(caplog.messages) == [
+        "things: Pleo sends a new field 'amount.scale', kept in place",
+        "things: Pleo sends a new field 'lines[].cost', kept in place",
+    ]

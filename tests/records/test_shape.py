@@ -87,6 +87,8 @@ UNUSABLE = {
     "not an object": ("[]", "row 2 is unusable, not an object"),
     "nothing": ("null", "row 2 is unusable, not an object"),
     "a number": ("1.5", "row 2 is unusable, not an object"),
+    "a number of 4,301 digits": ("7" * 4301, "row 2 is unusable, not an object"),
+    "a number beyond floating point": ("-1e400", "row 2 is unusable, not an object"),
     "no key": (row(id=""), "row 2 (id \"a\") is unusable, it has no 'id'"),
     "no second key": (row(jobId=""), "row 2 (id \"1\") is unusable, it has no 'jobId'"),
     "no keys": (row(id="", jobId=""), "row 2 is unusable, it has no 'id'"),
