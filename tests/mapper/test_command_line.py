@@ -102,6 +102,12 @@ def test_every_mistake_in_the_settings_is_named_before_anything_is_read(tmp_path
     assert "Traceback" not in run.stderr
 
 
+def test_an_item_counts_once_for_a_check_however_often_it_fails(tmp_path: Path) -> None:
+    twice = item(accountingEntryLines=[{"account": None}, {"account": None}])
+    run = Run(schema() + record(twice), GOOD, tmp_path)
+    assert run.log("WARNING") == ["export_items: 1 items, 0 passed, 1 failed; expense_gl_account 1 failed"]
+
+
 def test_likely_mistakes_are_warned_of(tmp_path: Path) -> None:
     run = Run(schema(), {"gl_account_not_required_for": ["milage"]}, tmp_path)
     (warning,) = run.log("WARNING")

@@ -175,6 +175,13 @@ def test_a_record_as_declared_is_not_looked_into_name_by_name(
     assert len(shape.decode_page(page(row, {"id": "2", "amount": None, "lines": None})).records) == 2
 
 
+def test_a_name_already_told_hides_none_beside_it(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
+    shape.decode_page(page({"id": "1", "old": 1}))
+    shape.decode_page(page({"id": "1", "old": 1, "new": 1}))
+
+    assert [message.split("'")[1] for message in caplog.messages] == ["old", "new"]
+
+
 def test_a_number_of_any_length_hides_no_new_name_beside_it(
     shape: RecordShape, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -188,10 +195,3 @@ def test_a_number_of_any_length_hides_no_new_name_beside_it(
         "things: Pleo sends a new field 'amount.scale', kept in place",
         "things: Pleo sends a new field 'lines[].cost', kept in place",
     ]
-
-
-def test_a_name_already_told_hides_none_beside_it(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
-    shape.decode_page(page({"id": "1", "old": 1}))
-    shape.decode_page(page({"id": "1", "old": 1, "new": 1}))
-
-    assert [message.split("'")[1] for message in caplog.messages] == ["old", "new"]
