@@ -11,7 +11,7 @@ from tap_pleo_export.pleo.errors import CursorRejected, Disagreement, ItemUnusab
 from tap_pleo_export.pleo.pages import Start
 from tap_pleo_export.reading.changes import MOST_IDLE_PAGES, Changes, Idling
 from tap_pleo_export.reading.completeness import JobProgress, some
-from tap_pleo_export.reading.ids import JobItemIds, key_of
+from tap_pleo_export.reading.ids import JobItemIds, key_of, unlisted
 from tap_pleo_export.reading.records import complete_export_item, complete_job_item
 from tap_pleo_export.reading.source import Batch
 
@@ -191,7 +191,7 @@ class JobReading:
             first, status = ids.see(key, id_)
             if not first:
                 continue
-            keys.append(key)
+            keys.append(key if status is not None or ids.lists(key) else unlisted(key))
             if not wanted or status is None or status in wanted:
                 records.append(complete_export_item(record, self._id_as_json, status))
         counts.pages += 1
