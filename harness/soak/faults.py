@@ -20,7 +20,7 @@ API = "/v3/*"
 ANY = (ITEMS, ITEMS, CONTROL, API)
 ALWAYS = 10**6
 LATEST_REQUEST = 8
-TOKEN_NTH = 2
+TOKEN_NTH = (1, 1, 2)
 
 
 class Cost(NamedTuple):
@@ -74,14 +74,19 @@ class Trouble:
     loadable: bool = True
     loses_token: bool = False
 
+    def of_job(self, job_id: str, rng: Random) -> Fault:
+        """Draw a fault of this kind that hits one job, in its first pages."""
+        members = dict(self.fields(()) if callable(self.fields) else self.fields)
+        return Fault(**{"path": ITEMS, "query": {"job_id": job_id}, "nth": rng.randint(1, 3), **members})
+
     def fault(self, pleo: Sandbox, secrets: Sequence[str], rng: Random) -> Fault:
         """Draw a fault of this kind."""
         members = dict(self.fields(secrets) if callable(self.fields) else self.fields)
         path = rng.choice(self.paths)
         where: dict[str, Any] = {"path": path}
-        if path == ITEMS and pleo.jobs and rng.random() < 0.5:  # noqa: PLR2004 - evenly
+        if path == ITEMS and rng.choice((True, False)):
             where["query"] = {"job_id": rng.choice(list(pleo.jobs))}
-        nth = rng.randint(1, TOKEN_NTH if path == TOKEN else LATEST_REQUEST)
+        nth = rng.choice(TOKEN_NTH) if path == TOKEN else rng.randint(1, LATEST_REQUEST)
         return Fault(**{**where, "nth": nth, "times": rng.choice((1, 1, 1, 2, 3)), **members})
 
 
@@ -150,6 +155,12 @@ TOKEN_TROUBLES = (
 # Requests that are on their way with the ended token are repeated: see `RunRequests.allowance`.
 EXPIRY = Trouble(
     "token: ends in mid-run", {"kind": "callback", "callback": Sandbox.expire_access_token, "times": 1}, (ITEMS,), ENDED
+)
+# What has a job given up, or left incomplete, while the others are read.
+JOB_TROUBLES = (
+    Trouble("job refused", {"status": 400, "times": ALWAYS}, (ITEMS,), REREAD),
+    Trouble("job failing", {"status": 502, "times": ALWAYS}, (ITEMS,)),
+    Trouble("job without an id", _rewrite(rewrites.with_row(rewrites.ROWS[0])), (ITEMS,), REREAD),
 )
 TROUBLES = (*STATUSES, *CONNECTION, *SLOW, *ODD, *REFUSED)
 

@@ -106,6 +106,10 @@ class RunRequests:
         paths = [request.path for request in self.requests if request.path != TOKEN or request.status == OK]
         return paths[next((number for number, path in enumerate(paths) if path != TOKEN), 0) :].count(TOKEN)
 
+    def all_complete(self) -> bool:
+        """Return whether the state calls every job complete."""
+        return all(self.after.get(job_id, Progress()).complete for job_id in self.pleo.jobs)
+
     def left_incomplete(self) -> int:
         """Return how many jobs the state holds that are not complete."""
         return sum(not progress.complete for progress in self.after.values())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.expectation import RUNNING
 from harness.soak.arrived import Arrived, look_into_logs
 from harness.soak.authorisation import Authorisation, cut_off_in_exchange
-from harness.soak.faults import EXPIRY, FREE, HINT, TOKEN_TROUBLES, TROUBLES, Cost, Planned
+from harness.soak.faults import EXPIRY, FREE, HINT, JOB_TROUBLES, TOKEN_TROUBLES, TROUBLES, Cost, Planned
 from harness.soak.need import RunRequests, progress_in
 from harness.soak.strikes import Strikes
 from harness.soak.world import STATUSES, add_job
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MOST_JOBS = 8
 LATENCIES = (0, 0.01, 0.05, 0.1)
-LIFETIMES = (1, 2, 3600)
+LIFETIMES = (1, 1, 2, 3600)
 # Seconds for a request, in a run with faults and in one without.
 PATIENCE, PEACE = 4, 60
 SIGNAL_SECONDS = 10.0
@@ -80,9 +80,11 @@ class Play:
         self.pleo.faults.clear()
         self.pleo.add_fault(Fault(path="/v3/*", nth=None, kind="delay", seconds=rng.choice(LATENCIES)))
         self.pleo.access_token_lifetime = rng.choice(LIFETIMES)
+        if rng.choice((True, False)):
+            self.pleo.expire_access_token()
         planned = self._plan()
         strikes = Strikes(self.pipes)
-        for _ in range(rng.choice((0, 1, 1, 2))):
+        for _ in range(rng.choice((0, 1, 1, 1, 2))):
             strikes.plan(self.pleo, rng)
         self._run(planned, strikes, PATIENCE)
         changes = self.growth.settle() + self.growth.after_reading(0.2)
@@ -115,6 +117,9 @@ class Play:
             drawn += rng.choices((*TOKEN_TROUBLES, EXPIRY, EXPIRY), k=rng.choice((0, 1, 1, 2, 3)))
         secrets = self.authorisation.secrets() if self.authorisation else [self.pleo.api_key]
         pairs = [(row, row.fault(self.pleo, secrets, rng)) for row in drawn]
+        if rng.random() < 0.3:  # noqa: PLR2004 - sometimes
+            jobs = rng.sample(list(self.pleo.jobs), min(3, len(self.pleo.jobs)))
+            pairs += [(row, row.of_job(job_id, rng)) for job_id in jobs for row in (rng.choice(JOB_TROUBLES),)]
         # The last are innermost: what is no JSON cannot be rewritten.
         pairs.sort(key=lambda pair: pair[1].kind == "rewrite")
         planned = [Planned(row, self.pleo.add_fault(fault)) for row, fault in pairs]
@@ -171,9 +176,11 @@ class Play:
         cost = FREE
         for each in planned:
             cost = cost.plus(each.trouble.cost.times(each.hits))
-        extra, allowed = run.beyond_need(), run.allowance(cost.plus(self.carried), rereads)
-        # What this run has left to be read again may be read by the next one.
-        self.carried = cost._replace(requests=0)
+        due = cost.plus(self.carried)
+        extra, allowed = run.beyond_need(), run.allowance(due, rereads)
+        # What a change has left to be read again may be read in any later run, until all jobs are complete.
+        left = cost if run.all_complete() else due
+        self.carried = left._replace(requests=0, data=max(0, left.data - rereads) if left is due else left.data)
         self.figures.requests += len(run.requests)
         self.figures.refreshes += run.granted
         self.figures.several += run.left_incomplete() > 1
@@ -181,9 +188,9 @@ class Play:
         self.figures.allowed += allowed
         if extra > allowed:
             self.figures.unneeded += extra - allowed
-            print(f"beyond need: {extra}, allowed {allowed}: {run.before} {run.after} {planned}", flush=True)
-            for request in run.requests:
-                print("  ", request.status, request.path, request.query, flush=True)
+            told = [f"{extra} requests beyond need, {allowed} allowed", *map(str, (before, run.after, planned))]
+            told += [f"{request.status} {request.path} {request.query}" for request in run.requests]
+            (self.pipes.folder / f"beyond-need-{self.figures.runs}").write_text("\n".join(told))
 
     def _look_after_tokens(self, authorisation: Authorisation, planned: list[Planned], strikes: Strikes) -> None:
         if not authorisation.is_lost():

@@ -43,7 +43,7 @@ def with_row(changed: dict[str, Any]) -> Rewrite:
     """Other members of the first row, as far as it has them."""
 
     def rewrite(body: Any) -> Any:  # noqa: ANN401 - any JSON value
-        if not (_is_page(body) and body["data"]):
+        if not (_is_page(body) and body["data"] and isinstance(body["data"][0], dict)):
             return body
         first, *others = body["data"]
         return body | {"data": [first | {name: changed[name] for name in changed if name in first}, *others]}
@@ -57,7 +57,7 @@ def with_jobs(changed: dict[str, Any]) -> Rewrite:
     def rewrite(body: Any) -> Any:  # noqa: ANN401 - any JSON value
         if not _is_page(body):
             return body
-        return body | {"data": [row | changed if "expiresIn" in row else row for row in body["data"]]}
+        return body | {"data": [row | changed if row and "expiresIn" in row else row for row in body["data"]]}
 
     return rewrite
 

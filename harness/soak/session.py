@@ -28,24 +28,24 @@ def play(rng: Random, folder: Path, figures: Figures, server: Postgres | None = 
         rng: Draws the world, its settings and its disturbances.
         folder: Where settings, states and logs are kept.
         figures: Where all is counted.
-        server: Where half of the worlds load into a database; None for no database at all.
+        server: Where a third of the worlds loads into a database; None for no database at all.
 
     Raises:
         SoakError: The pipeline does not finish.
     """
-    loaded = server is not None and rng.choice((True, False))
+    loaded = rng.choice((True, False, False)) and server is not None
     database = f"soak_{figures.worlds + 1}"
     if server and loaded:
         server.create_database(database)
     with Sandbox(seed=rng.getrandbits(32)) as pleo:
         populate(pleo, rng, loadable=loaded)
-        by_oauth = rng.choice((True, False))
+        by_oauth = rng.random() < 0.6  # noqa: PLR2004 - rather often
         authorisation = Authorisation(pleo, folder / "tokens.json", pleo.refresh_token) if by_oauth else None
         pipes = Pipes(
             folder,
             {
                 "api_url": pleo.url,
-                **({} if by_oauth else {"api_key": pleo.api_key}),
+                **(authorisation.settings() if authorisation else {"api_key": pleo.api_key}),
                 **rng.choice(({}, {"item_statuses": []})),
                 "page_size": rng.choice((7, 25, 100)),
                 "max_concurrent_requests": rng.choice((1, 2, 4, 8)),

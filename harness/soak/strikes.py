@@ -57,9 +57,8 @@ class Strikes:
         victim = rng.choice(VICTIMS if self.pipes.loaded else ("tap",))
         number, at_request, at_moment = rng.choice(SIGNALS), rng.randint(1, LATEST_REQUEST), rng.uniform(*MOMENTS)
         strike = partial(self._strike, victim, number)
-        where = rng.choice(
-            ("request", "moment", "refresh") if "token_file" in self.pipes.tap else ("request", "moment")
-        )
+        places = ("request", "moment", *(("refresh", "refresh") if "token_file" in self.pipes.tap else ()))
+        where = rng.choice(places)
         if where == "moment":
             self._timers.append(Timer(at_moment, strike))
         elif where == "request":
@@ -74,7 +73,7 @@ class Strikes:
             strike()
             return answer
 
-        nth = rng.randint(1, TOKEN_NTH)
+        nth = rng.choice(TOKEN_NTH)
         if rng.choice((True, False)):
             pleo.add_fault(Fault(path=TOKEN, nth=nth, kind="callback", callback=lambda _: strike()))
         else:
