@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.soak.figures import Figures
 
 
-def play(rng: Random, folder: Path, figures: Figures, server: Postgres | None = None) -> str:
+def play(rng: Random, folder: Path, figures: Figures, server: Postgres | None = None, *, most: int = 6) -> str:
     """Play one world and return a line about it.
 
     Args:
@@ -29,6 +29,7 @@ def play(rng: Random, folder: Path, figures: Figures, server: Postgres | None = 
         folder: Where settings, states and logs are kept.
         figures: Where all is counted.
         server: Where a third of the worlds loads into a database; None for no database at all.
+        most: How often it is disturbed at most.
 
     Raises:
         SoakError: The pipeline does not finish.
@@ -60,7 +61,7 @@ def play(rng: Random, folder: Path, figures: Figures, server: Postgres | None = 
             rows=rng.choice((10, 100, 1000)),
         )
         world = Play(pleo, pipes, rng, figures, Growth(pleo, rng), authorisation)
-        disturbances = rng.randint(1, 6)
+        disturbances = rng.randint(1, most)
         for _ in range(disturbances):
             world.disturb()
         world.finish()
