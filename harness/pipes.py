@@ -110,10 +110,10 @@ class Pipes:
         except subprocess.TimeoutExpired:
             target.kill()
 
-    def wait(self) -> dict[str, int]:
-        """Wait for the end, take the state, and return the exit codes."""
+    def wait(self, seconds: float = RUN_SECONDS) -> dict[str, int]:
+        """Wait for the end, so long for each process, take the state, and return the exit codes."""
         try:
-            codes = {name: process.wait(RUN_SECONDS) for name, process in self.running.items()}
+            codes = {name: process.wait(seconds) for name, process in self.running.items()}
         finally:
             self.close()
         if self.loaded:

@@ -31,6 +31,8 @@ LATENCIES = (0, 0.01, 0.05, 0.1)
 LIFETIMES = (1, 1, 2, 3600)
 # Seconds for a request, in a run with faults and in one without.
 PATIENCE, PEACE = 4, 60
+# No run takes so long, on a busy machine either.
+MOST_SECONDS = 180
 SIGNAL_SECONDS = 10.0
 REREAD = b"is read again from its first page"
 
@@ -133,7 +135,7 @@ class Play:
         self.pipes.start()
         strikes.begin()
         try:
-            codes = self.pipes.wait()
+            codes = self.pipes.wait(MOST_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise SoakError(f"a run that does not end: {error}") from None
         finally:
