@@ -31,7 +31,7 @@ ITEMS = "/v3/export-items"
 def test_a_world_is_played_to_its_end(tmp_path: Path) -> None:
     figures = Figures()
 
-    play(Random("smoke 1"), tmp_path, figures, most=2)  # noqa: S311 - repeatable, no secret
+    play(Random("smoke 39"), tmp_path, figures, most=1)  # noqa: S311 - repeatable, no secret
 
     assert figures.good, figures
     assert figures.worlds == 1
