@@ -26,20 +26,24 @@ Row = tuple[int, int | None]
 
 
 class Progress(NamedTuple):
-    """How far a job has been read: items seen, and whether those are all."""
+    """How far a job has been read.
+
+    Attributes:
+        items: Items seen.
+        complete: Whether those are all.
+        resumable: Whether a cursor leads on; without one the job is read from its first page.
+    """
 
     items: int = 0
     complete: bool = False
+    resumable: bool = True
 
 
 def progress_in(state: Any) -> dict[str, Progress]:  # noqa: ANN401 - a Singer state, or None
     """Return the progress of each job in a state."""
     entries = state["bookmarks"].get("export_items", {}).get("partitions", []) if state else []
-    # Where no cursor leads on, a job is read from its first page.
     return {
-        entry["context"]["jobId"]: Progress(
-            entry["items"] if entry["cursor"] or entry["complete"] else 0, entry["complete"]
-        )
+        entry["context"]["jobId"]: Progress(entry["items"], entry["complete"], bool(entry["cursor"]))
         for entry in entries
     }
 
@@ -129,7 +133,8 @@ class RunRequests:
 
     def _pages_gained(self, job_id: str, rows: set[Row]) -> int:
         before, after = self.before.get(job_id, Progress()), self.after.get(job_id, Progress())
-        start = 0 if before.complete or before.items > after.items else before.items
+        resumed = before.resumable and not before.complete and before.items <= after.items
+        start = before.items if resumed else 0
         gained = sum(start <= row < after.items for row, _ in rows)
         # That there is nothing more takes a page to be told, if all items have been seen.
         return gained or int(after.complete)

@@ -12,7 +12,7 @@ import pytest
 from harness.expectation import RUNNING
 from harness.soak.arrived import Arrived, compare_output, look_into_logs
 from harness.soak.authorisation import Authorisation
-from harness.soak.faults import FREE
+from harness.soak.faults import FREE, HINT
 from harness.soak.figures import Figures
 from harness.soak.need import Progress, RunRequests, progress_in
 from harness.soak.session import play
@@ -117,6 +117,22 @@ def test_requests_beyond_need_are_counted(pleo: Sandbox, run_tap: Callable[..., 
     assert first.after == {job.id: Progress(25, complete=True)}
     assert first.beyond_need() == 2
     assert first.allowance(FREE, 0) == 0
+
+
+def test_the_pages_of_a_job_that_no_cursor_leads_on_from_were_needed_all_the_same(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=25)
+    job.item_statuses.popitem()
+
+    run = run_tap(page_size=10, max_concurrent_requests=1)
+    after = progress_in(run.state)
+    first = RunRequests(pleo=pleo, requests=list(pleo.requests), before={}, after=after, page_size=10, width=1)
+
+    assert after == {job.id: Progress(25, complete=False, resumable=False)}
+    # The job was read twice, its job items twice more.
+    assert first.beyond_need() == 3 + 2
+    assert first.allowance(HINT, 1) >= 5
 
 
 def test_a_lost_token_is_noticed(pleo: Sandbox, tmp_path: Path) -> None:
