@@ -22,3 +22,10 @@ def mapper() -> None:
     from tap_pleo_export.mapper import cli  # noqa: PLC0415 - slow
 
     cli()
+
+
+def target() -> None:
+    """Run `target-pleo-export`."""
+    from tap_pleo_export.target import cli  # noqa: PLC0415 - slow
+
+    cli()

@@ -9,8 +9,8 @@ from singer_sdk import InlineMapper
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
 from tap_pleo_export.mapping.items import ITEMS, UPDATES, ItemMapping
-from tap_pleo_export.mapping.lines import BUFFER, InputError, InputMessage, LineReader
 from tap_pleo_export.singer.command_line import CommandLine, main, refuse
+from tap_pleo_export.singer.lines import BUFFER, InputError, InputMessage, LineReader
 from tap_pleo_export.singer.output import LineWriter, OutputError
 from tap_pleo_export.singer.redaction import guard_logs
 from tap_pleo_export.singer.signals import Interrupts

@@ -43,14 +43,15 @@ class StreamListing:
     def fetch(self, token: Token) -> Answer:
         """Fetch the page that begins at the token; a smaller one if Pleo refuses it for its size."""
         call = self.stream.call_for(self.context, token)
-        client = self.stream.connection.client
+        connection = self.stream.connection
         with self._cursor_of(call):
             try:
-                return client.send(call)
+                return connection.client.send(call)
             except RequestRefused as refusal:
-                if refusal.status != HTTPStatus.BAD_REQUEST or not self.stream.ask_for_less(call):
+                asked = call.request.params.get("limit")
+                if refusal.status != HTTPStatus.BAD_REQUEST or not connection.ask_for_less(asked):
                     raise
-            return client.send(self.stream.call_for(self.context, token))
+            return connection.client.send(self.stream.call_for(self.context, token))
 
     def read(self, answer: Answer) -> Page:
         """Read a fetched page."""
@@ -127,7 +128,7 @@ class PagedStream(BatchStream):
     @cached_property
     def user_agent(self) -> str:
         """The setting `user_agent`, or name and version."""
-        return str(self.config.get("user_agent", f"{self._tap.name}/{self._tap.plugin_version}"))
+        return self._tap.user_agent
 
     @property
     def http_headers(self) -> dict[str, str]:
@@ -155,14 +156,6 @@ class PagedStream(BatchStream):
         """Return the request for the page that begins at a token."""
         page = PageContext(stream_context=context, next_page_token=token)
         return Call(self.get_http_request(page=page), self.authenticator, self.timeout, self.oauth_scope)
-
-    def ask_for_less(self, refused: Call) -> bool:
-        """Ask for pages of ``page_size`` from now on; return whether the refused request asked for more."""
-        asked = refused.request.params.get("limit")
-        if not isinstance(asked, int) or asked <= self.connection.page_size:
-            return False
-        self.connection.large_page = self.connection.page_size
-        return True
 
     @property
     def keys_read(self) -> tuple[str, ...]:

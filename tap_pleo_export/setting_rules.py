@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tap_pleo_export.reading.jobs import JOB_STATUSES, PLAIN_UUID
+from tap_pleo_export.pleo.jobs import JOB_STATUSES, PLAIN_UUID
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from singer_sdk import typing as th
 
-from tap_pleo_export.reading.jobs import JOB_STATUSES, READABLE_STATUSES
-
-ITEM_STATUSES = ("pending", "in_progress", "successful", "failed", "abandoned")
+from tap_pleo_export.pleo.jobs import ITEM_STATUSES, JOB_STATUSES, READABLE_STATUSES
 
 
 def _statuses(allowed: tuple[str, ...]) -> th.ArrayType[th.StringType]:
@@ -95,7 +93,7 @@ REQUEST_SETTINGS = (
         "user_agent",
         th.StringType,
         title="User agent",
-        description="User-Agent header; default tap-pleo-export/<version>.",
+        description="User-Agent header; by default the plugin's name and version.",
     ),
 )
 """How requests are sent: likewise."""
@@ -155,3 +153,47 @@ SETTINGS = th.PropertiesList(
     *REQUEST_SETTINGS,
 ).to_dict()
 """The tap's settings."""
+
+TARGET_SETTINGS = th.PropertiesList(
+    *CREDENTIAL_SETTINGS,
+    th.Property(
+        "start_jobs",
+        th.BooleanType,
+        default=False,
+        title="Start jobs",
+        description="Whether a job that is still pending is started before its first write.",
+    ),
+    th.Property(
+        "complete_jobs",
+        th.BooleanType,
+        default=False,
+        title="Complete jobs",
+        description=(
+            "Whether a job whose items are all final is completed at the end of the input. From then on nobody can "
+            "read its items, so this belongs to the last writer only."
+        ),
+    ),
+    th.Property(
+        "dry_run",
+        th.BooleanType,
+        default=False,
+        title="Dry run",
+        description="Whether Pleo is only read: each update and event is logged instead, and no state is passed on.",
+    ),
+    th.Property(
+        "batch_size",
+        th.IntegerType(minimum=1, maximum=100),
+        default=100,
+        title="Batch size",
+        description="Updates in one request.",
+    ),
+    th.Property(
+        "max_requests_per_minute",
+        th.IntegerType(minimum=1, maximum=1_000_000),
+        default=100,
+        title="Requests per minute",
+        description="Never more requests than this in any 60 seconds; a tap beside it has a budget of its own.",
+    ),
+    *REQUEST_SETTINGS,
+).to_dict()
+"""The target's settings."""

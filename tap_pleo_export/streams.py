@@ -9,7 +9,7 @@ from singer_sdk import SchemaDirectory, StreamSchema
 
 from tap_pleo_export.paged_stream import PagedStream
 from tap_pleo_export.pleo import refusals
-from tap_pleo_export.reading.jobs import JOB_MEMBERS
+from tap_pleo_export.pleo.jobs import JOB_MEMBERS
 from tap_pleo_export.schemas import SCHEMA_FOLDER
 from tap_pleo_export.singer.redaction import SECRETS
 

@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import copy
-import os
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+import click
 from singer_sdk import Tap
-from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_pleo_export import setting_values, settings
+from tap_pleo_export import settings
+from tap_pleo_export.pleo_plugin import PleoPlugin
 from tap_pleo_export.reading.bookmarks import Bookmarks
 from tap_pleo_export.reading.outcome import RunOutcome
 from tap_pleo_export.reading.reader import ExportReader
 from tap_pleo_export.reading.run import Run, Scope
-from tap_pleo_export.singer.command_line import CommandLine, json_file, main, refuse
-from tap_pleo_export.singer.output import LineWriter, OutputError
-from tap_pleo_export.singer.redaction import SECRETS, guard_logs
-from tap_pleo_export.singer.signals import Interrupts
+from tap_pleo_export.singer.catalog import catalog_problem
+from tap_pleo_export.singer.command_line import json_file, main
+from tap_pleo_export.singer.output import LineWriter
 from tap_pleo_export.singer.state import StatePace
 from tap_pleo_export.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
 
 if TYPE_CHECKING:
-    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
     from tap_pleo_export.paged_stream import PagedStream
-    from tap_pleo_export.pleo.connection import Connection
 
 S = TypeVar("S", bound="PagedStream")
-ENVIRONMENT_PREFIX = "TAP_PLEO_EXPORT_"
 
 
-class TapPleoExport(CommandLine, Tap):
+class TapPleoExport(PleoPlugin, Tap):
     """Reads export jobs, their job items and full export items from Pleo's Export API v3. Never writes to Pleo."""
 
     name = "tap-pleo-export"
@@ -57,22 +52,11 @@ class TapPleoExport(CommandLine, Tap):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
-    def __init__(self, *, validate_config: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
-        self.interrupts = Interrupts()
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
         self.bookmarks = Bookmarks({})
         self._pace = StatePace()
         self._last_state: dict[str, Any] | None = None
-        self._misread: list[str] = []
-        guard_logs()
-        try:
-            super().__init__(validate_config=validate_config, **kwargs)
-        except ConfigValidationError:
-            # The SDK's own lines quote the refused values, secrets among them.
-            refuse(self._problems())
-        if validate_config:
-            refuse(self._problems())
-            for line in setting_values.unknown_settings(self.config, self.config_jsonschema):
-                self.logger.warning(line)
+        super().__init__(**kwargs)
 
     def discover_streams(self) -> list[Stream]:
         """Return the streams; neither network nor credentials are needed."""
@@ -95,20 +79,10 @@ class TapPleoExport(CommandLine, Tap):
         if self.bookmarks:
             self.state.update(self.bookmarks.to_state())  # type: ignore[typeddict-item]
 
-    @cached_property
-    def connection(self) -> Connection:
-        """What all requests of the run share, made when the first is sent."""
-        # HTTP with its retries is not needed for --discover and --about.
-        from tap_pleo_export.pleo.connection import Connection  # noqa: PLC0415
-
-        return Connection.from_settings(
-            self.config,
-            user_agent=self._stream(ExportJobs).user_agent,
-            scopes={stream.oauth_scope for stream in STREAMS if stream.oauth_scope},
-            shielded=self.interrupts.shielded,
-            stopping=self.interrupts.pending,
-            learn_secrets=SECRETS.learn,
-        )
+    @property
+    def oauth_scopes(self) -> set[str]:
+        """The OAuth scopes of all streams."""
+        return {stream.oauth_scope for stream in STREAMS if stream.oauth_scope}
 
     @cached_property
     def outcome(self) -> RunOutcome:
@@ -154,9 +128,6 @@ class TapPleoExport(CommandLine, Tap):
         self.interrupts.install()
         try:
             self.sync_all()
-        except OutputError as error:
-            self.logger.error("%s", error)  # noqa: TRY400 - a user reads a line, not a traceback
-            return 1
         finally:
             self.close()
         return self.report()
@@ -167,15 +138,17 @@ class TapPleoExport(CommandLine, Tap):
             self.logger.error(summary)
         return self.outcome.exit_code
 
-    def close(self) -> None:
-        """Close the connections, if any were opened."""
-        if "connection" in vars(self):
-            self.connection.close()
-
     @classmethod
     def execute(cls, *, state: Any = None, catalog: Any = None, **settings: Any) -> int:  # noqa: ANN401 - open files, and the SDK's arguments
-        """Sync with what the command line gave, and return the exit code."""
-        return cls(state=json_file(state, "--state"), catalog=json_file(catalog, "--catalog"), **settings).run()
+        """Sync with what the command line gave, and return the exit code.
+
+        Raises:
+            click.ClickException: A file cannot be used.
+        """
+        given = json_file(catalog, "--catalog")
+        if given is not None and (problem := catalog_problem(given)):
+            raise click.ClickException(f"--catalog: {catalog.name}: {problem}")
+        return cls(state=json_file(state, "--state"), catalog=given, **settings).run()
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:  # noqa: ARG003 - the SDK's signature
@@ -197,24 +170,6 @@ class TapPleoExport(CommandLine, Tap):
 
     def _stream(self, kind: type[S]) -> S:
         return next(stream for stream in self.streams.values() if isinstance(stream, kind))
-
-    @property
-    def _env_var_config(self) -> dict[str, Any]:
-        """The settings of the environment: an empty variable is not set, and each that cannot be read is named."""
-        self.append_builtin_config(self.config_jsonschema)
-        # The SDK's way to read a file `.env`.
-        parse_environment_config({}, ENVIRONMENT_PREFIX)
-        config, self._misread = setting_values.from_environment(os.environ, ENVIRONMENT_PREFIX, self.config_jsonschema)
-        return config
-
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Give each setting that is not set its default; learn the secrets before any line can quote one."""
-        self._config = setting_values.given(self._config)
-        SECRETS.learn(setting_values.secret_values(self._config))
-        return super()._validate_config(raise_errors=raise_errors)
-
-    def _problems(self) -> list[str]:
-        return [*setting_values.problems(self.config, self.config_jsonschema), *self._misread]
 
 
 def cli() -> None:

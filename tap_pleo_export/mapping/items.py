@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tap_pleo_export.mapping.lines import InputError
 from tap_pleo_export.schemas import shipped
 from tap_pleo_export.singer.exact_json import Json, Members, decode, encode, join, members
+from tap_pleo_export.singer.lines import InputError
 from tap_pleo_export.validation import MEMBERS, Settings, Validator, Verdict
 
 if TYPE_CHECKING:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import msgspec
-import tenacity
 
 from tap_pleo_export.pleo.call import Answer, Call
 from tap_pleo_export.pleo.errors import (
@@ -22,6 +20,7 @@ from tap_pleo_export.pleo.errors import (
     ScopeMissing,
     TransientFailure,
 )
+from tap_pleo_export.pleo.patience import attempts
 from tap_pleo_export.pleo.retry import parse_retry_after
 from tap_pleo_export.pleo.transport import Transport
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     import requests
+    import tenacity
 
     from tap_pleo_export.pleo.budget import RequestBudget
     from tap_pleo_export.pleo.retry import RetryPolicy
@@ -123,23 +123,21 @@ class PleoClient:
         self._transport.close()
 
     def _retried(self, call: Call, attempt_once: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        attempts = 0
+        made = 0
         try:
-            for attempt in tenacity.Retrying(
-                retry=tenacity.retry_if_exception(lambda error: _worth_repeating(call, error)),
-                wait=self._wait,
-                stop=self._stop,
-                before_sleep=lambda state: self._announce(call, state),
+            for attempt in attempts(
+                self._policy,
+                worth_repeating=lambda error: _worth_repeating(call, error),
+                announce=lambda state: self._announce(call, state),
                 sleep=self._sleep,
-                reraise=True,
             ):
                 with attempt:
-                    attempts += 1
+                    made += 1
                     return attempt_once(*args, **kwargs)
         except TransientFailure as failure:
             if call.repeatable or failure.no_effect:
-                raise PleoUnavailable(call.method, call.path, attempts, str(failure)) from None
-            raise OutcomeUnknown(call.method, call.path, str(failure)) from None
+                raise PleoUnavailable(call.method, call.path, made, str(failure)) from None
+            raise OutcomeUnknown(call.method, call.path, str(failure), failure.retry_after) from None
         raise AssertionError  # pragma: no cover - tenacity either returns or raises
 
     def _answer(self, call: Call) -> Answer:
@@ -183,19 +181,6 @@ class PleoClient:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             info = ExceptionInfo()
         return RequestRefused(call.method, call.path, status, info.type, info.message or "")
-
-    def _wait(self, state: tenacity.RetryCallState) -> float:
-        return self._next_wait(state, random.random()) or 0.0  # noqa: S311 - spreads load, guards nothing
-
-    def _stop(self, state: tenacity.RetryCallState) -> bool:
-        # Asked before the wait is drawn: the longest possible one decides about the deadline.
-        wait = self._next_wait(state, 1.0)
-        return wait is None or (state.seconds_since_start or 0.0) + wait > self._policy.deadline
-
-    def _next_wait(self, state: tenacity.RetryCallState, jitter: float) -> float | None:
-        failure = state.outcome.exception() if state.outcome else None
-        retry_after = failure.retry_after if isinstance(failure, TransientFailure) else None
-        return self._policy.wait(state.attempt_number, retry_after, jitter)
 
     def _announce(self, call: Call, state: tenacity.RetryCallState) -> None:
         """Say once a minute for each reason why requests are waiting."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # Pleo documents no largest page; this is asked for where rows are small.
 LARGE_PAGE = 1000
+# For who reads small rows only.
+PAGE_SIZE = 100
 MOST_HALVINGS = 8
 
 
@@ -58,6 +61,7 @@ class Connection:
         scopes: Iterable[str],
         shielded: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
         stopping: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], None] = time.sleep,
         learn_secrets: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> Connection:
         """Return the connection that settings describe.
@@ -68,10 +72,12 @@ class Connection:
             scopes: The OAuth scopes that all requests together need.
             shielded: A block that no signal may end.
             stopping: Whether a signal waits for such a block to end.
+            sleep: Waits before a request; raises to end the wait early.
             learn_secrets: Told of each new token, so that no log shows it.
         """
         # In the spelling that `requests` sends: international names as ASCII.
         api_url = requests.Request("GET", settings["api_url"]).prepare().url or settings["api_url"]
+        concurrency = settings.get("max_concurrent_requests", 1)
         budget = RequestBudget(settings["max_requests_per_minute"])
         policy = RetryPolicy(max_retries=settings["max_retries"])
         refreshing = {
@@ -83,15 +89,22 @@ class Connection:
         return cls(
             api_url=api_url.rstrip("/"),
             authenticator=_authenticator(settings, user_agent, stopping, refreshing),
-            client=PleoClient(budget=budget, policy=policy, scopes=scopes),
-            page_size=settings["page_size"],
-            concurrency=settings["max_concurrent_requests"],
-            background=BackgroundCalls(settings["max_concurrent_requests"]),
+            client=PleoClient(budget=budget, policy=policy, scopes=scopes, sleep=sleep),
+            page_size=settings.get("page_size", PAGE_SIZE),
+            concurrency=concurrency,
+            background=BackgroundCalls(concurrency),
         )
 
     def width(self) -> int:
         """Return how many pages may be in flight: half as many each time that Pleo throttles."""
         return max(1, self.concurrency >> min(self.client.throttled, MOST_HALVINGS))
+
+    def ask_for_less(self, asked: object) -> bool:
+        """Ask for pages of ``page_size`` from now on; return whether the refused ``limit`` asked for more."""
+        if not isinstance(asked, int) or asked <= self.page_size:
+            return False
+        self.large_page = self.page_size
+        return True
 
     def close(self) -> None:
         """Close all connections, after a token refresh in hand."""

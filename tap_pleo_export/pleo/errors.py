@@ -35,6 +35,7 @@ the Export API v3 (OpenAPI schema ``ExceptionInfo``); they are matched case-inse
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.records.text import one_line
@@ -106,10 +107,17 @@ class ListUnusable(FatalError):
 
 
 class OutcomeUnknown(FatalError):
-    """A request that changes something got no answer, or one that cannot be read: it may have taken effect."""
+    """A request that changes something got no answer, or one that cannot be read: it may have taken effect.
 
-    def __init__(self, method: str, path: str, cause: str) -> None:
-        super().__init__(f"Nobody knows whether {method} {path} took effect: {cause}. Run again: Pleo is asked first")
+    Attributes:
+        what: Which request, and why nobody knows.
+        retry_after: Seconds that Pleo asked to wait, or None.
+    """
+
+    def __init__(self, method: str, path: str, cause: str, retry_after: float | None = None) -> None:
+        self.what = f"Nobody knows whether {method} {path} took effect: {cause}"
+        self.retry_after = retry_after
+        super().__init__(f"{self.what}. Run again: Pleo is asked first")
 
 
 class PleoUnavailable(FatalError):
@@ -150,6 +158,11 @@ class RequestRefused(PleoError):
         self.type = one_line(type_.upper())
         self.message = one_line(message)
         super().__init__(f"Pleo refused {method} {path} ({status}{self.detail})")
+
+    @property
+    def final(self) -> bool:
+        """Whether Pleo itself refused it; a redirect, which is never followed, says that the way to Pleo is wrong."""
+        return self.status >= HTTPStatus.BAD_REQUEST
 
     @property
     def detail(self) -> str:

@@ -76,18 +76,19 @@ def of_cursor(job_id: str, cursor: object) -> Iterator[None]:
     try:
         yield
     except RequestRefused as refusal:
-        about_job = refusal.type == CONTRA_ACCOUNTS or _has_ended(refusal)
+        about_job = refusal.type == CONTRA_ACCOUNTS or has_ended(refusal)
         if cursor is None or about_job or refusal.status < HTTPStatus.BAD_REQUEST:
             raise
         raise CursorRejected(job_id, refusal) from None
 
 
-def _has_ended(refusal: RequestRefused) -> bool:
+def has_ended(refusal: RequestRefused) -> bool:
+    """Return whether Pleo refused a request because the job has ended, or is unknown."""
     return refusal.status in ENDED and refusal.type in ENDED_TYPES
 
 
 def _job_error(job_id: str, refusal: RequestRefused) -> JobError:
-    if _has_ended(refusal):
+    if has_ended(refusal):
         return JobEnded(job_id, f"{refusal.status}{refusal.detail}")
     if refusal.status == HTTPStatus.BAD_REQUEST and refusal.type == CONTRA_ACCOUNTS:
         return ContraAccountsMissing(job_id, refusal.message)

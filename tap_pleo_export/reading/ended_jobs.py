@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Sequence
 
+    from tap_pleo_export.pleo.jobs import ExportJob
     from tap_pleo_export.reading.bookmarks import Bookmarks
-    from tap_pleo_export.reading.jobs import ExportJob
     from tap_pleo_export.reading.outcome import RunOutcome
 
 

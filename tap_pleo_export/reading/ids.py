@@ -8,10 +8,11 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from tap_pleo_export.records.keys import KEY_BYTES, key_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KEY_BYTES = 16
 ENTRY_BYTES = KEY_BYTES + 1
 UUID_LENGTH = 36
 BUCKETS = 4096
@@ -21,15 +22,6 @@ MAX_STATUSES = SEEN - 1
 # The number of every status beyond so many: those are kept by id.
 RARE = MAX_STATUSES
 DIGEST_MODULUS = 1 << 128
-
-
-def key_of(id_: str) -> bytes:
-    """Return 16 bytes that stand for an id: a UUID's own bytes, whatever its case, else a hash."""
-    try:
-        key = bytes.fromhex(id_.replace("-", ""))
-    except ValueError:
-        key = b""
-    return key if len(key) == KEY_BYTES else hashlib.blake2b(id_.encode(), digest_size=KEY_BYTES).digest()
 
 
 def unlisted(key: bytes) -> bytes:

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.pleo.errors import ListUnusable, RowsUnusable, WrongJob
+from tap_pleo_export.pleo.jobs import ExportJob
 from tap_pleo_export.reading.changes import MOST_IDLE_PAGES, Idling
 from tap_pleo_export.reading.ended_jobs import EndedJobs
 from tap_pleo_export.reading.job_reading import JobReading
-from tap_pleo_export.reading.jobs import ExportJob
 from tap_pleo_export.reading.records import complete_job
 from tap_pleo_export.reading.source import Batch
 from tap_pleo_export.records.text import one_line

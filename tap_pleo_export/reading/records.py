@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
-from tap_pleo_export.reading.jobs import format_time
+from tap_pleo_export.pleo.jobs import format_time
 
 if TYPE_CHECKING:
-    from tap_pleo_export.reading.jobs import ExportJob
+    from tap_pleo_export.pleo.jobs import ExportJob
 
 _encode = msgspec.json.Encoder().encode
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_pleo_export.reading.jobs import READABLE_STATUSES
+from tap_pleo_export.pleo.jobs import READABLE_STATUSES
 
 if TYPE_CHECKING:
     import logging

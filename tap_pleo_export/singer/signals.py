@@ -22,9 +22,15 @@ class Interrupts:
 
     Outside of :meth:`allowed` a signal is only noted. A second one, a second or more after the first, ends the run
     wherever it is.
+
+    Args:
+        grace: Seconds that :meth:`shielded` has left after a signal, then the run ends wherever it is; by default there
+            is no end to them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, grace: float | None = None) -> None:
+        self._grace = grace
+        self._exposed = False
         self._allowed = False
         self._shields = 0
         self._lock = threading.Lock()
@@ -42,6 +48,9 @@ class Interrupts:
         if self._pending is None:
             self._pending = number
             self._first_at = time.monotonic()
+            if self._grace is not None:
+                signal.signal(signal.SIGALRM, self._too_late)
+                signal.setitimer(signal.ITIMER_REAL, self._grace)
             self._stop_if_allowed()
         elif self._look_again:
             self._look_again = False
@@ -85,6 +94,18 @@ class Interrupts:
                 self._look_again = True
                 signal.pthread_kill(threading.main_thread().ident or 0, self._pending)
 
+    def sleep(self, seconds: float) -> None:
+        """Wait; where shielded blocks have an end to them, a signal ends the wait and the run inside them, too."""
+        self._exposed = self._grace is not None and threading.current_thread() is threading.main_thread()
+        try:
+            self._stop_if_allowed()
+            time.sleep(seconds)
+        finally:
+            self._exposed = False
+
+    def _too_late(self, _number: int, _frame: FrameType | None = None) -> None:
+        raise SystemExit(128 + (self._pending or 0))
+
     def _stop_if_allowed(self) -> None:
-        if self._pending is not None and self._allowed and not self._shields:
+        if self._pending is not None and self._allowed and (self._exposed or not self._shields):
             raise SystemExit(128 + self._pending)

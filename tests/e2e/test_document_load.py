@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.pipes import Pipes, tap_settings
-from tap_pleo_export.reading.jobs import ENDED_STATUSES
+from tap_pleo_export.pleo.jobs import ENDED_STATUSES
 from tests.helpers import document
 from tests.helpers.decoding import kept, streams
 from tests.helpers.document import encode, stored

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import Raw
 
 from tap_pleo_export.batch_stream import RecordLine
-from tap_pleo_export.reading.jobs import ExportJob
+from tap_pleo_export.pleo.jobs import ExportJob
 from tap_pleo_export.reading.records import complete_export_item, complete_job, complete_job_item
 from tap_pleo_export.records.shape import ADDITIONAL_FIELDS, encode
 from tap_pleo_export.tap import TapPleoExport

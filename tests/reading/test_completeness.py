@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_pleo_export.reading.completeness import JobProgress, some
-from tap_pleo_export.reading.ids import JobItemIds, key_of
+from tap_pleo_export.reading.ids import JobItemIds
+from tap_pleo_export.records.keys import key_of
 
 if TYPE_CHECKING:
     from random import Random

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tap_pleo_export.reading.jobs import ENDED_STATUSES, WARNED_BEFORE_EXPIRY, ExportJob
+from tap_pleo_export.pleo.jobs import ENDED_STATUSES, WARNED_BEFORE_EXPIRY, ExportJob
 from tap_pleo_export.reading.records import complete_job
 from tap_pleo_export.records.shape import as_dict
 from tests.helpers import document

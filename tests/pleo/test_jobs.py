@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from tap_pleo_export.reading.jobs import ENDED_STATUSES, READABLE_STATUSES, ExportJob, format_time, parse_time
+from tap_pleo_export.pleo.jobs import ENDED_STATUSES, READABLE_STATUSES, ExportJob, format_time, parse_time
 
 CREATED = "2026-03-01T12:00:00Z"
 UPDATED = "2026-03-01T13:00:00Z"
@@ -47,6 +47,11 @@ def test_a_job_is_read_off_its_record() -> None:
         number_of_items=7,
         record=read.record,
     )
+
+
+@pytest.mark.parametrize("odd", ["7", 7.5, None, UNSET])
+def test_a_number_of_items_that_is_none_is_unknown(odd: Any) -> None:
+    assert job(numberOfItems=odd).number_of_items is None
 
 
 @pytest.mark.parametrize("absent", [None, UNSET, ""])

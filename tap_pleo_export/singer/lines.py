@@ -7,6 +7,7 @@ members, order.
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections import Counter
 from functools import lru_cache
@@ -17,14 +18,14 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from tap_pleo_export.singer.exact_json import decode, members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 BUFFER = 1 << 16
 """Bytes read or written at once: what a pipe holds."""
 
 
 class InputError(ValueError):
-    """The input cannot be mapped; the message names the line and shows none of it."""
+    """The input cannot be taken; the message names the line and shows none of it."""
 
 
 class InputMessage:
@@ -35,15 +36,17 @@ class InputMessage:
         members: Its members, each as the bytes it came in.
         type: Its `type`.
         stream: Its `stream`, if that is text.
+        number: Which line of the input it is, from 1; 0 if nobody counts.
 
     Raises:
         InputError: This is no Singer message.
     """
 
-    __slots__ = ("line", "members", "stream", "type")
+    __slots__ = ("line", "members", "number", "stream", "type")
 
     def __init__(self, line: bytes) -> None:
         self.line = line
+        self.number = 0
         try:
             self.members = members(line)
             kind = _text(bytes(self.members.get("type", b"null")))
@@ -78,15 +81,24 @@ class LineReader(GenericSingerReader[bytes]):
 
     Args:
         unknown: Receives messages of a type without a callback.
+        tick: Called whenever there may be nothing to read for a while: does what is due, and returns in how many
+            seconds it is to be called again, None if nothing will be due. By default reading waits for ever.
     """
 
-    def __init__(self, unknown: Callable[[InputMessage], None]) -> None:
+    def __init__(self, unknown: Callable[[InputMessage], None], tick: Callable[[], float | None] | None = None) -> None:
         super().__init__()
         self._unknown = unknown
+        self._tick = tick
 
     @property
     def default_input(self) -> IO[bytes]:
-        """Standard input, with a buffer of the size of a pipe."""
+        """Standard input, with a buffer of the size of a pipe.
+
+        Raises:
+            InputError: It is closed.
+        """
+        if sys.__stdin__ is None:
+            raise InputError("standard input is closed: connect it to a tap or a file")
         return os.fdopen(sys.stdin.fileno(), "rb", buffering=BUFFER, closefd=False)
 
     def deserialize_json(self, line: bytes) -> InputMessage:  # type: ignore[override] # more than its members
@@ -108,13 +120,44 @@ class LineReader(GenericSingerReader[bytes]):
         """
         counts: Counter[str] = Counter()
         lines = self.default_input if file_input is None else getattr(file_input, "buffer", file_input)
-        for number, line in enumerate(lines, 1):
-            if line.isspace():
+        for number, line in enumerate(self._in_time(lines), 1):
+            if not line or line.isspace():
                 continue
             try:
                 message = self.deserialize_json(line.rstrip(b"\n"))
+                message.number = number
                 callbacks.get(message.type, self._unknown)(message)
             except InputError as problem:
                 raise InputError(f"line {number} of the input {problem}") from None
             counts[message.type] += 1
         return counts
+
+    def _in_time(self, file_input: IO[bytes]) -> Iterable[bytes]:
+        """Yield lines; between them call `tick`, on time also where none comes."""
+        if self._tick is None or not _has_descriptor(file_input):
+            yield from file_input
+            return
+        descriptor = file_input.fileno()
+        begun: list[bytes] = []
+        while True:
+            while not select.select((descriptor,), (), (), self._tick())[0]:
+                pass
+            chunk = os.read(descriptor, BUFFER)
+            if not chunk:
+                break
+            *whole, rest = chunk.split(b"\n")
+            for line in whole:
+                yield b"".join((*begun, line))
+                begun.clear()
+            if rest:
+                begun.append(rest)
+        if begun:
+            yield b"".join(begun)
+
+
+def _has_descriptor(file_input: IO[bytes]) -> bool:
+    try:
+        file_input.fileno()
+    except (AttributeError, OSError):
+        return False
+    return True
