@@ -81,7 +81,7 @@ def compare_database(
     expected = {
         (job_id, entry): (
             Decimal(item["amount"]["inWalletCurrency"]["value"]),
-            len(item["note"]),
+            len(item["note"]) if item.get("note") is not None else None,
             pleo.jobs[job_id].item_statuses[entry],
         )
         for (job_id, entry), item in expected_items(pleo, statuses).items()
