@@ -18,7 +18,7 @@ from tap_pleo_export.reporting.api import JobItem, ReportingApi, UpdateAnswer, U
 from tap_pleo_export.reporting.job import Known, ReportedJob
 from tap_pleo_export.reporting.jobs import Jobs
 from tap_pleo_export.reporting.reporter import Reporter
-from tap_pleo_export.reporting.sender import Surroundings
+from tap_pleo_export.reporting.run import Run
 from tap_pleo_export.reporting.tally import Tally
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Reporting:
     def __post_init__(self) -> None:
         api = cast("ReportingApi", self.pleo)
         logger = logging.getLogger("test-reporting")
-        run = Surroundings(
+        run = Run(
             api=api,
             jobs=Jobs(api),
             tally=self.tally,
