@@ -29,14 +29,28 @@ def definition_file(definition: dict[str, Any]) -> str:
     return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=118)
 
 
+def image_project(project: Path) -> str:
+    """Return the `meltano.yml` of the container image: the same plugins and jobs, no path of this checkout."""
+    content = yaml.safe_load(project.read_text("utf-8"))
+    # Which backend installs them is the checkout's affair.
+    kept = {name: value for name, value in content.items() if name not in {"venv", "plugins", "jobs", "schedules"}}
+    more = {name: content[name] for name in ("jobs", "schedules")}
+    head, tail = (yaml.safe_dump(part, sort_keys=False) for part in (kept, more))
+    return f"# Rendered by docs/tables.py.\n{head}{_plugins(project)}\n{tail}"
+
+
 def block(project: Path) -> str:
     """Return the plugins as a block of `meltano.yml`, a line for each setting."""
-    lines = ["```yaml", "plugins:"]
+    return f"```yaml\n{_plugins(project)}\n```"
+
+
+def _plugins(project: Path) -> str:
+    lines = ["plugins:"]
     for kind, plugins in _kinds(project):
         lines.append(f"  {kind}:")
         for plugin in plugins:
             lines += _terse(plugin)
-    return "\n".join([*lines, "```"])
+    return "\n".join(lines)
 
 
 def _kinds(project: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:

@@ -93,12 +93,13 @@ def meltano_block() -> str:
     return plugins.block(PROJECT)
 
 
-def plugin_files() -> dict[Path, str]:
-    """Return the files for `meltano add --from-ref`, by path."""
-    return {
+def files() -> dict[Path, str]:
+    """Return the files made of `meltano.yml`: the image's, and one for `meltano add --from-ref` of each plugin."""
+    made = {
         PLUGINS / f"{name}.yml": plugins.definition_file(definition)
         for name, definition in plugins.definitions(PROJECT).items()
     }
+    return made | {DOCS.parent / "image" / "meltano.yml": plugins.image_project(PROJECT)}
 
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
@@ -110,7 +111,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "target settings": target_settings,
     },
     DOCS / "workflow.md": {"members": report_members},
-    DOCS / "validation.md": {"members": members, "settings": mapper_settings},
+    DOCS / "validation.md": {"members": members, "settings": mapper_settings, "needs": needs},
 }
 
 
@@ -167,5 +168,5 @@ if __name__ == "__main__":
     for path in PAGES:
         path.write_text(rendered(path), "utf-8")
     PLUGINS.mkdir(exist_ok=True)
-    for path, text in plugin_files().items():
+    for path, text in files().items():
         path.write_text(text, "utf-8")
