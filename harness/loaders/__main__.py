@@ -186,15 +186,17 @@ def _told(stored: list[Stored], given: Input) -> tuple[str, ...]:
     if first.job_items != given.items:
         arrived += f"; **{first.job_items:,} of {given.items:,} job items**"
     nested = f"{first.nested}; {first.columns} columns"
-    after = []
-    for previous, now in zip(stored, more, strict=False):
-        if len(now.keys) < len(previous.keys):
-            after.append(f"**overwrites: {len(now.keys):,} left**")
-        elif now.keys.total() > previous.keys.total():
-            after.append(f"appends: {now.keys.total():,} rows")
-        else:
-            after.append("stays as it is" if not after else "upserts: stays as it is")
+    after = [_afterwards(first, now) for now in more]
     return (arrived, first.exactness(given.amounts), nested, *after, *[""] * (2 - len(after)))
+
+
+def _afterwards(first: Stored, now: Stored) -> str:
+    """Say what became of the items of the first run."""
+    if len(now.keys) < len(first.keys):
+        return f"**overwrites: {len(now.keys):,} rows left**"
+    if now.keys.total() > first.keys.total():
+        return f"appends: {now.keys.total():,} rows"
+    return "each item once"
 
 
 def _settings(loader: Loader) -> str:
