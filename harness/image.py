@@ -55,10 +55,10 @@ def load(begin: list[str], image: str, state: Path) -> bool:
         else:
             # It takes the container last, and no entry point.
             command = [*begin[:2], f"--user={USER}", *options, begin[2], "--", "entrypoint", *RUN]
-        done = subprocess.run(command, check=False)
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         expected = {(job.lower(), entry.lower()) for job, entry in expected_items(pleo)}
     if done.returncode:
-        print(f"The image's run ended with exit code {done.returncode}")
+        print(done.stdout.decode(errors="replace"), f"The image's run ended with exit code {done.returncode}", sep="\n")
         return False
     lines = [json.loads(line) for line in (state / "export_items.jsonl").read_bytes().splitlines()]
     arrived = {(line["jobId"].lower(), line["accountingEntryId"].lower()) for line in lines}

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING
-
-import pytest
 
 from demo.reporting import failing
 from harness.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
@@ -61,16 +58,6 @@ class Elsewhere:
         self._outputs.add(f"meltano {arguments[0]}", done.stdout.encode(), done.stderr.encode())
         assert done.returncode == code, done.stdout + done.stderr
         return done
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("readme-wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, CHECKOUT], check=True, capture_output=True
-    )
-    (built,) = folder.glob("*.whl")
-    return built
 
 
 def blocks() -> str:
