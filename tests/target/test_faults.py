@@ -215,7 +215,7 @@ WHOLE = [
     Row(
         id="a redirect is not followed",
         setup=on_put(status=307, headers={"Location": "/v1/introspect"}),
-        sees=(f"Pleo refused {PUT} (307); redirects are not followed, check 'api_url'",),
+        sees=(f"Pleo refused {PUT} (307), which is no answer of Pleo's API: check api_url",),
         exit=1,
         puts=(4,),
         items="pppp",
@@ -225,7 +225,7 @@ WHOLE = [
     Row(
         id="a redirect of a read is not followed",
         setup=on_job(status=302, headers={"Location": "/v1/introspect"}),
-        sees=("Pleo refused GET /v3/export-jobs/{job} (302); redirects are not followed",),
+        sees=("Pleo refused GET /v3/export-jobs/{job} (302), which is no answer of Pleo's API: check api_url",),
         exit=1,
         puts=(),
         items="pppp",
