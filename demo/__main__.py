@@ -48,6 +48,9 @@ _NO_STATE = "No state was found"
 _NOISE = re.compile(
     r"METRIC|Skipping parse of env|Inserting with SQL|Using systemdb|Reading state|Running (job|catalog)|Reader '"
     r"|Environment '|Block run|Added '|(tap|map|target)-[a-z-]+ v\d|.*\bMeltano \d|Beginning sync of"
+    r"|Skipping deselected|Found '__else__"
+    # dbt, but its sum and what is not in order.
+    r"|\d\d:\d\d:\d\d(?!.*(Done|WARN|ERROR|Error|Failure))"
 )
 
 
@@ -100,6 +103,7 @@ class Demo:
             "TARGET_PLEO_EXPORT_API_KEY": pleo.api_key,
             "TARGET_POSTGRES_SQLALCHEMY_URL": server.url(),
             "DBT_POSTGRES_HOST": str(server.socket),
+            "DBT_USE_COLORS": "false",
             **books.outbox_settings(server),
         }
         project = MeltanoProject(HOME.resolve() / "meltano", settings)
@@ -143,7 +147,7 @@ class Demo:
         self.console.print()
         self.say("The models: expenses, lines, journal entries, findings and the outbox, each tested as it is built")
         self.run(project, MODELS)
-        self.say(f"A stand-in for an accounting system, {books.LEDGER}: {books.book(connection)} vouchers booked")
+        self.say(f"A stand-in for an accounting system, {books.LEDGER.relative_to(CHECKOUT)}: {books.book(connection)} vouchers booked")
         self.console.print("", books.trial_balance(connection), "", sep="\n")
         balanced = not any(books.totals(connection).values())
         self.say(f"[{'green' if balanced else 'red'}]Debits and credits are equal to the last digit: {balanced}[/]")

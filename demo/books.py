@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from demo.report import new_table, short
 from demo.reporting import UPDATES
@@ -43,8 +44,9 @@ class Requests(NamedTuple):
 
 def outbox_settings(server: Postgres) -> dict[str, str]:
     """Return the settings of ``tap-pleo-outbox``, which wants a password even where the server asks for none."""
-    settings = {"host": server.socket, "port": PORT, "user": USER, "password": "none", "database": USER}
-    return {f"TAP_PLEO_OUTBOX_{name.upper()}": str(value) for name, value in settings.items()}
+    socket = quote(str(server.socket), safe="")
+    url = f"postgresql+psycopg2://{USER}:none@localhost/{USER}?host={socket}&port={PORT}"
+    return {"TAP_PLEO_OUTBOX_SQLALCHEMY_URL": url}
 
 
 def book(connection: psycopg.Connection[Any]) -> int:
