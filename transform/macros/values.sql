@@ -58,7 +58,11 @@ case when {{ text }} ~ '^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$' then cast({
 {% macro postgres__pleo_timestamp(text) -%}
 case
   when {{ text }} ~ '{{ pleo_day_pattern() }}[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-](0\d|1[0-4]):?[0-5]\d)?$'
-  then cast({{ text }} || case when {{ text }} ~ '(Z|[+-]\d\d:?\d\d)$' then '' else 'Z' end as timestamptz)
+  then cast(
+    -- Cut to microseconds, as DuckDB does, where the cast would round.
+    regexp_replace({{ text }}, '(\.\d{6})\d+', '\1')
+    || case when {{ text }} ~ '(Z|[+-]\d\d:?\d\d)$' then '' else 'Z' end as timestamptz
+  )
 end
 {%- endmacro %}
 {% macro duckdb__pleo_timestamp(text) -%}
