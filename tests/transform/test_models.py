@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tests.helpers.warehouse import Warehouse
     from tests.transform.conftest import World
 
-pytestmark = pytest.mark.warehouse
+# The first test of a database also loads it and builds the models.
+pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(900)]
 EXACT = Context(prec=100)
 NO_HUNDREDTHS = {"JPY": 1, "UYI": 1, "KWD": 1000, "UYW": 10000}
 UNIT = {"wallet": "inWalletCurrency", "supplier": "inSupplierCurrency"}

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from harness.postgres import Postgres
 
-pytestmark = pytest.mark.warehouse
+# The first test of a database also loads it and builds the models.
+pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(900)]
 DOCUMENT = (CHECKOUT / "docs" / "warehouse.md").read_text("utf-8")
 QUESTIONS = re.findall(r"### ([^\n]*\?)\n.*?```sql\n(.*?)```\n\n\| (.*?) \|\n", DOCUMENT, re.DOTALL)
 
