@@ -11,6 +11,28 @@ with recorded as (
   from {{ source('pleo_export', 'pleo_recorded') }}
 ),
 
+-- Pleo is told of what was found, not of checks that broke.
+findings as (
+  select
+    checks.*,
+    row_number() over (
+      partition by checks.job_id, checks.accounting_entry_id
+      order by checks.finding_number
+    ) as place
+  from {{ ref('stg_pleo__validation_checks') }} as checks
+  where checks.status = 'failed' and checks.severity = 'error'
+),
+
+failed as (
+  select
+    job_id,
+    accounting_entry_id,
+    max(case when place = 1 then failure_reason_type end) as failure_reason_type,
+    string_agg(failure_reason, '; ' order by place) as failure_reason
+  from findings
+  group by job_id, accounting_entry_id
+),
+
 updates as (
   select
     job_id,
@@ -24,18 +46,18 @@ updates as (
   from recorded
   union all
   select
-    items.job_id,
-    items.accounting_entry_id,
+    failed.job_id,
+    failed.accounting_entry_id,
     'failed',
-    items.validation_failure_reason_type,
-    items.validation_failure_reason,
+    failed.failure_reason_type,
+    failed.failure_reason,
     cast(null as text),
     cast(null as text),
     cast(null as text)
-  from {{ ref('stg_pleo__export_items') }} as items
+  from failed
   left join recorded
-    on recorded.job_id = items.job_id and recorded.accounting_entry_id = items.accounting_entry_id
-  where items.validation_status = 'failed' and recorded.job_id is null
+    on recorded.job_id = failed.job_id and recorded.accounting_entry_id = failed.accounting_entry_id
+  where recorded.job_id is null
 )
 
 select

@@ -1,22 +1,9 @@
-with items as (
-  select job_id, accounting_entry_id, company_id, validation_checks
-  from {{ ref('stg_pleo__export_items') }}
-),
-
-findings as (
-  select
-    items.job_id,
-    items.accounting_entry_id,
-    items.company_id,
-    finding.position as finding_number,
-    {{ pleo_text('finding.element', ['check']) }} as check_id,
-    {{ pleo_text('finding.element', ['status']) }} as status,
-    {{ pleo_text('finding.element', ['severity']) }} as severity,
-    {{ pleo_text('finding.element', ['failureReasonType']) }} as failure_reason_type,
-    {{ pleo_text('finding.element', ['failureReason']) }} as failure_reason,
-    {{ pleo_text('finding.element', ['path']) }} as path
-  from items
-  {{ pleo_elements('items.validation_checks', 'finding') }}
+with findings as (
+  select checks.*, items.company_id
+  from {{ ref('stg_pleo__validation_checks') }} as checks
+  inner join {{ ref('stg_pleo__export_items') }} as items
+    on items.job_id = checks.job_id and items.accounting_entry_id = checks.accounting_entry_id
+  where checks.status <> 'passed'
 )
 
 select
@@ -36,4 +23,3 @@ select
 from findings
 left join {{ ref('pleo__expenses') }} as expenses
   on expenses.job_id = findings.job_id and expenses.accounting_entry_id = findings.accounting_entry_id
-where findings.status <> 'passed'
