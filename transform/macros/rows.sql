@@ -48,21 +48,23 @@
   select
   {%- for name, kind in pleo_columns(stream).items() %}
     {% if kind == 'json' -%}
-      nullif(line -> '$.{{ name }}', 'null'::json)
+      nullif(members[{{ loop.index }}], 'null'::json)
     {%- else -%}
-      try_cast(line ->> '$.{{ name }}' as {{ types[kind] }})
+      try_cast(members[{{ loop.index }}] ->> '$' as {{ types[kind] }})
     {%- endif %} as "{{ name }}"{{ ',' if not loop.last }}
   {%- endfor %}
   from (
     select
-      cast(
-        regexp_replace(cast(json as varchar), '"(value|rate)": ?(-?[0-9][0-9.eE+-]*)', '"\1": "\2"', 'g') as json
-      ) as line,
+      -- All at once: each extraction of its own would parse the whole line again.
+      json_extract(
+        cast(regexp_replace(cast(json as varchar), '"(value|rate)": ?(-?[0-9][0-9.eE+-]*)', '"\1": "\2"', 'g') as json),
+        [{% for name in pleo_columns(stream) %}'$.{{ name }}'{{ ', ' if not loop.last }}{% endfor %}]
+      ) as members,
       row_number() over () as position
     from {{ source('pleo', stream) }}
   ) as file
   qualify row_number() over (
-    partition by {% for key in keys %}lower(line ->> '$.{{ key }}'){{ ', ' if not loop.last }}{% endfor %}
+    partition by {% for key in keys %}lower("{{ key }}"){{ ', ' if not loop.last }}{% endfor %}
     order by position desc
   ) = 1
 {% endmacro %}
