@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The first test of a database also loads it and builds the models.
 pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(900)]
+DIGITS = "1234567890123456789.123456789012"
 DOCUMENT = (CHECKOUT / "docs" / "warehouse.md").read_text("utf-8")
 QUESTIONS = re.findall(r"### ([^\n]*\?)\n.*?```sql\n(.*?)```\n\n\| (.*?) \|\n", DOCUMENT, re.DOTALL)
 
@@ -78,15 +79,17 @@ def test_a_number_that_duckdb_cannot_hold_fails_the_build(server: Postgres, tmp_
     item = {"jobId": "j", "accountingEntryId": "e", "amount": amount, "accountingEntryLines": [line]}
     rows = {"export_jobs": {"id": "j"}, "export_job_items": {"exportJobId": "j", "accountingEntryId": "e"}}
     made = Warehouse("duckdb", tmp_path, server, "postgres", tmp_path)
-    codes = []
-    for value in ("0.123456789012", "0.1234567890123", "1" + "0" * 30):
+    codes, read = [], []
+    for value in (DIGITS, "0.1234567890123", "1" + "0" * 30):
         for stream, row in (rows | {"export_items": item}).items():
             text = json.dumps(row).replace('"AMOUNT"', value)
             (tmp_path / f"{stream}.jsonl").write_text(f"{text}\n")
         done = made.dbt("build", "--select", "+assert_amounts_keep_every_digit", "--exclude-resource-type", "unit_test")
         codes.append(done.returncode)
+        read += made.rows("select wallet_amount_source from stg_pleo__export_items")
 
     assert codes == [0, 1, 1]
+    assert read[0] == (DIGITS,)
 
 
 def test_another_project_installs_the_package(server: Postgres, tmp_path: Path) -> None:
