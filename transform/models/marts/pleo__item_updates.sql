@@ -19,7 +19,7 @@ findings as (
       partition by checks.job_id, checks.accounting_entry_id
       order by checks.finding_number
     ) as place
-  from {{ ref('stg_pleo__validation_checks') }} as checks
+  from {{ ref('pleo__validation_findings') }} as checks
   where checks.status = 'failed' and checks.severity = 'error'
 ),
 
