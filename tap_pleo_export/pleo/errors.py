@@ -157,7 +157,8 @@ class RequestRefused(PleoError):
         self.status = status
         self.type = one_line(type_.upper())
         self.message = one_line(message)
-        super().__init__(f"Pleo refused {method} {path} ({status}{self.detail})")
+        way = "" if self.final else "; redirects are not followed, check 'api_url'"
+        super().__init__(f"Pleo refused {method} {path} ({status}{self.detail}){way}")
 
     @property
     def final(self) -> bool:
