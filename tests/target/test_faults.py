@@ -215,7 +215,7 @@ WHOLE = [
     Row(
         id="a redirect is not followed",
         setup=on_put(status=307, headers={"Location": "/v1/introspect"}),
-        sees=(f"Pleo refused {PUT} (307); redirects are not followed, check 'api_url'",),
+        sees=(f"Pleo refused {PUT} (307), which is no answer of Pleo's API: check api_url",),
         exit=1,
         puts=(4,),
         items="pppp",
@@ -225,7 +225,7 @@ WHOLE = [
     Row(
         id="a redirect of a read is not followed",
         setup=on_job(status=302, headers={"Location": "/v1/introspect"}),
-        sees=("Pleo refused GET /v3/export-jobs/{job} (302); redirects are not followed",),
+        sees=("Pleo refused GET /v3/export-jobs/{job} (302), which is no answer of Pleo's API: check api_url",),
         exit=1,
         puts=(),
         items="pppp",
@@ -289,7 +289,7 @@ UNKNOWN_OUTCOMES = [
     ),
     Row(
         id="the job ended meanwhile",
-        setup=both(on_put(status=502), before_put(expire)),
+        setup=both(before_put(expire), on_put(status=502)),
         sees=(UNKNOWN, f"Export job {{job}} is 'failed' (job_expired): 4 update(s) are refused, of {ALL_FOUR}"),
         exit=1,
         items="aaaa",
