@@ -43,7 +43,7 @@ bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write do
 	@$(BIN)/python bench/mapper_cost.py
 	@$(BIN)/python -m bench.reporting
 
-loaders: $(DEMO_PLUGINS) ## Try other loaders on the same items, in ten minutes, and write docs/loaders.md (ARGS="--only csv")
+loaders: $(DEMO_PLUGINS) ## Try other loaders on the same items, in some minutes, and write docs/loaders.md (ARGS="--only csv")
 	@$(BIN)/python -m harness.loaders $(ARGS)
 
 image: $(VENV) ## Build the container image with docker or buildah, and load a local Pleo with it (ARGS: for the build)
