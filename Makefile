@@ -19,7 +19,7 @@ help: ## List the targets
 		printf '  make %-8s %s\n' "$$name" "$$text"; done
 	@echo '  .venv/bin/python -m sandbox   a local Pleo to try things on (--help: port, seed, world)'
 
-demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (about a minute, the first time two more to install)
+demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (half a minute, the first time two minutes more to install)
 	@$(BIN)/python -m demo
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
