@@ -20,7 +20,7 @@ help: ## List the targets
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 	@echo '  .venv/bin/python -m sandbox   a local Pleo to try things on (--help: port, seed, world)'
 
-demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (half a minute, once two more to install)
+demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (half a minute, the first time two minutes more to install)
 	@$(BIN)/python -m demo
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
@@ -47,7 +47,7 @@ bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write do
 	@$(BIN)/python bench/mapper_cost.py
 	@$(BIN)/python -m bench.reporting
 
-loaders: $(DEMO_PLUGINS) ## Try other loaders on the same items, in ten minutes, and write docs/loaders.md (ARGS="--only csv")
+loaders: $(DEMO_PLUGINS) ## Try other loaders on the same items, in some minutes, and write docs/loaders.md (ARGS="--only csv")
 	@$(BIN)/python -m harness.loaders $(ARGS)
 
 image: $(VENV) ## Build the container image with docker or buildah, and load a local Pleo with it (ARGS: for the build)
