@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _MINUTES_OF_AN_HOUR = 60
 _MINUTES_OF_TWO_DAYS = 2 * 24 * 60
+_DAYS_OF_A_YEAR = 365
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _GROUP = 3
 _NARROW = "\u202f"
@@ -74,4 +75,5 @@ def span(minutes: int) -> str:
     hours, rest = divmod(minutes, _MINUTES_OF_AN_HOUR)
     if minutes < _MINUTES_OF_TWO_DAYS:
         return f"{hours} h {rest} min"
-    return f"{hours // 24} days"
+    days = hours // 24
+    return f"{days} days" if days <= _DAYS_OF_A_YEAR else "more than a year"

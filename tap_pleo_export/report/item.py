@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal  # noqa: TC003 - msgspec reads the annotation
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import msgspec
 
 from tap_pleo_export.report.causes import Cause, cause_of
 from tap_pleo_export.report.money import minor_units
-from tap_pleo_export.report.text import REASON, link, shown
+from tap_pleo_export.report.text import REASON, identity, link, shown
 from tap_pleo_export.singer.exact_json import decode
 
 if TYPE_CHECKING:
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
 
 NO_CURRENCY = "no currency"
 _UNDEFINED = "UNDEFINED"
+_MOMENT = re.compile(r"[\dT:.+Z-]{10,40}", re.ASCII)
 MOST_CAUSES = 20
 """Different causes of one item that are kept: it may have thousands of lines."""
-_ID = 64
-_UTC_WITHOUT_ZONE = UTC
 
 
 class Job(msgspec.Struct, array_like=True, frozen=True):
@@ -80,12 +80,12 @@ class Status(msgspec.Struct, array_like=True, frozen=True):
 
 def read_job(members: Members) -> Job | None:
     """Return an export job; None of a record without an id."""
-    identity = _id(members, "id")
-    if not identity:
+    job_id = _id(members, "id")
+    if not job_id:
         return None
     announced = _value(members, "numberOfItems")
     return Job(
-        identity,
+        job_id,
         _id(members, "companyId"),
         shown(_value(members, "status")),
         announced if isinstance(announced, int) and announced >= 0 else None,
@@ -122,7 +122,7 @@ def read_item(members: Members) -> Item | None:
         company=_id(members, "companyId"),
         status=shown(_value(members, "itemStatus")),
         type=shown(_value(members, "type")),
-        date=shown(_value(members, "date"), 40),
+        date=_date(_value(members, "date")),
         person=shown(_object(members, "user").get("name")),
         supplier=shown(vendor.get("name")) or shown(supplier.get("name")),
         currency=NO_CURRENCY if currency in {"", _UNDEFINED} else currency,
@@ -137,7 +137,7 @@ def parse_moment(text: str) -> datetime | None:
     """Return an ISO 8601 date and time in UTC; None of any other text."""
     try:
         moment = datetime.fromisoformat(text)
-        return (moment.replace(tzinfo=_UTC_WITHOUT_ZONE) if moment.tzinfo is None else moment).astimezone(UTC)
+        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -191,9 +191,12 @@ def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _date(value: object) -> str:
+    return value if isinstance(value, str) and _MOMENT.fullmatch(value) else shown(value, 40)
+
+
 def _id(members: Members, name: str) -> str:
-    # In any case: Pleo writes the same uuid in both.
-    return shown(_value(members, name), _ID).lower()
+    return identity(_value(members, name))
 
 
 def _moment(members: Members, name: str) -> str:

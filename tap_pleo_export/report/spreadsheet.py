@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING
 
 from tap_pleo_export.report.money import major
 from tap_pleo_export.report.remedies import remedy
 
 if TYPE_CHECKING:
+    from tap_pleo_export.report.causes import Cause
     from tap_pleo_export.report.grouping import State
     from tap_pleo_export.report.item import Item, Job
 
@@ -37,12 +39,9 @@ class Spreadsheet:
 
     def add(self, item: Item, state: State, job: Job) -> None:
         """Write an item."""
-        remedies = [remedy(cause) for cause in item.causes]
         self._writer.writerow((
             state,
-            tame("; ".join(entry.title for entry in remedies)),
-            tame("; ".join(dict.fromkeys(entry.advice for entry in remedies))),
-            "; ".join(dict.fromkeys(place for entry in remedies for place in entry.places)),
+            *_told(item.causes),
             tame(item.date),
             tame(item.person),
             tame(item.supplier),
@@ -60,4 +59,15 @@ class Spreadsheet:
 
 def tame(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula: an apostrophe stands before what would begin one."""
-    return _FORMULA.sub(r"\1\2'", text)
+    return _FORMULA.sub(r"\1\2'", text) if _FORMULA.search(text) else text
+
+
+@lru_cache(maxsize=1024)
+def _told(causes: tuple[Cause, ...]) -> tuple[str, str, str]:
+    """Return what is wrong, what to do, and where."""
+    remedies = [remedy(cause) for cause in causes]
+    return (
+        tame("; ".join(entry.title for entry in remedies)),
+        tame("; ".join(dict.fromkeys(entry.advice for entry in remedies))),
+        "; ".join(dict.fromkeys(place for entry in remedies for place in entry.places)),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from tap_pleo_export.singer.redaction import SECRETS
@@ -13,6 +14,8 @@ NAME = 80
 """Characters of a person's or a supplier's name, and of other short texts."""
 REASON = 300
 """Characters of a reason."""
+ID = 64
+"""Characters of an id that is no uuid."""
 LONGEST_LINK = 500
 
 _BLANKS = re.compile(r"\s+")
@@ -22,6 +25,7 @@ _UNFIT = re.compile(
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 _SCHEME = re.compile(r"https://[A-Za-z0-9]")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _PLAIN = re.compile(r"[!-~]+")
 
 
@@ -34,10 +38,21 @@ def shown(text: object, limit: int = NAME) -> str:
     """
     if not isinstance(text, str):
         return ""
-    # The rest cannot be seen, and searching it takes long: a note may have megabytes.
-    start = text[: 4 * limit]
-    clean = _UNFIT.sub(REPLACEMENT, _BLANKS.sub(" ", SECRETS.mask(start))).strip()
-    return clean if len(clean) <= limit and len(start) == len(text) else clean[: limit - 1].rstrip() + CUT
+    # The rest cannot be seen, and searching it takes long: a text may have megabytes.
+    return _shown(text[: 4 * limit], limit, len(text) <= 4 * limit)
+
+
+@lru_cache(maxsize=4096)  # most names, types and reasons come again
+def _shown(text: str, limit: int, whole: bool) -> str:  # noqa: FBT001 - its only caller is above
+    clean = _UNFIT.sub(REPLACEMENT, _BLANKS.sub(" ", SECRETS.mask(text))).strip()
+    return clean if whole and len(clean) <= limit else clean[: limit - 1].rstrip() + CUT
+
+
+def identity(text: object) -> str:
+    """Return an id in small letters, for Pleo writes the same one in both cases; "" of what is no text."""
+    if isinstance(text, str) and _UUID.fullmatch(text):
+        return text.lower()
+    return shown(text, ID).lower()
 
 
 def link(address: object) -> str:
