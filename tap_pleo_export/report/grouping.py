@@ -128,10 +128,9 @@ class Summary:
             self.ready.add(item)
         if state in {"blocked", "ready"}:
             for cause in item.causes:
-                group = self.causes.get(cause)
-                if group is None:
-                    group = self.causes[cause] = Group() if len(self.causes) < MOST_CAUSES else self.further
-                group.add(item)
+                if cause not in self.causes and len(self.causes) < MOST_CAUSES:
+                    self.causes[cause] = Group()
+                self.causes.get(cause, self.further).add(item)
         return state
 
     def add_unread(self, job_id: str, status: str, items: int) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tap_pleo_export.singer.exact_json import Members
 
 NO_CURRENCY = "no currency"
+_CURRENCY = 12
 _UNDEFINED = "UNDEFINED"
 _MOMENT = re.compile(r"[\dT:.+Z-]{10,40}", re.ASCII)
 MOST_CAUSES = 20
@@ -112,7 +113,7 @@ def read_item(members: Members) -> Item | None:
     money = _object(members, "amount")
     wallet, supplier_money = _dict(money.get("inWalletCurrency")), _dict(money.get("inSupplierCurrency"))
     chosen = wallet if minor_units(wallet.get("value")) is not None else supplier_money
-    currency = shown(chosen.get("currency"))
+    currency = shown(chosen.get("currency"), _CURRENCY)
     vendor, supplier = _object(members, "vendor"), _object(members, "supplier")
     verdict = _value(members, "validationStatus")
     links = _dict(_object(members, "_links").get("web"))

@@ -111,7 +111,7 @@ class _View:
             "kind": words(item.type),
             "amount": None if item.minor is None else _money(major(item.minor, item.currency), self._setting.style),
             "currency": item.currency,
-            "reasons": [shown(remedy(cause).title, 200) for cause in item.causes],
+            "reasons": [shown(remedy(cause).title, 200) for cause in item.causes if cause.blocking],
             "numbers": " ".join(str(self._numbers[c]) for c in item.causes if c in self._numbers),
             "job": self._job_numbers[item.job],
             "job_name": item.job[:_ID],

@@ -26,7 +26,7 @@ WHO: Final = {
 
 _ROLES: Final = {
     "wallet": "wallet account",
-    "outOfPocket": "account for out-of-pocket expenses",
+    "outOfPocket": "out-of-pocket account",
     "contra": "contra account",
     "accountsPayable": "accounts payable account",
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HEAD = (
     "state", "reason", "what to do", "where", "date", "person", "supplier", "type", "amount", "currency",
-    "link", "job", "job created", "company", "accounting entry",
+    "link", "job", "job created", "company", "accounting entry", "warnings",
 )  # fmt: skip
 ENCODING = "utf-8-sig"
 """With a mark, without which spreadsheets take letters beyond ASCII for others."""
@@ -54,6 +54,7 @@ class Spreadsheet:
             tame(job.created),
             tame(item.company),
             tame(item.entry),
+            _warnings(item.causes),
         ))  # fmt: skip
 
 
@@ -65,9 +66,14 @@ def tame(text: str) -> str:
 @lru_cache(maxsize=1024)
 def _told(causes: tuple[Cause, ...]) -> tuple[str, str, str]:
     """Return what is wrong, what to do, and where."""
-    remedies = [remedy(cause) for cause in causes]
+    remedies = [remedy(cause) for cause in causes if cause.blocking]
     return (
         tame("; ".join(entry.title for entry in remedies)),
         tame("; ".join(dict.fromkeys(entry.advice for entry in remedies))),
         "; ".join(dict.fromkeys(place for entry in remedies for place in entry.places)),
     )
+
+
+@lru_cache(maxsize=1024)
+def _warnings(causes: tuple[Cause, ...]) -> str:
+    return tame("; ".join(remedy(cause).title for cause in causes if not cause.blocking))

@@ -44,7 +44,7 @@ CONFIG: dict[str, Any] = {
         },
         {
             "id": "team",
-            "schema": {"required": ["team"]},
+            "schema": {"properties": {"team": {"type": "object"}}},
             "failureReasonType": "validation_failure",
             "failureReason": "No team: the expense goes to the overhead cost centre",
             "severity": "warning",
@@ -59,7 +59,8 @@ CATEGORIES = (("Travel", "7300"), ("Software", "6420"), ("Office", "6100"), ("Po
 
 def line(account: dict[str, Any] | None, **members: Any) -> dict[str, Any]:
     """Return an accounting entry line."""
-    return mapper.item()["accountingEntryLines"][0] | {"account": account, "tags": [], "tax": None} | members
+    example: dict[str, Any] = mapper.item()["accountingEntryLines"][0]
+    return example | {"account": account, "tags": [], "tax": None} | members
 
 
 def category(name: str, code: str | None) -> dict[str, Any]:
@@ -78,6 +79,7 @@ FAILURES: tuple[tuple[int, dict[str, Any]], ...] = (
     (1, {"accountingEntryLines": [line(None), line(category("Travel", "7300"), tags=[{"code": "PRJ-9"}])]}),
     (1, {"note": None, "value": 184_050}),
     (1, {"accountingEntryLines": []}),
+    (3, {"team": None}),
 )
 """How many items differ in what."""
 
@@ -107,6 +109,7 @@ def items(passed: int = 160) -> list[dict[str, Any]]:
                 "amount": money(currency, value),
                 "user": {"id": "u", "name": rng.choice(PEOPLE), "code": "17"},
                 "supplier": {"name": rng.choice(SUPPLIERS), "code": None, "account": None, "taxIdentifier": None},
+                "team": {"id": "t", "name": "Sales", "code": None},
                 "type": rng.choice(("card_purchase", "card_purchase", "card_invoice")),
                 "accountingEntryLines": [line(category(*rng.choice(CATEGORIES)))],
                 "_links": {"web": {"exportItem": f"https://app.pleo.example/export/{number}"}},
@@ -123,7 +126,7 @@ def jobs() -> list[dict[str, Any]]:
             "id": identity, "companyId": company, "status": "in_progress", "numberOfItems": items_of,
             "createdAt": at.isoformat(), "expiresAt": (at + timedelta(hours=1)).isoformat(),
         }
-        for identity, company, at, items_of in zip(JOBS, (COMPANY, SUBSIDIARY), made, (139, 66), strict=True)
+        for identity, company, at, items_of in zip(JOBS, (COMPANY, SUBSIDIARY), made, (141, 67), strict=True)
     ]  # fmt: skip
 
 

@@ -89,7 +89,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, tuple[str
     (
         "a rule of the user's",
         mapper.GOOD | {"checks": books.CONFIG["checks"]},
-        {"note": None, "amount": books.money("GBP", 100_000)},
+        {"note": None, "team": None, "amount": books.money("GBP", 100_000)},
         [
             ("Note missing: purchases of 1,000 and more need one", (ITEM,)),
             ("No team: the expense goes to the overhead cost centre", (ITEM,)),
