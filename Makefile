@@ -40,6 +40,7 @@ soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may 
 bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write docs/benchmarks.md (ARGS="--only cpu")
 	@$(BIN)/python -m bench $(ARGS)
 	@$(BIN)/python bench/mapper_cost.py
+	@$(BIN)/python -m bench.reporting
 
 lint: $(VENV) ## Check style, formatting, types and which room imports which
 	@$(BIN)/ruff check .
@@ -74,11 +75,11 @@ $(VENV): $(CREATED) pyproject.toml constraints.txt
 	@touch $@
 
 $(DEMO_PLUGINS): $(VENV) meltano.yml
-	@echo "Installing tap, mapper and target-postgres into .meltano, once (half a minute) ..."
-	@$(MELTANO_INSTALL) tap-pleo-export map-pleo-validation target-postgres
+	@echo "Installing tap, mapper and both targets into .meltano, once (half a minute) ..."
+	@$(MELTANO_INSTALL) tap-pleo-export map-pleo-validation target-postgres target-pleo-export
 	@touch $@
 
 $(TEST_PLUGINS): $(DEMO_PLUGINS)
-	@echo "Installing target-jsonl into .meltano, once ..."
-	@$(MELTANO_INSTALL) target-jsonl
+	@echo "Installing target-jsonl and tap-jsonl into .meltano, once ..."
+	@$(MELTANO_INSTALL) target-jsonl tap-jsonl
 	@touch $@

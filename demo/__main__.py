@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from demo import report, verdicts
+from demo import report, reporting, verdicts
 from harness import postgres
 from harness.meltano import CHECKOUT, LogLine, MeltanoProject
 from sandbox import Sandbox
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 HOME = Path(".demo")
 DATA = HOME / "postgres"
-RUN = ("run", "tap-pleo-export", "pleo-validate", "target-postgres")
+LOAD = ("run", "tap-pleo-export", "pleo-validate", "target-postgres")
+REPORT = ("run", "tap-pleo-export", "pleo-failures", "target-pleo-export")
 ITEMS = "/v3/export-items"
 # Columns for the tables where the output is no terminal.
 LOG_WIDTH = 120
@@ -33,13 +34,15 @@ _SOURCES = {
     "map-pleo-validation": "mapper",
     "pleo-validate": "mapper",
     "target-postgres": "target",
+    "pleo-failures": "mapper",
+    "target-pleo-export": "report",
 }
 _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 _NO_STATE = "No state was found"
 # Lines that say nothing to somebody who watches: headers, plumbing, SQL.
 _NOISE = re.compile(
     r"METRIC|Skipping parse of env|Inserting with SQL|Using systemdb|Reading state|Running (job|catalog)|Reader '"
-    r"|Environment '|Block run|(tap|map|target)-[a-z-]+ v\d|.*\bMeltano \d|Beginning sync of"
+    r"|Environment '|Block run|Added '|(tap|map|target)-[a-z-]+ v\d|.*\bMeltano \d|Beginning sync of"
 )
 
 
@@ -58,15 +61,15 @@ class Demo:
         """Print a line of Rich markup, with the seconds since the start."""
         self.console.print(f"[dim]{time.monotonic() - self.started:5.1f} s[/]  {text}")
 
-    def load(self, project: MeltanoProject) -> None:
-        """Run the pipeline, showing what matters of its log.
+    def run(self, project: MeltanoProject, command: tuple[str, ...]) -> None:
+        """Run a pipeline, showing what matters of its log.
 
         Raises:
             DemoError: If the run fails.
         """
-        self.say(f"[bold]meltano {' '.join(RUN)}[/]")
+        self.say(f"[bold]meltano {' '.join(command)}[/]")
         log = []
-        for line in project.follow(*RUN):
+        for line in project.follow(*command):
             log.append(line)
             shown = describe(line)
             if shown:
@@ -88,20 +91,43 @@ class Demo:
         settings = {
             "TAP_PLEO_EXPORT_API_URL": pleo.url,
             "TAP_PLEO_EXPORT_API_KEY": pleo.api_key,
+            "TARGET_PLEO_EXPORT_API_URL": pleo.url,
+            "TARGET_PLEO_EXPORT_API_KEY": pleo.api_key,
             "TARGET_POSTGRES_SQLALCHEMY_URL": server.url(),
         }
         project = MeltanoProject(HOME.resolve() / "meltano", settings)
-        self.load(project)
+        self.run(project, LOAD)
         first = len(pleo.requests_to(ITEMS))
         self.console.print()
         with server.connect() as connection:
             equal = self.report(pleo, connection)
             self.say("The same again: the jobs are complete in the state that Meltano keeps, so no item is asked for")
-            self.load(project)
+            self.run(project, LOAD)
             again = len(pleo.requests_to(ITEMS)) - first
             colour = "red" if again else "green"
             self.say(f"[{colour}]Requests for items: {first} in the first run, {again} in the second[/]")
-            return report.check(pleo, connection).equal and equal and not again
+            equal = report.check(pleo, connection).equal and equal and not again
+            return self.report_back(project, pleo, connection) and equal
+
+    def report_back(self, project: MeltanoProject, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
+        """Mark the failing items in Pleo, twice, and return whether they are all that Pleo knows as failed."""
+        found = verdicts.failed_keys(connection)
+        should_be = found | reporting.failing(pleo)
+        self.console.print()
+        self.say(f"Back to Pleo: {len(found)} items failed their checks and are marked so, with the reason")
+        self.run(project, REPORT)
+        first = reporting.sent(pleo)
+        self.console.print()
+        self.console.print(reporting.statuses(pleo), "", reporting.reasons(pleo), "", sep="\n")
+        self.say("The same again: everything is reported already")
+        self.run(project, REPORT)
+        again = reporting.sent(pleo) - first
+        failed = reporting.failing(pleo)
+        equal = failed == should_be and not again
+        colour = "green" if equal else "red"
+        self.say(f"[{colour}]Requests that change Pleo: {first} in the first run, {again} in the second[/]")
+        self.say(f"[{colour}]{len(failed)} items are failed in Pleo, {len(should_be)} should be[/]")
+        return equal
 
     def report(self, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
         """Print what is in the database, and return whether it is what the sandbox serves."""
@@ -142,7 +168,8 @@ def main() -> int:
     """Run the demo in the checkout's ``.demo`` directory.
 
     Returns:
-        0 if PostgreSQL holds exactly the sandbox's items and the second run asked for none of them, else 1.
+        0 if PostgreSQL holds exactly the sandbox's items, the failing ones are failed in Pleo and no others, and second
+        runs ask for and send nothing, else 1.
     """
     signal.signal(signal.SIGTERM, stop)
     console = Console(highlight=False, soft_wrap=True)

@@ -64,6 +64,14 @@ def reasons(connection: psycopg.Connection[Any]) -> Table:
     return table
 
 
+def failed_keys(connection: psycopg.Connection[Any]) -> set[tuple[str, str]]:
+    """Return the failed items by job and entry, in lower case."""
+    rows = connection.execute(
+        """SELECT lower("jobId"), lower("accountingEntryId") FROM export_items WHERE "validationStatus" = 'failed'"""
+    )
+    return {(job, entry) for job, entry in rows}
+
+
 def failed_items(connection: psycopg.Connection[Any]) -> Table:
     """Return the oldest failed items with their address in Pleo."""
     table = new_table(f"The first {SHOWN_ITEMS} failed items, in Pleo", "type", "address")

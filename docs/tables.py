@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tap_pleo_export.schemas import shipped
-from tap_pleo_export.settings import SETTINGS
+from tap_pleo_export.settings import SETTINGS, TARGET_SETTINGS
 from tap_pleo_export.streams import STREAMS
 from tap_pleo_export.validation.settings import settings_schema
 
@@ -26,13 +26,28 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def tap_settings() -> str:
     """Return the tap's settings: name, type, default, meaning."""
-    return table(
-        ("setting", "type", "default", "meaning"),
-        (
-            (f"`{name}`", _type(declared), _default(declared), declared["description"])
-            for name, declared in SETTINGS["properties"].items()
-        ),
+    return _settings(SETTINGS["properties"])
+
+
+def target_settings() -> str:
+    """Return the target's own settings, without those that it shares with the tap."""
+    return _settings(
+        {name: d for name, d in TARGET_SETTINGS["properties"].items() if d != SETTINGS["properties"].get(name)}
     )
+
+
+def report_members() -> str:
+    """Return the members of the target's streams."""
+    rows = []
+    for stream, declared in shipped("report_streams.json").items():
+        required = declared.get("required", ())
+        for name, member in declared.get("properties", {}).items():
+            allowed = ", ".join(f"`{value}`" for value in member.get("enum", ()))
+            meaning = member["description"] + (
+                f" One of {allowed}." if allowed and name not in ("status", "event") else ""
+            )
+            rows.append((f"`{stream}`", f"`{name}`" + (" (required)" if name in required else ""), meaning))
+    return table(("stream", "member", "meaning"), rows)
 
 
 def streams() -> str:
@@ -71,7 +86,13 @@ def members() -> str:
 
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
-    DOCS.parent / "README.md": {"streams": streams, "settings": tap_settings, "needs": needs},
+    DOCS.parent / "README.md": {
+        "streams": streams,
+        "settings": tap_settings,
+        "needs": needs,
+        "target settings": target_settings,
+    },
+    DOCS / "workflow.md": {"members": report_members},
     DOCS / "validation.md": {"members": members, "settings": mapper_settings},
 }
 
@@ -86,6 +107,16 @@ def rendered(page: Path) -> str:
         if count != 1:
             raise ValueError(f"{page.name} has {count} places for the table '{name}'")
     return text
+
+
+def _settings(declared: dict[str, dict[str, Any]]) -> str:
+    return table(
+        ("setting", "type", "default", "meaning"),
+        (
+            (f"`{name}`", _type(setting), _default(setting), setting["description"])
+            for name, setting in declared.items()
+        ),
+    )
 
 
 def _type(declared: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from singer_sdk.streams import RESTStream
 from tap_pleo_export.pleo.errors import PleoError
 from tap_pleo_export.pleo.pages import Token
 from tap_pleo_export.records.shape import as_dict
+from tap_pleo_export.singer.command_line import stop
 from tap_pleo_export.singer.output import OutputError
 
 if TYPE_CHECKING:
@@ -116,21 +117,24 @@ class BatchStream(RESTStream[Token], abc.ABC):
     ) -> Generator[dict[str, Any], Any, Any]:
         """Write the stream's batches, then those of its child streams, context by context."""
         try:
+            self._write_all(context)
+        except Exception as error:  # noqa: BLE001 - the SDK would add a line to each
+            raise stop(self.logger, error, PleoError, RecordError, OutputError) from None
+        # A generator by the SDK's contract; nobody looks at the records.
+        yield from ()
+
+    def _write_all(self, context: Context | None) -> None:
+        try:
             if self.selected:
                 with self._counted():
                     self._write_batches(context)
             self._sync_child_streams()
-        except (PleoError, RecordError) as error:
-            self._tap.write_state()
-            raise self._stop(error) from None
-        except OutputError as error:
-            raise self._stop(error) from None
-        except SystemExit:
+        except OutputError:
+            raise
+        except BaseException:
             self._tap.write_state()
             raise
         self._tap.write_state()
-        # A generator by the SDK's contract; nobody looks at the records.
-        yield from ()
 
     def _sync_child_streams(self) -> None:
         """Write each child stream under one SCHEMA and one count: the SDK's way has them anew for each context."""
@@ -169,10 +173,6 @@ class BatchStream(RESTStream[Token], abc.ABC):
     def _note(self, batch: Batch) -> None:
         if batch.job_id and batch.progress:
             self._tap.bookmarks.set(batch.job_id, batch.progress)
-
-    def _stop(self, error: Exception) -> SystemExit:
-        self.logger.error("%s", error)
-        return SystemExit(1)
 
     def _next(self, results: Iterator[T]) -> T | None:
         with self._tap.interrupts.allowed():

@@ -7,6 +7,7 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+import click
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
@@ -17,13 +18,13 @@ from tap_pleo_export.reading.bookmarks import Bookmarks
 from tap_pleo_export.reading.outcome import RunOutcome
 from tap_pleo_export.reading.reader import ExportReader
 from tap_pleo_export.reading.run import Run, Scope
+from tap_pleo_export.singer.catalog import catalog_problem
 from tap_pleo_export.singer.command_line import json_file, main
-from tap_pleo_export.singer.output import LineWriter, OutputError
+from tap_pleo_export.singer.output import LineWriter
 from tap_pleo_export.singer.state import StatePace
 from tap_pleo_export.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
 
 if TYPE_CHECKING:
-    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
@@ -127,9 +128,6 @@ class TapPleoExport(PleoPlugin, Tap):
         self.interrupts.install()
         try:
             self.sync_all()
-        except OutputError as error:
-            self.logger.error("%s", error)  # noqa: TRY400 - a user reads a line, not a traceback
-            return 1
         finally:
             self.close()
         return self.report()
@@ -142,8 +140,15 @@ class TapPleoExport(PleoPlugin, Tap):
 
     @classmethod
     def execute(cls, *, state: Any = None, catalog: Any = None, **settings: Any) -> int:  # noqa: ANN401 - open files, and the SDK's arguments
-        """Sync with what the command line gave, and return the exit code."""
-        return cls(state=json_file(state, "--state"), catalog=json_file(catalog, "--catalog"), **settings).run()
+        """Sync with what the command line gave, and return the exit code.
+
+        Raises:
+            click.ClickException: A file cannot be used.
+        """
+        given = json_file(catalog, "--catalog")
+        if given is not None and (problem := catalog_problem(given)):
+            raise click.ClickException(f"--catalog: {catalog.name}: {problem}")
+        return cls(state=json_file(state, "--state"), catalog=given, **settings).run()
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:  # noqa: ARG003 - the SDK's signature

@@ -63,11 +63,11 @@ class TargetPleoExport(PleoPlugin, Target):
         from tap_pleo_export.reporting.api import ReportingApi  # noqa: PLC0415 - HTTP is slow to import
         from tap_pleo_export.reporting.jobs import Jobs  # noqa: PLC0415
         from tap_pleo_export.reporting.reporter import Reporter  # noqa: PLC0415
-        from tap_pleo_export.reporting.sender import Surroundings  # noqa: PLC0415
+        from tap_pleo_export.reporting.run import Run  # noqa: PLC0415
 
         headers = {"Accept": "application/json", "User-Agent": self.user_agent}
         api = ReportingApi(self.connection, headers, self.config["request_timeout"])
-        run = Surroundings(
+        run = Run(
             api=api,
             jobs=Jobs(api),
             tally=self._tally,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,15 @@ import yaml
 from singer_sdk.helpers.capabilities import TapCapabilities
 
 from docs import tables
-from tap_pleo_export.settings import SETTINGS
+from tap_pleo_export.settings import SETTINGS, TARGET_SETTINGS
 from tap_pleo_export.tap import TapPleoExport
+from tap_pleo_export.target import TargetPleoExport
 from tests.conftest import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tap_pleo_export.pleo_plugin import PleoPlugin
 
 KINDS = {"string": "string", "integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
 DOCUMENTS = sorted((CHECKOUT / "docs").glob("*.md"))
@@ -23,17 +27,18 @@ FRONT = [CHECKOUT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.
 TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
-def declared_settings() -> dict[str, dict[str, Any]]:
-    schema: dict[str, Any] = TapPleoExport.config_jsonschema
-    TapPleoExport.append_builtin_config(schema)
+def declared_settings(plugin: type[PleoPlugin]) -> dict[str, dict[str, Any]]:
+    schema: dict[str, Any] = plugin.config_jsonschema
+    plugin.append_builtin_config(schema)
     settings: dict[str, dict[str, Any]] = schema["properties"]
     return settings
 
 
-def meltano_settings() -> dict[str, dict[str, Any]]:
-    project = yaml.safe_load((CHECKOUT / "meltano.yml").read_text())
-    (tap,) = project["plugins"]["extractors"]
-    return {setting["name"]: setting for setting in tap["settings"]}
+def in_meltano(plugin: type[PleoPlugin]) -> dict[str, Any]:
+    plugins = yaml.safe_load((CHECKOUT / "meltano.yml").read_text())["plugins"]
+    (found,) = [block for kind in ("extractors", "loaders") for block in plugins[kind] if block["name"] == plugin.name]
+    block: dict[str, Any] = found
+    return block
 
 
 @pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.name)
@@ -41,24 +46,26 @@ def test_tables_are_rendered_from_the_code(page: Path) -> None:
     assert page.read_text("utf-8") == tables.rendered(page), "run: python -m docs.tables"
 
 
-def test_meltano_yml_declares_the_settings_of_the_code() -> None:
-    ours = {name: s for name, s in declared_settings().items() if not name.startswith("faker")}
-    assert set(ours) - {"stream_map_config", "stream_maps"} <= set(meltano_settings())
-    for name, setting in meltano_settings().items():
+@pytest.mark.parametrize(
+    ("plugin", "own"), [(TapPleoExport, SETTINGS), (TargetPleoExport, TARGET_SETTINGS)], ids=["tap", "target"]
+)
+def test_meltano_yml_declares_the_settings_of_the_code(plugin: type[PleoPlugin], own: dict[str, Any]) -> None:
+    ours = {name: s for name, s in declared_settings(plugin).items() if not name.startswith("faker")}
+    in_project = {setting["name"]: setting for setting in in_meltano(plugin)["settings"]}
+    assert set(ours) - {"stream_map_config", "stream_maps"} <= set(in_project)
+    for name, setting in in_project.items():
         declared = ours[name]
         types = [kind for kind in declared.get("type", ["object"]) if kind != "null"]
         assert setting["kind"] == KINDS[types[0]], name
         assert bool(setting.get("sensitive")) == bool(declared.get("secret")), name
-        if name in SETTINGS["properties"]:
+        if name in own["properties"]:
             assert setting.get("value") == declared.get("default"), name
             assert setting["description"] == declared["description"], name
 
 
-def test_meltano_yml_declares_the_capabilities_of_the_code() -> None:
-    project = yaml.safe_load((CHECKOUT / "meltano.yml").read_text())
-    (tap,) = project["plugins"]["extractors"]
-
-    assert set(tap["capabilities"]) == {str(c.value) for c in TapPleoExport.capabilities}
+@pytest.mark.parametrize("plugin", [TapPleoExport, TargetPleoExport], ids=["tap", "target"])
+def test_meltano_yml_declares_the_capabilities_of_the_code(plugin: type[PleoPlugin]) -> None:
+    assert set(in_meltano(plugin)["capabilities"]) == {str(c.value) for c in plugin.capabilities}
     assert TapCapabilities.ACTIVATE_VERSION not in TapPleoExport.capabilities
 
 
@@ -77,6 +84,28 @@ def test_every_guarantee_names_its_test() -> None:
     assert len(promises) > 30
     for promise in promises:
         assert TEST_NAME.search(promise.rpartition(" | ")[2]), promise
+
+
+def test_what_a_guarantee_names_is_a_test_that_can_fail() -> None:
+    text = (CHECKOUT / "docs" / "guarantees.md").read_text("utf-8")
+    for path, name in TEST_NAME.findall(text):
+        module = ast.parse((CHECKOUT / path).read_text("utf-8"))
+        functions = {node.name: node for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}
+        assert name.startswith("test_"), f"{path}::{name} is collected by nobody"
+        assert _may_fail(functions[name], functions), f"{path}::{name} asserts nothing"
+
+
+def _may_fail(function: ast.FunctionDef, functions: dict[str, ast.FunctionDef], depth: int = 3) -> bool:
+    """Return whether a function asserts something, expects an exception, or calls one beside it that does."""
+    if any(
+        isinstance(node, ast.Assert) or (isinstance(node, ast.Attribute) and node.attr == "raises")
+        for node in ast.walk(function)
+    ):
+        return True
+    called = {
+        node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    return depth > 0 and any(_may_fail(functions[name], functions, depth - 1) for name in called & functions.keys())
 
 
 @pytest.mark.parametrize("document", [*FRONT, *DOCUMENTS], ids=lambda path: path.name)

@@ -110,12 +110,14 @@ class OutcomeUnknown(FatalError):
     """A request that changes something got no answer, or one that cannot be read: it may have taken effect.
 
     Attributes:
+        what: Which request, and why nobody knows.
         retry_after: Seconds that Pleo asked to wait, or None.
     """
 
     def __init__(self, method: str, path: str, cause: str, retry_after: float | None = None) -> None:
+        self.what = f"Nobody knows whether {method} {path} took effect: {cause}"
         self.retry_after = retry_after
-        super().__init__(f"Nobody knows whether {method} {path} took effect: {cause}. Run again: Pleo is asked first")
+        super().__init__(f"{self.what}. Run again: Pleo is asked first")
 
 
 class PleoUnavailable(FatalError):

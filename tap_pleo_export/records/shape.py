@@ -26,12 +26,11 @@ ADDITIONAL_FIELDS = "additionalFields"
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _exact_decoder = msgspec.json.Decoder(float_hook=Decimal)
 encode = _encoder.encode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 Key = Annotated[str, msgspec.Meta(min_length=1)]
 # A member that Pleo must not send: no JSON is of this type.
 Ours = Annotated[str, msgspec.Meta(min_length=1, max_length=0)] | UnsetType
-# What a row may be instead of a record.
-NoRecord = list[Raw] | str | float | bool | None
 
 
 class PageInfo(msgspec.Struct, rename="camel"):
@@ -129,7 +128,7 @@ class RecordShape:
             gc=False,
         )
         self._page = self._decoder(list[self.record_type])  # type: ignore[name-defined]
-        self._loose_page = self._decoder(list[dict[str, Raw] | NoRecord])
+        self._loose_page = self._decoder(list[Raw])
 
     def decode_page(self, body: bytes) -> Page:
         """Decode a page of the Export API (``{"data": [...], "pagination": {...}}``).
@@ -168,7 +167,7 @@ class RecordShape:
             body, too_deep = cut(body)
             decoded = self._loose_page.decode(body)
         page = Page([], PageInfo.read(decoded.pagination), [])
-        for position, row in enumerate(decoded.data):
+        for position, row in enumerate(map(_members_of, decoded.data)):
             try:
                 record = self._sorted_out(row)
             except UnusableRowError as error:
@@ -181,14 +180,14 @@ class RecordShape:
             page.unusable.append(f"row {position + 1}{self._id_of(row)} is unusable, {reason}")
         return page
 
-    def _id_of(self, row: object) -> str:
+    def _id_of(self, members: dict[str, Raw] | None) -> str:
         """Return what tells a row from others, as far as it is there."""
-        ids = [bytes(row[key]).decode() for key in self._keys if key in row] if isinstance(row, dict) else []
+        ids = [bytes(members[key]).decode() for key in self._keys if key in members] if members else []
         return f" ({self._keys[0]} {one_line(ids[0])})" if ids else ""
 
-    def _sorted_out(self, members: object) -> Any:  # noqa: ANN401 - a record_type made at run time
+    def _sorted_out(self, members: dict[str, Raw] | None) -> Any:  # noqa: ANN401 - a record_type made at run time
         """Make a record of members of any name: what the schema does not declare goes to ``additionalFields``."""
-        if not isinstance(members, dict):
+        if members is None:
             raise UnusableRowError("not an object")
         missing = [key for key in self._keys if key not in members]
         if missing:
@@ -215,6 +214,14 @@ class RecordShape:
     def _decoder(data: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - a type made at run time
         envelope = msgspec.defstruct("Envelope", [("data", data), ("pagination", Raw)])
         return msgspec.json.Decoder(envelope)
+
+
+def _members_of(row: Raw) -> dict[str, Raw] | None:
+    """Return a row's members; None if it is no object."""
+    try:
+        return _decode_members(row)
+    except msgspec.ValidationError:
+        return None
 
 
 def as_dict(record: Any) -> dict[str, Any]:  # noqa: ANN401 - a record_type made at run time

@@ -10,14 +10,15 @@ from tap_pleo_export.reporting.updates import COMPLETIONS, STATUS_AFTER, JobEven
 
 if TYPE_CHECKING:
     from tap_pleo_export.reporting.job import ReportedJob
-    from tap_pleo_export.reporting.sender import Sender, Surroundings
+    from tap_pleo_export.reporting.run import Run
+    from tap_pleo_export.reporting.sender import Sender
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
     """Posts events."""
 
-    run: Surroundings
+    run: Run
     sender: Sender
 
     def start(self, job: ReportedJob, event: JobEvent) -> None:

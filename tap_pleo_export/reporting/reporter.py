@@ -14,7 +14,7 @@ from tap_pleo_export.reporting.updates import STARTED
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tap_pleo_export.reporting.sender import Surroundings
+    from tap_pleo_export.reporting.run import Run
     from tap_pleo_export.reporting.updates import ItemUpdate, JobEvent
 
 
@@ -30,7 +30,7 @@ class Reporter:
         complete_jobs: Whether jobs are completed at the end of the input.
     """
 
-    def __init__(self, run: Surroundings, *, batch_size: int, complete_jobs: bool) -> None:
+    def __init__(self, run: Run, *, batch_size: int, complete_jobs: bool) -> None:
         self._run = run
         self._complete_jobs = complete_jobs
         self._batches = Batches(batch_size)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from tap_pleo_export.pleo.errors import AnswerTooLarge, OutcomeUnknown, RequestRefused
-from tap_pleo_export.pleo.patience import attempts
 from tap_pleo_export.pleo.refusals import has_ended
 from tap_pleo_export.records.keys import key_of
 from tap_pleo_export.records.text import one_line
@@ -14,85 +13,22 @@ from tap_pleo_export.reporting.job import Stance
 from tap_pleo_export.reporting.updates import STARTED, TRY_AGAIN, JobEvent
 
 if TYPE_CHECKING:
-    import contextlib
-    import logging
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    import tenacity
-
-    from tap_pleo_export.pleo.retry import RetryPolicy
-    from tap_pleo_export.reporting.acknowledgement import Acknowledgement
-    from tap_pleo_export.reporting.api import ReportingApi, UpdateAnswer, UpdateError
+    from tap_pleo_export.reporting.api import UpdateAnswer, UpdateError
     from tap_pleo_export.reporting.job import ReportedJob
-    from tap_pleo_export.reporting.jobs import Jobs
-    from tap_pleo_export.reporting.tally import Tally
+    from tap_pleo_export.reporting.run import Run
     from tap_pleo_export.reporting.updates import ItemUpdate
 
-P = ParamSpec("P")
-T = TypeVar("T")
 NO_SUCH_ENTRY = "ACCOUNTING_ENTRY_DOES_NOT_EXIST"
 NAMED_ITEMS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the sending of updates and events needs of its run.
-
-    Attributes:
-        api: Pleo.
-        jobs: The run's jobs.
-        tally: Where outcomes are counted.
-        acknowledgement: Which states may be passed on.
-        logger: Where each refusal is said.
-        policy: How often, and after which waits, something is sent again.
-        sleep: Waits.
-        shielded: A block that a signal ends after ten seconds only.
-        passed_on: Called where states may have become due.
-        start_jobs: Whether a job that is ``pending`` is started before its first write.
-        dry_run: Whether nothing is to be sent.
-    """
-
-    api: ReportingApi
-    jobs: Jobs
-    tally: Tally
-    acknowledgement: Acknowledgement
-    logger: logging.Logger
-    policy: RetryPolicy
-    sleep: Callable[[float], None]
-    shielded: Callable[[], contextlib.AbstractContextManager[None]]
-    passed_on: Callable[[], None]
-    start_jobs: bool = False
-    dry_run: bool = False
-
-    def until_known(self, job: ReportedJob, send: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Make a request; where nobody knows what became of it, read the job and make it again.
-
-        Raises:
-            OutcomeUnknown: Still unknown, after all attempts.
-        """
-
-        def announce(state: tenacity.RetryCallState) -> None:
-            failure = state.outcome.exception() if state.outcome else None
-            self.logger.warning("%s", str(failure).replace("Run again: Pleo is asked first", "Pleo is asked"))
-
-        for attempt in attempts(
-            self.policy,
-            worth_repeating=lambda error: isinstance(error, OutcomeUnknown),
-            announce=announce,
-            sleep=self.sleep,
-        ):
-            with attempt:
-                if attempt.retry_state.attempt_number > 1:
-                    self.jobs.read_again(job)
-                return send(*args, **kwargs)
-        raise AssertionError  # pragma: no cover - tenacity either returns or raises
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Sends updates."""
 
-    run: Surroundings
+    run: Run
 
     def send(self, job: ReportedJob, updates: Sequence[ItemUpdate], *, last_time: bool = False) -> None:
         """Send updates of one job, one for each item, until each is settled.

@@ -20,6 +20,8 @@ PLUGINS = (
     "mappers/map-pleo-validation",
     "loaders/target-postgres",
     "loaders/target-jsonl",
+    "loaders/target-pleo-export",
+    "extractors/tap-jsonl",
 )
 
 _databases = itertools.count(1)

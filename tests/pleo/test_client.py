@@ -84,6 +84,19 @@ def test_waits_grow_and_then_it_is_given_up(pleo: Sandbox, waits: list[float], c
     assert all(bound / 2 <= wait <= bound for wait, bound in zip(waits, bounds, strict=True))
 
 
+def test_waits_are_drawn_so_that_many_clients_do_not_come_at_once(
+    pleo: Sandbox, waits: list[float], clients: list[Requests]
+) -> None:
+    pleo.add_fault(Fault(path=JOBS, status=503, nth=None))
+    clients.append(make(pleo, waits, max_retries=8, longest_wait=1.0))
+
+    with pytest.raises(PleoUnavailable):
+        clients[0].get(JOBS)
+
+    # Of one bound, and no two of 2**53 possible waits alike.
+    assert len(set(waits)) == 8
+
+
 def test_what_pleo_asks_for_is_waited_for_but_never_less_than_without_it(
     pleo: Sandbox, waits: list[float], clients: list[Requests]
 ) -> None:

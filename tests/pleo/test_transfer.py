@@ -124,6 +124,13 @@ def test_chunks_arrive_and_so_does_a_body_of_no_stated_length(answering: Callabl
     assert body(answering(whole(b""))) == b""
 
 
+@pytest.mark.parametrize("status", ["102 Processing", "103 Early Hints"])
+def test_informational_answers_are_not_the_answer(answering: Callable[..., str], status: str) -> None:
+    hint = f"HTTP/1.1 {status}\r\nLink: </style.css>; rel=preload\r\n\r\n".encode()
+
+    assert body(answering(b"HTTP/1.1 100 Continue\r\n\r\n" + hint + hint + whole(TEXT))) == TEXT
+
+
 def test_a_connection_serves_one_request_after_the_other(pleo: Sandbox) -> None:
     with contextlib.closing(DeadlineAdapter()) as adapter:
         for _ in range(3):

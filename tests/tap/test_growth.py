@@ -207,3 +207,16 @@ def test_endless_pages_with_ever_new_cursors_end(
     if listing != "export jobs":
         assert {record["jobId"] for record in run.records()} >= {younger.id}
         assert any(f"Export job {older.id}: " in line for line in run.errors)
+
+
+def test_a_job_is_not_complete_before_its_last_page_has_been_read(
+    pleo: Sandbox, stop_at_page: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=20)
+    insert(job, 20, listed=False)
+
+    # All job items have been seen by then.
+    run = stop_at_page(3, page_size=10, max_concurrent_requests=1, max_retries=0)
+
+    bookmark = run.bookmark(job.id)
+    assert (bookmark["page"], bookmark["items"], bookmark["complete"]) == (2, 20, False)
