@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
+import re
 import signal
+import sqlite3
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 URL_VARIABLE = "PLEO_EXPORT_REPORT_SQLALCHEMY_URL"
 TIME_VARIABLE = "SOURCE_DATE_EPOCH"
+_SECONDS = re.compile(r"[0-9]{1,11}")
 _STDIN = "-"
 
 
@@ -39,8 +43,17 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     options = _options(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that has no such letter shows another one.
+            stream.reconfigure(errors="replace")
     try:
         _report(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the summary has gone; what is flushed at the end goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ReportError as error:
         print(f"pleo-export-report: {error}", file=sys.stderr)  # noqa: T201 - a command line tells people
         return 1
@@ -96,7 +109,10 @@ def _report(options: argparse.Namespace) -> None:
         page = stack.enter_context(_written(options.output, "utf-8")) if options.output else None
         table = stack.enter_context(_written(options.csv, ENCODING)) if options.csv else None
         spool = stack.enter_context(contextlib.closing(Spool()))
-        _read(options, spool)
+        try:
+            _read(options, spool)
+        except sqlite3.Error as error:
+            raise ReportError(f"no room for temporary data ({error}): free some, or set SQLITE_TMPDIR") from None
         _judge(spool)
         summary = _sum_up(spool, table, all_jobs=options.all_jobs)
         style = figures.style(options.locale or figures.locale_of(os.environ)) or figures.Style()
@@ -205,7 +221,7 @@ def _umask() -> int:
 
 def _now() -> datetime:
     given = os.environ.get(TIME_VARIABLE, "")
-    return datetime.fromtimestamp(int(given), UTC) if given.isdigit() else datetime.now(UTC)
+    return datetime.fromtimestamp(int(given), UTC) if _SECONDS.fullmatch(given) else datetime.now(UTC)
 
 
 def _version() -> str:

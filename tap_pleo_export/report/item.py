@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NO_CURRENCY = "no currency"
 _CURRENCY = 12
+_MOST_ITEMS = 10**12
 _UNDEFINED = "UNDEFINED"
 _MOMENT = re.compile(r"[\dT:.+Z-]{10,40}", re.ASCII)
 MOST_CAUSES = 20
@@ -89,7 +90,7 @@ def read_job(members: Members) -> Job | None:
         job_id,
         _id(members, "companyId"),
         shown(_value(members, "status")),
-        announced if isinstance(announced, int) and announced >= 0 else None,
+        announced if isinstance(announced, int) and 0 <= announced <= _MOST_ITEMS else None,
         _moment(members, "createdAt"),
         _moment(members, "expiresAt"),
         bool(_value(members, "expiredAt")),
@@ -129,7 +130,7 @@ def read_item(members: Members) -> Item | None:
         currency=NO_CURRENCY if currency in {"", _UNDEFINED} else currency,
         minor=minor_units(chosen.get("value")),
         link=link(links.get("exportItem")),
-        verdict=verdict if verdict in {"passed", "failed"} else "",
+        verdict=verdict if verdict in ("passed", "failed") else "",
         causes=_causes(members, shown(vendor.get("name")) or shown(vendor.get("code")), failed=verdict == "failed"),
     )
 
@@ -147,7 +148,7 @@ def _causes(members: Members, vendor: str, *, failed: bool) -> tuple[Cause, ...]
     found: dict[Cause, None] = {}
     for entry in _list(members, "validationChecks"):
         finding = _dict(entry)
-        if finding.get("status") not in {None, "passed"}:
+        if finding.get("status") not in (None, "passed"):
             found[cause_of(finding, vendor)] = None
             if len(found) == MOST_CAUSES:
                 break

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 LONGEST_LINE = 128 << 20
 """Bytes of a line beyond which it is no record."""
 
-_MESSAGES = {"SCHEMA", "STATE", "ACTIVATE_VERSION"}
-_ITEM_STREAMS = {"export_items", "export_items_failed"}
+# Tuples, for a hostile value may not be hashable.
+_MESSAGES = ("SCHEMA", "STATE", "ACTIVATE_VERSION")
+_ITEM_STREAMS = ("export_items", "export_items_failed")
 
 
 class Records(Protocol):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from tap_pleo_export.report import figures
@@ -52,21 +53,25 @@ class Setting:
 
 def render(summary: Summary, setting: Setting) -> Iterator[str]:
     """Yield the page, piece by piece."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = lambda count: _number(count, setting.style)
-    environment.filters["sums"] = lambda sums: _sums(sums, setting.style)
     style, script = _shipped("page.css"), _shipped("page.js")
-    view = _View(summary, setting)
-    # Markup: these three are this program's own, no data among them.
-    return environment.from_string(_shipped("page.html")).generate(
+    # Markup: style and script are this program's own, no data among them.
+    return _template(setting.style).generate(
         style=Markup(style),  # noqa: S704
         script=Markup(script),  # noqa: S704
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)};"
         " base-uri 'none'; form-action 'none'",
         setting=setting,
-        view=view,
+        view=_View(summary, setting),
         summary=summary,
     )
+
+
+@cache
+def _template(style: figures.Style) -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = lambda count: _number(count, style)
+    environment.filters["sums"] = lambda sums: _sums(sums, style)
+    return environment.from_string(_shipped("page.html"))
 
 
 class _View:

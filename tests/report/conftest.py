@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-CHROMIUM = next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser"))), None)
+_NAMES = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 NO_CHROMIUM = "no Chromium on this machine: apt-get install chromium, or name one in CHROMIUM"
 _QUIET = (
     "--no-sandbox",  # root may not have one

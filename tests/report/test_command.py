@@ -201,6 +201,22 @@ def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path: Path, number: sign
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_reader_of_the_summary_may_go_away(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run(
+        [BIN / "pleo-export-report", "--output", tmp_path / "report.html"],
+        input=books.scene(),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+
+    assert (run.returncode, run.stderr) == (1, b"")
+    assert (tmp_path / "report.html").exists()
+
+
 def compact(items: int) -> Iterator[bytes]:
     """Yield records of items, every second one failed."""
     finding = {"check": "required_configuration", "status": "failed", "severity": "error", "path": "/vendor"}
