@@ -34,7 +34,7 @@ mutants: $(VENV) ## Change the pure modules bit by bit: some test must notice, o
 	@$(BIN)/mutmut run --max-children 2 >/dev/null
 	@$(BIN)/python -m docs.mutants
 
-soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing (SECONDS=600 SEED=1)
+soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing, wrong or beyond need (SECONDS=600 SEED=1)
 	@$(BIN)/python -m harness.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write docs/benchmarks.md (ARGS="--only cpu")

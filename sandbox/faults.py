@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from sandbox.recording import Request
     from sandbox.server import Sandbox
 
-Kind = Literal["status", "reset", "reset_body", "truncate", "delay", "drip", "html", "rewrite", "callback"]
+Kind = Literal[
+    "status", "reset", "reset_body", "truncate", "close", "delay", "drip", "drip_head", "html", "rewrite", "callback"
+]
 JSON_TYPE = "application/json;charset=UTF-8"
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -37,9 +39,10 @@ class Fault:
         times: How many matching requests in a row are hit from the ``nth`` on.
         kind: ``status`` answers ``status``, ``headers`` and ``body``; ``html`` a 200 with a web page; ``reset`` resets
             the connection before any byte; ``reset_body`` in the middle of the body; ``truncate`` closes it there;
-            ``delay`` answers after ``seconds``; ``drip`` sends a byte of the body every ``seconds``; ``rewrite``
-            applies ``rewrite`` to the answer's JSON (numbers as int or Decimal); ``callback`` calls ``callback`` with
-            the sandbox before the answer is made.
+            ``close`` closes it after the whole answer without having said so; ``delay`` answers after ``seconds``;
+            ``drip`` sends a byte of the body every ``seconds``, ``drip_head`` one of status line and headers;
+            ``rewrite`` applies ``rewrite`` to the answer's JSON (numbers as int or Decimal); ``callback`` calls
+            ``callback`` with the sandbox before the answer is made.
     """
 
     path: str
@@ -72,15 +75,17 @@ class Answer:
 
     Attributes:
         response: Status, headers and the whole body.
-        cut: Where the body ends before its announced length: 0.0 before the status line, 0.5 in the middle.
+        cut: Where the connection ends: 0.0 before the status line, 0.5 in the middle of the body, 1.0 behind it.
         reset: Whether the connection is then reset instead of closed.
         drip: Seconds between two bytes of the body.
+        drip_head: Seconds between two bytes of the status line and the headers.
     """
 
     response: Response
     cut: float | None = None
     reset: bool = False
     drip: float = 0
+    drip_head: float = 0
 
 
 Real = Callable[[], Answer]
@@ -109,6 +114,10 @@ def _truncate(_: Fault, __: Sandbox, real: Real) -> Answer:
     return Answer(real().response, cut=0.5)
 
 
+def _close(_: Fault, __: Sandbox, real: Real) -> Answer:
+    return Answer(real().response, cut=1.0)
+
+
 def _delay(fault: Fault, pleo: Sandbox, real: Real) -> Answer:
     pleo.stopping.wait(fault.seconds)
     return real()
@@ -116,6 +125,10 @@ def _delay(fault: Fault, pleo: Sandbox, real: Real) -> Answer:
 
 def _drip(fault: Fault, _: Sandbox, real: Real) -> Answer:
     return Answer(real().response, drip=fault.seconds)
+
+
+def _drip_head(fault: Fault, _: Sandbox, real: Real) -> Answer:
+    return Answer(real().response, drip_head=fault.seconds)
 
 
 def _rewrite(fault: Fault, _: Sandbox, real: Real) -> Answer:
@@ -140,8 +153,10 @@ EFFECTS: Final[dict[Kind, Callable[[Fault, Sandbox, Real], Answer]]] = {
     "reset": _reset,
     "reset_body": _reset_body,
     "truncate": _truncate,
+    "close": _close,
     "delay": _delay,
     "drip": _drip,
+    "drip_head": _drip_head,
     "rewrite": _rewrite,
     "callback": _callback,
 }

@@ -88,6 +88,11 @@ class World(Behaviour):
         with self.lock:
             self.credentials.access_expires.clear()
 
+    def authorise_anew(self) -> None:
+        """Begin a new authorisation: another refresh token, and another access token."""
+        with self.lock:
+            self.credentials.authorise(self.now(), self.access_token_lifetime)
+
     def add_job(  # noqa: PLR0913, PLR0917 - one keyword per trait of a job
         self,
         items: int | Sequence[dict[str, Any]] = 25,

@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, MappingError
 
 from tap_pleo_export import setting_values
+from tap_pleo_export.records.text import one_line
 from tap_pleo_export.singer.command_line import CommandLine, refuse
 from tap_pleo_export.singer.redaction import SECRETS, guard_logs
 from tap_pleo_export.singer.signals import Interrupts
@@ -32,9 +33,11 @@ class PleoPlugin(CommandLine):
         guard_logs()
         try:
             super().__init__(validate_config=validate_config, **kwargs)
-        except ConfigValidationError:
-            # The SDK's own lines quote the refused values, secrets among them.
-            refuse(self._problems())
+        except ConfigValidationError as error:
+            # The SDK's own lines quote the refused values, secrets among them; ours know nothing of its own settings.
+            refuse(self._problems() or list(map(one_line, error.errors or [str(error)])))
+        except MappingError as error:
+            refuse([*self._problems(), f"Setting 'stream_maps': {one_line(str(error))}"])
         if validate_config:
             refuse(self._problems())
             for line in setting_values.unknown_settings(self.config, self.config_jsonschema):

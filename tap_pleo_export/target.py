@@ -13,6 +13,7 @@ from tap_pleo_export import settings
 from tap_pleo_export.pleo.errors import PleoError
 from tap_pleo_export.pleo_plugin import PleoPlugin
 from tap_pleo_export.reading.bookmarks import Bookmarks
+from tap_pleo_export.records.text import one_line
 from tap_pleo_export.reporting.acknowledgement import Acknowledgement
 from tap_pleo_export.reporting.tally import Tally
 from tap_pleo_export.singer.command_line import main
@@ -92,7 +93,7 @@ class TargetPleoExport(PleoPlugin, Target):
             if sink.name == stream_name:
                 return sink
         raise InputError(
-            f"is of the stream '{stream_name}', which is none of {', '.join(sink.name for sink in SINKS)}: "
+            f"is of the stream '{one_line(stream_name)}', which is none of {', '.join(sink.name for sink in SINKS)}: "
             "put the mapping 'pleo-failures' before this target, or select nothing else"
         )
 

@@ -65,8 +65,12 @@ class CommandLine(PluginBase):
 
 def main(plugin: type[PluginBase]) -> None:
     """Run a plugin's command line; whatever ends it is a line, each refused setting one of its own."""
-    # Logging is set up by this.
-    command = plugin.cli
+    try:
+        # Logging is set up by this.
+        command = plugin.cli
+    except ValueError as error:
+        click.ClickException(f"LOGLEVEL or SINGER_SDK_LOG_CONFIG: {error}").show()
+        sys.exit(1)
     try:
         _check_stdout(sys.stdout)
         command()
