@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ROWS = 1000
 """Rows that are fetched at once."""
 
+_POSTGRESQL = "postgresql"
+_SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _EXTRACTED = "_sdc_extracted_at"
 _JOB = ("id", "companyId", "status", "numberOfItems", "createdAt", "expiresAt", "expiredAt", _EXTRACTED)
 _STATUS = ("exportJobId", "accountingEntryId", "status", "failureReasonType", "failureReason", _EXTRACTED)
@@ -62,8 +64,9 @@ def read_database(
             f"the database's driver {error.name!r} is not installed: install it beside this program"
         ) from None
     try:
-        # One snapshot for all tables, and nothing is ever written.
-        with engine.connect().execution_options(stream_results=True, yield_per=ROWS) as connection:
+        # On PostgreSQL one snapshot for all tables, in which nothing can be written.
+        own = _SNAPSHOT if engine.dialect.name == _POSTGRESQL else {}
+        with engine.connect().execution_options(stream_results=True, yield_per=ROWS, **own) as connection:
             _read_tables(_Tables(connection, schema, tick), into, schema, ended=ended)
     except SQLAlchemyError as error:
         told = str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
@@ -102,7 +105,7 @@ class _Tables:
         query = sa.select(*(source.c[column].label(name) for name, column in named))
         if open_only:
             query = query.where(*self._open(source.c[columns["jobId"]]))
-        exact = self._connection.dialect.name == "postgresql"
+        exact = self._connection.dialect.name == _POSTGRESQL
         if exact:
             # As text, for drivers read numbers inside JSON as binary fractions.
             record = sa.cast(sa.func.to_jsonb(sa.literal_column("record")), sa.Text)
