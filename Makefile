@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage mutants soak bench lint format clean
+.PHONY: help demo test coverage mutants soak bench loaders image lint format clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -17,8 +17,9 @@ MELTANO_INSTALL := $(BIN)/meltano --log-level warning install
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@echo '  .venv/bin/python -m sandbox   a local Pleo to try things on (--help: port, seed, world)'
 
-demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived
+demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (half a minute, once two more to install)
 	@$(BIN)/python -m demo
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
@@ -42,18 +43,25 @@ bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write do
 	@$(BIN)/python bench/mapper_cost.py
 	@$(BIN)/python -m bench.reporting
 
+loaders: $(DEMO_PLUGINS) ## Try other loaders on the same items, in ten minutes, and write docs/loaders.md (ARGS="--only csv")
+	@$(BIN)/python -m harness.loaders $(ARGS)
+
+image: $(VENV) ## Build the container image with docker or buildah, and load a local Pleo with it (ARGS: for the build)
+	@$(BIN)/python -m harness.image $(ARGS)
+
 lint: $(VENV) ## Check style, formatting, types and which room imports which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/hadolint image/Dockerfile
 
 format: $(VENV) ## Format the code and repair what can be repaired
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .meltano .demo .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
+	rm -rf .venv .meltano .demo .loaders .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(CREATED):

@@ -43,6 +43,8 @@ class Fault:
             ``drip`` sends a byte of the body every ``seconds``, ``drip_head`` one of status line and headers;
             ``rewrite`` applies ``rewrite`` to the answer's JSON (numbers as int or Decimal); ``callback`` calls
             ``callback`` with the sandbox before the answer is made.
+        effect: Whether the request is carried out before the answer is spoilt; None: as befits the kind (not with
+            ``status`` and ``html``, else yes; with ``delay`` after the wait).
     """
 
     path: str
@@ -57,6 +59,7 @@ class Fault:
     seconds: float = 0
     rewrite: Callable[[Any], Any] | None = None
     callback: Callable[[Sandbox], object] | None = None
+    effect: bool | None = None
     seen: int = field(default=0, init=False)
 
     def hits(self, request: Request) -> bool:
@@ -91,27 +94,35 @@ class Answer:
 Real = Callable[[], Answer]
 
 
-def _status(fault: Fault, _: Sandbox, __: Real) -> Answer:
+def _real(fault: Fault, real: Real) -> Answer:
+    return Answer(Response(b"{}", 504, content_type=JSON_TYPE)) if fault.effect is False else real()
+
+
+def _status(fault: Fault, _: Sandbox, real: Real) -> Answer:
+    if fault.effect:
+        real()
     body, media_type = (encode(fault.body), JSON_TYPE) if isinstance(fault.body, dict) else (fault.body, "text/plain")
     headers = {"Content-Type": media_type, **fault.headers}
     return Answer(Response(body or b"", fault.status, headers))
 
 
-def _html(fault: Fault, _: Sandbox, __: Real) -> Answer:
+def _html(fault: Fault, _: Sandbox, real: Real) -> Answer:
+    if fault.effect:
+        real()
     page = fault.body if isinstance(fault.body, bytes) else b"<!doctype html><title>Down</title><p>Back soon."
     return Answer(Response(page, 200, fault.headers, content_type="text/html;charset=UTF-8"))
 
 
-def _reset(_: Fault, __: Sandbox, real: Real) -> Answer:
-    return Answer(real().response, cut=0.0, reset=True)
+def _reset(fault: Fault, __: Sandbox, real: Real) -> Answer:
+    return Answer(_real(fault, real).response, cut=0.0, reset=True)
 
 
-def _reset_body(_: Fault, __: Sandbox, real: Real) -> Answer:
-    return Answer(real().response, cut=0.5, reset=True)
+def _reset_body(fault: Fault, __: Sandbox, real: Real) -> Answer:
+    return Answer(_real(fault, real).response, cut=0.5, reset=True)
 
 
-def _truncate(_: Fault, __: Sandbox, real: Real) -> Answer:
-    return Answer(real().response, cut=0.5)
+def _truncate(fault: Fault, __: Sandbox, real: Real) -> Answer:
+    return Answer(_real(fault, real).response, cut=0.5)
 
 
 def _close(_: Fault, __: Sandbox, real: Real) -> Answer:
@@ -119,8 +130,9 @@ def _close(_: Fault, __: Sandbox, real: Real) -> Answer:
 
 
 def _delay(fault: Fault, pleo: Sandbox, real: Real) -> Answer:
+    early = real() if fault.effect else None
     pleo.stopping.wait(fault.seconds)
-    return real()
+    return early or _real(fault, real)
 
 
 def _drip(fault: Fault, _: Sandbox, real: Real) -> Answer:

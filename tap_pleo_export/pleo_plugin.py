@@ -6,12 +6,12 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError, MappingError
 
 from tap_pleo_export import setting_values
 from tap_pleo_export.records.text import one_line
-from tap_pleo_export.singer.command_line import CommandLine, refuse
+from tap_pleo_export.singer.command_line import CommandLine, read_dotenv, refuse
+from tap_pleo_export.singer.metric_lines import name_streams
 from tap_pleo_export.singer.redaction import SECRETS, guard_logs
 from tap_pleo_export.singer.signals import Interrupts
 
@@ -31,6 +31,7 @@ class PleoPlugin(CommandLine):
         self.interrupts = Interrupts(grace=self.grace)
         self._misread: list[str] = []
         guard_logs()
+        name_streams()
         try:
             super().__init__(validate_config=validate_config, **kwargs)
         except ConfigValidationError as error:
@@ -79,8 +80,7 @@ class PleoPlugin(CommandLine):
         """The settings of the environment: an empty variable is not set, and each that cannot be read is named."""
         self.append_builtin_config(self.config_jsonschema)
         prefix = f"{self.name.upper().replace('-', '_')}_"
-        # The SDK's way to read a file `.env`.
-        parse_environment_config({}, prefix)
+        read_dotenv()
         config, self._misread = setting_values.from_environment(os.environ, prefix, self.config_jsonschema)
         return config
 

@@ -46,6 +46,12 @@ def test_tables_are_rendered_from_the_code(page: Path) -> None:
     assert page.read_text("utf-8") == tables.rendered(page), "run: python -m docs.tables"
 
 
+def test_files_for_other_projects_are_rendered_from_meltano_yml() -> None:
+    for path, text in tables.files().items():
+        assert path.read_text("utf-8") == text, "run: python -m docs.tables"
+    assert {path for path in tables.files() if path.parent == tables.PLUGINS} == set(tables.PLUGINS.iterdir())
+
+
 @pytest.mark.parametrize(
     ("plugin", "own"), [(TapPleoExport, SETTINGS), (TargetPleoExport, TARGET_SETTINGS)], ids=["tap", "target"]
 )

@@ -9,6 +9,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
+from dotenv import find_dotenv, load_dotenv
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import PluginBase
 
@@ -61,6 +62,15 @@ class CommandLine(PluginBase):
             raise click.ClickException(
                 f"--config: {' or '.join(value)} is no readable JSON object with settings"
             ) from None
+
+
+def read_dotenv() -> None:
+    """Take what a file `.env` of the folder that the command runs in, or of one above it, adds to the environment.
+
+    The SDK looks beside its own code instead, and prefers the file to the environment.
+    """
+    if path := find_dotenv(usecwd=True):
+        load_dotenv(path, override=False)
 
 
 def main(plugin: type[PluginBase]) -> None:
