@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage mutants soak bench loaders image lint format clean
+.PHONY: help demo test test-warehouse coverage mutants soak bench loaders image lint format clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -12,22 +12,26 @@ CREATED := .venv/.created
 VENV := .venv/.installed
 DEMO_PLUGINS := .meltano/.demo-plugins
 TEST_PLUGINS := .meltano/.test-plugins
+WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
 MELTANO_INSTALL := $(BIN)/meltano --log-level warning install
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
 	@echo '  .venv/bin/python -m sandbox   a local Pleo to try things on (--help: port, seed, world)'
 
 demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (half a minute, once two more to install)
 	@$(BIN)/python -m demo
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" $(ARGS)
+
+test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the models of transform/ on PostgreSQL and DuckDB
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m warehouse $(ARGS)
 
 coverage: $(VENV) ## Tell which lines no test reaches, without those of Meltano's environments (.coverage/html)
 	@rm -rf .coverage
-	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
 	$(BIN)/coverage combine -q && rm -f .coverage/data.* && $(BIN)/coverage html -q && $(BIN)/coverage report && exit $$tests
 
 mutants: $(VENV) ## Change the pure modules bit by bit: some test must notice, or docs/mutants.md say why none does
@@ -82,12 +86,17 @@ $(VENV): $(CREATED) pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -qq --no-input -c constraints.txt -e '.[dev]'
 	@touch $@
 
-$(DEMO_PLUGINS): $(VENV) meltano.yml
-	@echo "Installing tap, mapper and both targets into .meltano, once (half a minute) ..."
-	@$(MELTANO_INSTALL) tap-pleo-export map-pleo-validation target-postgres target-pleo-export
+$(DEMO_PLUGINS): $(VENV) meltano.yml transform/constraints.txt
+	@echo "Installing taps, mapper, targets and dbt into .meltano, once (a minute) ..."
+	@$(MELTANO_INSTALL) tap-pleo-export map-pleo-validation target-postgres target-pleo-export tap-pleo-outbox dbt-postgres
 	@touch $@
 
 $(TEST_PLUGINS): $(DEMO_PLUGINS)
 	@echo "Installing target-jsonl and tap-jsonl into .meltano, once ..."
 	@$(MELTANO_INSTALL) target-jsonl tap-jsonl
+	@touch $@
+
+$(WAREHOUSE_PLUGINS): $(DEMO_PLUGINS)
+	@echo "Installing dbt for DuckDB into .meltano, once ..."
+	@$(MELTANO_INSTALL) dbt-duckdb
 	@touch $@

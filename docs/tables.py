@@ -85,6 +85,8 @@ def members() -> str:
     rows = [(f"`{name}`", declared["description"]) for name, declared in annotation.items()]
     entry = annotation["validationChecks"]["items"]["properties"]
     rows += [(f"`validationChecks[].{name}`", declared["description"]) for name, declared in entry.items()]
+    places = annotation["posting"]["properties"]
+    rows += [(f"`posting.{name}`", declared["description"]) for name, declared in places.items()]
     return table(("member", "meaning"), rows)
 
 

@@ -8,7 +8,7 @@ _EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 # Beyond it, a number is no amount of money, and sums would no longer be exact.
 _MOST_DIGITS = 60
 
-_NO_MINOR_UNIT = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_NO_MINOR_UNIT = "BIF BYR CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
 _TEN_THOUSANDTHS = "CLF UYW"
 EXPONENTS: dict[str, int] = {

@@ -33,6 +33,7 @@ OBJECTS = {
     "user",
     "team",
     "additionalInformation",
+    "posting",
     "_links",
 }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from decimal import Context, Decimal
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_pleo_export.report.money import EXPONENTS, Sums, add, major, minor_units
+from tests.conftest import CHECKOUT
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,10 @@ def test_sums_are_exact() -> None:
 )
 def test_what_is_no_amount_is_none(value: Any) -> None:
     assert minor_units(value) is None
+
+
+def test_currencies_have_the_decimals_that_the_warehouse_gives_them() -> None:
+    with (CHECKOUT / "transform" / "seeds" / "pleo_currencies.csv").open(encoding="utf-8") as file:
+        seed = {row["code"]: int(row["exponent"]) for row in csv.DictReader(file)}
+
+    assert {code: EXPONENTS.get(code, 2) for code in seed} == seed

@@ -289,7 +289,7 @@ UNKNOWN_OUTCOMES = [
     ),
     Row(
         id="the job ended meanwhile",
-        setup=both(on_put(status=502), before_put(expire)),
+        setup=both(before_put(expire), on_put(status=502)),
         sees=(UNKNOWN, f"Export job {{job}} is 'failed' (job_expired): 4 update(s) are refused, of {ALL_FOUR}"),
         exit=1,
         items="aaaa",
