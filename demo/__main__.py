@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 HOME = Path(".demo")
 DATA = HOME / "postgres"
+PAGE = HOME / "report.html"
 LOAD = ("run", "tap-pleo-export", "pleo-validate", "target-postgres")
 REPORT = ("run", "tap-pleo-export", "pleo-failures", "target-pleo-export")
 MODELS = ("run", "dbt-postgres:models")
@@ -118,6 +120,7 @@ class Demo:
             colour = "red" if again else "green"
             self.say(f"[{colour}]Requests for items: {first} in the first run, {again} in the second[/]")
             equal = report.check(pleo, connection).equal and equal and not again
+            self.write_page(server)
             equal = self.report_back(project, pleo, connection) and equal
             return self.keep_books(project, pleo, connection) and equal
 
@@ -140,6 +143,24 @@ class Demo:
         self.say(f"[{colour}]Requests that change Pleo: {first} in the first run, {again} in the second[/]")
         self.say(f"[{colour}]{len(failed)} items are failed in Pleo, {len(should_be)} should be[/]")
         return equal
+
+    def write_page(self, server: postgres.Postgres) -> None:
+        """Write what is in the database as a page for a bookkeeper.
+
+        Raises:
+            DemoError: If that fails.
+        """
+        self.console.print()
+        arguments = ["--schema", postgres.SCHEMA, "--output", str(PAGE), "--csv", str(PAGE.with_suffix(".csv"))]
+        self.say(f"[bold]pleo-export-report {escape(' '.join(arguments))}[/]")
+        environment = os.environ | {"PLEO_EXPORT_REPORT_SQLALCHEMY_URL": server.url()}
+        program = Path(sys.executable).with_name("pleo-export-report")
+        run = subprocess.run(
+            [program, *arguments], env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+        )
+        if run.returncode:
+            raise DemoError(run.stderr.strip())
+        self.console.print(f"\n{run.stdout}", markup=False)
 
     def keep_books(self, project: MeltanoProject, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
         """Build the models, book them, report what is booked and complete the jobs, and return whether all agree."""
@@ -226,6 +247,7 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("[yellow]Stopped.[/]")
         return 128 + signal.SIGINT
+    demo.say(f"[bold]What a bookkeeper gets to read: {PAGE}[/] (open it in a browser)")
     demo.say("Sandbox and PostgreSQL are stopped; the data stays until the next demo. To look further:")
     look = f"{os.path.relpath(sys.executable)} -m harness.postgres {DATA}"
     console.print(f'\n  {look}\n  {look} "{report.EXAMPLE}"\n', markup=False)

@@ -29,3 +29,10 @@ def target() -> None:
     from tap_pleo_export.target import cli  # noqa: PLC0415 - slow
 
     cli()
+
+
+def report() -> None:
+    """Run `pleo-export-report`."""
+    from tap_pleo_export.report.command import main  # noqa: PLC0415 - slow
+
+    raise SystemExit(main())

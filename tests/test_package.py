@@ -9,6 +9,8 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.conftest import CHECKOUT
 
 if TYPE_CHECKING:
@@ -21,17 +23,24 @@ def test_the_wheel_holds_package_and_schemas_and_nothing_else(wheel: Path) -> No
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tap_pleo_export"}
     schemas = {path.name for path in (CHECKOUT / "schemas").glob("*.json")}
     assert {name.rpartition("/")[2] for name in names if "/schemas/" in name} == schemas
+    page = {path.name for path in (CHECKOUT / "tap_pleo_export" / "report" / "page").iterdir()}
+    assert {name.rpartition("/")[2] for name in names if "/report/page/" in name} == page
 
 
-def test_discovery_works_from_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
-    environment = tmp_path / "venv"
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The executables of an environment that holds the wheel and what it needs, and no extra."""
+    environment = tmp_path_factory.mktemp("installed") / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     python = environment / "bin" / "python"
     constraints = ["-c", str(CHECKOUT / "constraints.txt")]
     subprocess.run([python, "-m", "pip", "install", "-q", *constraints, wheel], check=True, capture_output=True)
+    return environment / "bin"
 
+
+def test_discovery_works_from_an_installed_wheel(installed: Path, tmp_path: Path) -> None:
     run = subprocess.run(
-        [environment / "bin" / "tap-pleo-export", "--discover"],
+        [installed / "tap-pleo-export", "--discover"],
         check=True,
         capture_output=True,
         cwd=tmp_path,
@@ -43,3 +52,19 @@ def test_discovery_works_from_an_installed_wheel(wheel: Path, tmp_path: Path) ->
         "export_job_items",
         "export_items",
     ]
+
+
+def test_the_report_asks_for_its_extra(installed: Path, tmp_path: Path) -> None:
+    run = subprocess.run(
+        [installed / "pleo-export-report", "--output", "report.html", "-"],
+        check=False,
+        capture_output=True,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},
+        stdin=subprocess.DEVNULL,
+    )
+
+    assert run.returncode == 1
+    assert run.stderr.decode() == (
+        "pleo-export-report: jinja2 is not installed: install tap-pleo-export with its extra, tap-pleo-export[report]\n"
+    )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import subprocess
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from harness.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
+from harness.postgres import SCHEMA
 from sandbox import Sandbox
+from tests.conftest import BIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def test_every_item_arrives_with_its_verdict_and_its_amount(
-    postgres: Postgres, new_database: Callable[[], str], new_project: Callable[..., MeltanoProject]
+    postgres: Postgres, new_database: Callable[[], str], new_project: Callable[..., MeltanoProject], tmp_path: Path
 ) -> None:
     database = new_database()
     with Sandbox.demo() as sandbox:
@@ -51,6 +55,25 @@ def test_every_item_arrives_with_its_verdict_and_its_amount(
             'SELECT "validationStatus", bool_and("validationFailureReason" IS NULL) FROM export_items GROUP BY 1'
         )
         assert dict(verdicts.fetchall()) == {"passed": True, "failed": False}
+        states = connection.execute(
+            """
+            SELECT lower("jobId"), lower("accountingEntryId"),
+                   CASE "validationStatus" WHEN 'failed' THEN 'blocked' ELSE 'ready' END FROM export_items
+            """
+        )
+        assert report_of(postgres, database, tmp_path) == Counter(states.fetchall())
+
+
+def report_of(postgres: Postgres, database: str, folder: Path) -> Counter[tuple[str, str, str]]:
+    """Return job, entry and state of what `pleo-export-report` says of a database."""
+    table = folder / "report.csv"
+    subprocess.run(
+        [BIN / "pleo-export-report", "--sqlalchemy-url", postgres.url(database), "--schema", SCHEMA, "--csv", table],
+        check=True,
+        capture_output=True,
+    )
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        return Counter((row["job"], row["accounting entry"], row["state"]) for row in csv.DictReader(file))
 
 
 def test_the_mapping_for_failures_gives_their_updates_alone(
