@@ -103,6 +103,7 @@ class Sandbox(World):
         server = make_server(HOST, self.port, self._app, threaded=True, request_handler=Handler)
         server.sandbox = self  # type: ignore[attr-defined] # the handler's way back
         self.port = server.server_port
+        self.files.base = self.url
         self._server = server
         self._thread = threading.Thread(
             target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="sandbox", daemon=True

@@ -11,6 +11,7 @@ from sandbox import items
 from sandbox.auth import Credentials
 from sandbox.behaviour import Behaviour
 from sandbox.conformance import require
+from sandbox.files import Files
 from sandbox.jobs import FINAL_EVENTS, Job, stamp
 from sandbox.kinds import KINDS
 from sandbox.values import make_uuid
@@ -41,6 +42,7 @@ class World(Behaviour):
         requests: Requests received, in order.
         faults: The fault table.
         credentials: API key, OAuth client and tokens.
+        files: What stands behind links.
     """
 
     def __init__(self, *, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> None:
@@ -53,6 +55,7 @@ class World(Behaviour):
         self.faults: list[Fault] = []
         self.lock = threading.RLock()
         self.credentials = Credentials(self.rng, self.now(), self.access_token_lifetime)
+        self.files = Files(self.credentials.api_key)
 
     def now(self) -> datetime:
         """The current moment on the sandbox's clock."""
