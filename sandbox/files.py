@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LIFETIME: Final = timedelta(hours=24)
 MEGABYTE: Final = 1000 * 1000
+# A note to the server, not to the client.
+BREAKS_OFF: Final = "Sandbox-Breaks-Off"
 _HEADS: Final = {
     "application/pdf": b"%PDF-1.7\n",
     "image/jpeg": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
@@ -36,11 +38,13 @@ class ServedFile:
         media_type: What it is.
         size: How many bytes it has.
         stated: How many an item says that it has; None for as many.
+        dies: Whether its connection is reset half-way.
     """
 
     media_type: str
     size: int
     stated: int | None = None
+    dies: bool = False
 
     def content(self, name: str) -> bytes:
         """Return its bytes: of another name, others."""
@@ -54,8 +58,7 @@ SPECIAL: Final[Mapping[str, ServedFile]] = {
     "document.pdf": ServedFile("application/pdf", 120_000),
     "empty.pdf": ServedFile("application/pdf", 0),
     "large.pdf": ServedFile("application/pdf", 30 * MEGABYTE),
-    # Resets its connection half-way, by a fault of the world.
-    "dying.pdf": ServedFile("application/pdf", 50_000),
+    "dying.pdf": ServedFile("application/pdf", 50_000, dies=True),
     "longer.jpg": ServedFile("image/jpeg", 2_000, stated=1_000),
 }
 """Files of every world, by name."""
@@ -107,7 +110,10 @@ class Files:
         if name not in self.known:
             return Response(_REFUSED, 404, content_type="application/xml")
         file = self.known[name]
-        return Response(file.content(name), 200, content_type=file.media_type)
+        response = Response(file.content(name), 200, content_type=file.media_type)
+        if file.dies:
+            response.headers[BREAKS_OFF] = "yes"
+        return response
 
     def _sign(self, name: str, expires: str) -> str:
         return hmac.new(self._secret, f"{name}\n{expires}".encode(), "sha256").hexdigest()

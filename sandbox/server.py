@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from sandbox import api
 from sandbox.faults import EFFECTS, Answer
+from sandbox.files import BREAKS_OFF
 from sandbox.recording import Request
 from sandbox.transport import Connections, Handler
 from sandbox.world import World, utc_now
@@ -95,7 +96,10 @@ class Sandbox(World):
 
     def _real(self, environ: dict[str, Any]) -> Answer:
         with self.lock:
-            return Answer(Response.from_app(self._app.wsgi_app, environ, buffered=True))
+            answer = Answer(Response.from_app(self._app.wsgi_app, environ, buffered=True))
+        if answer.response.headers.pop(BREAKS_OFF, None):
+            answer.cut, answer.reset = 0.5, True
+        return answer
 
     def start(self) -> Self:
         """Listen, and serve from a daemon thread."""
