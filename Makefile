@@ -12,6 +12,7 @@ CREATED := .venv/.created
 VENV := .venv/.installed
 DEMO_PLUGINS := .meltano/.demo-plugins
 TEST_PLUGINS := .meltano/.test-plugins
+S3_SERVER := .meltano/.s3-server
 MELTANO_INSTALL := $(BIN)/meltano --log-level warning install
 
 help: ## List the targets
@@ -21,7 +22,7 @@ help: ## List the targets
 demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived
 	@$(BIN)/python -m demo
 
-test: $(DEMO_PLUGINS) $(TEST_PLUGINS) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
+test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 coverage: $(VENV) ## Tell which lines no test reaches, without those of Meltano's environments (.coverage/html)
@@ -75,11 +76,18 @@ $(VENV): $(CREATED) pyproject.toml constraints.txt
 	@touch $@
 
 $(DEMO_PLUGINS): $(VENV) meltano.yml
-	@echo "Installing tap, mapper and both targets into .meltano, once (half a minute) ..."
-	@$(MELTANO_INSTALL) tap-pleo-export map-pleo-validation target-postgres target-pleo-export
+	@echo "Installing tap, mappers and both targets into .meltano, once (half a minute) ..."
+	@$(MELTANO_INSTALL) tap-pleo-export map-pleo-validation map-pleo-attachments target-postgres target-pleo-export
 	@touch $@
 
 $(TEST_PLUGINS): $(DEMO_PLUGINS)
 	@echo "Installing target-jsonl and tap-jsonl into .meltano, once ..."
 	@$(MELTANO_INSTALL) target-jsonl tap-jsonl
+	@touch $@
+
+# In an environment of its own: 60 packages that nothing else here needs.
+$(S3_SERVER): $(VENV)
+	@echo "Installing an S3 server for the tests into .meltano/moto, once ..."
+	@$(BIN)/python -m venv --clear .meltano/moto
+	@.meltano/moto/bin/python -m pip install -qq --no-input 'moto[server]==5.2.5'
 	@touch $@
