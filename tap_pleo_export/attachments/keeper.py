@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import threading
+from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +14,7 @@ from tap_pleo_export.attachments.store import PART_BYTES, StoreFailed, StoreUnus
 from tap_pleo_export.pleo.patience import attempts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tap_pleo_export.attachments.download import Downloads
     from tap_pleo_export.attachments.store import Store
@@ -114,8 +114,8 @@ class Keeper:
         with self._downloads.open(file.link) as pieces:
             incoming = _Incoming(pieces, file.size, self._stop)
             begun = incoming.begin()
-            name = f"{stem}.{types.extension(file.type, begun[: types.HEAD_BYTES])}"
-            self._store.put(name, begun if incoming.ended else itertools.chain((begun,), incoming))
+            name = f"{stem}.{types.extension(file.type, begun[0][: types.HEAD_BYTES])}"
+            self._store.put(name, b"".join(begun) if incoming.ended else _chained(begun, incoming))
         return {
             "storedPath": name,
             "sha256": incoming.digest.hexdigest(),
@@ -135,20 +135,20 @@ class _Incoming:
         self.size = 0
         self.ended = False
 
-    def begin(self) -> bytes:
-        """Return as much as is uploaded in one request, all of a file that is not larger.
+    def begin(self) -> deque[bytes]:
+        """Return as much as is uploaded in one request, in pieces; all of a file that is not larger.
 
         Raises:
             DownloadFailed: It is empty.
         """
-        begun = bytearray()
+        begun: deque[bytes] = deque()
         for piece in self:
-            begun += piece
-            if len(begun) >= PART_BYTES:
+            begun.append(piece)
+            if self.size >= PART_BYTES:
                 break
         if not begun:
             raise DownloadFailed("is empty")
-        return bytes(begun)
+        return begun
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._pieces:
@@ -162,3 +162,10 @@ class _Incoming:
         if self._stated is not None and self.size < self._stated:
             raise DownloadFailed(f"has {self.size:,} bytes, Pleo states {self._stated:,}", may_pass=True)
         self.ended = True
+
+
+def _chained(begun: deque[bytes], following: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield pieces, none of which is held any longer afterwards."""
+    while begun:
+        yield begun.popleft()
+    yield from following

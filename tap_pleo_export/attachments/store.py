@@ -19,8 +19,9 @@ from tap_pleo_export.attachments.types import MEDIA_TYPES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The least that S3 takes as a part, and as much as each upload holds in memory.
+# The least that S3 takes as a part: each upload holds about two in memory.
 PART_BYTES = 5 * 1024 * 1024
+LOCAL_PART_BYTES = 1024 * 1024
 LOCAL = ("", "file")
 # In case nothing else says so: servers that are not Amazon's have none.
 ANY_REGION = "us-east-1"
@@ -66,6 +67,7 @@ class Store:
 
     def __init__(self, destination: str, *, endpoint: str | None, timeout: float, retries: int) -> None:
         self._local = urlsplit(destination).scheme in LOCAL
+        self._part_bytes = LOCAL_PART_BYTES if self._local else PART_BYTES
         if self._local:
             self._store: Any = _folder(destination)
         else:
@@ -84,7 +86,9 @@ class Store:
         # A folder keeps bytes only. In a browser nothing of foreign origin is to open by itself.
         kept = {} if self._local else {"Content-Type": _media_type(name), "Content-Disposition": "attachment"}
         try:
-            obstore.put(self._store, name, content, attributes=kept or None, chunk_size=PART_BYTES, max_concurrency=1)
+            obstore.put(
+                self._store, name, content, attributes=kept or None, chunk_size=self._part_bytes, max_concurrency=1
+            )
         except (exceptions.BaseError, OSError, ValueError) as error:
             raise _failure(error) from None
 
