@@ -42,6 +42,7 @@ bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write do
 	@$(BIN)/python -m bench $(ARGS)
 	@$(BIN)/python bench/mapper_cost.py
 	@$(BIN)/python -m bench.reporting
+	@$(BIN)/python -m bench.attachments
 
 lint: $(VENV) ## Check style, formatting, types and which room imports which
 	@$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tap_pleo_export.schemas import shipped
-from tap_pleo_export.settings import SETTINGS, TARGET_SETTINGS
+from tap_pleo_export.settings import ATTACHMENT_SETTINGS, SETTINGS, TARGET_SETTINGS
 from tap_pleo_export.streams import STREAMS
 from tap_pleo_export.validation.settings import settings_schema
 
@@ -85,6 +85,17 @@ def members() -> str:
     return table(("member", "meaning"), rows)
 
 
+def attachment_settings() -> str:
+    """Return the settings of the mapper of attachments."""
+    return _settings(ATTACHMENT_SETTINGS["properties"])
+
+
+def attachment_members() -> str:
+    """Return the members that a file gains."""
+    declared = shipped("attachment_members.json")
+    return table(("member", "meaning"), ((f"`{name}`", member["description"]) for name, member in declared.items()))
+
+
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     DOCS.parent / "README.md": {
         "streams": streams,
@@ -92,6 +103,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "needs": needs,
         "target settings": target_settings,
     },
+    DOCS / "receipts.md": {"members": attachment_members, "settings": attachment_settings},
     DOCS / "workflow.md": {"members": report_members},
     DOCS / "validation.md": {"members": members, "settings": mapper_settings},
 }
