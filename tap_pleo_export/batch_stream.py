@@ -22,6 +22,7 @@ from singer_sdk.streams import RESTStream
 from tap_pleo_export.pleo.errors import PleoError
 from tap_pleo_export.pleo.pages import Token
 from tap_pleo_export.records.shape import as_dict
+from tap_pleo_export.records.text import one_line
 from tap_pleo_export.singer.command_line import stop
 from tap_pleo_export.singer.output import OutputError
 
@@ -191,11 +192,16 @@ class BatchStream(RESTStream[Token], abc.ABC):
         try:
             return list(self._generate_record_messages(as_dict(record)))
         except (RecursionError, msgspec.ValidationError):
-            ids = ", ".join(f"{k} {id_}" for k in self.primary_keys if isinstance(id_ := getattr(record, k), str))
-            raise RecordError(
-                f"{self.name}: {ids} is nested too deeply, or has too long a number, for stream maps, flattening and "
-                "deselection. Run without them; report the record to Pleo"
-            ) from None
+            why = (
+                "is nested too deeply, or has too long a number, for stream maps, flattening and deselection. "
+                "Run without them; report the record to Pleo"
+            )
+        except Exception as error:  # noqa: BLE001 - whatever an expression of the user's raises
+            why = f"cannot be mapped ({type(error).__name__}: {one_line(str(error))}). Check the setting 'stream_maps'"
+        ids = ", ".join(
+            f"{k} {one_line(id_)}" for k in self.primary_keys if isinstance(id_ := getattr(record, k, None), str)
+        )
+        raise RecordError(f"{self.name}: {ids} {why}")
 
     @cached_property
     def _as_it_came(self) -> bool:

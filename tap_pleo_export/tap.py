@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound="PagedStream")
 
+# Of a request, where a person waits for the answer.
+HURRIED_SECONDS = 10
+
 
 class TapPleoExport(PleoPlugin, Tap):
     """Reads export jobs, their job items and full export items from Pleo's Export API v3. Never writes to Pleo."""
@@ -52,7 +57,8 @@ class TapPleoExport(PleoPlugin, Tap):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
+    def __init__(self, *, hurried: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
+        self._hurried = hurried
         self.bookmarks = Bookmarks({})
         self._pace = StatePace()
         self._last_state: dict[str, Any] | None = None
@@ -152,21 +158,34 @@ class TapPleoExport(PleoPlugin, Tap):
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:  # noqa: ARG003 - the SDK's signature
-        """Test the connection: read one record of each stream, or write the schemas only."""
+        """Test the connection, in seconds: read one record of each stream and write none, or write the schemas only."""
         if value == CliTestOptionValue.Disabled.value:
             return
         config = ctx.params["config"]
-        # One record of each stream is wanted: nothing is to be asked for ahead.
-        tap = cls(config=config.config | {"max_concurrent_requests": 1}, parse_env_config=config.parse_env)
         if value == CliTestOptionValue.Schema.value:
-            tap.write_schemas()
+            cls(config=config.config, parse_env_config=config.parse_env).write_schemas()
             ctx.exit()
-        try:
-            tap.run_connection_test()
-            tap.logger.info("Connected to %s: %d export job(s)", tap.config["api_url"], len(tap.reader.jobs))
-        finally:
-            tap.close()
+        with Path(os.devnull).open("wb", buffering=0) as nowhere:
+            tap = cls(
+                hurried=True,
+                config=config.config,
+                parse_env_config=config.parse_env,
+                message_writer=LineWriter(stream=nowhere),
+            )
+            try:
+                tap.run_connection_test()
+                tap.logger.info("Connected to %s: %d export job(s)", tap.config["api_url"], len(tap.reader.jobs))
+            finally:
+                tap.close()
         ctx.exit(tap.report())
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """As every plugin; who waits at a terminal wants an answer, not a second attempt, and nothing fetched ahead."""
+        warnings = super()._validate_config(raise_errors=raise_errors)
+        if self._hurried:
+            longest = min(self.config["request_timeout"], HURRIED_SECONDS)
+            self._config |= {"max_retries": 0, "max_concurrent_requests": 1, "request_timeout": longest}
+        return warnings
 
     def _stream(self, kind: type[S]) -> S:
         return next(stream for stream in self.streams.values() if isinstance(stream, kind))

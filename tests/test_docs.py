@@ -46,6 +46,12 @@ def test_tables_are_rendered_from_the_code(page: Path) -> None:
     assert page.read_text("utf-8") == tables.rendered(page), "run: python -m docs.tables"
 
 
+def test_files_for_other_projects_are_rendered_from_meltano_yml() -> None:
+    for path, text in tables.files().items():
+        assert path.read_text("utf-8") == text, "run: python -m docs.tables"
+    assert {path for path in tables.files() if path.parent == tables.PLUGINS} == set(tables.PLUGINS.iterdir())
+
+
 @pytest.mark.parametrize(
     ("plugin", "own"), [(TapPleoExport, SETTINGS), (TargetPleoExport, TARGET_SETTINGS)], ids=["tap", "target"]
 )
@@ -125,7 +131,7 @@ def test_the_architecture_gives_every_part_of_the_package_its_row_and_no_other()
 
 
 def test_contributing_tells_every_target_of_make() -> None:
-    targets = re.findall(r"^([a-z]+):.*## ", (CHECKOUT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    told = re.findall(r"^\| `make (\w+)` \|", (CHECKOUT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):.*## ", (CHECKOUT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    told = re.findall(r"^\| `make ([\w-]+)` \|", (CHECKOUT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
 
     assert sorted(told) == sorted(set(targets) - {"help"})

@@ -15,6 +15,8 @@ from tests.conftest import CHECKOUT
 
 PROJECT: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
 
+COMMANDS = ["make lint", "make test", "make test-warehouse"]
+
 
 def load(path: str) -> Any:
     return yaml.safe_load((CHECKOUT / path).read_text("utf-8"))
@@ -38,8 +40,8 @@ def test_the_workflow_runs_on_every_python_that_is_claimed_and_on_no_other() -> 
 
 
 def test_the_workflow_runs_the_commands_that_a_developer_runs() -> None:
-    assert [step["run"] for step in workflow_job()["steps"] if "run" in step] == ["make lint", "make test"]
-    assert ci_commands() == ["make lint", "make test"]
+    assert [step["run"] for step in workflow_job()["steps"] if "run" in step] == COMMANDS
+    assert ci_commands() == COMMANDS
 
 
 def test_the_workflow_may_read_only_and_ends_by_itself() -> None:

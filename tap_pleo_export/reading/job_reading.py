@@ -13,7 +13,7 @@ from tap_pleo_export.pleo.jobs import ITEM_STATUSES
 from tap_pleo_export.pleo.pages import Start
 from tap_pleo_export.reading.changes import MOST_IDLE_PAGES, Changes, Idling
 from tap_pleo_export.reading.completeness import JobProgress, some
-from tap_pleo_export.reading.ids import JobItemIds
+from tap_pleo_export.reading.ids import JobItemIds, unlisted
 from tap_pleo_export.reading.records import complete_export_item, complete_job_item
 from tap_pleo_export.reading.source import Batch
 from tap_pleo_export.records.keys import key_of
@@ -196,7 +196,7 @@ class JobReading:
             first, status = ids.see(key, id_)
             if not first:
                 continue
-            keys.append(key)
+            keys.append(key if status is not None or ids.lists(key) else unlisted(key))
             if not wanted or status is None or status in wanted:
                 records.append(complete_export_item(record, self._id_as_json, status))
             elif status not in ITEM_STATUSES:

@@ -31,6 +31,8 @@ _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 Key = Annotated[str, msgspec.Meta(min_length=1)]
 # A member that Pleo must not send: no JSON is of this type.
 Ours = Annotated[str, msgspec.Meta(min_length=1, max_length=0)] | UnsetType
+# What a row may be instead of a record.
+NoRecord = list[Raw] | str | float | bool | None
 
 
 class PageInfo(msgspec.Struct, rename="camel"):
@@ -128,7 +130,8 @@ class RecordShape:
             gc=False,
         )
         self._page = self._decoder(list[self.record_type])  # type: ignore[name-defined]
-        self._loose_page = self._decoder(list[Raw])
+        self._loose_page = self._decoder(list[dict[str, Raw] | NoRecord])
+        self._raw_page = self._decoder(list[Raw])
 
     def decode_page(self, body: bytes) -> Page:
         """Decode a page of the Export API (``{"data": [...], "pagination": {...}}``).
@@ -162,12 +165,12 @@ class RecordShape:
     def _decode_row_by_row(self, body: bytes) -> Page:
         too_deep: set[int] = set()
         try:
-            decoded = self._loose_page.decode(body)
+            decoded = self._decode_loosely(body)
         except RecursionError:
             body, too_deep = cut(body)
-            decoded = self._loose_page.decode(body)
+            decoded = self._decode_loosely(body)
         page = Page([], PageInfo.read(decoded.pagination), [])
-        for position, row in enumerate(map(_members_of, decoded.data)):
+        for position, row in enumerate(decoded.data):
             try:
                 record = self._sorted_out(row)
             except UnusableRowError as error:
@@ -180,14 +183,23 @@ class RecordShape:
             page.unusable.append(f"row {position + 1}{self._id_of(row)} is unusable, {reason}")
         return page
 
-    def _id_of(self, members: dict[str, Raw] | None) -> str:
+    def _decode_loosely(self, body: bytes) -> Any:  # noqa: ANN401 - a type made at run time
+        try:
+            return self._loose_page.decode(body)
+        except msgspec.ValidationError:
+            # A row may be a number that no type holds.
+            page = self._raw_page.decode(body)
+            page.data = list(map(_members_of, page.data))
+            return page
+
+    def _id_of(self, row: object) -> str:
         """Return what tells a row from others, as far as it is there."""
-        ids = [bytes(members[key]).decode() for key in self._keys if key in members] if members else []
+        ids = [bytes(row[key]).decode() for key in self._keys if key in row] if isinstance(row, dict) else []
         return f" ({self._keys[0]} {one_line(ids[0])})" if ids else ""
 
-    def _sorted_out(self, members: dict[str, Raw] | None) -> Any:  # noqa: ANN401 - a record_type made at run time
+    def _sorted_out(self, members: object) -> Any:  # noqa: ANN401 - a record_type made at run time
         """Make a record of members of any name: what the schema does not declare goes to ``additionalFields``."""
-        if members is None:
+        if not isinstance(members, dict):
             raise UnusableRowError("not an object")
         missing = [key for key in self._keys if key not in members]
         if missing:

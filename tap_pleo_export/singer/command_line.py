@@ -9,6 +9,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
+from dotenv import find_dotenv, load_dotenv
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import PluginBase
 
@@ -63,10 +64,23 @@ class CommandLine(PluginBase):
             ) from None
 
 
+def read_dotenv() -> None:
+    """Take what a file `.env` of the folder that the command runs in, or of one above it, adds to the environment.
+
+    The SDK looks beside its own code instead, and prefers the file to the environment.
+    """
+    if path := find_dotenv(usecwd=True):
+        load_dotenv(path, override=False)
+
+
 def main(plugin: type[PluginBase]) -> None:
     """Run a plugin's command line; whatever ends it is a line, each refused setting one of its own."""
-    # Logging is set up by this.
-    command = plugin.cli
+    try:
+        # Logging is set up by this.
+        command = plugin.cli
+    except ValueError as error:
+        click.ClickException(f"LOGLEVEL or SINGER_SDK_LOG_CONFIG: {error}").show()
+        sys.exit(1)
     try:
         _check_stdout(sys.stdout)
         command()

@@ -123,6 +123,19 @@ def test_a_deadline_ends_the_retries_before_their_number_does(
     assert waits == []
 
 
+def test_the_budget_is_told_of_once(
+    pleo: Sandbox, waits: list[float], clients: list[Requests], caplog: pytest.LogCaptureFixture
+) -> None:
+    clients.append(make(pleo, waits, budget=1))
+
+    with caplog.at_level("INFO"):
+        for _ in range(4):
+            clients[0].get(JOBS)
+
+    assert len(waits) == 3
+    assert len([line for line in caplog.messages if line.startswith("The budget of requests per minute")]) == 1
+
+
 def test_the_budget_holds_retries_back_too(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
     pleo.add_fault(Fault(path=JOBS, status=503, headers={"Retry-After": "0"}))
     clients.append(make(pleo, waits, budget=1))

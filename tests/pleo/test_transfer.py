@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 import urllib3
+from singer_sdk.streams.rest import HTTPRequest
 
+from tap_pleo_export.pleo.errors import TransientFailure
 from tap_pleo_export.pleo.transfer import BodyBroken, BodyTooLarge, DeadlineAdapter, DeadlineExceeded, read_body
+from tap_pleo_export.pleo.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -223,3 +226,9 @@ def test_an_answer_without_a_timeout_is_waited_for() -> None:
     response = urllib3.HTTPResponse(io.BytesIO(b"hello"), preload_content=False)
 
     assert read_body(response, LIMIT) == b"hello"
+
+
+def test_two_lengths_are_a_damaged_head_and_no_fault_of_a_proxy(answering: Callable[..., str]) -> None:
+    url = answering(head("Content-Length: 5", "Content-Length: 7") + b"hello")
+    with contextlib.closing(Transport()) as transport, pytest.raises(TransientFailure, match="whose head is damaged"):
+        transport.exchange(HTTPRequest(url), lambda request: request, timeout=10)

@@ -70,6 +70,21 @@ def test_a_full_disk_is_one_line_when_only_schemas_are_asked_for(
     assert b"standard output cannot be written" in run.stderr
 
 
+def test_a_line_that_meltano_does_not_take_is_named_with_the_setting_to_raise(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=1)
+    entry = job.items[0]["accountingEntryId"]
+
+    run = run_tap(env={"MELTANO_ELT_BUFFER_SIZE": "4096"})
+    quiet = run_tap(env={"MELTANO_ELT_BUFFER_SIZE": "104857600"})
+
+    named = [line for line in run.warnings if f"accountingEntryId {entry}" in line and job.id in line]
+    (item,) = [line for line in named if "stream export_items" in line]
+    assert "Meltano takes no more than 2,048: set elt.buffer_size (MELTANO_ELT_BUFFER_SIZE) to " in item
+    assert quiet.warnings == []
+
+
 @pytest.mark.parametrize("option", ["", "--discover", "--test"])
 def test_a_closed_output_is_one_line_and_no_request(
     pleo: Sandbox, environment: dict[str, str], tmp_path: Path, option: str

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox import Sandbox
+    from tests.conftest import Run
 
 # A stand-in for a fault that nobody knows of: at a place, it raises what quotes a secret.
 PLANTED = """
@@ -61,3 +63,9 @@ def test_it_is_one_line_with_type_and_place(
     assert ("Traceback (most recent call last)" in run.stderr.decode()) is (level == "DEBUG")
     assert pleo.api_key not in run.stderr.decode()
     assert all(json.loads(line) for line in run.stdout.splitlines())
+
+
+def test_a_log_level_that_is_none_is_no_fault_of_the_program(run_tap: Callable[..., Run]) -> None:
+    run = run_tap(env={"LOGLEVEL": "chatty"})
+
+    assert (run.returncode, run.stderr) == (1, "Error: LOGLEVEL or SINGER_SDK_LOG_CONFIG: Unknown level: 'CHATTY'\n")

@@ -152,3 +152,45 @@ def test_a_catalog_that_cannot_be_followed_is_one_line(pleo: Sandbox, run_tap: C
     assert expected in error
     assert run.stdout == b""
     assert pleo.requests == []
+
+
+NO_MAPS: dict[str, tuple[dict[str, Any], str]] = {
+    "an expression that is none": (
+        {"stream_maps": {"export_items": {"x": "((("}}},
+        "Setting 'stream_maps': ",
+    ),
+    "a key that is none": (
+        {"stream_maps": {"export_items": {"__key_properties__": ["nope"]}}},
+        "Setting 'stream_maps': ",
+    ),
+    "flattening without a depth": ({"flattening_enabled": True}, "flattening_max_depth"),
+}
+
+
+@pytest.mark.parametrize("what", NO_MAPS)
+def test_a_setting_of_the_sdks_that_it_refuses_is_named(pleo: Sandbox, run_tap: Callable[..., Run], what: str) -> None:
+    settings, expected = NO_MAPS[what]
+
+    run = run_tap(**settings)
+
+    assert run.returncode == 1
+    error, last = run.errors
+    assert expected in error
+    assert last == "Config validation failed"
+    assert "Traceback" not in run.stderr
+    assert pleo.requests == []
+
+
+@pytest.mark.parametrize("expression", ["1/0", "nope", "fake.nope()"])
+def test_an_expression_that_fails_on_a_record_is_the_users(
+    pleo: Sandbox, run_tap: Callable[..., Run], expression: str
+) -> None:
+    job = pleo.add_job(items=1)
+
+    run = run_tap(stream_maps={"export_jobs": {"x": expression}})
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert error.startswith(f"export_jobs: id {job.id} cannot be mapped (")
+    assert error.endswith("). Check the setting 'stream_maps'")
+    assert "Traceback" not in run.stderr
