@@ -12,6 +12,7 @@ CREATED := .venv/.created
 VENV := .venv/.installed
 DEMO_PLUGINS := .meltano/.demo-plugins
 TEST_PLUGINS := .meltano/.test-plugins
+S3_SERVER := .meltano/.s3-server
 WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
 MELTANO_INSTALL := $(BIN)/meltano --log-level warning install
 
@@ -23,7 +24,7 @@ help: ## List the targets
 demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (half a minute, the first time two minutes more to install)
 	@$(BIN)/python -m demo
 
-test: $(DEMO_PLUGINS) $(TEST_PLUGINS) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
+test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" $(ARGS)
 
 test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the models of transform/ on PostgreSQL and DuckDB
@@ -46,6 +47,7 @@ bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write do
 	@$(BIN)/python -m bench $(ARGS)
 	@$(BIN)/python bench/mapper_cost.py
 	@$(BIN)/python -m bench.reporting
+	@$(BIN)/python -m bench.attachments
 
 loaders: $(DEMO_PLUGINS) ## Try other loaders on the same items, in some minutes, and write docs/loaders.md (ARGS="--only csv")
 	@$(BIN)/python -m harness.loaders $(ARGS)
@@ -87,13 +89,20 @@ $(VENV): $(CREATED) pyproject.toml constraints.txt
 	@touch $@
 
 $(DEMO_PLUGINS): $(VENV) meltano.yml transform/constraints.txt
-	@echo "Installing taps, mapper, targets and dbt into .meltano, once (a minute) ..."
-	@$(MELTANO_INSTALL) tap-pleo-export map-pleo-validation target-postgres target-pleo-export tap-pleo-outbox dbt-postgres
+	@echo "Installing taps, mappers, targets and dbt into .meltano, once (a minute) ..."
+	@$(MELTANO_INSTALL) tap-pleo-export map-pleo-validation map-pleo-attachments target-postgres target-pleo-export tap-pleo-outbox dbt-postgres
 	@touch $@
 
 $(TEST_PLUGINS): $(DEMO_PLUGINS)
 	@echo "Installing target-jsonl and tap-jsonl into .meltano, once ..."
 	@$(MELTANO_INSTALL) target-jsonl tap-jsonl
+	@touch $@
+
+# In an environment of its own: 60 packages that nothing else here needs.
+$(S3_SERVER): $(VENV)
+	@echo "Installing an S3 server for the tests into .meltano/moto, once ..."
+	@$(BIN)/python -m venv --clear .meltano/moto
+	@.meltano/moto/bin/python -m pip install -qq --no-input 'moto[server]==5.2.5'
 	@touch $@
 
 $(WAREHOUSE_PLUGINS): $(DEMO_PLUGINS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from demo import books, report, reporting, verdicts
+from demo import books, receipts, report, reporting, verdicts
 from harness import postgres
 from harness.meltano import CHECKOUT, LogLine, MeltanoProject
 from sandbox import Sandbox
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 HOME = Path(".demo")
 DATA = HOME / "postgres"
 PAGE = HOME / "report.html"
-LOAD = ("run", "tap-pleo-export", "pleo-validate", "target-postgres")
+RECEIPTS = HOME / "receipts"
+LOAD = ("run", "tap-pleo-export", "pleo-validate", "pleo-attachments", "target-postgres")
 REPORT = ("run", "tap-pleo-export", "pleo-failures", "target-pleo-export")
 MODELS = ("run", "dbt-postgres:models")
 OUTBOX = ("run", "tap-pleo-outbox", "target-pleo-export")
@@ -38,6 +40,8 @@ _SOURCES = {
     "tap-pleo-export": "tap",
     "map-pleo-validation": "mapper",
     "pleo-validate": "mapper",
+    "map-pleo-attachments": "files",
+    "pleo-attachments": "files",
     "target-postgres": "target",
     "pleo-failures": "mapper",
     "target-pleo-export": "report",
@@ -104,16 +108,24 @@ class Demo:
             "TARGET_PLEO_EXPORT_API_URL": pleo.url,
             "TARGET_PLEO_EXPORT_API_KEY": pleo.api_key,
             "TARGET_POSTGRES_SQLALCHEMY_URL": server.url(),
+            "MAP_PLEO_ATTACHMENTS_DESTINATION": str(RECEIPTS.resolve()),
+            # The local Pleo is at an address that links may not lead to otherwise.
+            "MAP_PLEO_ATTACHMENTS_ALLOW_HOSTS": '["127.0.0.1"]',
             "DBT_POSTGRES_HOST": str(server.socket),
             "DBT_USE_COLORS": "false",
             **books.outbox_settings(server),
         }
         project = MeltanoProject(HOME.resolve() / "meltano", settings)
+        shutil.rmtree(RECEIPTS, ignore_errors=True)
+        pleo.serve_files = True
         self.run(project, LOAD)
         first = len(pleo.requests_to(ITEMS))
         self.console.print()
         with server.connect() as connection:
             equal = self.report(pleo, connection)
+            text, stored = receipts.check(RECEIPTS, connection)
+            self.say(f"[{'green' if stored else 'red'}]{escape(text)}[/]")
+            equal = equal and stored
             self.say("The same again: the jobs are complete in the state that Meltano keeps, so no item is asked for")
             self.run(project, LOAD)
             again = len(pleo.requests_to(ITEMS)) - first
@@ -229,6 +241,8 @@ def main() -> int:
     """Run the demo in the checkout's ``.demo`` directory.
 
     Returns:
+        0 if PostgreSQL holds exactly the sandbox's items, their receipts are stored as it says, the failing ones are
+        failed in Pleo and no others, and second runs ask for and send nothing, else 1.
         0 if PostgreSQL holds exactly the sandbox's items, the failing ones are failed in Pleo and no others, the books
         balance, Pleo's jobs are completed, and second runs ask for and send nothing, else 1.
     """

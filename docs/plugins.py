@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 # Of this checkout: what stands for it in a project elsewhere.
 HERE = "-e . -c constraints.txt"
+# An extra cannot be asked of a package that may be a path as well as an address: what it holds is named instead.
+HERE_WITH_ATTACHMENTS = "-e .[attachments] -c constraints.txt"
+ATTACHMENTS = "obstore==0.12.1"
 PACKAGE = "${PLEO_EXPORT_PACKAGE}"
 CONSTRAINTS = " -c constraints.txt"
 TERSE = ("name", "kind", "value", "sensitive")
@@ -60,6 +63,8 @@ def _kinds(project: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def _elsewhere(pip_url: str) -> str:
+    if pip_url == HERE_WITH_ATTACHMENTS:
+        return f"{PACKAGE} {ATTACHMENTS}"
     return PACKAGE if pip_url == HERE else pip_url.removesuffix(CONSTRAINTS)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from docs import plugins
 from tap_pleo_export.schemas import shipped
-from tap_pleo_export.settings import SETTINGS, TARGET_SETTINGS
+from tap_pleo_export.settings import ATTACHMENT_SETTINGS, SETTINGS, TARGET_SETTINGS
 from tap_pleo_export.streams import STREAMS
 from tap_pleo_export.validation.settings import settings_schema
 
@@ -90,6 +90,17 @@ def members() -> str:
     return table(("member", "meaning"), rows)
 
 
+def attachment_settings() -> str:
+    """Return the settings of the mapper of attachments."""
+    return _settings(ATTACHMENT_SETTINGS["properties"])
+
+
+def attachment_members() -> str:
+    """Return the members that a file gains."""
+    declared = shipped("attachment_members.json")
+    return table(("member", "meaning"), ((f"`{name}`", member["description"]) for name, member in declared.items()))
+
+
 def meltano_block() -> str:
     """Return the plugins as a block of `meltano.yml`."""
     return plugins.block(PROJECT)
@@ -112,6 +123,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "needs": needs,
         "target settings": target_settings,
     },
+    DOCS / "receipts.md": {"members": attachment_members, "settings": attachment_settings},
     DOCS / "workflow.md": {"members": report_members},
     DOCS / "validation.md": {"members": members, "settings": mapper_settings, "needs": needs},
 }

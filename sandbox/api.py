@@ -183,7 +183,15 @@ class Api:
             )
         rows = job.shuffled() if self.pleo.shuffle_items else job.items
         page: Page[dict[str, Any]] = paginate(rows, request.args, self.pleo, f"items {job.id}", self.pleo.empty_page_at)
-        return answer({"data": page.rows, "pagination": page.info})
+        rows = list(page.rows)
+        if self.pleo.serve_files:
+            rows = [self.pleo.files.renewed(item, self.pleo.now()) for item in rows]
+        return answer({"data": rows, "pagination": page.info})
+
+    def get_file(self, name: str) -> Response:
+        """A file behind a link: no credentials, the link is one."""
+        given = request.args
+        return self.pleo.files.answer(name, given.get("expires", ""), given.get("signature", ""), self.pleo.now())
 
     def create_event(self) -> Response:
         """``createExportJobEventV3``."""
@@ -252,6 +260,7 @@ ROUTES = (
     ("GET", "/v1/companies/<company_id>", Api.get_company, ANY_SCOPE),
     ("GET", "/v1/introspect", Api.introspect, None),
     ("POST", "/oauth/token", Api.token, None),
+    ("GET", "/files/<path:name>", Api.get_file, None),
 )
 
 
@@ -274,7 +283,7 @@ def build(pleo: World) -> Flask:
                 if scope not in {*pleo.scopes, ANY_SCOPE}:
                     raise undocumented(403, f"The credentials lack the scope {scope}.")
             for name, value in path_parameters.items():
-                if violations("Uuid", value):
+                if name.endswith("_id") and violations("Uuid", value):
                     raise undocumented(400, f"{name} must be a uuid.")
             response: Response = operation(api, **path_parameters)
             return response

@@ -24,6 +24,7 @@ class Behaviour:
         shuffle_items: Whether the data layer has another order than the control layer.
         lowercase_control_ids: Whether the control layer writes ids in lower case whatever the data layer does.
         started_required: Whether ``completed`` and its kin are refused on a job that was not ``started``.
+        serve_files: Whether the links of items lead to files of this server, new ones at each reading.
         client_auth: How the token endpoint wants the client to authenticate.
         access_token_lifetime: Seconds; ``expires_in`` of new access tokens.
         scopes: What the credentials may do.
@@ -40,6 +41,7 @@ class Behaviour:
     shuffle_items: bool = False
     lowercase_control_ids: bool = False
     started_required: bool = True
+    serve_files: bool = False
     client_auth: Literal["any", "form", "basic"] = "any"
     access_token_lifetime: int = 3600
     scopes: set[str] = field(default_factory=lambda: set(SCOPES))

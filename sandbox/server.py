@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from sandbox import api
 from sandbox.faults import EFFECTS, Answer
+from sandbox.files import BREAKS_OFF
 from sandbox.recording import Request
 from sandbox.transport import Connections, Handler
 from sandbox.world import World, utc_now
@@ -95,7 +96,10 @@ class Sandbox(World):
 
     def _real(self, environ: dict[str, Any]) -> Answer:
         with self.lock:
-            return Answer(Response.from_app(self._app.wsgi_app, environ, buffered=True))
+            answer = Answer(Response.from_app(self._app.wsgi_app, environ, buffered=True))
+        if answer.response.headers.pop(BREAKS_OFF, None):
+            answer.cut, answer.reset = 0.5, True
+        return answer
 
     def start(self) -> Self:
         """Listen, and serve from a daemon thread."""
@@ -103,6 +107,7 @@ class Sandbox(World):
         server = make_server(HOST, self.port, self._app, threaded=True, request_handler=Handler)
         server.sandbox = self  # type: ignore[attr-defined] # the handler's way back
         self.port = server.server_port
+        self.files.base = self.url
         self._server = server
         self._thread = threading.Thread(
             target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="sandbox", daemon=True

@@ -11,6 +11,7 @@ from sandbox import items
 from sandbox.auth import Credentials
 from sandbox.behaviour import Behaviour
 from sandbox.conformance import require
+from sandbox.files import Files
 from sandbox.jobs import FINAL_EVENTS, Job, stamp
 from sandbox.kinds import KINDS
 from sandbox.values import make_uuid
@@ -42,6 +43,7 @@ class World(Behaviour):
         changes: What requests have changed, in order; what tests change themselves, and expiry, is not among it.
         faults: The fault table.
         credentials: API key, OAuth client and tokens.
+        files: What stands behind links.
     """
 
     def __init__(self, *, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> None:
@@ -55,6 +57,7 @@ class World(Behaviour):
         self.faults: list[Fault] = []
         self.lock = threading.RLock()
         self.credentials = Credentials(self.rng, self.now(), self.access_token_lifetime)
+        self.files = Files(self.credentials.api_key)
 
     def now(self) -> datetime:
         """The current moment on the sandbox's clock."""

@@ -24,6 +24,13 @@ def mapper() -> None:
     cli()
 
 
+def attachments() -> None:
+    """Run `map-pleo-attachments`."""
+    from tap_pleo_export.attachments_mapper import cli  # noqa: PLC0415 - slow
+
+    cli()
+
+
 def target() -> None:
     """Run `target-pleo-export`."""
     from tap_pleo_export.target import cli  # noqa: PLC0415 - slow

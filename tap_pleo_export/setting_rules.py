@@ -19,6 +19,11 @@ LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 ONE_CREDENTIAL = (
     "Set exactly one of 'api_key', 'access_token', or the three of 'client_id', 'client_secret' and 'refresh_token'"
 )
+_DESTINATION_SCHEMES = ("file", "s3", "gs", "az")
+_WITH_ENDPOINT = ("s3://", "az://")
+_DESTINATIONS = (
+    "name a folder, or a URL like file:///srv/receipts, s3://bucket/folder, gs://bucket/folder or az://container/folder"
+)
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 
@@ -86,6 +91,44 @@ def uuid_problems(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"Setting {name}: {value!r} is not a UUID like 8eb648ab-464b-42a0-ba17-eda703657e33"
 
 
+def destination_problems(config: Mapping[str, Any], broken: Collection[str]) -> Iterator[str]:
+    """Yield what is wrong with the place where files are kept; arguments as in :func:`credential_problems`."""
+    if "destination" not in config:
+        if "destination" not in broken:
+            yield f"Setting 'destination' is missing: {_DESTINATIONS}"
+        return
+    destination = config["destination"]
+    scheme, separator, rest = destination.partition("://")
+    if not separator:
+        scheme, rest = "file", ""
+    if not destination.isprintable() or scheme not in _DESTINATION_SCHEMES:
+        yield f"Setting 'destination' is no place for files: {_DESTINATIONS}"
+    elif separator and ("@" in rest.partition("/")[0] or "?" in rest or "#" in rest):
+        yield "Setting 'destination' must not carry credentials or a query; use the cloud's usual variables"
+    elif separator and scheme == "file" and not rest.startswith("/"):
+        yield "Setting 'destination': file:// takes an absolute path, as in file:///srv/receipts"
+    elif separator and not rest.partition("/")[0] and scheme != "file":
+        yield f"Setting 'destination' names no bucket: {_DESTINATIONS}"
+
+
+def endpoint_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the store's address; ``config`` as in :func:`address_problems`."""
+    endpoint = config.get("endpoint")
+    if endpoint is None:
+        return
+    if problem := _address_problem(endpoint):
+        yield f"Setting 'endpoint' {problem.format(example='https://minio.example.com')}"
+    if not config.get("destination", "s3://").startswith(_WITH_ENDPOINT):
+        yield "Setting 'endpoint' is of use with s3:// and az:// only"
+
+
+def host_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with names of hosts; ``config`` as in :func:`address_problems`."""
+    for position, host in enumerate(config.get("allow_hosts") or ()):
+        if not _is_host(host):
+            yield f"Setting 'allow_hosts'[{position}]: {host!r} is no name of a host or address of one, without a port"
+
+
 def list_problems(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with lists."""
     if config.get("job_statuses") == []:
@@ -110,6 +153,14 @@ def _address_problem(value: str) -> str | None:
     if address.scheme == "http" and address.hostname not in LOOPBACK_HOSTS:
         return "must begin with https://: credentials would travel in the clear"
     return None
+
+
+def _is_host(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return _HOST.fullmatch(name.lower()) is not None
+    return True
 
 
 def _has_host(address: SplitResult) -> bool:

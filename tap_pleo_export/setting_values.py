@@ -47,6 +47,22 @@ def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
     return [one_line(line) for line in lines]
 
 
+def attachment_problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Return all that is wrong with the settings of the mapper of attachments; arguments as of :func:`problems`."""
+    config = given(config)
+    errors = list(Draft7Validator(schema).iter_errors(config))
+    broken = {str(error.absolute_path[0]) for error in errors if error.absolute_path}
+    sound = {name: value for name, value in config.items() if name not in broken}
+    lines = [
+        *(_broken_rule(error, schema) for error in errors if error.validator != "required"),
+        *setting_rules.destination_problems(sound, broken),
+        *setting_rules.endpoint_problems(sound),
+        *setting_rules.host_problems(sound),
+        *setting_rules.text_problems(sound),
+    ]
+    return [one_line(line) for line in lines]
+
+
 def given(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that are set, ids in lower case: None and the empty string are not set."""
     # JSON Schema takes 100.0 for an integer, Python does not.

@@ -1,4 +1,4 @@
-"""The settings, as declarations: those that every plugin needs to speak with Pleo, and the tap's."""
+"""The settings, as declarations: those that every plugin needs to speak with Pleo, and each plugin's own."""
 
 from __future__ import annotations
 
@@ -197,3 +197,84 @@ TARGET_SETTINGS = th.PropertiesList(
     *REQUEST_SETTINGS,
 ).to_dict()
 """The target's settings."""
+
+ATTACHMENT_SETTINGS = th.PropertiesList(
+    th.Property(
+        "destination",
+        th.StringType,
+        required=True,
+        title="Destination",
+        description=(
+            "Where files are kept: the path of a folder, or a URL such as file:///srv/receipts, s3://bucket/folder, "
+            "gs://bucket/folder or az://container/folder. Credentials come from the cloud's usual variables."
+        ),
+    ),
+    th.Property(
+        "endpoint",
+        th.StringType,
+        title="Endpoint",
+        description="Address of a server that speaks S3 or Azure's protocol but is not the cloud's own, such as MinIO.",
+    ),
+    th.Property(
+        "keep_urls",
+        th.BooleanType,
+        default=True,
+        title="Keep links",
+        description="Whether files[].url stays in the records. Whoever has it can fetch the file for 24 hours.",
+    ),
+    th.Property(
+        "on_failure",
+        th.StringType(allowed_values=["warn", "fail"]),
+        default="warn",
+        title="On failure",
+        description=(
+            "What a file that is not stored does: warn (a counted WARNING) or fail (exit code 1 after everything was "
+            "passed on). Its record passes in either case, with storeError."
+        ),
+    ),
+    th.Property(
+        "max_concurrent_downloads",
+        th.IntegerType(minimum=1, maximum=16),
+        default=4,
+        title="Concurrent downloads",
+        description="Files in flight.",
+    ),
+    th.Property(
+        "max_file_bytes",
+        th.IntegerType(minimum=1, maximum=1024**3),
+        default=32 * 1024**2,
+        title="Largest file",
+        description="Bytes of the largest file that is stored; Pleo takes none above 30 MB.",
+    ),
+    th.Property(
+        "timeout",
+        th.IntegerType(minimum=1, maximum=3600),
+        default=60,
+        title="Timeout",
+        description="Seconds for a whole file, from connecting to its last byte.",
+    ),
+    th.Property(
+        "max_retries",
+        th.IntegerType(minimum=0, maximum=100),
+        default=4,
+        title="Retries",
+        description="Attempts beyond the first for a file that fails in a way that may pass.",
+    ),
+    th.Property(
+        "allow_hosts",
+        th.ArrayType(th.StringType),
+        default=[],
+        title="Private hosts",
+        description=(
+            "Hosts that links may lead to although their addresses are private, link-local or this machine's own; "
+            "on this machine also without TLS."
+        ),
+    ),
+    th.Property(
+        "user_agent",
+        th.StringType,
+        title="User agent",
+        description="User-Agent header; by default the plugin's name and version.",
+    ),
+).to_dict()
+"""The settings of the mapper that keeps attachments: it has no credentials of Pleo's."""

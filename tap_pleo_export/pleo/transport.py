@@ -192,7 +192,7 @@ def _origin(url: str) -> str:
 
 
 def _failure_of_connection(error: BaseException) -> Exception:
-    reason = _innermost(error)
+    reason = innermost(error)
     if isinstance(reason, ssl.SSLCertVerificationError):
         return NetworkUnusable(
             f"its certificate cannot be verified ({reason.verify_message})",
@@ -217,7 +217,7 @@ def _never_made(error: BaseException) -> bool:
     return isinstance(getattr(retried, "reason", None), urllib3.exceptions.NewConnectionError)
 
 
-def _innermost(error: BaseException) -> BaseException:
+def innermost(error: BaseException) -> BaseException:
     """Return what a network error began with."""
     seen = error
     while seen.__cause__ or seen.__context__ or any(isinstance(a, BaseException) for a in seen.args):

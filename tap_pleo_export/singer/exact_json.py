@@ -26,6 +26,7 @@ encode_into = _encoder.encode_into
 """Encode JSON at the end (-1) of a buffer; raises UnicodeEncodeError where only :func:`encode` helps."""
 _value = msgspec.json.Decoder(float_hook=Decimal).decode
 _members: Callable[[Json], Members] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode  # type: ignore[assignment]
+_elements: Callable[[Json], list[Json]] = msgspec.json.Decoder(list[msgspec.Raw]).decode  # type: ignore[assignment]
 # Any escape, so that each is consumed once; those of surrogates are caught.
 _ESCAPE = re.compile(rb"\\(?:(u[dD][89a-fA-F])|.)", re.DOTALL)
 
@@ -83,6 +84,22 @@ def _members_with_surrogates(source: str) -> Members:
     return {
         decode(_encode(name).replace(mask, b"\\")): bytes(value).replace(mask, b"\\") for name, value in parts.items()
     }
+
+
+def elements(data: Json) -> list[Json]:
+    """Split a JSON array into its elements, their bytes as they are, but for those beside text with lone surrogates.
+
+    Raises:
+        ValueError: This is not a JSON array.
+        RecursionError: It is nested too deeply.
+    """
+    try:
+        return _elements(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        values = decode(data)
+        if not isinstance(values, list):
+            raise ValueError("not a JSON array") from None  # noqa: TRY004 - as of any other text that is none
+        return [encode(value) for value in values]
 
 
 def join(parts: Members) -> bytes:

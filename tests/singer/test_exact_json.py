@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.singer.exact_json import decode, encode, join, members
+from tap_pleo_export.singer.exact_json import decode, elements, encode, join, members
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=())),
@@ -56,3 +56,14 @@ def test_a_surrogate_is_split_beside_any_other_text() -> None:
 
 def test_a_surrogate_is_split_beside_the_escape_of_any_other_character() -> None:
     assert members(b'{"\\u0080\\ud800":1,"\\u0081":"\\uDFFF"}') == {"\x80\ud800": b"1", "\x81": b'"\\uDFFF"'}
+
+
+@given(st.lists(JSON, max_size=5), st.sampled_from([None, 1]))
+def test_elements_are_the_values_as_written(value: list[Any], indent: int | None) -> None:
+    assert [decode(part) for part in elements(json.dumps(value, indent=indent).encode())] == value
+
+
+@pytest.mark.parametrize("text", [b"{}", b"[1", b"1", b'"\\ud800"'])
+def test_what_is_no_array_has_no_elements(text: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - of any kind
+        elements(text)

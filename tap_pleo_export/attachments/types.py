@@ -1,0 +1,104 @@
+"""Which extension a file gets: a closed list, by what it says it is and by how its content begins. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+HEAD_BYTES = 4096
+"""As much of a file's beginning as is looked at."""
+
+UNKNOWN = "bin"
+
+OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ZIP = b"PK\x03\x04"
+
+MEDIA_TYPES: Final = {
+    "pdf": "application/pdf",
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "tif": "image/tiff",
+    "heic": "image/heic",
+    "doc": "application/msword",
+    "xls": "application/vnd.ms-excel",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "txt": "text/plain",
+    "csv": "text/csv",
+    "xml": "application/xml",
+    UNKNOWN: "application/octet-stream",
+}
+"""Every extension, with its media type."""
+
+# Written otherwise by some, or without the part before the slash.
+_OTHER_NAMES = {
+    "application/x-pdf": "pdf",
+    "image/jpg": "jpg",
+    "image/pjpeg": "jpg",
+    "image/heif": "heic",
+    "text/xml": "xml",
+    "jpeg": "jpg",
+    "tiff": "tif",
+    "heif": "heic",
+}
+_BY_NAME = {media: extension for extension, media in MEDIA_TYPES.items() if extension != UNKNOWN} | _OTHER_NAMES
+_BY_NAME |= {extension: extension for extension in MEDIA_TYPES if extension != UNKNOWN}
+
+_SIGNATURES: Final = (
+    (re.compile(rb".{0,1019}?%PDF-", re.DOTALL), ("pdf",)),
+    (re.compile(rb"\xff\xd8\xff"), ("jpg",)),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), ("png",)),
+    (re.compile(rb"GIF8[79]a"), ("gif",)),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), ("webp",)),
+    (re.compile(rb"II\*\x00|MM\x00\*"), ("tif",)),
+    (re.compile(rb"....ftyp(?:hei[cmsx]|hev[cmx]|mif1|msf1)", re.DOTALL), ("heic",)),
+    (re.compile(re.escape(OFFICE)), ("doc", "xls")),
+    (re.compile(re.escape(ZIP)), ("docx", "xlsx")),
+)
+_PLAIN = ("txt", "csv", "xml")
+_WEB_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
+)
+_INSIDE = ((b"word/", "docx"), (b"xl/", "xlsx"))
+
+
+class NotWhatItSays(ValueError):
+    """The content is not of the type that it should be; ``str()`` says how, without any of it."""
+
+
+def extension(declared: object, head: bytes) -> str:
+    """Return the extension of a file.
+
+    The beginning decides where it is known; the declared type tells apart what begins alike. A type that nobody knows,
+    declared or not, becomes `bin`: it is kept, and nothing opens it by itself.
+
+    Args:
+        declared: The media type that Pleo states, or something similar; may be absent.
+        head: The first :data:`HEAD_BYTES` bytes.
+
+    Raises:
+        NotWhatItSays: It begins as a web page, or as nothing that its type begins with.
+    """
+    if _WEB_PAGE.match(head):
+        raise NotWhatItSays("is a web page and no file")
+    named = _named(declared)
+    found = next((kinds for signature, kinds in _SIGNATURES if signature.match(head)), None)
+    if found is None:
+        if named is None:
+            return UNKNOWN
+        if named in _PLAIN and b"\0" not in head:
+            return named
+        raise NotWhatItSays(f"does not begin as {MEDIA_TYPES[named]}, which it is said to be")
+    if len(found) == 1:
+        return found[0]
+    if named is not None and named in found:
+        return named
+    return next((kind for mark, kind in _INSIDE if kind in found and mark in head), UNKNOWN)
+
+
+def _named(declared: object) -> str | None:
+    if not isinstance(declared, str):
+        return None
+    return _BY_NAME.get(declared.partition(";")[0].strip().lower())

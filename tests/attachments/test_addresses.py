@@ -1,0 +1,138 @@
+"""Where links may lead: the public internet by https, and what is allowed by name."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_pleo_export.attachments.addresses import PRIVATE, is_public, joined, may_connect, refusal
+from tap_pleo_export.attachments.download import DownloadFailed, Downloads
+from tests.helpers.attachments import items_schema, run_here
+from tests.helpers.mapper import item, record
+
+if TYPE_CHECKING:
+    from sandbox import Sandbox
+
+NOWHERE: frozenset[str] = frozenset()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.8.8.8", "0.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254",
+        "100.64.0.1", "192.0.2.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
+        "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1",
+        # Wrapped in IPv6: mapped, 6to4, NAT64.
+        "::ffff:127.0.0.1", "::ffff:169.254.169.254", "2002:7f00:1::", "64:ff9b::a9fe:a9fe", "64:ff9b::10.0.0.1",
+        "no address",
+    ],
+)  # fmt: skip
+def test_what_is_not_public_is_not_connected_to(address: str) -> None:
+    assert not is_public(address)
+    assert may_connect("files.example", address, {"files.example"})
+    assert not may_connect("files.example", address, {"example"})
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"])
+def test_what_is_public_is(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    ("link", "why"),
+    [
+        (None, "gave no link"),
+        ("", "gave no link"),
+        (17, "gave no link"),
+        ("ftp://files.example/a", "not https"),
+        ("file:///etc/passwd", "no address"),
+        ("javascript:alert(1)", "no address"),
+        ("http://files.example/a", "not https"),
+        ("https:///a", "no address"),
+        ("https://files.example:99999/a", "no address"),
+        ("https://[::1/a", "no address"),
+        ("https://user:secret@files.example/a", "credentials"),
+        ("https://files.example\\@127.0.0.1/a", "no address"),
+        ("https://files.example/a b", "no address"),
+        ("https://files.example/a\r\nHost: x", "no address"),
+        ("https://127.0.0.1/a", "private network"),
+        ("https://[::1]/a", "private network"),
+        ("https://[::ffff:a9fe:a9fe]/a", "private network"),
+        ("https://169.254.169.254/latest/meta-data", "private network"),
+        ("http://127.0.0.1/a", "private network"),
+    ],
+)
+def test_a_link_that_may_not_be_followed_is_refused_without_quoting_it(link: object, why: str) -> None:
+    refused = refusal(link, NOWHERE)
+
+    assert refused is not None
+    assert why in refused
+    assert "secret" not in refused
+    assert "169.254" not in refused
+
+
+def test_what_is_allowed_by_name_may_be_private_but_not_without_tls_elsewhere() -> None:
+    assert refusal("https://10.0.0.7/a", {"10.0.0.7"}) is None
+    assert refusal("http://127.0.0.1:8080/a", {"127.0.0.1"}) is None
+    assert refusal("http://10.0.0.7/a", {"10.0.0.7"}) == "its link is not https"
+
+
+def test_a_redirect_leads_to_no_other_scheme() -> None:
+    assert joined("https://files.example/a/b?c", "../d#e") == "https://files.example/d"
+    assert refusal("http://127.0.0.1/a", {"127.0.0.1"}, "https") == "its link leads to another scheme"
+
+
+def test_the_very_address_that_was_judged_is_connected_to(pleo: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def resolve(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        """Say something public first and something private ever after, as a rebinding name does."""
+        asked.append(host)
+        address = "203.0.113.9" if len(asked) == 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    downloads = Downloads(allowed=NOWHERE, most_bytes=10, timeout=1, threads=1, user_agent="test")
+    for _ in range(2):
+        # 203.0.113.0/24 is for documentation, so it is refused as well; the second answer is private.
+        with pytest.raises(DownloadFailed) as failed, downloads.open(f"https://files.example:{pleo.port}/a"):
+            pass
+        assert str(failed.value) == PRIVATE
+
+    assert asked == ["files.example"] * 2
+    assert pleo.connections.accepted == 0
+
+
+def test_an_allowed_name_is_connected_to_where_it_was_resolved_to(
+    pleo: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = socket.getaddrinfo, []
+
+    def resolve(host: str, *arguments: Any, **options: Any) -> Any:
+        asked.append(host)
+        return real("127.0.0.1" if host == "localhost" else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    downloads = Downloads(allowed=frozenset({"localhost"}), most_bytes=10**6, timeout=9, threads=1, user_agent="test")
+    link = pleo.files.link("picture.png", pleo.now()).replace("127.0.0.1", "localhost")
+    with downloads.open(link) as pieces:
+        assert sum(map(len, pieces)) == pleo.files.known["picture.png"].size
+    downloads.close()
+
+    # The second one is of the address itself, which nothing resolves to another.
+    assert asked == ["localhost", "127.0.0.1"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433", "127.0.0.1.", "[::1]"])
+def test_no_spelling_of_this_machine_is_reached(pleo: Sandbox, config: dict[str, Any], host: str) -> None:
+    link = pleo.files.link("picture.png", pleo.now()).replace("127.0.0.1", host)
+    https = link.replace("http:", "https:")
+    data = items_schema() + record(item(1, files=[{"url": link}, {"url": https}]))
+
+    done = run_here(data, config | {"allow_hosts": []})
+
+    assert all("storeError" in file for file in done.files())
+    assert pleo.connections.accepted == 0
+    assert {file["storeError"] for file in done.files()} <= {PRIVATE, "its link is not https"}

@@ -1,0 +1,157 @@
+"""Order and STATE: nothing overtakes a record whose files are not settled, whatever ends the run."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault
+from tap_pleo_export.attachments.pipeline import Pipeline
+from tests.helpers.attachments import folder, items_schema, run, run_here, start, stored, with_files
+from tests.helpers.mapper import Output, item, record, state
+from tests.helpers.processes import read_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox import Sandbox
+
+
+def test_lines_leave_in_the_order_in_which_they_came(pleo: Sandbox, config: dict[str, Any]) -> None:
+    pleo.add_fault(Fault(path="/files/document.pdf", nth=None, kind="delay", seconds=0.3))
+    data = items_schema() + b"".join(
+        with_files(pleo, n, "document.pdf" if n % 5 == 0 else "picture.png") + record(item(n + 100)) + state(n)
+        for n in range(20)
+    )
+
+    done = run_here(data, config)
+
+    assert done.output.order == [
+        ("SCHEMA", "export_items"),
+        *[("RECORD", "export_items"), ("RECORD", "export_items"), ("STATE", None)] * 20,
+    ]
+    assert [m["value"]["bookmarks"]["export_items"]["page"] for m in done.output.messages[3::3]] == list(range(20))
+    assert [r["accountingEntryId"] for r in done.output.records()[::2]] == [
+        item(n)["accountingEntryId"] for n in range(20)
+    ]
+
+
+def test_killed_in_mid_file_it_has_passed_no_state_and_left_no_file_of_that_name(
+    pleo: Sandbox, config: dict[str, Any], destination: Path, tmp_path: Path
+) -> None:
+    pleo.add_fault(Fault(path="/files/document.pdf", times=1, kind="drip", seconds=0.2))
+    data = items_schema() + with_files(pleo, 1, "picture.png") + state(1)
+    rest = with_files(pleo, 2, "document.pdf") + state(2)
+    process = start(config, tmp_path)
+    assert process.stdin
+    process.stdin.write(data + rest)
+    process.stdin.flush()
+    seen = read_until(process.stdout, b'"STATE"')
+    process.send_signal(signal.SIGKILL)
+    stdout, _ = process.communicate()
+
+    output = Output((seen + stdout).rpartition(b"\n")[0] + b"\n")
+    assert [m["type"] for m in output.messages] == ["SCHEMA", "RECORD", "STATE"]
+    assert [name for name in stored(destination) if folder(2) in name and "#" not in name] == []
+
+    again = run(items_schema() + rest, config, tmp_path)
+
+    (file,) = again.files()
+    assert (destination / file["storedPath"]).stat().st_size == file["storedBytes"] == 120_000
+    assert again.output.messages[-1]["type"] == "STATE"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_whole_lines_and_nothing_half_stored(
+    pleo: Sandbox, config: dict[str, Any], destination: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    pleo.add_fault(Fault(path="/files/document.pdf", nth=None, kind="drip", seconds=0.2))
+    process = start(config, tmp_path)
+    assert process.stdin
+    process.stdin.write(
+        items_schema() + with_files(pleo, 1, "picture.png") + state(1) + with_files(pleo, 2, "document.pdf") + state(2)
+    )
+    process.stdin.flush()
+    seen = read_until(process.stdout, b'"STATE"')
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=10)
+
+    assert process.returncode == 128 + number, stderr
+    assert [m["type"] for m in Output(seen + stdout).messages] == ["SCHEMA", "RECORD", "STATE"]
+    assert stored(destination) == [f"{folder()}/1.png"]
+    assert b"Traceback" not in stderr
+
+
+def test_a_record_leaves_as_soon_as_its_files_are_settled(
+    pleo: Sandbox, config: dict[str, Any], tmp_path: Path
+) -> None:
+    process = start(config, tmp_path)
+    assert process.stdin
+    process.stdin.write(items_schema() + with_files(pleo, 1, "picture.png") + state(1))
+    process.stdin.flush()
+
+    # The input stays open, and silent.
+    seen = read_until(process.stdout, b'"STATE"')
+    process.communicate(b"", timeout=20)
+
+    assert b"storedPath" in seen
+
+
+class Lines:
+    def __init__(self) -> None:
+        self.left: list[int] = []
+        self.calls: list[Future[None]] = []
+
+    def push(self, pipeline: Pipeline, number: int, calls: int = 1, size: int = 1) -> None:
+        new: list[Future[None]] = [Future() for _ in range(calls)]
+        self.calls += new
+        pipeline.push(size, lambda: self.left.append(number), new)
+
+
+def test_what_is_ready_waits_for_what_came_before_it() -> None:
+    lines, pipeline = Lines(), Pipeline(9)
+    for number in range(3):
+        lines.push(pipeline, number)
+    lines.push(pipeline, 3, calls=0)
+
+    lines.calls[1].set_result(None)
+    lines.calls[2].set_result(None)
+    waits, before = pipeline.settle(), list(lines.left)
+    lines.calls[0].set_result(None)
+
+    assert (waits, before) == (True, [])
+    assert pipeline.settle() is False
+    assert lines.left == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("most_calls", "most_bytes", "size"), [(2, 1000, 1), (1000, 200, 100)])
+def test_no_more_waits_than_may(most_calls: int, most_bytes: int, size: int) -> None:
+    lines, pipeline = Lines(), Pipeline(most_calls, most_bytes)
+    lines.push(pipeline, 0, size=size)
+    lines.push(pipeline, 1, size=size)
+    third = threading.Thread(target=lambda: lines.push(pipeline, 2, size=size), daemon=True)
+    third.start()
+    third.join(0.2)
+    held = third.is_alive()
+
+    lines.calls[0].set_result(None)
+    third.join(10)
+
+    assert held
+    assert not third.is_alive()
+    assert lines.left == [0]
+
+
+def test_what_is_abandoned_never_leaves() -> None:
+    lines, pipeline = Lines(), Pipeline(9)
+    lines.push(pipeline, 0)
+
+    pipeline.abandon(0)
+    lines.calls[0].set_result(None)
+
+    assert pipeline.settle() is False
+    assert lines.left == []

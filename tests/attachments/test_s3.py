@@ -1,0 +1,164 @@
+"""Files stored in a real S3 server, run by these tests."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+import obstore
+import pytest
+from obstore.store import S3Store
+
+from sandbox import Fault
+from sandbox.files import ServedFile
+from tests.conftest import CHECKOUT
+from tests.helpers.attachments import folder, items_schema, run, start, with_files
+from tests.helpers.mapper import Output, state
+from tests.helpers.processes import read_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sandbox import Sandbox
+
+MOTO = CHECKOUT / ".meltano" / "moto" / "bin" / "moto_server"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIASANDBOX",
+    "AWS_SECRET_ACCESS_KEY": "hushhush",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+pytestmark = pytest.mark.skipif(not MOTO.exists(), reason="no S3 server: `make test` installs it into .meltano/moto")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """An S3 server's address; it keeps everything in memory."""
+    command = [str(MOTO), "-H", "127.0.0.1", "-p", "0"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            said = read_until(process.stderr, b"CTRL+C").decode()
+            found = re.search(r"http://127\.0\.0\.1:\d+", said)
+            assert found, said
+            yield found[0]
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def bucket(server: str, request: pytest.FixtureRequest) -> str:
+    """An empty bucket's name."""
+    name = "b-" + hashlib.sha256(request.node.name.encode()).hexdigest()[:20]
+    ask(f"{server}/{name}", "PUT")
+    return name
+
+
+@pytest.fixture
+def config(config: dict[str, Any], server: str, bucket: str) -> dict[str, Any]:
+    return config | {"destination": f"s3://{bucket}/pleo", "endpoint": server}
+
+
+def ask(url: str, method: str = "GET") -> str:
+    with urlopen(Request(url, method=method), timeout=20) as answer:  # noqa: S310 - a server of ours
+        return str(answer.read(), "utf-8")
+
+
+def names(server: str, bucket: str) -> list[str]:
+    return re.findall(r"<Key>(.*?)</Key>", ask(f"{server}/{bucket}"))
+
+
+def uploads(server: str, bucket: str) -> list[str]:
+    return re.findall(r"<UploadId>(.*?)</UploadId>", ask(f"{server}/{bucket}?uploads"))
+
+
+def test_files_are_stored_with_their_type_and_nothing_opens_them(
+    pleo: Sandbox, config: dict[str, Any], server: str, bucket: str, tmp_path: Path
+) -> None:
+    pleo.files.known["twelve.pdf"] = ServedFile("application/pdf", 12_000_000)
+
+    done = run(items_schema() + with_files(pleo, 1, "picture.png", "twelve.pdf"), config, tmp_path, **CREDENTIALS)
+
+    assert done.returncode == 0, done.stderr
+    reader = S3Store(
+        bucket,
+        prefix="pleo",
+        endpoint=server,
+        region="us-east-1",
+        access_key_id="AKIASANDBOX",
+        secret_access_key="hushhush",
+        client_options={"allow_http": True},
+    )
+    assert names(server, bucket) == [f"pleo/{folder()}/1.png", f"pleo/{folder()}/2.pdf"]
+    for file, name, kind in zip(
+        done.files(), ("picture.png", "twelve.pdf"), ("image/png", "application/pdf"), strict=True
+    ):
+        found = obstore.get(reader, file["storedPath"])
+        content = bytes(found.bytes())
+        assert content == pleo.files.known[name].content(name)
+        assert hashlib.sha256(content).hexdigest() == file["sha256"]
+        assert found.attributes == {"Content-Type": kind, "Content-Disposition": "attachment"}
+    assert "hushhush" not in done.stderr
+
+
+def test_a_file_that_dies_leaves_neither_an_object_nor_an_open_upload(
+    pleo: Sandbox, config: dict[str, Any], server: str, bucket: str, tmp_path: Path
+) -> None:
+    pleo.files.known["big and dying"] = ServedFile("application/pdf", 24_000_000, dies=True)
+
+    done = run(items_schema() + with_files(pleo, 1, "big and dying"), config, tmp_path, **CREDENTIALS)
+
+    assert done.files()[0]["storeError"] == "broke off before its end"
+    assert (names(server, bucket), uploads(server, bucket)) == ([], [])
+
+
+def test_killed_in_mid_file_it_leaves_no_object_and_the_next_run_stores_it(
+    pleo: Sandbox, config: dict[str, Any], server: str, bucket: str, tmp_path: Path
+) -> None:
+    pleo.add_fault(Fault(path="/files/document.pdf", kind="drip", seconds=0.2))
+    data = (
+        items_schema() + with_files(pleo, 1, "picture.png") + state(1) + with_files(pleo, 2, "document.pdf") + state(2)
+    )
+    process = start(config, tmp_path, **CREDENTIALS)
+    assert process.stdin
+    process.stdin.write(data)
+    process.stdin.flush()
+    seen = read_until(process.stdout, b'"STATE"')
+    process.send_signal(signal.SIGKILL)
+    seen += process.communicate()[0]
+    left = names(server, bucket)
+
+    again = run(data, config, tmp_path, **CREDENTIALS)
+
+    assert [m["type"] for m in Output(seen).messages] == ["SCHEMA", "RECORD", "STATE"]
+    assert left == [f"pleo/{folder()}/1.png"]
+    assert names(server, bucket) == [f"pleo/{folder()}/1.png", f"pleo/{folder(2)}/1.pdf"]
+    assert again.files(1)[0]["storedBytes"] == 120_000
+
+
+def test_a_bucket_that_is_not_there_ends_the_run_and_no_state_passes(
+    pleo: Sandbox, config: dict[str, Any], tmp_path: Path
+) -> None:
+    data = items_schema() + state(0) + with_files(pleo, 1, "picture.png") + state(1)
+
+    done = run(data, config | {"destination": "s3://never-made"}, tmp_path, **CREDENTIALS)
+
+    assert done.returncode == 1
+    (error,) = done.log("ERROR")
+    assert error.startswith("Setting 'destination': there is no such bucket, container or folder. Nothing was stored")
+    assert done.output.order == [("SCHEMA", "export_items"), ("STATE", None)]
+
+
+def test_a_store_that_cannot_be_reached_fails_its_files(pleo: Sandbox, config: dict[str, Any], tmp_path: Path) -> None:
+    data = items_schema() + with_files(pleo, 1, "picture.png")
+
+    # The port of discard, where nothing listens.
+    done = run(data, config | {"endpoint": "http://127.0.0.1:9", "timeout": 5}, tmp_path, **CREDENTIALS)
+
+    assert done.returncode == 0
+    assert done.files()[0]["storeError"] == "could not be stored: the store cannot be reached"
+    assert "127.0.0.1" not in done.stderr

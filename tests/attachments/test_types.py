@@ -1,0 +1,107 @@
+"""Extensions: a closed list, by what a file is said to be and how it begins."""
+
+from __future__ import annotations
+
+import pytest
+
+from tap_pleo_export.attachments.names import folder
+from tap_pleo_export.attachments.types import MEDIA_TYPES, NotWhatItSays, extension
+from tests.helpers.mapper import COMPANY, JOB
+
+OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100
+ZIP = b"PK\x03\x04" + b"\0" * 26
+PDF = b"%PDF-1.4\n"
+JPEG = b"\xff\xd8\xff\xe1"
+PNG = b"\x89PNG\r\n\x1a\n"
+DOCX = MEDIA_TYPES["docx"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "head", "wanted"),
+    [
+        ("application/pdf", PDF, "pdf"),
+        ("application/pdf", b"\n\n" + PDF, "pdf"),
+        ("image/jpeg", JPEG, "jpg"),
+        ("IMAGE/JPG", JPEG, "jpg"),
+        ("jpeg", JPEG, "jpg"),
+        ("image/png", PNG, "png"),
+        # The content knows better, where it is something that is kept.
+        ("image/jpeg", PNG, "png"),
+        ("text/plain", PDF, "pdf"),
+        (None, PDF, "pdf"),
+        (17, JPEG, "jpg"),
+        ("image/heic; quality=0.5", b"\0\0\0\x18ftypheic", "heic"),
+        ("image/webp", b"RIFF\0\0\0\0WEBPVP8 ", "webp"),
+        ("image/gif", b"GIF89a", "gif"),
+        ("image/tiff", b"II*\0", "tif"),
+        ("application/msword", OFFICE, "doc"),
+        ("application/vnd.ms-excel", OFFICE, "xls"),
+        (DOCX, ZIP, "docx"),
+        (None, ZIP + b"xl/workbook.xml", "xlsx"),
+        (None, ZIP + b"word/document.xml", "docx"),
+        # An archive is kept as bytes that nothing opens.
+        ("application/zip", ZIP + b"evil.exe", "bin"),
+        (None, OFFICE, "bin"),
+        ("text/plain", "Bäckerei 4,20 €".encode(), "txt"),
+        ("text/csv", b"a;b\n1;2\n", "csv"),
+        ("application/xml", b"<?xml version='1.0'?><Invoice/>", "xml"),
+        (None, b"whatever", "bin"),
+        ("application/x-sh", b"#!/bin/sh\n", "bin"),
+        ("application/x-msdownload", b"MZ\x90\0", "bin"),
+        ("../../etc/passwd", b"root:x:0:0", "bin"),
+    ],
+)
+def test_an_extension_is_one_of_the_list(declared: object, head: bytes, wanted: str) -> None:
+    assert extension(declared, head) == wanted
+    assert wanted in MEDIA_TYPES
+
+
+@pytest.mark.parametrize("declared", ["image/jpeg", "application/pdf", "text/html", None])
+@pytest.mark.parametrize(
+    "head", [b"<!DOCTYPE html><title>Sign in", b"\xef\xbb\xbf\n <HTML>", b"<!-- x --><html lang='en'>"]
+)
+def test_a_web_page_is_no_receipt(declared: object, head: bytes) -> None:
+    with pytest.raises(NotWhatItSays, match="is a web page"):
+        extension(declared, head)
+
+
+@pytest.mark.parametrize(
+    ("declared", "head"),
+    [
+        ("image/jpeg", b"MZ\x90\0"),
+        ("application/pdf", b"#!/bin/sh\n"),
+        ("image/png", b"<svg xmlns='http://www.w3.org/2000/svg'>"),
+        ("text/plain", b"\x7fELF\x02\x01\x01\0"),
+        (DOCX, b"secret text"),
+    ],
+)
+def test_what_does_not_begin_as_it_should_is_refused_without_quoting_it(declared: str, head: bytes) -> None:
+    with pytest.raises(NotWhatItSays, match=r"does not begin as .*, which it is said to be") as refused:
+        extension(declared, head)
+
+    assert "secret" not in str(refused.value)
+
+
+def test_a_folder_is_two_plain_ids_in_lower_case() -> None:
+    assert folder(COMPANY.upper(), JOB) == f"{COMPANY}/{JOB}"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        1,
+        "",
+        "..",
+        "../../etc",
+        f"{JOB}/..",
+        f"{JOB}\n",
+        f" {JOB}",
+        JOB.replace("-", ""),
+        f"{{{JOB}}}",
+        "\u0661" * 36,
+    ],
+)
+def test_an_id_that_is_no_plain_uuid_makes_no_name(odd: object) -> None:
+    assert folder(odd, JOB) is None
+    assert folder(COMPANY, odd) is None
