@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage mutants soak bench lint format clean
+.PHONY: help demo test coverage mutants soak bench lint format clean fleet-demo test-fleet bench-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -12,21 +12,23 @@ CREATED := .venv/.created
 VENV := .venv/.installed
 DEMO_PLUGINS := .meltano/.demo-plugins
 TEST_PLUGINS := .meltano/.test-plugins
+FLEET_BIN := .venv-fleet/bin
+FLEET_VENV := .venv-fleet/.installed
 MELTANO_INSTALL := $(BIN)/meltano --log-level warning install
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived
 	@$(BIN)/python -m demo
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/fleet/live $(ARGS)
 
 coverage: $(VENV) ## Tell which lines no test reaches, without those of Meltano's environments (.coverage/html)
 	@rm -rf .coverage
-	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/fleet/live --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
 	$(BIN)/coverage combine -q && rm -f .coverage/data.* && $(BIN)/coverage html -q && $(BIN)/coverage report && exit $$tests
 
 mutants: $(VENV) ## Change the pure modules bit by bit: some test must notice, or docs/mutants.md say why none does
@@ -42,6 +44,15 @@ bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write do
 	@$(BIN)/python bench/mapper_cost.py
 	@$(BIN)/python -m bench.reporting
 
+fleet-demo: $(DEMO_PLUGINS) $(FLEET_VENV) ## Twenty companies of a local Pleo on Dagster, with real Meltano and PostgreSQL
+	@$(BIN)/python -m demo.fleet
+
+test-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Run the tests of many companies on Dagster's real daemon (ARGS="-k webhook")
+	@$(BIN)/python -m pytest tests/fleet $(ARGS)
+
+bench-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Measure discovery of 1,000 companies against runs, and minutes from job to rows
+	@$(BIN)/python -m bench.fleet $(ARGS)
+
 lint: $(VENV) ## Check style, formatting, types and which room imports which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -53,7 +64,7 @@ format: $(VENV) ## Format the code and repair what can be repaired
 	@$(BIN)/ruff check --fix .
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .meltano .demo .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
+	rm -rf .venv .venv-fleet .meltano .demo .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(CREATED):
@@ -72,6 +83,12 @@ $(CREATED):
 $(VENV): $(CREATED) pyproject.toml constraints.txt
 	@echo "Installing Python packages into .venv, once (about a minute) ..."
 	@$(BIN)/python -m pip install -qq --no-input -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(FLEET_VENV): $(CREATED) pyproject.toml constraints.txt
+	@echo "Installing Dagster into .venv-fleet, once (about a minute) ..."
+	@$(BIN)/python -m venv --clear .venv-fleet
+	@$(FLEET_BIN)/python -m pip install -qq --no-input -c constraints.txt -e '.[fleet]'
 	@touch $@
 
 $(DEMO_PLUGINS): $(VENV) meltano.yml

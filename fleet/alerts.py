@@ -1,0 +1,73 @@
+"""Who is told when something fails: Dagster's log and UI, and an address of the user's."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import requests
+
+from fleet import due, history, installation, secrets
+from fleet.companies import FleetError
+from fleet.due import COMPANY_TAG, EXPIRES_TAG
+from fleet.secrets import SecretMissing
+from tap_pleo_export.singer.redaction import SECRETS
+
+POST_SECONDS = 10
+WORKER = "The worker vanished: it is started again, and resumes from the company's state"
+
+
+def text(company: str, tags: Mapping[str, str], why: str, now: datetime) -> str:
+    """Return the alert of a failed run: company, job, minutes left, and what to do. Pure."""
+    jobs = ", ".join(history.jobs_of(tags)) or "unknown"
+    left = due.minutes_left(tags.get(EXPIRES_TAG), now)
+    time = "an unknown time left" if left is None else f"{left} minutes left"
+    attempt = int(tags.get(due.ATTEMPT_TAG, "1"))
+    minutes = int(due.wait_before(attempt + 1) // 60)
+    return (
+        f"Company {company}: attempt {attempt} to load export job {jobs} failed, {time}. {why}. The next attempt "
+        f"comes by itself, {minutes} minutes later at the earliest; if the job expires before, export the entries "
+        "again in Pleo"
+    )
+
+
+def build(job: Any) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolved job
+    """Return the sensor that tells of failed runs of a job."""
+
+    @dg.run_failure_sensor(
+        name="alerts",
+        monitored_jobs=[job],
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells of each failed run: company, job, minutes left, remedy.",
+    )
+    def alerts(context: dg.RunFailureSensorContext) -> None:
+        run = context.dagster_run
+        company = run.tags.get(COMPANY_TAG) or run.tags.get("dagster/partition", "unknown")
+        line = SECRETS.one_line(text(company, run.tags, _why(context), datetime.now(UTC)))
+        context.log.error(line)
+        try:
+            fleet = installation.fleet()
+            if fleet.file.alerts.url:
+                _post(secrets.look_up(fleet.file.alerts.url, fleet.folder), line, company)
+        except (FleetError, SecretMissing) as error:
+            context.log.error(str(error))  # noqa: TRY400 - a user reads a line, not a traceback
+        except requests.RequestException as error:
+            context.log.error("The alert could not be posted: %s", type(error).__name__)  # noqa: TRY400 - the same
+
+    return alerts
+
+
+def _why(context: dg.RunFailureSensorContext) -> str:
+    for event in context.get_step_failure_events():
+        error = getattr(event.event_specific_data, "error", None)
+        failure = getattr(event.event_specific_data, "user_failure_data", None)
+        if failure and failure.description:
+            return str(failure.description).rstrip(".")
+        if error:
+            cause = error.cause or error
+            return f"{cause.message}".strip().rstrip(".")
+    return WORKER
+
+
+def _post(url: str, line: str, company: str) -> None:
+    requests.post(url, json={"text": line, "company": company}, timeout=POST_SECONDS).raise_for_status()
