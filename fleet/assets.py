@@ -35,7 +35,7 @@ def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     partitions_def=COMPANIES,
     group_name="pleo",
     kinds={"meltano"},
-    description="Items that failed their checks, marked as failed in Pleo; off without `report: true` in the fleet file.",
+    description="Items that failed their checks, marked as failed in Pleo: only with `report: true` in the fleet file.",
 )
 def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """Report a company's failed items to Pleo."""

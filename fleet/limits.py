@@ -12,6 +12,8 @@ CREDENTIAL_TAG = "pleo/credential"
 PARTITION_TAG = "dagster/partition"
 # A reporting run has two processes that ask Pleo.
 WRITERS_SHARE = 4
+# Questions a minute beside those that come round.
+SPARE = 10
 
 
 class Budget(NamedTuple):
@@ -24,8 +26,8 @@ class Budget(NamedTuple):
 def divide(per_minute: int, companies: int, interval: int, runs: int) -> Budget:
     """Divide a credential's requests a minute, so that all together never exceed them.
 
-    Discovery gets what it needs to ask about each company in time, with as much again for webhooks, at most half; the
-    runs share the rest.
+    Discovery gets what it needs to ask about each company in time, and some more for webhooks, at most half; the runs
+    share the rest.
 
     Args:
         per_minute: The credential's budget.
@@ -33,7 +35,7 @@ def divide(per_minute: int, companies: int, interval: int, runs: int) -> Budget:
         interval: Seconds between two questions about a company.
         runs: How many runs may use it at once.
     """
-    needed = 2 * math.ceil(companies * 60 / interval)
+    needed = math.ceil(companies * 60 / interval) + SPARE
     discovery = max(1, min(needed, per_minute // 2))
     return Budget(discovery, max(1, (per_minute - discovery) // runs))
 

@@ -46,6 +46,7 @@ class FleetRig:
         credentials: The fleet file's credentials.
         options: Other members of the fleet file.
         secrets: Environment variables that hold secrets.
+        prefix: What the databases' names begin with.
     """
 
     home: Path
@@ -55,6 +56,7 @@ class FleetRig:
     credentials: dict[str, Any]
     options: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    prefix: str = ""
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -62,7 +64,7 @@ class FleetRig:
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(parents=True)
         for database in (DAGSTER, MELTANO_DATABASE, WAREHOUSE):
-            self.server.create_database(database)
+            self.server.create_database(self.prefix + database)
         self.write()
         # Meltano's first start makes its tables: two at once would both try.
         subprocess.run([MELTANO, "state", "list"], cwd=CHECKOUT, env=self.environment, check=True, capture_output=True)
@@ -83,8 +85,8 @@ class FleetRig:
             "PLEO_FLEET": str(self.file),
             "PYTHONPATH": str(CHECKOUT),
             "XDG_STATE_HOME": str(self.home / "state"),
-            "MELTANO_DATABASE_URI": self.server.url(MELTANO_DATABASE),
-            "TARGET_POSTGRES_SQLALCHEMY_URL": self.server.url(WAREHOUSE),
+            "MELTANO_DATABASE_URI": self.server.url(self.prefix + MELTANO_DATABASE),
+            "TARGET_POSTGRES_SQLALCHEMY_URL": self.server.url(self.prefix + WAREHOUSE),
             **self.secrets,
         }
 
@@ -99,7 +101,7 @@ class FleetRig:
         }
         self.file.write_text(yaml.safe_dump(file | self.options), "utf-8")
         dagster = yaml.safe_load(self.command("instance"))
-        url = self.server.url(DAGSTER).replace("+psycopg:", "+psycopg2:")
+        url = self.server.url(self.prefix + DAGSTER).replace("+psycopg:", "+psycopg2:")
         dagster["storage"] = {"postgres": {"postgres_url": url}}
         dagster["run_monitoring"]["poll_interval_seconds"] = 5
         (self.home / "dagster.yaml").write_text(yaml.safe_dump(dagster), "utf-8")
@@ -169,7 +171,7 @@ class FleetRig:
             SELECT r.run_id, r.status, r.start_time, r.end_time, jsonb_object_agg(t.key, t.value)
             FROM runs AS r JOIN run_tags AS t USING (run_id) GROUP BY r.id ORDER BY r.id
         """
-        with self.server.connect(DAGSTER) as connection:
+        with self.server.connect(self.prefix + DAGSTER) as connection:
             if not connection.execute("SELECT to_regclass('run_tags')").fetchone()[0]:  # type: ignore[index]
                 return []
             names = ("id", "status", "start", "end", "tags")
@@ -214,7 +216,7 @@ class FleetRig:
         kept = {str(p): p.read_bytes() for p in self.home.rglob("*") if p.is_file()}
         tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
         for database in (DAGSTER, MELTANO_DATABASE):
-            with self.server.connect(database) as connection:
+            with self.server.connect(self.prefix + database) as connection:
                 for (table,) in connection.execute(tables).fetchall():
                     rows = connection.execute(f'SELECT t::text FROM "{table}" AS t').fetchall()  # noqa: S608 - names from the catalog
                     kept[f"{database}.{table}"] = "\n".join(row[0] or "" for row in rows).encode()

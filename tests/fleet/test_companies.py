@@ -81,7 +81,7 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"credentials": {"acme": {"api_key": "in plain sight"}}}, "Expected `object`, got `str`"),
+        ({"credentials": {"acme": {"api_key": "in plain sight"}}}, "got `str` - at `$.credentials[...].api_key`"),
         ({"companys": []}, "unknown field `companys`"),
         ({"limits": {"runs": 0}}, "limits.runs must be at least 1"),
         ({"credentials": {"*": KEY}}, "must name '{credential}'"),
