@@ -88,7 +88,7 @@ def main() -> int:
     try:
         with Sandbox() as pleo, postgres.running() as server:
             world = fleet_world.twenty(pleo)
-            rig = FleetRig(home, server, pleo, world.companies, fleet_world.CREDENTIALS, OPTIONS, world.secrets)
+            rig = FleetRig(home, server, pleo, world.companies, world.credentials, OPTIONS, world.secrets)
             for name, secret in world.files.items():
                 (home / name).write_text(secret, "utf-8")
             with rig:

@@ -45,6 +45,7 @@ class Twenty:
 
     Attributes:
         companies: The fleet file's companies.
+        credentials: The fleet file's credentials.
         states: State by company.
         jobs: Export job by company, of those that have one.
         secrets: Environment variables that hold secrets.
@@ -52,6 +53,7 @@ class Twenty:
     """
 
     companies: list[dict[str, Any]] = field(default_factory=list)
+    credentials: dict[str, Any] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -66,6 +68,7 @@ class Twenty:
 def twenty(pleo: Sandbox) -> Twenty:
     """Fill a sandbox and return its companies."""
     world = Twenty(
+        credentials=CREDENTIALS | {"partner": CREDENTIALS["partner"] | {"auth_url": pleo.auth_url}},
         secrets={
             "NORTH_KEY": pleo.api_key,
             "NORTH_WEBHOOK": WEBHOOK_SECRET,

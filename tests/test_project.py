@@ -13,6 +13,7 @@ from tap_pleo_export.mapper import ValidationMapper
 from tap_pleo_export.tap import TapPleoExport
 from tests.conftest import CHECKOUT
 
+COMMANDS = ["make lint", "make test", "make test-fleet"]
 PROJECT: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
@@ -38,8 +39,8 @@ def test_the_workflow_runs_on_every_python_that_is_claimed_and_on_no_other() -> 
 
 
 def test_the_workflow_runs_the_commands_that_a_developer_runs() -> None:
-    assert [step["run"] for step in workflow_job()["steps"] if "run" in step] == ["make lint", "make test"]
-    assert ci_commands() == ["make lint", "make test"]
+    assert [step["run"] for step in workflow_job()["steps"] if "run" in step] == COMMANDS
+    assert ci_commands() == COMMANDS
 
 
 def test_the_workflow_may_read_only_and_ends_by_itself() -> None:

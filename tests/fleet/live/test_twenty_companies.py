@@ -55,7 +55,7 @@ def story(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     home: Path = tmp_path_factory.mktemp("twenty") / "home"
     with Sandbox() as pleo:
         world = fleet_world.twenty(pleo)
-        rig = FleetRig(home, server, pleo, world.companies, fleet_world.CREDENTIALS, OPTIONS, world.secrets)
+        rig = FleetRig(home, server, pleo, world.companies, world.credentials, OPTIONS, world.secrets)
         for name, secret in world.files.items():
             (home / name).write_text(secret)
         kill_worker_when_read(pleo, rig, world.jobs[KILLED].id)
