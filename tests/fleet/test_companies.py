@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from fleet import companies, limits, secrets
+from fleet import companies, installation, limits, secrets
 from fleet.companies import FleetError
 from fleet.secrets import SecretMissing
 from tap_pleo_export.singer.redaction import SECRETS
@@ -51,6 +53,24 @@ def test_rows_of_a_table_are_companies_too(tmp_path: Path) -> None:
 
     assert fleet.companies["12"].company_id == UUID
     assert fleet.sharing == {"partner": 1}
+
+
+def test_a_table_is_read_anew_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"sqlite:///{tmp_path}/companies.db"
+    table = {"url": {"env": "DATABASE"}, "query": "SELECT id, company_id, credential FROM companies"}
+    monkeypatch.setenv("PLEO_FLEET", str(written(tmp_path, table, {"partner": KEY})))
+    monkeypatch.setenv("DATABASE", address)
+    with contextlib.closing(sqlite3.connect(tmp_path / "companies.db")) as database:
+        database.execute("CREATE TABLE companies (id TEXT, company_id TEXT, credential TEXT)")
+        for name in ("acme", "beta"):
+            database.execute("INSERT INTO companies VALUES (?, ?, 'partner')", (name, UUID))
+            database.commit()
+            assert name in installation.fleet().companies
+
+    monkeypatch.setenv("DATABASE", "sqlite:////nowhere/planted.db")
+    with pytest.raises(FleetError, match="cannot be read: OperationalError") as refused:
+        installation.fleet()
+    assert "planted" not in str(refused.value)
 
 
 def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
