@@ -1,34 +1,19 @@
 """Who is told when something fails: Dagster's log and UI, and an address of the user's."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import requests
 
-from fleet import due, history, installation, secrets
+from fleet import failure, installation, secrets
 from fleet.companies import FleetError
-from fleet.due import COMPANY_TAG, EXPIRES_TAG
+from fleet.due import COMPANY_TAG
 from fleet.secrets import SecretMissing
 from tap_pleo_export.singer.redaction import SECRETS
 
 POST_SECONDS = 10
 WORKER = "The worker vanished: it is started again, and resumes from the company's state"
-
-
-def text(company: str, tags: Mapping[str, str], why: str, now: datetime) -> str:
-    """Return the alert of a failed run: company, job, minutes left, and what to do. Pure."""
-    jobs = ", ".join(history.jobs_of(tags)) or "unknown"
-    left = due.minutes_left(tags.get(EXPIRES_TAG), now)
-    time = "an unknown time left" if left is None else f"{left} minutes left"
-    attempt = int(tags.get(due.ATTEMPT_TAG, "1"))
-    minutes = int(due.wait_before(attempt + 1) // 60)
-    return (
-        f"Company {company}: attempt {attempt} to load export job {jobs} failed, {time}. {why}. The next attempt "
-        f"comes by itself, {minutes} minutes later at the earliest; if the job expires before, export the entries "
-        "again in Pleo"
-    )
 
 
 def build(job: Any) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolved job
@@ -43,7 +28,7 @@ def build(job: Any) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolv
     def alerts(context: dg.RunFailureSensorContext) -> None:
         run = context.dagster_run
         company = run.tags.get(COMPANY_TAG) or run.tags.get("dagster/partition", "unknown")
-        line = SECRETS.one_line(text(company, run.tags, _why(context), datetime.now(UTC)))
+        line = SECRETS.one_line(failure.described(company, run.tags, _why(context), datetime.now(UTC)))
         context.log.error(line)
         try:
             fleet = installation.fleet()
@@ -60,9 +45,9 @@ def build(job: Any) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolv
 def _why(context: dg.RunFailureSensorContext) -> str:
     for event in context.get_step_failure_events():
         error = getattr(event.event_specific_data, "error", None)
-        failure = getattr(event.event_specific_data, "user_failure_data", None)
-        if failure and failure.description:
-            return str(failure.description).rstrip(".")
+        said = getattr(event.event_specific_data, "user_failure_data", None)
+        if said and said.description:
+            return str(said.description).rstrip(".")
         if error:
             cause = error.cause or error
             return f"{cause.message}".strip().rstrip(".")

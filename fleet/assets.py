@@ -5,7 +5,7 @@ from collections.abc import Callable
 import dagster as dg
 
 from fleet import installation, pipeline
-from fleet.due import JOB_TAG
+from fleet.failure import jobs_of
 from fleet.pipeline import Done
 from fleet.secrets import SecretMissing
 
@@ -61,9 +61,12 @@ def _ran(context: dg.AssetExecutionContext, blocks: tuple[str, ...]) -> dg.Mater
 
 
 def _metadata(context: dg.AssetExecutionContext, done: Done) -> dict[str, int | float | str]:
-    jobs = [tag.removeprefix(JOB_TAG) for tag in context.run_tags if tag.startswith(JOB_TAG)]
     counts = {"items": done.log.items, "failed": done.log.failed, "pages": done.log.pages}
-    return {**counts, "seconds": round(done.seconds, 1), "export jobs": ", ".join(sorted(jobs)) or "all readable ones"}
+    return {
+        **counts,
+        "seconds": round(done.seconds, 1),
+        "export jobs": ", ".join(jobs_of(context.run_tags)) or "all readable ones",
+    }
 
 
 def _teller(context: dg.AssetExecutionContext) -> Callable[[str, str], None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster import DagsterRunStatus
 
-from fleet.due import ATTEMPT_TAG, JOB_TAG, Past, job_tag
+from fleet.due import ATTEMPT_TAG, Past, job_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,8 +68,3 @@ def deliver(instance: dg.DagsterInstance, company: str, delivery: str) -> None:
     """Note that a webhook named a company."""
     event = dg.AssetObservation(asset_key=WEBHOOKS, partition=company, metadata={"delivery": delivery})
     instance.report_runless_asset_event(event)
-
-
-def jobs_of(tags: Iterable[str]) -> list[str]:
-    """Return the export jobs that a run's tags name."""
-    return sorted(tag.removeprefix(JOB_TAG) for tag in tags if tag.startswith(JOB_TAG))

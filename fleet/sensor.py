@@ -71,7 +71,7 @@ class _Evaluation:
                 runs.append(run)
         whole = self.rounds.finished(asked, wanted)
         if asked:
-            self._sum_up(len(asked), len(runs), time.time() - began, whole=whole)
+            self._sum_up(len(asked), len(runs), time.time() - began)
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(run_key=run.key, partition_key=run.company, tags=run.tags) for run in due.in_order(runs)
@@ -89,12 +89,12 @@ class _Evaluation:
             self.context.log.error("Company %s cannot be asked: %s", look.company, look.failure)
         return due.due(self.fleet.companies[look.company], look.jobs, past, now)
 
-    def _sum_up(self, asked: int, runs: int, seconds: float, *, whole: bool) -> None:
+    def _sum_up(self, asked: int, runs: int, seconds: float) -> None:
         self.context.log.info(
             "%d companies asked in %.1f s%s, %d with a job not loaded yet, %d failing; %d runs requested",
             asked,
             seconds,
-            "" if whole else ", round not finished",
+            "" if self.rounds.after is None else ", round not finished",
             len(self.rounds.open),
             len(self.rounds.failing),
             runs,
