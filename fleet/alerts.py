@@ -13,6 +13,8 @@ from fleet.secrets import SecretMissing
 from tap_pleo_export.singer.redaction import SECRETS
 
 POST_SECONDS = 10
+INTERRUPTED = "ExecutionInterrupted"
+STOPPED = "The worker was stopped, with Dagster or by hand: the next run resumes from the company's state"
 WORKER = "The worker vanished: it is started again, and resumes from the company's state"
 
 
@@ -48,6 +50,8 @@ def _why(context: dg.RunFailureSensorContext) -> str:
         said = getattr(event.event_specific_data, "user_failure_data", None)
         if said and said.description:
             return str(said.description).rstrip(".")
+        if error and INTERRUPTED in (error.cls_name or ""):
+            return STOPPED
         if error:
             cause = error.cause or error
             return f"{cause.message}".strip().rstrip(".")
