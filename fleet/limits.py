@@ -51,6 +51,7 @@ def instance(file: FleetFile) -> dict[str, Any]:
     limits = file.limits
     return {
         "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
         "concurrency": {
             "runs": {
                 "max_concurrent_runs": limits.runs,

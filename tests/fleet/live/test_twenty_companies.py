@@ -13,7 +13,7 @@ import pytest
 
 from harness import fleet_world
 from harness.expectation import loaded_keys
-from harness.fleet import WAREHOUSE, FleetRig
+from harness.fleet import DAGSTER, WAREHOUSE, FleetRig
 from sandbox import Fault, Sandbox
 
 if TYPE_CHECKING:
@@ -109,6 +109,17 @@ def test_a_company_whose_credentials_fail_is_named_and_backed_off(story: Story) 
     refused = [request for request in story.pleo.requests_to("/v3/export-jobs") if request.status == 401]
     asked = [request for request in story.pleo.requests_to("/v3/export-jobs") if request.status == 200]
     assert len(refused) * 3 < len(asked)
+
+
+def test_the_check_of_freshness_tells_who_cannot_be_asked(story: Story) -> None:
+    query = "SELECT evaluation_event FROM asset_check_executions WHERE check_name = 'fresh' ORDER BY id DESC LIMIT 1"
+    with story.rig.server.connect(DAGSTER) as connection:
+        row = connection.execute(query).fetchone()
+
+    assert row
+    assert "bad-credentials-1" in row[0]
+    assert "Pleo rejected the credentials" in row[0]
+    assert '"passed": false' in row[0]
 
 
 def test_runs_never_exceed_the_limits(story: Story) -> None:
