@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage mutants soak bench lint format clean fleet-demo test-fleet bench-fleet
+.PHONY: help demo test test-warehouse coverage mutants soak bench loaders image lint format clean fleet-demo test-fleet bench-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -12,23 +12,28 @@ CREATED := .venv/.created
 VENV := .venv/.installed
 DEMO_PLUGINS := .meltano/.demo-plugins
 TEST_PLUGINS := .meltano/.test-plugins
+WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
 FLEET_BIN := .venv-fleet/bin
 FLEET_VENV := .venv-fleet/.installed
 MELTANO_INSTALL := $(BIN)/meltano --log-level warning install
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-11s %s\n' "$$name" "$$text"; done
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
+	@echo '  .venv/bin/python -m sandbox   a local Pleo to try things on (--help: port, seed, world)'
 
-demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived
+demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (half a minute, the first time two minutes more to install)
 	@$(BIN)/python -m demo
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/fleet/live $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/fleet/live $(ARGS)
+
+test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the models of transform/ on PostgreSQL and DuckDB
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m warehouse $(ARGS)
 
 coverage: $(VENV) ## Tell which lines no test reaches, without those of Meltano's environments (.coverage/html)
 	@rm -rf .coverage
-	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/fleet/live --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
 	$(BIN)/coverage combine -q && rm -f .coverage/data.* && $(BIN)/coverage html -q && $(BIN)/coverage report && exit $$tests
 
 mutants: $(VENV) ## Change the pure modules bit by bit: some test must notice, or docs/mutants.md say why none does
@@ -36,13 +41,19 @@ mutants: $(VENV) ## Change the pure modules bit by bit: some test must notice, o
 	@$(BIN)/mutmut run --max-children 2 >/dev/null
 	@$(BIN)/python -m docs.mutants
 
-soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing (SECONDS=600 SEED=1)
+soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing, wrong or beyond need (SECONDS=600 SEED=1)
 	@$(BIN)/python -m harness.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write docs/benchmarks.md (ARGS="--only cpu")
 	@$(BIN)/python -m bench $(ARGS)
 	@$(BIN)/python bench/mapper_cost.py
 	@$(BIN)/python -m bench.reporting
+
+loaders: $(DEMO_PLUGINS) ## Try other loaders on the same items, in some minutes, and write docs/loaders.md (ARGS="--only csv")
+	@$(BIN)/python -m harness.loaders $(ARGS)
+
+image: $(VENV) ## Build the container image with docker or buildah, and load a local Pleo with it (ARGS: for the build)
+	@$(BIN)/python -m harness.image $(ARGS)
 
 fleet-demo: $(DEMO_PLUGINS) $(FLEET_VENV) ## Twenty companies of a local Pleo on Dagster, with real Meltano and PostgreSQL
 	@$(BIN)/python -m demo.fleet
@@ -58,13 +69,14 @@ lint: $(VENV) ## Check style, formatting, types and which room imports which
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/hadolint image/Dockerfile
 
 format: $(VENV) ## Format the code and repair what can be repaired
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-fleet .meltano .demo .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
+	rm -rf .venv .venv-fleet .meltano .demo .loaders .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(CREATED):
@@ -91,12 +103,17 @@ $(FLEET_VENV): $(CREATED) pyproject.toml constraints.txt
 	@$(FLEET_BIN)/python -m pip install -qq --no-input -c constraints.txt -e '.[fleet]'
 	@touch $@
 
-$(DEMO_PLUGINS): $(VENV) meltano.yml
-	@echo "Installing tap, mapper and both targets into .meltano, once (half a minute) ..."
-	@$(MELTANO_INSTALL) tap-pleo-export map-pleo-validation target-postgres target-pleo-export
+$(DEMO_PLUGINS): $(VENV) meltano.yml transform/constraints.txt
+	@echo "Installing taps, mapper, targets and dbt into .meltano, once (a minute) ..."
+	@$(MELTANO_INSTALL) tap-pleo-export map-pleo-validation target-postgres target-pleo-export tap-pleo-outbox dbt-postgres
 	@touch $@
 
 $(TEST_PLUGINS): $(DEMO_PLUGINS)
 	@echo "Installing target-jsonl and tap-jsonl into .meltano, once ..."
 	@$(MELTANO_INSTALL) target-jsonl tap-jsonl
+	@touch $@
+
+$(WAREHOUSE_PLUGINS): $(DEMO_PLUGINS)
+	@echo "Installing dbt for DuckDB into .meltano, once ..."
+	@$(MELTANO_INSTALL) dbt-duckdb
 	@touch $@

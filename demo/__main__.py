@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from demo import report, reporting, verdicts
+from demo import books, report, reporting, verdicts
 from harness import postgres
 from harness.meltano import CHECKOUT, LogLine, MeltanoProject
 from sandbox import Sandbox
@@ -25,6 +26,8 @@ HOME = Path(".demo")
 DATA = HOME / "postgres"
 LOAD = ("run", "tap-pleo-export", "pleo-validate", "target-postgres")
 REPORT = ("run", "tap-pleo-export", "pleo-failures", "target-pleo-export")
+MODELS = ("run", "dbt-postgres:models")
+OUTBOX = ("run", "tap-pleo-outbox", "target-pleo-export")
 ITEMS = "/v3/export-items"
 # Columns for the tables where the output is no terminal.
 LOG_WIDTH = 120
@@ -36,6 +39,8 @@ _SOURCES = {
     "target-postgres": "target",
     "pleo-failures": "mapper",
     "target-pleo-export": "report",
+    "tap-pleo-outbox": "outbox",
+    "dbt-postgres": "dbt",
 }
 _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 _NO_STATE = "No state was found"
@@ -43,6 +48,9 @@ _NO_STATE = "No state was found"
 _NOISE = re.compile(
     r"METRIC|Skipping parse of env|Inserting with SQL|Using systemdb|Reading state|Running (job|catalog)|Reader '"
     r"|Environment '|Block run|Added '|(tap|map|target)-[a-z-]+ v\d|.*\bMeltano \d|Beginning sync of"
+    r"|Skipping deselected|Found '__else__"
+    # dbt, but its sum and what is not in order.
+    r"|\d\d:\d\d:\d\d(?!.*(Done|WARN|ERROR|Error|Failure))"
 )
 
 
@@ -94,6 +102,9 @@ class Demo:
             "TARGET_PLEO_EXPORT_API_URL": pleo.url,
             "TARGET_PLEO_EXPORT_API_KEY": pleo.api_key,
             "TARGET_POSTGRES_SQLALCHEMY_URL": server.url(),
+            "DBT_POSTGRES_HOST": str(server.socket),
+            "DBT_USE_COLORS": "false",
+            **books.outbox_settings(server),
         }
         project = MeltanoProject(HOME.resolve() / "meltano", settings)
         self.run(project, LOAD)
@@ -107,7 +118,8 @@ class Demo:
             colour = "red" if again else "green"
             self.say(f"[{colour}]Requests for items: {first} in the first run, {again} in the second[/]")
             equal = report.check(pleo, connection).equal and equal and not again
-            return self.report_back(project, pleo, connection) and equal
+            equal = self.report_back(project, pleo, connection) and equal
+            return self.keep_books(project, pleo, connection) and equal
 
     def report_back(self, project: MeltanoProject, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
         """Mark the failing items in Pleo, twice, and return whether they are all that Pleo knows as failed."""
@@ -128,6 +140,34 @@ class Demo:
         self.say(f"[{colour}]Requests that change Pleo: {first} in the first run, {again} in the second[/]")
         self.say(f"[{colour}]{len(failed)} items are failed in Pleo, {len(should_be)} should be[/]")
         return equal
+
+    def keep_books(self, project: MeltanoProject, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
+        """Build the models, book them, report what is booked and complete the jobs, and return whether all agree."""
+        jobs = [job for job in pleo.jobs.values() if job.running]
+        self.console.print()
+        self.say("The models: expenses, lines, journal entries, findings and the outbox, each tested as it is built")
+        self.run(project, MODELS)
+        ledger, vouchers = books.LEDGER.relative_to(CHECKOUT), books.book(connection)
+        self.say(f"A stand-in for an accounting system, {ledger}: {vouchers} vouchers booked")
+        self.console.print("", books.trial_balance(connection), "", sep="\n")
+        balanced = not any(books.totals(connection).values())
+        self.say(f"[{'green' if balanced else 'red'}]Debits and credits are equal to the last digit: {balanced}[/]")
+
+        self.say(f"Back to Pleo: {books.outbox(connection)} updates are in the outbox; then the jobs are completed")
+        project.settings |= {"TARGET_PLEO_EXPORT_START_JOBS": "true", "TARGET_PLEO_EXPORT_COMPLETE_JOBS": "true"}
+        self.run(project, OUTBOX)
+        self.console.print("", books.jobs_in_pleo(jobs), "", sep="\n")
+        ended = books.all_ended(jobs)
+        first = books.sent(pleo)
+
+        self.say("A second round, with ended jobs read too: Pleo knows everything, so the outbox is empty")
+        project.settings["TAP_PLEO_EXPORT_JOB_STATUSES"] = json.dumps(["pending", "in_progress", *books.ENDED])
+        self.run(project, (*LOAD, *OUTBOX[1:]))
+        waiting, second = books.outbox(connection), books.sent(pleo)
+        settled = ended and not waiting and second == first
+        colour = "green" if settled else "red"
+        self.say(f"[{colour}]All jobs completed, all items final: {ended}; left in the outbox: {waiting}[/]")
+        return balanced and settled
 
     def report(self, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
         """Print what is in the database, and return whether it is what the sandbox serves."""
@@ -168,8 +208,8 @@ def main() -> int:
     """Run the demo in the checkout's ``.demo`` directory.
 
     Returns:
-        0 if PostgreSQL holds exactly the sandbox's items, the failing ones are failed in Pleo and no others, and second
-        runs ask for and send nothing, else 1.
+        0 if PostgreSQL holds exactly the sandbox's items, the failing ones are failed in Pleo and no others, the books
+        balance, Pleo's jobs are completed, and second runs ask for and send nothing, else 1.
     """
     signal.signal(signal.SIGTERM, stop)
     console = Console(highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from docs import plugins
 from tap_pleo_export.schemas import shipped
 from tap_pleo_export.settings import SETTINGS, TARGET_SETTINGS
 from tap_pleo_export.streams import STREAMS
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 DOCS = Path(__file__).parent
+PROJECT = DOCS.parent / "meltano.yml"
+PLUGINS = DOCS.parent / "plugins"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -82,18 +85,35 @@ def members() -> str:
     rows = [(f"`{name}`", declared["description"]) for name, declared in annotation.items()]
     entry = annotation["validationChecks"]["items"]["properties"]
     rows += [(f"`validationChecks[].{name}`", declared["description"]) for name, declared in entry.items()]
+    places = annotation["posting"]["properties"]
+    rows += [(f"`posting.{name}`", declared["description"]) for name, declared in places.items()]
     return table(("member", "meaning"), rows)
+
+
+def meltano_block() -> str:
+    """Return the plugins as a block of `meltano.yml`."""
+    return plugins.block(PROJECT)
+
+
+def files() -> dict[Path, str]:
+    """Return the files made of `meltano.yml`: the image's, and one for `meltano add --from-ref` of each plugin."""
+    made = {
+        PLUGINS / f"{name}.yml": plugins.definition_file(definition)
+        for name, definition in plugins.definitions(PROJECT).items()
+    }
+    return made | {DOCS.parent / "image" / "meltano.yml": plugins.image_project(PROJECT)}
 
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     DOCS.parent / "README.md": {
+        "meltano": meltano_block,
         "streams": streams,
         "settings": tap_settings,
         "needs": needs,
         "target settings": target_settings,
     },
     DOCS / "workflow.md": {"members": report_members},
-    DOCS / "validation.md": {"members": members, "settings": mapper_settings},
+    DOCS / "validation.md": {"members": members, "settings": mapper_settings, "needs": needs},
 }
 
 
@@ -149,3 +169,6 @@ def _needs(needs: list[str | list[str]]) -> str:
 if __name__ == "__main__":
     for path in PAGES:
         path.write_text(rendered(path), "utf-8")
+    PLUGINS.mkdir(exist_ok=True)
+    for path, text in files().items():
+        path.write_text(text, "utf-8")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 MELTANO = str(Path(sys.executable).parent / "meltano")
-PLUGIN_KINDS = ("extractors", "loaders", "mappers")
-_OURS = ("TAP_PLEO", "TARGET_", "MAP_PLEO", "MELTANO", "SINGER_SDK")
+PLUGIN_KINDS = ("extractors", "loaders", "mappers", "utilities")
+_OURS = ("TAP_PLEO", "TARGET_", "MAP_PLEO", "DBT_", "PLEO_FILES", "MELTANO", "SINGER_SDK")
 _STOP_SECONDS = 15
 
 
@@ -80,6 +80,9 @@ class MeltanoProject:
         shutil.rmtree(system, ignore_errors=True)
         system.mkdir(parents=True)
         shutil.copy(CHECKOUT / "meltano.yml", self.root)
+        models = self.root / "transform"
+        if not models.is_symlink():
+            models.symlink_to(CHECKOUT / "transform")
         for kind in PLUGIN_KINDS:
             installed = CHECKOUT / ".meltano" / kind
             if installed.is_dir():

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from harness.meltano import CHECKOUT, environment_without_settings
 from harness.postgres import SCHEMA
+from harness.wiretap import Wiretap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,10 @@ class Pipes:
         tap: The tap's settings.
         database_url: SQLAlchemy URL of the database.
         mapped: Whether the mapper stands between tap and target.
+        loaded: Whether there is a target at all; if not, what is written last goes to the file ``output``, and its last
+            STATE is the state.
+        overheard: Whether what the tap writes on its way to the next process is kept in the file ``output``.
+        environment: Environment variables beyond those of the caller.
         rows: Rows that the target writes together.
         state: What the target has acknowledged; None before the first time.
         running: The processes of the current run: ``tap``, ``mapper``, ``target``.
@@ -43,9 +48,18 @@ class Pipes:
     tap: Mapping[str, Any]
     database_url: str
     mapped: bool = True
+    loaded: bool = True
+    overheard: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
     rows: int = 100
     state: dict[str, Any] | None = None
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _wiretap: Wiretap | None = None
+
+    @property
+    def output(self) -> Path:
+        """What the tap has written in this run, or the last one."""
+        return self.folder / "output"
 
     def start(self, *, watched: str | None = None) -> None:
         """Start the processes.
@@ -54,21 +68,26 @@ class Pipes:
             watched: The one whose log is a pipe, for the caller to read, instead of a file.
         """
         source: IO[bytes] | None = None
-        with (self.folder / "acknowledged").open("wb") as acknowledged:
-            for name, command in self._commands().items():
+        commands = self._commands()
+        with (self.folder / "acknowledged").open("wb") as acknowledged, self.output.open("wb") as output:
+            ends = acknowledged if self.loaded else output
+            for number, (name, command) in enumerate(commands.items(), 1):
                 # Files, so that nobody has to read while the pipeline runs.
                 with (self.folder / f"{name}.log").open("ab") as log:
                     process = subprocess.Popen(
                         command,
                         stdin=source or subprocess.DEVNULL,
-                        stdout=acknowledged if name == "target" else subprocess.PIPE,
+                        stdout=ends if number == len(commands) else subprocess.PIPE,
                         stderr=subprocess.PIPE if name == watched else log,
-                        env=environment_without_settings("LOGLEVEL"),
+                        env=environment_without_settings("LOGLEVEL") | dict(self.environment),
                     )
                 if source:
                     source.close()
                 source = process.stdout
                 self.running[name] = process
+                if source and self.overheard and name == "tap":
+                    self._wiretap = Wiretap(source, self.output)
+                    source = self._wiretap.start()
 
     def signal(self, name: str, number: Signals) -> bool:
         """Send a signal to one of the processes; return whether it was still there."""
@@ -91,13 +110,16 @@ class Pipes:
         except subprocess.TimeoutExpired:
             target.kill()
 
-    def wait(self) -> dict[str, int]:
-        """Wait for the end, take the state, and return the exit codes."""
+    def wait(self, seconds: float = RUN_SECONDS) -> dict[str, int]:
+        """Wait for the end, so long for each process, take the state, and return the exit codes."""
         try:
-            codes = {name: process.wait(RUN_SECONDS) for name, process in self.running.items()}
+            codes = {name: process.wait(seconds) for name, process in self.running.items()}
         finally:
             self.close()
-        self.acknowledge((self.folder / "acknowledged").read_bytes())
+        if self.loaded:
+            self.acknowledge((self.folder / "acknowledged").read_bytes())
+        elif states := states_in(self.output.read_bytes()):
+            self.state = states[-1]
         return codes
 
     def close(self) -> None:
@@ -108,6 +130,9 @@ class Pipes:
             if process.stderr:
                 process.stderr.close()
         self.running.clear()
+        if self._wiretap:
+            self._wiretap.join()
+            self._wiretap = None
 
     def run(self) -> dict[str, int]:
         """Run to the end and return the exit codes."""
@@ -150,8 +175,14 @@ class Pipes:
         return {
             "tap": self.tap_command(),
             **({"mapper": self.command("mapper", BIN / "map-pleo-validation", config=mapper)} if self.mapped else {}),
-            "target": self.target_command(),
+            **({"target": self.target_command()} if self.loaded else {}),
         }
+
+
+def states_in(output: bytes) -> list[dict[str, Any]]:
+    """Return the values of the STATE messages in what a tap wrote; a torn last line is none."""
+    lines = output.split(b"\n")[:-1]
+    return [json.loads(line)["value"] for line in lines if line.startswith(b'{"type":"STATE"')]
 
 
 def tap_settings(pleo: Sandbox, **more: object) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from sandbox.faults import Fault
 from sandbox.jobs import Job
-from sandbox.recording import Request
+from sandbox.recording import Change, Request
 from sandbox.server import Sandbox
 
-__all__ = ["Fault", "Job", "Request", "Sandbox"]
+__all__ = ["Change", "Fault", "Job", "Request", "Sandbox"]

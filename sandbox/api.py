@@ -25,12 +25,14 @@ from sandbox.problems import (
     Problem,
     undocumented,
 )
+from sandbox.recording import Change
 
 if TYPE_CHECKING:
     from sandbox.jobs import Job
     from sandbox.world import World
 
 MAX_UPDATES = 100
+DETAILS = ("externalId", "externalUrl", "exportedAt", "failureReasonType", "failureReason")
 UPDATE_ERRORS = {
     "ACCOUNTING_ENTRY_DOES_NOT_EXIST": "Accounting entry does not exist.",
     "EXPORT_ENTRY_STATUS_UPDATE_FAILED": "The item's status does not allow this change.",
@@ -85,6 +87,10 @@ class Api:
                 job.expire(self.pleo.now())
                 return job
         raise JOB_NOT_FOUND.problem()
+
+    def _changed(self, job: Job, entry: str | None, members: dict[str, str]) -> None:
+        details = {name: value for name, value in members.items() if name in DETAILS}
+        self.pleo.changes.append(Change(job.id, entry, members["status"], details))
 
     def list_jobs(self) -> Response:
         """``getExportJobsListV3``: newest first, as Pleo documents no order."""
@@ -145,8 +151,13 @@ class Api:
         accepted, refused = [], []
         for update in updates:
             entry = names.get(update["accountingEntryId"].lower())
+            if entry in job.ignored:
+                continue
+            before = entry and job.row(entry)
             if (error := job.update(entry, update, self.pleo.now())) is None and entry is not None:
                 accepted.append(job.row(entry))
+                if accepted[-1] != before:
+                    self._changed(job, entry, update)
             else:
                 refused.append(
                     {
@@ -179,7 +190,9 @@ class Api:
         _known()
         event = _body()
         _valid("CreateExportJobEvent", event)
-        self._job(event["jobId"]).apply(event, self.pleo.now(), started_required=self.pleo.started_required)
+        job = self._job(event["jobId"])
+        job.apply(event, self.pleo.now(), started_required=self.pleo.started_required)
+        self._changed(job, None, event | {"status": job.status})
         return Response(status=202)
 
     def list_companies(self) -> Response:

@@ -66,6 +66,11 @@ class Credentials:
         self.access_expires = {self.access_token: now + timedelta(seconds=lifetime)}
         self.refresh_token = self._fake("refresh-token")
 
+    def authorise(self, now: datetime, lifetime: int) -> None:
+        """Begin a new authorisation, as a user does in Pleo after the old one has ended."""
+        self.revoked = False
+        self._issue(now, lifetime)
+
     def identify(self, header: Authorization | None, now: datetime) -> Method:
         """Return how the caller authenticated.
 

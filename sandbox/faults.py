@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from sandbox.recording import Request
     from sandbox.server import Sandbox
 
-Kind = Literal["status", "reset", "reset_body", "truncate", "delay", "drip", "html", "rewrite", "callback"]
+Kind = Literal[
+    "status", "reset", "reset_body", "truncate", "close", "delay", "drip", "drip_head", "html", "rewrite", "callback"
+]
 JSON_TYPE = "application/json;charset=UTF-8"
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -37,9 +39,12 @@ class Fault:
         times: How many matching requests in a row are hit from the ``nth`` on.
         kind: ``status`` answers ``status``, ``headers`` and ``body``; ``html`` a 200 with a web page; ``reset`` resets
             the connection before any byte; ``reset_body`` in the middle of the body; ``truncate`` closes it there;
-            ``delay`` answers after ``seconds``; ``drip`` sends a byte of the body every ``seconds``; ``rewrite``
-            applies ``rewrite`` to the answer's JSON (numbers as int or Decimal); ``callback`` calls ``callback`` with
-            the sandbox before the answer is made.
+            ``close`` closes it after the whole answer without having said so; ``delay`` answers after ``seconds``;
+            ``drip`` sends a byte of the body every ``seconds``, ``drip_head`` one of status line and headers;
+            ``rewrite`` applies ``rewrite`` to the answer's JSON (numbers as int or Decimal); ``callback`` calls
+            ``callback`` with the sandbox before the answer is made.
+        effect: Whether the request is carried out before the answer is spoilt; None: as befits the kind (not with
+            ``status`` and ``html``, else yes; with ``delay`` after the wait).
     """
 
     path: str
@@ -54,6 +59,7 @@ class Fault:
     seconds: float = 0
     rewrite: Callable[[Any], Any] | None = None
     callback: Callable[[Sandbox], object] | None = None
+    effect: bool | None = None
     seen: int = field(default=0, init=False)
 
     def hits(self, request: Request) -> bool:
@@ -72,50 +78,69 @@ class Answer:
 
     Attributes:
         response: Status, headers and the whole body.
-        cut: Where the body ends before its announced length: 0.0 before the status line, 0.5 in the middle.
+        cut: Where the connection ends: 0.0 before the status line, 0.5 in the middle of the body, 1.0 behind it.
         reset: Whether the connection is then reset instead of closed.
         drip: Seconds between two bytes of the body.
+        drip_head: Seconds between two bytes of the status line and the headers.
     """
 
     response: Response
     cut: float | None = None
     reset: bool = False
     drip: float = 0
+    drip_head: float = 0
 
 
 Real = Callable[[], Answer]
 
 
-def _status(fault: Fault, _: Sandbox, __: Real) -> Answer:
+def _real(fault: Fault, real: Real) -> Answer:
+    return Answer(Response(b"{}", 504, content_type=JSON_TYPE)) if fault.effect is False else real()
+
+
+def _status(fault: Fault, _: Sandbox, real: Real) -> Answer:
+    if fault.effect:
+        real()
     body, media_type = (encode(fault.body), JSON_TYPE) if isinstance(fault.body, dict) else (fault.body, "text/plain")
     headers = {"Content-Type": media_type, **fault.headers}
     return Answer(Response(body or b"", fault.status, headers))
 
 
-def _html(fault: Fault, _: Sandbox, __: Real) -> Answer:
+def _html(fault: Fault, _: Sandbox, real: Real) -> Answer:
+    if fault.effect:
+        real()
     page = fault.body if isinstance(fault.body, bytes) else b"<!doctype html><title>Down</title><p>Back soon."
     return Answer(Response(page, 200, fault.headers, content_type="text/html;charset=UTF-8"))
 
 
-def _reset(_: Fault, __: Sandbox, real: Real) -> Answer:
-    return Answer(real().response, cut=0.0, reset=True)
+def _reset(fault: Fault, __: Sandbox, real: Real) -> Answer:
+    return Answer(_real(fault, real).response, cut=0.0, reset=True)
 
 
-def _reset_body(_: Fault, __: Sandbox, real: Real) -> Answer:
-    return Answer(real().response, cut=0.5, reset=True)
+def _reset_body(fault: Fault, __: Sandbox, real: Real) -> Answer:
+    return Answer(_real(fault, real).response, cut=0.5, reset=True)
 
 
-def _truncate(_: Fault, __: Sandbox, real: Real) -> Answer:
-    return Answer(real().response, cut=0.5)
+def _truncate(fault: Fault, __: Sandbox, real: Real) -> Answer:
+    return Answer(_real(fault, real).response, cut=0.5)
+
+
+def _close(_: Fault, __: Sandbox, real: Real) -> Answer:
+    return Answer(real().response, cut=1.0)
 
 
 def _delay(fault: Fault, pleo: Sandbox, real: Real) -> Answer:
+    early = real() if fault.effect else None
     pleo.stopping.wait(fault.seconds)
-    return real()
+    return early or _real(fault, real)
 
 
 def _drip(fault: Fault, _: Sandbox, real: Real) -> Answer:
     return Answer(real().response, drip=fault.seconds)
+
+
+def _drip_head(fault: Fault, _: Sandbox, real: Real) -> Answer:
+    return Answer(real().response, drip_head=fault.seconds)
 
 
 def _rewrite(fault: Fault, _: Sandbox, real: Real) -> Answer:
@@ -140,8 +165,10 @@ EFFECTS: Final[dict[Kind, Callable[[Fault, Sandbox, Real], Answer]]] = {
     "reset": _reset,
     "reset_body": _reset_body,
     "truncate": _truncate,
+    "close": _close,
     "delay": _delay,
     "drip": _drip,
+    "drip_head": _drip_head,
     "rewrite": _rewrite,
     "callback": _callback,
 }

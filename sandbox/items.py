@@ -147,6 +147,8 @@ def _line_for(rng: Random, company: Company, kind: Kind, value: Number, currency
     rate: Json = {"id": company.tax_id, "code": "T19", "rate": Decimal("0.19"), "type": rng.choice(TAXES)}
     if rate["type"] == "reverse":
         rate |= {"ingoingTaxAccount": "1576", "outgoingTaxAccount": "1776"}
+    elif rate["type"] == "exclusive":
+        rate["ingoingTaxAccount"] = "1575"
     return make_line(rng, company, amount, net, {**rate, "amount": taxed})
 
 

@@ -40,12 +40,22 @@ class Cursor(NamedTuple):
             Problem: 400, it is no cursor or one of another listing.
         """
         try:
-            tag, row, page = (int(b32decode(part)) for part in text.split("~"))
+            tag, position = cls.read(text)
         except (binascii.Error, ValueError):
             raise undocumented(400, "Malformed cursor.") from None
         if tag != _tag(listing):
             raise undocumented(400, "The cursor belongs to another listing.")
-        return cls(row, page)
+        return position
+
+    @classmethod
+    def read(cls, text: str) -> tuple[int, Cursor]:
+        """Read a cursor of any listing, and return the listing's tag and the position.
+
+        Raises:
+            ValueError: It is no cursor.
+        """
+        tag, row, page = (int(b32decode(part)) for part in text.split("~"))
+        return tag, cls(row, page)
 
 
 @dataclass(frozen=True)

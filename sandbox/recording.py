@@ -1,11 +1,11 @@
-"""What the sandbox was asked: one record per request, in order."""
+"""What the sandbox was asked, and what that has changed: one record each, in order."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from werkzeug.datastructures import MultiDict
 
@@ -13,6 +13,22 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from werkzeug.wrappers import Request as Incoming
+
+
+class Change(NamedTuple):
+    """What a request has changed.
+
+    Attributes:
+        job_id: The export job.
+        entry_id: The accounting entry, spelled as in the control layer; None for a change of the job itself.
+        status: Status from then on.
+        details: What came with it: reasons, ``externalId`` and its kin.
+    """
+
+    job_id: str
+    entry_id: str | None
+    status: str
+    details: dict[str, str]
 
 
 @dataclass

@@ -58,6 +58,8 @@ class Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
     # Without this, headers and body of an answer wait for each other's acknowledgement.
     disable_nagle_algorithm = True
+    _head_pace = 0.0
+    _headers_buffer: list[bytes]
 
     def handle(self) -> None:
         """Serve requests until either side ends the connection."""
@@ -85,6 +87,7 @@ class Handler(WSGIRequestHandler):
                 if name.lower() != "content-length":
                     self.send_header(name, value)
             self.send_header("Content-Length", str(max(len(body), 2) if answer.cut else len(body)))
+            self._head_pace = answer.drip_head
             self.end_headers()
             if answer.drip:
                 self._drip(body, answer.drip)
@@ -94,6 +97,14 @@ class Handler(WSGIRequestHandler):
             self._reset()
         elif answer.cut is not None:
             self.close_connection = True
+
+    def flush_headers(self) -> None:
+        """Send status line and headers, byte by byte if a fault says so."""
+        if not self._head_pace:
+            super().flush_headers()
+            return
+        head, self._headers_buffer = b"".join(self._headers_buffer), []
+        self._drip(head, self._head_pace)
 
     def _drip(self, body: bytes, seconds: float) -> None:
         for number in range(len(body)):

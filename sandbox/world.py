@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sandbox.faults import Fault
     from sandbox.kinds import Kind
-    from sandbox.recording import Request
+    from sandbox.recording import Change, Request
 
 
 def utc_now() -> datetime:
@@ -39,6 +39,7 @@ class World(Behaviour):
         jobs: Export jobs by id.
         companies: Companies by id in lower case.
         requests: Requests received, in order.
+        changes: What requests have changed, in order; what tests change themselves, and expiry, is not among it.
         faults: The fault table.
         credentials: API key, OAuth client and tokens.
     """
@@ -50,6 +51,7 @@ class World(Behaviour):
         self.jobs: dict[str, Job] = {}
         self.companies: dict[str, items.Company] = {}
         self.requests: list[Request] = []
+        self.changes: list[Change] = []
         self.faults: list[Fault] = []
         self.lock = threading.RLock()
         self.credentials = Credentials(self.rng, self.now(), self.access_token_lifetime)
@@ -87,6 +89,11 @@ class World(Behaviour):
         """Make every access token issued so far be answered 401."""
         with self.lock:
             self.credentials.access_expires.clear()
+
+    def authorise_anew(self) -> None:
+        """Begin a new authorisation: another refresh token, and another access token."""
+        with self.lock:
+            self.credentials.authorise(self.now(), self.access_token_lifetime)
 
     def add_job(  # noqa: PLR0913, PLR0917 - one keyword per trait of a job
         self,

@@ -22,6 +22,8 @@ from singer_sdk.streams import RESTStream
 from tap_pleo_export.pleo.errors import PleoError
 from tap_pleo_export.pleo.pages import Token
 from tap_pleo_export.records.shape import as_dict
+from tap_pleo_export.records.text import one_line
+from tap_pleo_export.singer.command_line import stop
 from tap_pleo_export.singer.output import OutputError
 
 if TYPE_CHECKING:
@@ -116,21 +118,24 @@ class BatchStream(RESTStream[Token], abc.ABC):
     ) -> Generator[dict[str, Any], Any, Any]:
         """Write the stream's batches, then those of its child streams, context by context."""
         try:
+            self._write_all(context)
+        except Exception as error:  # noqa: BLE001 - the SDK would add a line to each
+            raise stop(self.logger, error, PleoError, RecordError, OutputError) from None
+        # A generator by the SDK's contract; nobody looks at the records.
+        yield from ()
+
+    def _write_all(self, context: Context | None) -> None:
+        try:
             if self.selected:
                 with self._counted():
                     self._write_batches(context)
             self._sync_child_streams()
-        except (PleoError, RecordError) as error:
-            self._tap.write_state()
-            raise self._stop(error) from None
-        except OutputError as error:
-            raise self._stop(error) from None
-        except SystemExit:
+        except OutputError:
+            raise
+        except BaseException:
             self._tap.write_state()
             raise
         self._tap.write_state()
-        # A generator by the SDK's contract; nobody looks at the records.
-        yield from ()
 
     def _sync_child_streams(self) -> None:
         """Write each child stream under one SCHEMA and one count: the SDK's way has them anew for each context."""
@@ -170,10 +175,6 @@ class BatchStream(RESTStream[Token], abc.ABC):
         if batch.job_id and batch.progress:
             self._tap.bookmarks.set(batch.job_id, batch.progress)
 
-    def _stop(self, error: Exception) -> SystemExit:
-        self.logger.error("%s", error)
-        return SystemExit(1)
-
     def _next(self, results: Iterator[T]) -> T | None:
         with self._tap.interrupts.allowed():
             return next(results, None)
@@ -191,11 +192,16 @@ class BatchStream(RESTStream[Token], abc.ABC):
         try:
             return list(self._generate_record_messages(as_dict(record)))
         except (RecursionError, msgspec.ValidationError):
-            ids = ", ".join(f"{k} {id_}" for k in self.primary_keys if isinstance(id_ := getattr(record, k), str))
-            raise RecordError(
-                f"{self.name}: {ids} is nested too deeply, or has too long a number, for stream maps, flattening and "
-                "deselection. Run without them; report the record to Pleo"
-            ) from None
+            why = (
+                "is nested too deeply, or has too long a number, for stream maps, flattening and deselection. "
+                "Run without them; report the record to Pleo"
+            )
+        except Exception as error:  # noqa: BLE001 - whatever an expression of the user's raises
+            why = f"cannot be mapped ({type(error).__name__}: {one_line(str(error))}). Check the setting 'stream_maps'"
+        ids = ", ".join(
+            f"{k} {one_line(id_)}" for k in self.primary_keys if isinstance(id_ := getattr(record, k, None), str)
+        )
+        raise RecordError(f"{self.name}: {ids} {why}")
 
     @cached_property
     def _as_it_came(self) -> bool:

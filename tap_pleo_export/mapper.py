@@ -9,6 +9,7 @@ from singer_sdk import InlineMapper
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
 from tap_pleo_export.mapping.items import ITEMS, UPDATES, ItemMapping
+from tap_pleo_export.records.text import one_line
 from tap_pleo_export.singer.command_line import CommandLine, main, refuse
 from tap_pleo_export.singer.lines import BUFFER, InputError, InputMessage, LineReader
 from tap_pleo_export.singer.output import LineWriter, OutputError
@@ -122,7 +123,7 @@ class ValidationMapper(CommandLine, InlineMapper):
     def process_endofpipe(self) -> None:
         """Warn if there was nothing to validate."""
         if not self._items.schema_seen:
-            came = ", ".join(sorted(name for name in self._streams if name)) or "none"
+            came = one_line(", ".join(sorted(name for name in self._streams if name)) or "none")
             self.logger.warning("no %s came by, nothing was validated; streams that did: %s", ITEMS, came)
 
     def _mapped(self, message: InputMessage, change: Callable[[Members], Iterator[bytes]]) -> Iterable[bytes]:
@@ -140,7 +141,7 @@ class ValidationMapper(CommandLine, InlineMapper):
     def _warn_of_method(self, record: dict[str, Any]) -> None:
         if not self._warned_of_method:
             self._warned_of_method = True
-            entry = record.get("accountingEntryId")
+            entry = one_line(str(record.get("accountingEntryId")))
             self.logger.warning(
                 "item %s has a bookkeeping method that Pleo does not document: recorded as journal", entry
             )

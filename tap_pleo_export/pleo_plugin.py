@@ -6,11 +6,12 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, MappingError
 
 from tap_pleo_export import setting_values
-from tap_pleo_export.singer.command_line import CommandLine, refuse
+from tap_pleo_export.records.text import one_line
+from tap_pleo_export.singer.command_line import CommandLine, read_dotenv, refuse
+from tap_pleo_export.singer.metric_lines import name_streams
 from tap_pleo_export.singer.redaction import SECRETS, guard_logs
 from tap_pleo_export.singer.signals import Interrupts
 
@@ -30,11 +31,14 @@ class PleoPlugin(CommandLine):
         self.interrupts = Interrupts(grace=self.grace)
         self._misread: list[str] = []
         guard_logs()
+        name_streams()
         try:
             super().__init__(validate_config=validate_config, **kwargs)
-        except ConfigValidationError:
-            # The SDK's own lines quote the refused values, secrets among them.
-            refuse(self._problems())
+        except ConfigValidationError as error:
+            # The SDK's own lines quote the refused values, secrets among them; ours know nothing of its own settings.
+            refuse(self._problems() or list(map(one_line, error.errors or [str(error)])))
+        except MappingError as error:
+            refuse([*self._problems(), f"Setting 'stream_maps': {one_line(str(error))}"])
         if validate_config:
             refuse(self._problems())
             for line in setting_values.unknown_settings(self.config, self.config_jsonschema):
@@ -76,8 +80,7 @@ class PleoPlugin(CommandLine):
         """The settings of the environment: an empty variable is not set, and each that cannot be read is named."""
         self.append_builtin_config(self.config_jsonschema)
         prefix = f"{self.name.upper().replace('-', '_')}_"
-        # The SDK's way to read a file `.env`.
-        parse_environment_config({}, prefix)
+        read_dotenv()
         config, self._misread = setting_values.from_environment(os.environ, prefix, self.config_jsonschema)
         return config
 

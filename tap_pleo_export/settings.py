@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from singer_sdk import typing as th
 
-from tap_pleo_export.pleo.jobs import JOB_STATUSES, READABLE_STATUSES
-
-ITEM_STATUSES = ("pending", "in_progress", "successful", "failed", "abandoned")
+from tap_pleo_export.pleo.jobs import ITEM_STATUSES, JOB_STATUSES, READABLE_STATUSES
 
 
 def _statuses(allowed: tuple[str, ...]) -> th.ArrayType[th.StringType]:

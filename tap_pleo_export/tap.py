@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+import click
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
@@ -17,19 +20,22 @@ from tap_pleo_export.reading.bookmarks import Bookmarks
 from tap_pleo_export.reading.outcome import RunOutcome
 from tap_pleo_export.reading.reader import ExportReader
 from tap_pleo_export.reading.run import Run, Scope
+from tap_pleo_export.singer.catalog import catalog_problem
 from tap_pleo_export.singer.command_line import json_file, main
-from tap_pleo_export.singer.output import LineWriter, OutputError
+from tap_pleo_export.singer.output import LineWriter
 from tap_pleo_export.singer.state import StatePace
 from tap_pleo_export.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
 
 if TYPE_CHECKING:
-    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
     from tap_pleo_export.paged_stream import PagedStream
 
 S = TypeVar("S", bound="PagedStream")
+
+# Of a request, where a person waits for the answer.
+HURRIED_SECONDS = 10
 
 
 class TapPleoExport(PleoPlugin, Tap):
@@ -51,7 +57,8 @@ class TapPleoExport(PleoPlugin, Tap):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
+    def __init__(self, *, hurried: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
+        self._hurried = hurried
         self.bookmarks = Bookmarks({})
         self._pace = StatePace()
         self._last_state: dict[str, Any] | None = None
@@ -127,9 +134,6 @@ class TapPleoExport(PleoPlugin, Tap):
         self.interrupts.install()
         try:
             self.sync_all()
-        except OutputError as error:
-            self.logger.error("%s", error)  # noqa: TRY400 - a user reads a line, not a traceback
-            return 1
         finally:
             self.close()
         return self.report()
@@ -142,26 +146,46 @@ class TapPleoExport(PleoPlugin, Tap):
 
     @classmethod
     def execute(cls, *, state: Any = None, catalog: Any = None, **settings: Any) -> int:  # noqa: ANN401 - open files, and the SDK's arguments
-        """Sync with what the command line gave, and return the exit code."""
-        return cls(state=json_file(state, "--state"), catalog=json_file(catalog, "--catalog"), **settings).run()
+        """Sync with what the command line gave, and return the exit code.
+
+        Raises:
+            click.ClickException: A file cannot be used.
+        """
+        given = json_file(catalog, "--catalog")
+        if given is not None and (problem := catalog_problem(given)):
+            raise click.ClickException(f"--catalog: {catalog.name}: {problem}")
+        return cls(state=json_file(state, "--state"), catalog=given, **settings).run()
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:  # noqa: ARG003 - the SDK's signature
-        """Test the connection: read one record of each stream, or write the schemas only."""
+        """Test the connection, in seconds: read one record of each stream and write none, or write the schemas only."""
         if value == CliTestOptionValue.Disabled.value:
             return
         config = ctx.params["config"]
-        # One record of each stream is wanted: nothing is to be asked for ahead.
-        tap = cls(config=config.config | {"max_concurrent_requests": 1}, parse_env_config=config.parse_env)
         if value == CliTestOptionValue.Schema.value:
-            tap.write_schemas()
+            cls(config=config.config, parse_env_config=config.parse_env).write_schemas()
             ctx.exit()
-        try:
-            tap.run_connection_test()
-            tap.logger.info("Connected to %s: %d export job(s)", tap.config["api_url"], len(tap.reader.jobs))
-        finally:
-            tap.close()
+        with Path(os.devnull).open("wb", buffering=0) as nowhere:
+            tap = cls(
+                hurried=True,
+                config=config.config,
+                parse_env_config=config.parse_env,
+                message_writer=LineWriter(stream=nowhere),
+            )
+            try:
+                tap.run_connection_test()
+                tap.logger.info("Connected to %s: %d export job(s)", tap.config["api_url"], len(tap.reader.jobs))
+            finally:
+                tap.close()
         ctx.exit(tap.report())
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """As every plugin; who waits at a terminal wants an answer, not a second attempt, and nothing fetched ahead."""
+        warnings = super()._validate_config(raise_errors=raise_errors)
+        if self._hurried:
+            longest = min(self.config["request_timeout"], HURRIED_SECONDS)
+            self._config |= {"max_retries": 0, "max_concurrent_requests": 1, "request_timeout": longest}
+        return warnings
 
     def _stream(self, kind: type[S]) -> S:
         return next(stream for stream in self.streams.values() if isinstance(stream, kind))

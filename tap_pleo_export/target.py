@@ -11,8 +11,10 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 
 from tap_pleo_export import settings
 from tap_pleo_export.pleo.errors import PleoError
+from tap_pleo_export.pleo.jobs import PLAIN_UUID
 from tap_pleo_export.pleo_plugin import PleoPlugin
 from tap_pleo_export.reading.bookmarks import Bookmarks
+from tap_pleo_export.records.text import one_line
 from tap_pleo_export.reporting.acknowledgement import Acknowledgement
 from tap_pleo_export.reporting.tally import Tally
 from tap_pleo_export.singer.command_line import main
@@ -46,6 +48,7 @@ class TargetPleoExport(PleoPlugin, Target):
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
         self._tally = Tally()
+        self._unreadable = False
         self._acknowledgement = Acknowledgement()
         super().__init__(message_reader=LineReader(unknown=_refuse_type, tick=self._tick), setup_mapper=False, **kwargs)
         self._writer = LineWriter(
@@ -92,7 +95,7 @@ class TargetPleoExport(PleoPlugin, Target):
             if sink.name == stream_name:
                 return sink
         raise InputError(
-            f"is of the stream '{stream_name}', which is none of {', '.join(sink.name for sink in SINKS)}: "
+            f"is of the stream '{one_line(stream_name)}', which is none of {', '.join(sink.name for sink in SINKS)}: "
             "put the mapping 'pleo-failures' before this target, or select nothing else"
         )
 
@@ -114,7 +117,7 @@ class TargetPleoExport(PleoPlugin, Target):
         try:
             with self.interrupts.allowed():
                 self._listen(file_input)
-        except (InputError, OutputError, PleoError) as problem:
+        except (OutputError, PleoError) as problem:
             self.logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
             return 1
         except OSError as problem:
@@ -123,14 +126,16 @@ class TargetPleoExport(PleoPlugin, Target):
         finally:
             self.close()
             self._sum_up()
-        return 1 if self._tally.refused else 0
+        return 1 if self._tally.refused or self._unreadable else 0
 
     def _listen(self, file_input: IO[bytes] | None) -> None:
         try:
             self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
-        except InputError:
+        except InputError as problem:
+            # Whatever becomes of what came before it.
+            self.logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
+            self._unreadable = True
             self.reporter.flush()
-            raise
 
     def _sum_up(self) -> None:
         self.logger.info(self._tally.summary(self._acknowledgement.unsettled, dry_run=self.config["dry_run"]))
@@ -168,6 +173,8 @@ class TargetPleoExport(PleoPlugin, Target):
         """Pass a state on, once what came before it is settled."""
         try:
             value = bytes(message_dict.members["value"])
+            # Those who read it would stumble over anything else.
+            str(value, "utf-8")
             complete = self._complete_in(decode(value)) if self.config["complete_jobs"] else ()
         except (KeyError, ValueError, RecursionError):
             raise InputError("is a STATE without a value that can be read") from None
@@ -184,7 +191,7 @@ class TargetPleoExport(PleoPlugin, Target):
     def _complete_in(state: object) -> list[str]:
         """Return the jobs that a state of the tap calls complete; other states name none."""
         bookmarks = Bookmarks(state)
-        return [job_id for job_id in bookmarks.job_ids() if bookmarks.is_complete(job_id)]
+        return [id_ for id_ in bookmarks.job_ids() if bookmarks.is_complete(id_) and PLAIN_UUID.fullmatch(id_)]
 
     @classmethod
     def execute(cls, *, file_input: IO[bytes] | None = None, **plugin: Any) -> int:  # noqa: ANN401 - the SDK's own

@@ -107,6 +107,17 @@ def outputs() -> Iterator[Outputs]:
     assert outputs.leaks() == []
 
 
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, CHECKOUT], check=True, capture_output=True
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
 @pytest.fixture
 def pleo(outputs: Outputs) -> Iterator[Sandbox]:
     """A local Pleo without jobs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,12 @@ def test_tables_are_rendered_from_the_code(page: Path) -> None:
     assert page.read_text("utf-8") == tables.rendered(page), "run: python -m docs.tables"
 
 
+def test_files_for_other_projects_are_rendered_from_meltano_yml() -> None:
+    for path, text in tables.files().items():
+        assert path.read_text("utf-8") == text, "run: python -m docs.tables"
+    assert {path for path in tables.files() if path.parent == tables.PLUGINS} == set(tables.PLUGINS.iterdir())
+
+
 @pytest.mark.parametrize(
     ("plugin", "own"), [(TapPleoExport, SETTINGS), (TargetPleoExport, TARGET_SETTINGS)], ids=["tap", "target"]
 )
@@ -83,6 +90,28 @@ def test_every_guarantee_names_its_test() -> None:
     assert len(promises) > 30
     for promise in promises:
         assert TEST_NAME.search(promise.rpartition(" | ")[2]), promise
+
+
+def test_what_a_guarantee_names_is_a_test_that_can_fail() -> None:
+    text = (CHECKOUT / "docs" / "guarantees.md").read_text("utf-8")
+    for path, name in TEST_NAME.findall(text):
+        module = ast.parse((CHECKOUT / path).read_text("utf-8"))
+        functions = {node.name: node for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}
+        assert name.startswith("test_"), f"{path}::{name} is collected by nobody"
+        assert _may_fail(functions[name], functions), f"{path}::{name} asserts nothing"
+
+
+def _may_fail(function: ast.FunctionDef, functions: dict[str, ast.FunctionDef], depth: int = 3) -> bool:
+    """Return whether a function asserts something, expects an exception, or calls one beside it that does."""
+    if any(
+        isinstance(node, ast.Assert) or (isinstance(node, ast.Attribute) and node.attr == "raises")
+        for node in ast.walk(function)
+    ):
+        return True
+    called = {
+        node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    return depth > 0 and any(_may_fail(functions[name], functions, depth - 1) for name in called & functions.keys())
 
 
 @pytest.mark.parametrize("document", [*FRONT, *DOCUMENTS], ids=lambda path: path.name)

@@ -9,22 +9,10 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.conftest import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, CHECKOUT], check=True, capture_output=True
-    )
-    (built,) = folder.glob("*.whl")
-    return built
 
 
 def test_the_wheel_holds_package_and_schemas_and_nothing_else(wheel: Path) -> None:

@@ -13,8 +13,9 @@ from tap_pleo_export.mapper import ValidationMapper
 from tap_pleo_export.tap import TapPleoExport
 from tests.conftest import CHECKOUT
 
-COMMANDS = ["make lint", "make test", "make test-fleet"]
 PROJECT: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+
+COMMANDS = ["make lint", "make test", "make test-warehouse", "make test-fleet"]
 
 
 def load(path: str) -> Any:

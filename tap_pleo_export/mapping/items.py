@@ -18,6 +18,9 @@ FAILED = "export_items_failed"
 UPDATES = "export_job_item_updates"
 KEYS = ("jobId", "accountingEntryId")
 
+KEPT = 1024
+"""Annotations that are kept, so that their like need not be encoded; a company has a few accounts."""
+
 _OUTCOMES = {"error": "failed", "warning": "warned"}
 _MARK = f',"{MEMBERS[0]}":'.encode()
 
@@ -37,7 +40,7 @@ class ItemMapping:
         self._on_failure = settings.on_failure
         self._emit_updates = settings.emit_updates
         self._only_updates = settings.only_updates
-        self._clean: dict[str, bytes] = {}
+        self._clean: dict[tuple[str, object], bytes] = {}
         self.items: Counter[str] = Counter()
         self.findings: Counter[tuple[str, str]] = Counter()
         self.without_keys = 0
@@ -107,13 +110,16 @@ class ItemMapping:
         )
 
     def _annotation(self, verdict: Verdict) -> bytes:
-        """Return a verdict as a JSON object; one without a finding is encoded once."""
+        """Return a verdict as a JSON object; those without a finding differ by method and posting only."""
         if verdict.checks is not self._validator.nothing_found:
             return encode(verdict)
-        method = verdict.bookkeeping_method
-        if method not in self._clean:
-            self._clean[method] = encode(verdict)
-        return self._clean[method]
+        kind = verdict.bookkeeping_method, verdict.posting
+        known = self._clean.get(kind)
+        if known is None:
+            if len(self._clean) >= KEPT:
+                self._clean.clear()
+            known = self._clean[kind] = encode(verdict)
+        return known
 
     def _update(self, message: Members, record: dict[str, Any], verdict: Verdict) -> Iterator[bytes]:
         found = verdict.for_pleo()

@@ -12,6 +12,7 @@ import msgspec
 
 from tap_pleo_export.pleo.call import Answer, Call
 from tap_pleo_export.pleo.errors import (
+    CHECK_ADDRESS,
     CredentialsRejected,
     OutcomeUnknown,
     PleoError,
@@ -84,6 +85,7 @@ class PleoClient:
         self._scopes = tuple(scopes)
         self._sleep = sleep
         self._announced: dict[str, float] = {}
+        self._told_of_budget = False
         self.throttled = 0
         """How often Pleo answered 429."""
 
@@ -138,7 +140,8 @@ class PleoClient:
                     return attempt_once(*args, **kwargs)
         except TransientFailure as failure:
             if call.repeatable or failure.no_effect:
-                raise PleoUnavailable(call.method, call.path, made, str(failure)) from None
+                cause = f"{failure}: {failure.hint}" if failure.hint else str(failure)
+                raise PleoUnavailable(call.method, call.path, made, cause) from None
             raise OutcomeUnknown(call.method, call.path, str(failure), failure.retry_after) from None
         raise AssertionError  # pragma: no cover - tenacity either returns or raises
 
@@ -161,7 +164,13 @@ class PleoClient:
         """Wait for a place in the budget: after the signing, which may take a refresh long."""
         wait = self._budget.take(time.monotonic())
         if wait > 0:
-            logger.info("The budget of requests per minute is spent: waiting %.0f s", wait)
+            if not self._told_of_budget:
+                self._told_of_budget = True
+                logger.info(
+                    "The budget of requests per minute is spent: waiting %.0f s, and from here on whenever it is "
+                    "(max_requests_per_minute)",
+                    wait,
+                )
             self._sleep(wait)
         return signed
 
@@ -206,9 +215,11 @@ def _decoded(answer: Answer, decode: Callable[[bytes], T]) -> T:
     try:
         return decode(answer.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        hint = "" if "json" in answer.content_type.lower() else CHECK_ADDRESS
         raise TransientFailure(
             f"an answer that is not the JSON expected ({type(error).__name__}, {len(answer.body)} bytes, "
-            f"{answer.content_type})"
+            f"{answer.content_type})",
+            hint=hint,
         ) from None
 
 

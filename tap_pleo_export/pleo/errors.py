@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NAMED_ROWS = 10
+CHECK_ADDRESS = "check api_url"
+"""What to do where something else than Pleo seems to have answered, or nothing at all."""
+# Without a type of Pleo's own they come from whoever is at that address.
+NOT_PLEOS = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
 
 
 class PleoError(Exception):
@@ -157,7 +161,9 @@ class RequestRefused(PleoError):
         self.status = status
         self.type = one_line(type_.upper())
         self.message = one_line(message)
-        super().__init__(f"Pleo refused {method} {path} ({status}{self.detail})")
+        elsewhere = not self.final or (not self.type and status in NOT_PLEOS)
+        hint = f", which is no answer of Pleo's API: {CHECK_ADDRESS}" if elsewhere else ""
+        super().__init__(f"Pleo refused {method} {path} ({status}{self.detail}){hint}")
 
     @property
     def final(self) -> bool:
@@ -176,11 +182,15 @@ class TransientFailure(PleoError):
     Attributes:
         retry_after: Seconds that Pleo asked to wait, or None.
         no_effect: Whether the request certainly changed nothing: it never left, or was turned away.
+        hint: What to look at if it does not pass, or an empty string.
     """
 
-    def __init__(self, cause: str, retry_after: float | None = None, *, no_effect: bool = False) -> None:
+    def __init__(
+        self, cause: str, retry_after: float | None = None, *, no_effect: bool = False, hint: str = ""
+    ) -> None:
         self.retry_after = retry_after
         self.no_effect = no_effect
+        self.hint = hint
         super().__init__(one_line(cause))
 
 

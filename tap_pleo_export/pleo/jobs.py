@@ -13,6 +13,8 @@ from msgspec import Raw
 READABLE_STATUSES = ("pending", "in_progress")
 ENDED_STATUSES = ("failed", "completed", "completed_with_errors")
 JOB_STATUSES = (*READABLE_STATUSES, *ENDED_STATUSES)
+# Of job items (OpenAPI schema `ExportJobItemStatus`, an open string).
+ITEM_STATUSES = ("pending", "in_progress", "successful", "failed", "abandoned")
 # What is read of a job's record, with its type.
 JOB_MEMBERS: dict[str, Any] = {
     "status": str | None,

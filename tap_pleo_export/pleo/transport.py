@@ -13,7 +13,7 @@ import requests
 import urllib3.exceptions
 
 from tap_pleo_export.pleo.call import SAFE_METHODS
-from tap_pleo_export.pleo.errors import AnswerTooLarge, NetworkUnusable, TransientFailure
+from tap_pleo_export.pleo.errors import CHECK_ADDRESS, AnswerTooLarge, NetworkUnusable, TransientFailure
 from tap_pleo_export.pleo.transfer import (
     BodyTooLarge,
     DeadlineAdapter,
@@ -83,7 +83,8 @@ class Transport:
             return Exchange(response, read_body(response.raw, MOST_BYTES, share.claim), share)
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, DeadlineExceeded) as error:
             never_made = isinstance(error, requests.exceptions.ConnectTimeout)
-            raise TransientFailure(f"no answer within {timeout:g} s", no_effect=never_made) from None
+            hint = CHECK_ADDRESS if never_made else ""
+            raise TransientFailure(f"no answer within {timeout:g} s", no_effect=never_made, hint=hint) from None
         except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError) as error:
             raise _failure_of_connection(error) from None
         except BodyTooLarge as error:
@@ -202,7 +203,10 @@ def _failure_of_connection(error: BaseException) -> Exception:
     # What the operating system said, without addresses.
     said = isinstance(reason, OSError) and reason.strerror
     cause = said.lower() if said else f"connection broken ({type(reason).__name__})"
-    failure = TransientFailure(cause, no_effect=_never_made(error))
+    never_made = _never_made(error)
+    # No name, no such port, or something there that speaks another protocol.
+    elsewhere = never_made or isinstance(reason, ssl.SSLError) or type(reason) is http.client.BadStatusLine
+    failure = TransientFailure(cause, no_effect=never_made, hint=CHECK_ADDRESS if elsewhere else "")
     closed = isinstance(reason, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError))
     return _ConnectionWasClosed(failure) if closed and sent_on_reused_connection() else failure
 

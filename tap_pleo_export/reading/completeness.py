@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.reading.ids import DIGEST_MODULUS, digest_of
+from tap_pleo_export.records.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +81,6 @@ class JobProgress:
 
 
 def some(ids: list[str]) -> str:
-    """Return at most ten ids for a message."""
-    shown = ", ".join(sorted(ids)[:NAMED_IDS])
+    """Return at most ten ids for a message, each on one line and cut: Pleo's are foreign text."""
+    shown = ", ".join(map(one_line, sorted(ids)[:NAMED_IDS]))
     return shown if len(ids) <= NAMED_IDS else f"{shown}, …"

@@ -24,6 +24,14 @@ RARE = MAX_STATUSES
 DIGEST_MODULUS = 1 << 128
 
 
+def unlisted(key: bytes) -> bytes:
+    """Return the key by which an item without a job item counts: no digest of job items will ever hold it.
+
+    So its job is read again once the item has a job item, however many runs later.
+    """
+    return b"?" + key
+
+
 def digest_of(key: bytes) -> int:
     """Return an id's share of the digest; shares are added modulo 2**128, so order does not matter."""
     return int.from_bytes(hashlib.blake2b(key, digest_size=KEY_BYTES).digest())
@@ -94,6 +102,10 @@ class JobItemIds:
         bucket[position] = entry | SEEN
         self._seen += 1
         return True, status
+
+    def lists(self, key: bytes) -> bool:
+        """Return whether a job item with that id is expected."""
+        return self._find(key)[1] is not None
 
     @property
     def all_seen(self) -> bool:

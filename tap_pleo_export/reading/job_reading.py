@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tap_pleo_export.pleo.errors import CursorRejected, Disagreement, ItemUnusable, JobError, PagingBroken, WrongJob
+from tap_pleo_export.pleo.jobs import ITEM_STATUSES
 from tap_pleo_export.pleo.pages import Start
 from tap_pleo_export.reading.changes import MOST_IDLE_PAGES, Changes, Idling
 from tap_pleo_export.reading.completeness import JobProgress, some
-from tap_pleo_export.reading.ids import JobItemIds
+from tap_pleo_export.reading.ids import JobItemIds, unlisted
 from tap_pleo_export.reading.records import complete_export_item, complete_job_item
 from tap_pleo_export.reading.source import Batch
 from tap_pleo_export.records.keys import key_of
+from tap_pleo_export.records.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -33,6 +36,7 @@ class Counts:
     pages: int = 0
     left_out: int = 0
     unusable: int = 0
+    unknown_statuses: Counter[str] = field(default_factory=Counter)
     idling: Idling = field(default_factory=Idling)
 
 
@@ -192,9 +196,11 @@ class JobReading:
             first, status = ids.see(key, id_)
             if not first:
                 continue
-            keys.append(key)
+            keys.append(key if status is not None or ids.lists(key) else unlisted(key))
             if not wanted or status is None or status in wanted:
                 records.append(complete_export_item(record, self._id_as_json, status))
+            elif status not in ITEM_STATUSES:
+                counts.unknown_statuses[status] += 1
         counts.pages += 1
         counts.items += len(keys)
         counts.left_out += len(keys) - len(records)
@@ -250,6 +256,14 @@ class JobReading:
             f", {counts.left_out} left out by 'item_statuses'" if counts.left_out else "",
             f", resumed after page {resumed_at}" if resumed_at else "",
         )
+        if counts.unknown_statuses:
+            self._run.logger.warning(
+                "Export job %s: %d item(s) left out by 'item_statuses', for their status is none that is known: %s. "
+                "Set it to [] to read them",
+                self.job.id,
+                counts.unknown_statuses.total(),
+                one_line(some(list(counts.unknown_statuses))),
+            )
 
 
 def _start_after(progress: JobProgress) -> Start:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,7 +12,7 @@ from tap_pleo_export.records.text import one_line
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 # Looking inside costs as much as reading: every record at first, then one in so many.
 INSPECTED_AT_FIRST = 1000
@@ -89,10 +90,19 @@ class DriftWatch:
             for name, (declared, decode_declared) in self._nested.items():
                 value = getattr(record, name)
                 if isinstance(value, Raw):
-                    try:
-                        decode_declared(value)
-                    except msgspec.ValidationError:
-                        self._walk(_decode_any(value), declared, name)
+                    self._look_into(value, name, declared, decode_declared)
+
+    def _look_into(
+        self, value: Raw, name: str, declared: Mapping[str, Any], decode_declared: Callable[[Raw], object]
+    ) -> None:
+        try:
+            try:
+                decode_declared(value)
+            except msgspec.ValidationError:
+                self._walk(_decoded(value), declared, name)
+        except RecursionError:
+            # Hardly nested less than what is cut: it arrives, and nothing in it is named.
+            return
 
     def _walk(self, value: object, declared: Mapping[str, Any], path: str) -> None:
         if isinstance(value, dict):
@@ -106,6 +116,14 @@ class DriftWatch:
         elif isinstance(value, list):
             for element in value:
                 self._walk(element, declared.get("items", {}), f"{path}[]")
+
+
+def _decoded(value: Raw) -> object:
+    try:
+        return _decode_any(value)
+    except msgspec.ValidationError:
+        # An integer of thousands of digits, which Python refuses to read.
+        return json.loads(bytes(value), parse_int=str, parse_float=str)
 
 
 def _declared_only(declared: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a type made at run time

@@ -26,6 +26,7 @@ ADDITIONAL_FIELDS = "additionalFields"
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _exact_decoder = msgspec.json.Decoder(float_hook=Decimal)
 encode = _encoder.encode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 Key = Annotated[str, msgspec.Meta(min_length=1)]
 # A member that Pleo must not send: no JSON is of this type.
@@ -130,6 +131,7 @@ class RecordShape:
         )
         self._page = self._decoder(list[self.record_type])  # type: ignore[name-defined]
         self._loose_page = self._decoder(list[dict[str, Raw] | NoRecord])
+        self._raw_page = self._decoder(list[Raw])
 
     def decode_page(self, body: bytes) -> Page:
         """Decode a page of the Export API (``{"data": [...], "pagination": {...}}``).
@@ -163,10 +165,10 @@ class RecordShape:
     def _decode_row_by_row(self, body: bytes) -> Page:
         too_deep: set[int] = set()
         try:
-            decoded = self._loose_page.decode(body)
+            decoded = self._decode_loosely(body)
         except RecursionError:
             body, too_deep = cut(body)
-            decoded = self._loose_page.decode(body)
+            decoded = self._decode_loosely(body)
         page = Page([], PageInfo.read(decoded.pagination), [])
         for position, row in enumerate(decoded.data):
             try:
@@ -180,6 +182,15 @@ class RecordShape:
                 reason = f"nested more deeply than {DEEPEST} levels"
             page.unusable.append(f"row {position + 1}{self._id_of(row)} is unusable, {reason}")
         return page
+
+    def _decode_loosely(self, body: bytes) -> Any:  # noqa: ANN401 - a type made at run time
+        try:
+            return self._loose_page.decode(body)
+        except msgspec.ValidationError:
+            # A row may be a number that no type holds.
+            page = self._raw_page.decode(body)
+            page.data = list(map(_members_of, page.data))
+            return page
 
     def _id_of(self, row: object) -> str:
         """Return what tells a row from others, as far as it is there."""
@@ -215,6 +226,14 @@ class RecordShape:
     def _decoder(data: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - a type made at run time
         envelope = msgspec.defstruct("Envelope", [("data", data), ("pagination", Raw)])
         return msgspec.json.Decoder(envelope)
+
+
+def _members_of(row: Raw) -> dict[str, Raw] | None:
+    """Return a row's members; None if it is no object."""
+    try:
+        return _decode_members(row)
+    except msgspec.ValidationError:
+        return None
 
 
 def as_dict(record: Any) -> dict[str, Any]:  # noqa: ANN401 - a record_type made at run time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +12,7 @@ from msgspec import Raw
 from singer_sdk.streams.rest import HTTPRequest
 
 from tap_pleo_export.pleo.call import Call
-from tap_pleo_export.pleo.errors import RequestRefused, WrongJob
+from tap_pleo_export.pleo.errors import JobEnded, RequestRefused, WrongJob
 from tap_pleo_export.pleo.pages import CursorPaginator, walk
 from tap_pleo_export.pleo.refusals import has_ended, of_list
 from tap_pleo_export.records.shape import Page, PageInfo, whole_number
@@ -38,6 +39,7 @@ class Job(msgspec.Struct, rename="camel"):
     status: str | None
     number_of_items: Raw = Raw(b"null")
     failure_reason_type: Any = None
+    started_at: Any = None
 
 
 class JobItem(msgspec.Struct, rename="camel"):
@@ -100,22 +102,29 @@ class ReportingApi:
         try:
             found = self._get(f"/v3/export-jobs/{job_id}", _decoded_as(_Single)).data
         except RequestRefused as refusal:
-            if refusal.status == HTTPStatus.NOT_FOUND and has_ended(refusal):
+            if _is_unknown(refusal):
                 return ReportedJob(job_id, None)
             raise
         if found.id.lower() != job_id:
             raise WrongJob(job_id, "an answer", found.id)
         failure = found.failure_reason_type if isinstance(found.failure_reason_type, str) else None
-        return ReportedJob(job_id, found.status or "unknown", whole_number(found.number_of_items), failure)
+        return ReportedJob(
+            job_id,
+            found.status or "unknown",
+            whole_number(found.number_of_items),
+            failure,
+            started=found.started_at is not None,
+        )
 
     def job_items(self, job_id: str) -> Iterator[tuple[str, Known]]:
         """Read a job's control layer (``GET /v3/export-jobs/{jobId}/items``): entry ids, and what Pleo has of them.
 
         Raises:
+            JobEnded: Pleo no longer knows the job.
             PleoError: It cannot be read to its end.
         """
         listing = _ControlLayer(self, f"/v3/export-jobs/{job_id}/items")
-        with of_list(f"export job items of export job {job_id}"):
+        with of_list(f"export job items of export job {job_id}"), _of_job(job_id):
             for page in walk(listing, CursorPaginator()):
                 for row in page.records:
                     yield row.accounting_entry_id, row.known
@@ -188,6 +197,20 @@ class _ControlLayer:
     def _call(self, token: Token) -> Call:
         params = {"limit": self.api.connection.large_page, "after": token}
         return self.api.call("GET", self.path, READ_SCOPE, params=params)
+
+
+def _is_unknown(refusal: RequestRefused) -> bool:
+    return refusal.status == HTTPStatus.NOT_FOUND and has_ended(refusal)
+
+
+@contextlib.contextmanager
+def _of_job(job_id: str) -> Iterator[None]:
+    try:
+        yield
+    except RequestRefused as refusal:
+        if _is_unknown(refusal):
+            raise JobEnded(job_id, f"{refusal.status}{refusal.detail}") from None
+        raise
 
 
 def _page(body: bytes) -> Page:

@@ -25,7 +25,8 @@ class Completion:
         """Post a `started` of the input at once, if it says something new."""
         if job.status == "pending":
             self.sender.post_started(job, event)
-        elif job.ended:
+        # An input that is delivered again starts with what has led to the job's end.
+        if job.ended and not job.started:
             self.sender.refuse_event(event, f"{job}, it can no longer be started")
         self.run.acknowledgement.settle(event.line)
 
@@ -34,7 +35,7 @@ class Completion:
         if job.status == STATUS_AFTER[event.event]:
             pass
         elif job.ended:
-            self.sender.refuse_event(event, f"{job} already")
+            self.sender.refuse_event(event, str(job))
         elif event.event in COMPLETIONS and (why := self._disagreement(job, event.event)):
             self.sender.refuse_event(event, why)
         else:
@@ -46,7 +47,7 @@ class Completion:
         if job.open_items():
             # Another run may have finished them.
             self.run.jobs.read_again(job)
-        if job.ended:
+        if not job.writable:
             return
         event = job.completion()
         if event is not None:
@@ -71,6 +72,9 @@ class Completion:
             self.sender.refuse_event(event, why)
             return
         self.sender.start(job)
+        if job.closed:
+            self.sender.refuse_event(event, "nothing more is written to the job in this run, see above")
+            return
         if self.run.dry_run:
             self.run.logger.info("Dry run: %s", event)
             self._count(job, event)
@@ -86,7 +90,7 @@ class Completion:
                 self.sender.refuse_event(event, why)
                 return
         if job.status != STATUS_AFTER[event.event]:
-            self.sender.refuse_event(event, f"{job} already")
+            self.sender.refuse_event(event, str(job))
 
     def _post_once(self, job: ReportedJob, event: JobEvent) -> None:
         """Post the event unless the job turns out to have ended."""

@@ -49,16 +49,20 @@ class ReportedJob:
         status: Its status; None if Pleo does not know the job.
         number_of_items: How many items Pleo says that it has; None if it does not say.
         failure: Its ``failureReasonType``, if Pleo gives one.
+        started: Whether it was ever started.
         closed: Whether nothing more is to be written to it.
         items: What Pleo has of each item, by the entry's key.
+        supposed: What a dry run takes for granted of items that are open in truth.
     """
 
     id: str
     status: str | None
     number_of_items: int | None = None
     failure: str | None = None
+    started: bool = False
     closed: bool = False
     items: dict[bytes, Known] = field(default_factory=dict)
+    supposed: dict[bytes, Known] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -75,7 +79,10 @@ class ReportedJob:
         # Most items have no externalId: they share one value for each status.
         shared: dict[Known, Known] = {}
         for entry_id, known in items:
-            self.items[key_of(entry_id)] = shared.setdefault(known, known) if known.external_id is None else known
+            key = key_of(entry_id)
+            if key in self.supposed and known.status not in FINAL_STATUSES:
+                continue
+            self.items[key] = shared.setdefault(known, known) if known.external_id is None else known
 
     def stance(self, update: ItemUpdate) -> Stance:
         """Return how an update stands to what is known."""
@@ -91,9 +98,14 @@ class ReportedJob:
             return Stance.OTHER
         return Stance.SAME
 
-    def accept(self, update: ItemUpdate) -> None:
-        """Note that Pleo has the update."""
-        self.items[update.key] = Known(update.status, update.external_id)
+    def accept(self, update: ItemUpdate, external_id: str | None = None) -> None:
+        """Note that Pleo has the update, and which ``externalId``, if it says so."""
+        self.items[update.key] = Known(update.status, external_id or update.external_id)
+
+    def suppose(self, update: ItemUpdate) -> None:
+        """Take it for granted from now on that Pleo has the update."""
+        self.accept(update)
+        self.supposed[update.key] = self.items[update.key]
 
     def open_items(self) -> int:
         """Return how many items are not final."""

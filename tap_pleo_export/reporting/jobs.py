@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_pleo_export.pleo.errors import JobEnded
+
 if TYPE_CHECKING:
     from tap_pleo_export.reporting.api import ReportingApi
     from tap_pleo_export.reporting.job import ReportedJob
@@ -37,10 +39,17 @@ class Jobs:
     def read_again(self, job: ReportedJob) -> None:
         """Read a job and its control layer again; raises as :meth:`get`."""
         now = self._api.job(job.id)
-        job.status, job.failure = now.status, now.failure
+        job.failure, job.started = now.failure, job.started or now.started
+        # A job that a dry run has started in thought is not pending again.
+        job.status = "in_progress" if now.status == "pending" and job.started else now.status
         self.read_items(job)
 
     def read_items(self, job: ReportedJob) -> None:
         """Read a job's control layer again; raises as :meth:`get`."""
-        if job.status is not None:
+        if job.status is None:
+            return
+        try:
             job.learn(self._api.job_items(job.id))
+        except JobEnded:
+            # Since its record was read.
+            job.status = None

@@ -13,7 +13,7 @@ from tap_pleo_export.reporting.job import Stance
 from tap_pleo_export.reporting.updates import STARTED, TRY_AGAIN, JobEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from tap_pleo_export.reporting.api import UpdateAnswer, UpdateError
     from tap_pleo_export.reporting.job import ReportedJob
@@ -48,7 +48,7 @@ class Sender:
         try:
             doubtful = self.run.until_known(job, self._send_open, job, updates, tried)
         except RequestRefused as refusal:
-            self._refused_whole(job, updates, tried, refusal)
+            self._refused_whole(job, updates, refusal)
             return
         if not doubtful:
             return
@@ -80,17 +80,23 @@ class Sender:
     def post_started(self, job: ReportedJob, event: JobEvent) -> None:
         """Start a job; one that turns out to be started, or ended, is left as it is."""
         if self.run.dry_run:
-            self.run.logger.info("Dry run: %s", event)
-            job.status = "in_progress"
-            self.run.tally.events[STARTED] += 1
+            if not job.started:
+                self.run.logger.info("Dry run: %s", event)
+                self.run.tally.events[STARTED] += 1
+            job.status, job.started = "in_progress", True
             return
+        posted = False
 
         def post() -> None:
+            nonlocal posted
             if job.status == "pending":
                 with self.run.shielded():
+                    posted = True
                     self.run.api.post(event)
-                    job.status = "in_progress"
+                    job.status, job.started = "in_progress", True
                     self.run.tally.events[STARTED] += 1
+            elif posted and not job.ended:
+                self.run.tally.events[STARTED] += 1
 
         try:
             self.run.until_known(job, post)
@@ -115,7 +121,7 @@ class Sender:
         elif wanted:
             tried.update(update.key for update in wanted)
             with self.run.shielded():
-                doubtful = self._take(job, wanted, self._put(job, wanted))
+                doubtful = self._take(job, wanted, tried, self._put(job, wanted))
                 self.run.passed_on()
             return doubtful
         return []
@@ -127,7 +133,7 @@ class Sender:
             raise OutcomeUnknown("PUT", f"/v3/export-jobs/{job.id}/items", str(error)) from None
 
     def _take(
-        self, job: ReportedJob, updates: Sequence[ItemUpdate], answer: UpdateAnswer
+        self, job: ReportedJob, updates: Sequence[ItemUpdate], tried: set[bytes], answer: UpdateAnswer
     ) -> list[tuple[ItemUpdate, UpdateError | None]]:
         said = {key_of(row.accounting_entry_id): row.known for row in answer.data}
         errors = {key_of(error.accounting_entry_id): error for error in answer.errors or ()}
@@ -135,15 +141,23 @@ class Sender:
         for update in updates:
             known = said.get(update.key)
             error = errors.get(update.key)
-            if known is not None and known.status == update.status:
-                self._accept(job, update)
-            elif error is not None and (error.type or "").upper() == NO_SUCH_ENTRY:
+            if error is None and known is not None and known.status == update.status:
+                job.accept(update, known.external_id)
+                if job.stance(update) is Stance.OTHER:
+                    self.contradict(job, update)
+                else:
+                    self.have(update, ours=True)
+                continue
+            if error is not None:
+                # Whatever Pleo has of it is not this request's doing.
+                tried.discard(update.key)
+            if error is not None and (error.type or "").upper() == NO_SUCH_ENTRY:
                 self.refuse(update, _reason(error))
             else:
                 doubtful.append((update, error))
         return doubtful
 
-    def _open(self, job: ReportedJob, updates: Sequence[ItemUpdate], tried: set[bytes]) -> list[ItemUpdate]:
+    def _open(self, job: ReportedJob, updates: Sequence[ItemUpdate], tried: Collection[bytes] = ()) -> list[ItemUpdate]:
         """Return the updates whose items are open, and settle the others by what Pleo has."""
         still_open = []
         for update in updates:
@@ -180,28 +194,25 @@ class Sender:
         self.run.tally.refused += 1
         self.run.acknowledgement.settle(update.line)
 
-    def _accept(self, job: ReportedJob, update: ItemUpdate) -> None:
-        job.accept(update)
-        self.run.tally.accepted += 1
-        self.run.acknowledgement.settle(update.line)
-
     def _pretend(self, job: ReportedJob, update: ItemUpdate) -> None:
+        if update.key not in job.items:
+            self.refuse(update, "the export job has no such item")
+            return
         reason = " ".join(f"{name} '{value}'" for name, value in update.details.items())
         self.run.logger.info("Dry run: %s, status '%s' %s", update, update.status, one_line(reason))
-        self._accept(job, update)
+        job.suppose(update)
+        self.have(update, ours=True)
 
-    def _refused_whole(
-        self, job: ReportedJob, updates: Sequence[ItemUpdate], tried: set[bytes], refusal: RequestRefused
-    ) -> None:
+    def _refused_whole(self, job: ReportedJob, updates: Sequence[ItemUpdate], refusal: RequestRefused) -> None:
         """Find out whose fault the refusal of a whole request is: the job's, or that of some updates."""
         if not refusal.final:
             raise refusal
         if has_ended(refusal):
             self.run.jobs.read_again(job)
             job.closed = True
-            self._refuse_all(job, self._open(job, updates, tried))
+            self._refuse_all(job, self._open(job, updates))
             return
-        updates = self._open(job, updates, tried)
+        updates = self._open(job, updates)
         if len(updates) == 1:
             self.refuse(updates[0], f"Pleo refused it ({refusal.status}{refusal.detail})")
             return

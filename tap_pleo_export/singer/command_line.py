@@ -5,13 +5,21 @@ from __future__ import annotations
 import abc
 import json
 import sys
-from typing import Any
+import traceback
+from typing import TYPE_CHECKING, Any
 
 import click
+from dotenv import find_dotenv, load_dotenv
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import PluginBase
 
 from tap_pleo_export.singer.output import OutputError
+from tap_pleo_export.singer.redaction import guard_logs
+
+if TYPE_CHECKING:
+    import logging
+
+PACKAGE = __name__.partition(".")[0]
 
 
 class CommandLine(PluginBase):
@@ -50,23 +58,72 @@ class CommandLine(PluginBase):
         """Read the settings files; one that cannot be read is the user's to mend."""
         try:
             return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             raise click.ClickException(
                 f"--config: {' or '.join(value)} is no readable JSON object with settings"
             ) from None
 
 
+def read_dotenv() -> None:
+    """Take what a file `.env` of the folder that the command runs in, or of one above it, adds to the environment.
+
+    The SDK looks beside its own code instead, and prefers the file to the environment.
+    """
+    if path := find_dotenv(usecwd=True):
+        load_dotenv(path, override=False)
+
+
 def main(plugin: type[PluginBase]) -> None:
-    """Run a plugin's command line; each refused setting is a line, also where the SDK does not expect one."""
+    """Run a plugin's command line; whatever ends it is a line, each refused setting one of its own."""
     try:
-        plugin.cli()
+        # Logging is set up by this.
+        command = plugin.cli
+    except ValueError as error:
+        click.ClickException(f"LOGLEVEL or SINGER_SDK_LOG_CONFIG: {error}").show()
+        sys.exit(1)
+    try:
+        _check_stdout(sys.stdout)
+        command()
     except ConfigValidationError as error:
+        # Also where the SDK does not expect one.
         for problem in error.errors:
             plugin.logger.error(problem)  # noqa: TRY400 - a user reads a line, not a traceback
         sys.exit(1)
-    except OutputError as error:
-        plugin.logger.error("%s", error)  # noqa: TRY400 - as above
-        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        raise stop(plugin.logger, error, OutputError) from None
+
+
+def stop(logger: logging.Logger, error: Exception, *expected: type[Exception]) -> SystemExit:
+    """Say in one line why the run ends, and return what ends it.
+
+    Args:
+        logger: Where it is said.
+        error: The reason.
+        expected: Reasons whose text says it all; any other is a fault of the program, named by its type and place.
+    """
+    # A fault may come before anything else has done it.
+    guard_logs()
+    if isinstance(error, expected):
+        logger.error("%s", error)
+    else:
+        name, place = type(error).__name__, _place(error)
+        logger.error("Fault of the program: %s in %s. Run it with LOGLEVEL=DEBUG and report the traceback", name, place)
+        logger.debug("Traceback of the %s:", name, exc_info=error)
+    return SystemExit(1)
+
+
+def _check_stdout(stdout: object) -> None:
+    # Python has none where its descriptor was closed at the start; the next file to be opened would take its place.
+    if stdout is None:
+        raise OutputError("standard output is closed: connect it to a loader or a file")
+
+
+def _place(error: Exception) -> str:
+    """Return where in this package an exception came up, or where at all."""
+    places = [(str(frame.f_globals.get("__name__")), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [place for place in places if place[0].startswith(f"{PACKAGE}.")]
+    module, line = (own or places)[-1]
+    return f"{module}, line {line}"
 
 
 def refuse(problems: list[str]) -> None:
@@ -92,7 +149,7 @@ def json_file(file: Any, option: str) -> dict[str, Any] | None:  # noqa: ANN401 
         return None
     try:
         content = json.load(file)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise click.ClickException(f"{option}: {file.name} does not hold a JSON object")

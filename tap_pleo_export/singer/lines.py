@@ -92,7 +92,13 @@ class LineReader(GenericSingerReader[bytes]):
 
     @property
     def default_input(self) -> IO[bytes]:
-        """Standard input, with a buffer of the size of a pipe."""
+        """Standard input, with a buffer of the size of a pipe.
+
+        Raises:
+            InputError: It is closed.
+        """
+        if sys.__stdin__ is None:
+            raise InputError("standard input is closed: connect it to a tap or a file")
         return os.fdopen(sys.stdin.fileno(), "rb", buffering=BUFFER, closefd=False)
 
     def deserialize_json(self, line: bytes) -> InputMessage:  # type: ignore[override] # more than its members

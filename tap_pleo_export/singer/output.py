@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 import select
 import sys
 from select import PIPE_BUF
@@ -15,6 +18,13 @@ from tap_pleo_export.singer.exact_json import encode, encode_into
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
+
+
+logger = logging.getLogger("singer.output")
+
+# Half of its buffer is the longest line that Meltano takes; it tells its plugins how large that is.
+BUFFER_VARIABLE = "MELTANO_ELT_BUFFER_SIZE"
+_NAMED = re.compile(rb'"(stream|exportJobId|jobId|accountingEntryId)":"([^"]{1,100})"')
 
 
 class OutputError(Exception):
@@ -48,6 +58,7 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         self._shield = shield
         self._reader_gone = reader_gone
         self._stream = stream
+        self._longest = longest_line()
 
     def serialize_message(self, message: object) -> bytes:
         """Return a message's line, as :meth:`write_messages` takes it or of the SDK's classes."""
@@ -88,6 +99,8 @@ class LineWriter(GenericSingerWriter[bytes, object]):
                 # Of a signal's SystemExit, too, no part of a line is left behind.
                 del lines[end:]
                 raise
+            if len(lines) - end > self._longest:
+                _warn_of(lines[end:], self._longest)
             if end and len(lines) > most:
                 self._write(end)
         if lines and not self._hold:
@@ -128,3 +141,24 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         except OSError as error:
             raise OutputError(f"standard output cannot be written ({error.strerror})") from None
         self.bytes_written += written
+
+
+def longest_line() -> float:
+    """Return how many bytes a line may have for whoever runs this process; there is no limit but Meltano's."""
+    size = os.environ.get(BUFFER_VARIABLE, "")
+    return int(size) // 2 if size.isascii() and size.isdigit() else float("inf")
+
+
+def _warn_of(line: bytearray, longest: float) -> None:
+    """Name a line that Meltano will end the run for: its own message names neither record nor size."""
+    named = dict(reversed(_NAMED.findall(bytes(line))))
+    names = ", ".join(f"{name.decode()} {value.decode(errors='replace')}" for name, value in reversed(named.items()))
+    logger.warning(
+        "A message of %s bytes (%s) follows, and Meltano takes no more than %s: set elt.buffer_size "
+        "(%s) to %d or more, then run again",
+        f"{len(line) - 1:,}",
+        names or "no record",
+        f"{longest:,.0f}",
+        BUFFER_VARIABLE,
+        2 * len(line),
+    )

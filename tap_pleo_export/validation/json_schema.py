@@ -62,8 +62,33 @@ def members_named(schema: object) -> dict[str, Where]:
     return found
 
 
+def unfolded(schema: object) -> int:
+    """Return into how many subschemas a schema unfolds: each reference counts as all that it names, a circle once."""
+    names = ("$id", "$anchor", "$dynamicAnchor")
+    named = {part[name]: part for _, _, part in subschemas(schema) for name in names if isinstance(part.get(name), str)}
+    sizes: dict[int, int] = {}
+
+    def size(part: object) -> int:
+        if not isinstance(part, dict):
+            return 1
+        if id(part) not in sizes:
+            sizes[id(part)] = 1
+            # Definitions count where they are referred to.
+            below = [sub for place, _, sub in _parts(part) if place[0] not in {"$defs", "definitions"}]
+            for reference in (part.get("$ref"), part.get("$dynamicRef")):
+                if isinstance(reference, str):
+                    target = _target(reference)
+                    below.append(named.get(reference.removeprefix("#")) if target is None else _at(schema, target))
+            sizes[id(part)] = 1 + sum(map(size, below))
+        return sizes[id(part)]
+
+    return size(schema)
+
+
 def _target(reference: object) -> Where | None:
     """Return the place that a local reference names by its path."""
+    if reference == "#":
+        return ()
     if not isinstance(reference, str) or not reference.startswith("#/"):
         return None
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in reference[2:].split("/"))
@@ -72,7 +97,8 @@ def _target(reference: object) -> Where | None:
 def _at(schema: object, where: Where) -> object:
     for step in where:
         if isinstance(schema, list):
-            schema = schema[int(step)]
+            # A reference within an embedded document (`$id`) may name what is no place of this one.
+            schema = {str(index): element for index, element in enumerate(schema)}.get(str(step))
         elif isinstance(schema, dict):
             schema = schema.get(str(step))
     return schema

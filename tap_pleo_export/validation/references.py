@@ -41,7 +41,7 @@ def _read(path: Path) -> list[str]:
 def _from_json(path: Path, text: str) -> list[str]:
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ReferenceListError(f"{str(path)!r} is not JSON: expected an array of strings") from None
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise ReferenceListError(f'{str(path)!r} is not an array of strings: write codes in quotes, such as "0400"')

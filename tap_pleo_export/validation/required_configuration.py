@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.validation.check import MISSING, VENDOR, Check, account_missing, failed
-from tap_pleo_export.validation.item import currency_of, key_of, vendor_of
-from tap_pleo_export.validation.settings import ANY, Company, Settings
+from tap_pleo_export.validation.item import currency_of, key_of
+from tap_pleo_export.validation.provision import Provision
 from tap_pleo_export.validation.vocabulary import OWN_ROLES
 
 if TYPE_CHECKING:
     from tap_pleo_export.validation.requirements import Need
+    from tap_pleo_export.validation.settings import Settings
     from tap_pleo_export.validation.verdict import Finding, Method, Record
 
 ID = "required_configuration"
@@ -19,48 +20,16 @@ NO_VENDOR = "Vendor missing: select a vendor for this item"
 
 def required_configuration(settings: Settings) -> Check:
     """Return the check for these settings."""
+    provision = Provision(settings)
+
+    def judge(record: Record, method: Method) -> list[Finding]:
+        """Return one finding for each need of which no alternative is provided."""
+        return [_unmet(need, record) for need in provision.unmet(record, method)]
+
     reads = {"type", "bookkeeping", "companyId", "amount", "contraAccount", "vendor"}
     if settings.null_bookkeeping == "accounts_payable":
         reads.add("supplier")
-    return Check(ID, "error", _Rule(settings).judge, frozenset(reads))
-
-
-class _Rule:
-    def __init__(self, settings: Settings) -> None:
-        self._needs = settings.requirements.needs
-        self._companies = settings.companies
-        self._fallback = settings.companies.get(ANY, Company())
-        self._null_bookkeeping = settings.null_bookkeeping
-
-    def judge(self, record: Record, method: Method) -> list[Finding]:
-        """Return one finding for each need of which no alternative is provided."""
-        company = self._company(record)
-        findings = []
-        for need in self._needs(method, record.get("type")):
-            for role in need:
-                if self._provided(role, record, company):
-                    break
-            else:
-                findings.append(_unmet(need, record))
-        return findings
-
-    def _company(self, record: Record) -> Company:
-        company = record.get("companyId")
-        return self._companies.get(company.lower(), self._fallback) if company else self._fallback
-
-    def _provided(self, role: str, record: Record, company: Company) -> object:
-        """Return something true if the item or its company's configuration has what a role stands for."""
-        if role == "journal":
-            return company.journal
-        if role == "contraAccount":
-            contra = record.get("contraAccount")
-            return contra and key_of(contra, "code", "identifier")
-        if role == "vendor":
-            return vendor_of(record, self._null_bookkeeping)
-        account = company.accounts.get(role)
-        if isinstance(account, dict):
-            return account.get(currency_of(record) or ANY) or account.get(ANY)
-        return account
+    return Check(ID, "error", judge, frozenset(reads))
 
 
 def _unmet(need: Need, record: Record) -> Finding:

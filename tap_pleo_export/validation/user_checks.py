@@ -9,12 +9,15 @@ import jsonschema
 import jsonschema_rs
 
 from tap_pleo_export.schemas import shipped
-from tap_pleo_export.validation.json_schema import members_named, subschemas
+from tap_pleo_export.validation.json_schema import members_named, subschemas, unfolded
 from tap_pleo_export.validation.problems import nearest, pointer
 from tap_pleo_export.validation.verdict import Finding, Record, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+MOST_UNFOLDED = 10_000
+"""Subschemas, references followed: each of them costs time and memory on every item."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _META = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)
@@ -63,9 +66,16 @@ class UserCheck:
         """Compile one entry of the setting `checks`.
 
         Raises:
-            SchemaError: The schema is no valid JSON Schema 2020-12, or refers to another document, or names
-                a member that no export item has.
+            SchemaError: The schema is no valid JSON Schema 2020-12, or too large a one, or refers to another document,
+                or names a member that no export item has.
         """
+        try:
+            return cls._of(definition)
+        except RecursionError:
+            raise SchemaError([": is nested too deeply, or has too long a chain of references"]) from None
+
+    @classmethod
+    def _of(cls, definition: dict[str, Any]) -> UserCheck:
         schema = definition["schema"]
         severity = definition.get("severity", "error")
         reason = definition["failureReasonType"], definition["failureReason"]
@@ -108,12 +118,16 @@ def compile_schema(schema: dict[str, Any] | bool) -> jsonschema_rs.Draft202012Va
     if problems:
         raise SchemaError(problems)
     try:
-        return jsonschema_rs.Draft202012Validator(
+        compiled = jsonschema_rs.Draft202012Validator(
             schema, validate_formats=True, ignore_unknown_formats=False, retriever=_refuse
         )
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as problem:
+    except (jsonschema_rs.ReferencingError, ValueError) as problem:
+        # A ValueError of its own: nested too deeply.
         path = pointer(getattr(problem, "instance_path", ()))
         raise SchemaError([f"{path}: {str(problem).splitlines()[0]}"]) from None
+    if unfolded(schema) > MOST_UNFOLDED:
+        raise SchemaError([f": unfolds into more than {MOST_UNFOLDED:,} subschemas, references followed; shorten it"])
+    return compiled
 
 
 def _schema_problems(schema: object) -> Iterator[str]:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from tap_pleo_export.validation.check import Check
 from tap_pleo_export.validation.checks import builtin_checks
 from tap_pleo_export.validation.item import bookkeeping_method
-from tap_pleo_export.validation.verdict import METHODS, UNEXPECTED, Finding, Record, Verdict
+from tap_pleo_export.validation.provision import Provision
+from tap_pleo_export.validation.required_configuration import ID as CONFIGURATION
+from tap_pleo_export.validation.verdict import UNEXPECTED, Finding, Record, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
     from tap_pleo_export.validation.settings import Settings
     from tap_pleo_export.validation.user_checks import UserCheck
+    from tap_pleo_export.validation.verdict import Method, Posting
 
 
 class Validator:
@@ -36,7 +39,8 @@ class Validator:
         self._null_bookkeeping = settings.null_bookkeeping
         self._on_unknown_method = on_unknown_method
         self.nothing_found = tuple(Finding(check.id, "passed", check.severity) for check in self._checks)
-        self._all_passed = {method: Verdict.of(self.nothing_found, method) for method in METHODS}
+        located = CONFIGURATION not in settings.disabled_checks
+        self._provision = Provision(settings) if located else None
 
     def lacking(self, members: Container[str]) -> dict[str, list[str]]:
         """Return what the checks read and a stream does not have.
@@ -71,10 +75,20 @@ class Validator:
                 findings = (_broken(self._checks[index], cause),)
             if findings:
                 found[index] = findings
+        posting = self._posting(record, method)
         if not found:
-            return self._all_passed[method]
+            return Verdict("passed", None, None, self.nothing_found, method, posting)
         entries = (found.get(index, (passed,)) for index, passed in enumerate(self.nothing_found))
-        return Verdict.of(tuple(finding for part in entries for finding in part), method)
+        return Verdict.of(tuple(finding for part in entries for finding in part), method, posting)
+
+    def _posting(self, record: Record, method: Method) -> Posting | None:
+        """Return where an item is posted; it reads what `required_configuration` reads, so it breaks only with it."""
+        if self._provision is None:
+            return None
+        try:
+            return self._provision.posting(record, method)
+        except Exception:  # noqa: BLE001 - the check has broken, too, and says so
+            return None
 
 
 def _user_check(check: UserCheck) -> Check:

@@ -36,6 +36,20 @@ class Finding(msgspec.Struct, frozen=True, rename="camel"):
     path: str | None = None
 
 
+class Posting(msgspec.Struct, frozen=True, rename="camel"):
+    """Where an item is posted, as the configuration, the item and the needs table give it.
+
+    Attributes:
+        journal: Code of the journal; None if none is called for or provided.
+        counter_account: Code, or else identifier, of the account opposite to those of the lines; None likewise.
+        counter_account_role: What that account is: `contraAccount` (the item's own) or a role of the configuration.
+    """
+
+    journal: str | None = None
+    counter_account: str | None = None
+    counter_account_role: str | None = None
+
+
 class Verdict(
     msgspec.Struct,
     frozen=True,
@@ -45,9 +59,10 @@ class Verdict(
         "failure_reason": "validationFailureReason",
         "checks": "validationChecks",
         "bookkeeping_method": "bookkeepingMethod",
+        "posting": "posting",
     },
 ):
-    """The five members that validation adds to an export item.
+    """The six members that validation adds to an export item.
 
     Attributes:
         status: `failed` if any check of severity `error` failed or broke.
@@ -55,6 +70,7 @@ class Verdict(
         failure_reason: Texts of all failed errors, joined by `; `.
         checks: Findings, built-in checks first.
         bookkeeping_method: How the item is to be recorded.
+        posting: Where it is posted; None if a vendor is missing, or `required_configuration` is disabled or broke.
     """
 
     status: Literal["passed", "failed"]
@@ -62,14 +78,15 @@ class Verdict(
     failure_reason: str | None
     checks: tuple[Finding, ...]
     bookkeeping_method: Method
+    posting: Posting | None
 
     @classmethod
-    def of(cls, findings: tuple[Finding, ...], method: Method) -> Verdict:
+    def of(cls, findings: tuple[Finding, ...], method: Method, posting: Posting | None = None) -> Verdict:
         """Sum up the findings of all checks."""
         errors = [f for f in findings if f.severity == "error" and f.status != "passed"]
         if not errors:
-            return cls("passed", None, None, findings, method)
-        return cls("failed", errors[0].failure_reason_type, _reasons(errors), findings, method)
+            return cls("passed", None, None, findings, method, posting)
+        return cls("failed", errors[0].failure_reason_type, _reasons(errors), findings, method, posting)
 
     def for_pleo(self) -> tuple[str | None, str] | None:
         """Return type and reason of what was found in the item; None if nothing was, and a check only broke."""

@@ -26,6 +26,9 @@ BALANCE_MOVES = ("wallet_topup", "wallet_unload")
 OWN_ROLES = ("journal", "vendor", "contraAccount")
 """Needs that are no account of the configuration."""
 
+NO_ACCOUNT = frozenset({"journal", "vendor"})
+"""Needs that are no account at all."""
+
 ACCOUNT_ROLES = ("wallet", "outOfPocket", "contra", "accountsPayable")
 """Accounts that every configuration may name."""
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -22,10 +19,12 @@ from harness.pipes import Pipes, tap_settings
 from sandbox import Fault, Sandbox
 from tests.conftest import TIMEOUT, Outputs, finish
 from tests.helpers.processes import read_until
+from tests.helpers.randomness import replayable_random
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from random import Random
 
     import psycopg
 
@@ -51,10 +50,7 @@ def pleo(pleo: Sandbox) -> Sandbox:
 
 @pytest.fixture
 def rng() -> Random:
-    """Other moments on each run; a failure shows the seed."""
-    seed = secrets.randbits(32)
-    sys.stdout.write(f"seed {seed}\n")
-    return Random(seed)  # noqa: S311 - repeatable, no secret
+    return replayable_random()
 
 
 @pytest.fixture

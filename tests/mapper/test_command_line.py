@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.mapper import GOOD, Output, failing, item, line, record, schema, state
+from tests.helpers.mapper import GOOD, ITEM_SCHEMA, Output, failing, item, line, record, schema, state
+from tests.helpers.processes import read_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +102,12 @@ def test_every_mistake_in_the_settings_is_named_before_anything_is_read(tmp_path
     assert "Traceback" not in run.stderr
 
 
+def test_an_item_counts_once_for_a_check_however_often_it_fails(tmp_path: Path) -> None:
+    twice = item(accountingEntryLines=[{"account": None}, {"account": None}])
+    run = Run(schema() + record(twice), GOOD, tmp_path)
+    assert run.log("WARNING") == ["export_items: 1 items, 0 passed, 1 failed; expense_gl_account 1 failed"]
+
+
 def test_likely_mistakes_are_warned_of(tmp_path: Path) -> None:
     run = Run(schema(), {"gl_account_not_required_for": ["milage"]}, tmp_path)
     (warning,) = run.log("WARNING")
@@ -139,15 +147,15 @@ def test_about_lists_the_settings_and_nothing_it_does_not_honour() -> None:
 def test_signal_ends_the_run_with_its_code_and_whole_lines(number: int, code: int) -> None:
     with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin
-        assert process.stdout
         process.stdin.write(schema() + record(item()) + state(1) + record(item(2)))
         process.stdin.flush()
-        read = [process.stdout.readline() for _ in range(3)]  # STATE comes out without waiting for more input
-        assert json.loads(read[-1]) == json.loads(state(1))
+        # STATE comes out without waiting for more input.
+        read = read_until(process.stdout, b"\n", 3, TIMEOUT)
+        assert json.loads(read.split(b"\n")[2]) == json.loads(state(1))
         process.send_signal(number)
         rest, log = process.communicate(timeout=TIMEOUT)
         assert process.returncode == code
-        assert len(Output(b"".join(read) + rest).messages) in (3, 4)
+        assert len(Output(read + rest).messages) in (3, 4)
         assert b"Traceback" not in log
 
 
@@ -169,3 +177,62 @@ def test_unbuffered_python_and_lines_longer_than_a_pipe(tmp_path: Path) -> None:
     run = Run(schema() + record(long) + line({"type": "STATE", "value": {}}), GOOD, tmp_path)
     assert run.output.records()[0]["note"] == long["note"]
     assert run.output.order[-1] == ("STATE", None)
+
+
+@pytest.mark.parametrize(("stream", "redirection"), [("output", ">&-"), ("input", "<&-")])
+def test_closed_stream_is_one_line(stream: str, redirection: str) -> None:
+    command = ["sh", "-c", f"exec {' '.join(COMMAND)} {redirection}"]
+    run = subprocess.run(command, input=schema(), capture_output=True, timeout=TIMEOUT, check=False)
+    assert run.returncode == 1
+    (error,) = (text for text in run.stderr.decode().splitlines() if " | ERROR " in text)
+    assert f"standard {stream} is closed: connect it to a " in error
+    assert "Traceback" not in run.stderr.decode()
+
+
+@pytest.mark.parametrize("odd", [{"anyOf": 7}, {"type": 7}, {"properties": {"note": 7}}])
+def test_schema_that_is_no_json_schema_is_the_loaders_to_judge(odd: dict[str, Any], tmp_path: Path) -> None:
+    own = dict(ITEM_SCHEMA["properties"])
+    odd = odd | {"properties": own | odd.get("properties", {})}
+    run = Run(schema(schema=odd) + record(item()), GOOD, tmp_path)
+    assert run.returncode == 0
+    assert run.log("ERROR") == []
+    assert run.output.records()[0]["validationStatus"] == "passed"
+
+
+FAULT = """
+from tap_pleo_export.mapper import cli
+from tap_pleo_export.mapping.items import ItemMapping
+def fault(*_, **__):
+    raise KeyError("GB33BUKB20201555555555")
+ItemMapping.schema = fault
+cli()
+"""
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_fault_of_the_program_is_one_line_with_type_and_place(level: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FAULT],
+        input=schema(),
+        capture_output=True,
+        env=os.environ | {"LOGLEVEL": level},
+        timeout=TIMEOUT,
+        check=False,
+    )
+    stderr = run.stderr.decode()
+    assert run.returncode == 1
+    (error,) = (text for text in stderr.splitlines() if " | ERROR " in text)
+    assert "Fault of the program: KeyError in tap_pleo_export." in error
+    assert ("Traceback (most recent call last)" in stderr) is (level == "DEBUG")
+    assert "GB33BUKB20201555555555" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "config", "arguments"),
+    [(b"{", {}, ()), (b"", {"on_failur": 1}, ()), (b"", "{", ()), (b"", {}, ("--input", __file__))],
+)
+def test_no_file_is_left_open(
+    data: bytes, config: Any, arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "default")
+    assert "ResourceWarning" not in Run(data, config, tmp_path, *arguments).stderr

@@ -31,7 +31,7 @@ MODES: list[dict[str, Any]] = [
 ]
 
 
-def test_every_item_carries_the_five_members_and_keeps_its_own() -> None:
+def test_every_item_carries_the_six_members_and_keeps_its_own() -> None:
     output = run(schema() + record(item()) + record(failing(2)), GOOD)
     for before, after in zip([item(), failing(2)], output.records(), strict=True):
         assert list(after) == [*before, *MEMBERS]
@@ -65,6 +65,7 @@ def test_verdict_of_a_failed_item() -> None:
             },
         ],
         "bookkeepingMethod": "journal",
+        "posting": {"journal": "J1", "counterAccount": "1240", "counterAccountRole": "contraAccount"},
     }
 
 

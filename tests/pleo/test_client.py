@@ -84,6 +84,19 @@ def test_waits_grow_and_then_it_is_given_up(pleo: Sandbox, waits: list[float], c
     assert all(bound / 2 <= wait <= bound for wait, bound in zip(waits, bounds, strict=True))
 
 
+def test_waits_are_drawn_so_that_many_clients_do_not_come_at_once(
+    pleo: Sandbox, waits: list[float], clients: list[Requests]
+) -> None:
+    pleo.add_fault(Fault(path=JOBS, status=503, nth=None))
+    clients.append(make(pleo, waits, max_retries=8, longest_wait=1.0))
+
+    with pytest.raises(PleoUnavailable):
+        clients[0].get(JOBS)
+
+    # Of one bound, and no two of 2**53 possible waits alike.
+    assert len(set(waits)) == 8
+
+
 def test_what_pleo_asks_for_is_waited_for_but_never_less_than_without_it(
     pleo: Sandbox, waits: list[float], clients: list[Requests]
 ) -> None:
@@ -108,6 +121,19 @@ def test_a_deadline_ends_the_retries_before_their_number_does(
         clients[0].get(JOBS)
 
     assert waits == []
+
+
+def test_the_budget_is_told_of_once(
+    pleo: Sandbox, waits: list[float], clients: list[Requests], caplog: pytest.LogCaptureFixture
+) -> None:
+    clients.append(make(pleo, waits, budget=1))
+
+    with caplog.at_level("INFO"):
+        for _ in range(4):
+            clients[0].get(JOBS)
+
+    assert len(waits) == 3
+    assert len([line for line in caplog.messages if line.startswith("The budget of requests per minute")]) == 1
 
 
 def test_the_budget_holds_retries_back_too(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:

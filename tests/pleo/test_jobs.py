@@ -49,6 +49,11 @@ def test_a_job_is_read_off_its_record() -> None:
     )
 
 
+@pytest.mark.parametrize("odd", ["7", 7.5, None, UNSET])
+def test_a_number_of_items_that_is_none_is_unknown(odd: Any) -> None:
+    assert job(numberOfItems=odd).number_of_items is None
+
+
 @pytest.mark.parametrize("absent", [None, UNSET, ""])
 def test_what_a_record_does_not_say_is_unknown(absent: Any) -> None:
     unknown = job(status=absent, createdAt=absent, lastUpdatedAt=absent, expiresIn=Raw(b"60"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
@@ -82,6 +83,17 @@ def test_a_date_counts_from_the_date_of_the_answer_whatever_this_clock_says(cloc
 
     assert parse_retry_after(until, date, NOW + clock) == 30
     assert parse_retry_after("7", date, NOW + clock) == 7
+
+
+@pytest.mark.parametrize("zone", ["JST-9", "EST5"])
+def test_a_date_without_a_zone_is_in_utc_wherever_this_machine_is(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as here:
+        here.setenv("TZ", zone)
+        time.tzset()
+        seconds = parse_retry_after("Sun, 01 Mar 2026 12:00:30 -0000", None, NOW)
+    time.tzset()
+
+    assert seconds == 30
 
 
 @pytest.mark.parametrize("year", ["99999999999", "0001", "9999"])

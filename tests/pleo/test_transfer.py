@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 import urllib3
+from singer_sdk.streams.rest import HTTPRequest
 
+from tap_pleo_export.pleo.errors import TransientFailure
 from tap_pleo_export.pleo.transfer import BodyBroken, BodyTooLarge, DeadlineAdapter, DeadlineExceeded, read_body
+from tap_pleo_export.pleo.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -124,6 +127,13 @@ def test_chunks_arrive_and_so_does_a_body_of_no_stated_length(answering: Callabl
     assert body(answering(whole(b""))) == b""
 
 
+@pytest.mark.parametrize("status", ["102 Processing", "103 Early Hints"])
+def test_informational_answers_are_not_the_answer(answering: Callable[..., str], status: str) -> None:
+    hint = f"HTTP/1.1 {status}\r\nLink: </style.css>; rel=preload\r\n\r\n".encode()
+
+    assert body(answering(b"HTTP/1.1 100 Continue\r\n\r\n" + hint + hint + whole(TEXT))) == TEXT
+
+
 def test_a_connection_serves_one_request_after_the_other(pleo: Sandbox) -> None:
     with contextlib.closing(DeadlineAdapter()) as adapter:
         for _ in range(3):
@@ -216,3 +226,9 @@ def test_an_answer_without_a_timeout_is_waited_for() -> None:
     response = urllib3.HTTPResponse(io.BytesIO(b"hello"), preload_content=False)
 
     assert read_body(response, LIMIT) == b"hello"
+
+
+def test_two_lengths_are_a_damaged_head_and_no_fault_of_a_proxy(answering: Callable[..., str]) -> None:
+    url = answering(head("Content-Length: 5", "Content-Length: 7") + b"hello")
+    with contextlib.closing(Transport()) as transport, pytest.raises(TransientFailure, match="whose head is damaged"):
+        transport.exchange(HTTPRequest(url), lambda request: request, timeout=10)

@@ -123,3 +123,11 @@ def test_as_many_items_as_expected_but_others_are_a_disagreement() -> None:
 )
 def test_at_most_ten_ids_are_named(count: int, named: str) -> None:
     assert some([str(number) for number in range(count)]) == named
+
+
+def test_an_id_of_any_length_is_named_on_one_line_and_cut() -> None:
+    named = some(["a\nforged \x1b[31m", "b" * 1_000_000])
+
+    assert named.startswith(r"a forged \x1b[31m, bbb")
+    assert named.isprintable()
+    assert len(named) < 350

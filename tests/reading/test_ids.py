@@ -14,6 +14,7 @@ from tap_pleo_export.reading.ids import DIGEST_MODULUS, JobItemIds, digest_of
 from tap_pleo_export.records.keys import key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
 
@@ -73,6 +74,24 @@ def test_ids_are_named_as_pleo_wrote_them() -> None:
     assert "no uuid" in set(compact.missing())
 
 
+@pytest.mark.parametrize(
+    "written", ["0fa07a3f2e294065afa231e959acdd98", "{0fa07a3f-2e29-4065-afa2-31e959acd}", "0fa07a3f-2e29-4065-afa2"]
+)
+def test_an_id_of_another_spelling_is_named_as_pleo_wrote_it(written: str) -> None:
+    compact = JobItemIds()
+    compact.expect(written, "pending")
+
+    assert list(compact.missing()) == [written]
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+def test_what_names_a_uuid_is_not_kept_twice(change: Callable[[str], str]) -> None:
+    compact = JobItemIds()
+    compact.expect(change("0fa07a3f-2e29-4065-afa2-31e959acdd98"), "pending")
+
+    assert compact._names == {}
+
+
 def test_a_key_that_only_straddles_two_entries_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ids, "BUCKETS", 1)
     compact = JobItemIds()
@@ -130,6 +149,7 @@ def test_an_id_takes_about_twenty_bytes() -> None:
 
     size = sum(bucket.__sizeof__() for bucket in compact._buckets.values())
     assert size / 50_000 < 24
+    assert not compact._rare_statuses
 
 
 def test_any_number_of_statuses_is_told_apart() -> None:
@@ -150,7 +170,7 @@ def test_digests_are_those_that_states_already_hold() -> None:
 
 def test_all_are_seen_when_each_expected_id_has_been_and_no_other() -> None:
     compact = JobItemIds()
-    assert (compact.all_seen, compact.unusable) == (True, 0)
+    assert (compact.all_seen, compact.unusable, compact.late) == (True, 0, [])
     for id_ in ("a", "b", "c"):
         compact.expect(id_, None)
 
@@ -160,3 +180,73 @@ def test_all_are_seen_when_each_expected_id_has_been_and_no_other() -> None:
         seen.append(compact.all_seen)
 
     assert seen == [False, False, False, True, False]
+
+
+def expecting(*written: str) -> JobItemIds:
+    compact = JobItemIds()
+    for id_ in written:
+        compact.expect(id_, f"status of {id_}")
+    return compact
+
+
+def show(compact: JobItemIds, *shown: str) -> JobItemIds:
+    for id_ in shown:
+        compact.see(key_of(id_), id_)
+    return compact
+
+
+def test_what_was_seen_while_an_earlier_listing_was_expected_stays_seen() -> None:
+    earlier = show(expecting("kept", "gone", "seen by neither"), "kept", "gone", "early", "foreign", "foreign")
+    now = expecting("kept", "seen by neither", "early", "new")
+
+    now.take_over(earlier)
+
+    assert now.late == ["early"]
+    assert set(now.missing()) == {"seen by neither", "new"}
+    assert {key_of(id_) for id_ in now.unexpected} == {key_of("gone"), key_of("foreign")}
+    assert now.unexpected == ["gone", "foreign"]
+    assert now.see(key_of("early"), "early") == (False, "status of early")
+    assert now.see(key_of("new"), "new") == (True, "status of new")
+
+
+@given(before=st.lists(IDS), now=st.lists(IDS), shown=st.lists(IDS), common=st.lists(IDS))
+def test_after_taking_over_it_is_as_if_all_had_been_expected_at_once(
+    before: list[str], now: list[str], shown: list[str], common: list[str]
+) -> None:
+    earlier = show(expecting(*before, *common), *shown, *common[::2])
+    at_once = show(expecting(*now, *common), *shown, *common[::2])
+    later = expecting(*now, *common)
+
+    later.take_over(earlier)
+
+    assert sorted(map(key_of, later.missing())) == sorted(map(key_of, at_once.missing()))
+    assert {*map(key_of, later.unexpected)} == {*map(key_of, at_once.unexpected)}
+    assert later.all_seen == at_once.all_seen
+    assert {*map(key_of, later.late)} == {*map(key_of, [*shown, *common[::2]])} & {*map(key_of, [*now, *common])} - {
+        *map(key_of, [*before, *common])
+    }
+
+
+def test_unseen_ids_are_expected_as_before() -> None:
+    written = [f"id {number}" for number in range(200)]
+    later = expecting(*written, "early")
+    later.take_over(show(expecting(*written), *written[:150], "early", "foreign"))
+
+    again = later.unseen()
+
+    assert (again.late, again.unexpected, len(again)) == ([], [], 201)
+    assert {*again.missing()} == {*written, "early"}
+    assert not again.all_seen
+    assert [again.see(key_of(id_), id_) for id_ in written] == [(True, f"status of {id_}") for id_ in written]
+    assert again.see(key_of("early"), "early")[0]
+    assert again.all_seen
+
+
+def test_ids_of_one_bucket_are_all_unseen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "BUCKETS", 1)
+    written = [f"id {number}" for number in range(20)]
+
+    again = show(expecting(*written), *written).unseen()
+
+    assert sorted(again.missing()) == sorted(written)
+    assert [again.see(key_of(id_), id_) for id_ in written] == [(True, f"status of {id_}") for id_ in written]

@@ -73,7 +73,11 @@ def test_characters_that_no_database_stores_are_counted(shape: RecordShape, capl
     shape.decode_page(page({"id": "2", "anything": "\0"}))
 
     assert [message.split("things: ")[1].split(" character")[0] for message in caplog.messages] == ["2", "1"]
-    assert caplog.messages[1].endswith("3 in this run")
+    assert caplog.messages[0] == (
+        "things: 2 character(s) that databases cannot store (NUL or unpaired surrogate) replaced by U+FFFD, "
+        "2 in this run"
+    )
+    assert caplog.messages[1].endswith(", 3 in this run")
 
 
 def test_a_name_is_quoted_on_one_line_and_cut(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
@@ -91,8 +95,9 @@ def test_of_very_many_new_names_the_first_are_named_and_the_others_counted(
         shape.decode_page(page({"id": "1", f"new {number}": 1, "amount": {f"newer {number}": 1}}))
 
     assert sum("a new field" in message for message in caplog.messages) == 50
-    assert [message.split("sends ")[1].split(",")[0] for message in caplog.messages[50:]] == [
-        f"{count} new fields by now" for count in (51, 102, 204, 408, 816, 1632)
+    assert caplog.messages[50:] == [
+        f"things: Pleo sends {count} new fields by now, all are kept; further ones are counted, not named"
+        for count in (51, 102, 204, 408, 816, 1632)
     ]
 
 
@@ -168,3 +173,25 @@ def test_a_record_as_declared_is_not_looked_into_name_by_name(
     row = {"id": "1", "amount": {"value": 1, "currency": "GBP"}, "lines": [{"tags": [{"code": "a"}, {}]}, {}, None]}
 
     assert len(shape.decode_page(page(row, {"id": "2", "amount": None, "lines": None})).records) == 2
+
+
+def test_a_name_already_told_hides_none_beside_it(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
+    shape.decode_page(page({"id": "1", "old": 1}))
+    shape.decode_page(page({"id": "1", "old": 1, "new": 1}))
+
+    assert [message.split("'")[1] for message in caplog.messages] == ["old", "new"]
+
+
+def test_a_number_of_any_length_hides_no_new_name_beside_it(
+    shape: RecordShape, caplog: pytest.LogCaptureFixture
+) -> None:
+    number = "7" * 4301
+    row = f'{{"id":"1","amount":{{"value":{number},"scale":1e400}},"lines":[{{"cost":-{number}}}]}}'
+
+    (record,) = shape.decode_page(f'{{"data":[{row}],"pagination":{{"hasNextPage":false}}}}'.encode()).records
+
+    assert bytes(record.amount) == f'{{"value":{number},"scale":1e400}}'.encode()
+    assert sorted(caplog.messages) == [
+        "things: Pleo sends a new field 'amount.scale', kept in place",
+        "things: Pleo sends a new field 'lines[].cost', kept in place",
+    ]

@@ -76,10 +76,19 @@ def test_the_page_says_where_it_stands() -> None:
     assert shape().decode_page(page(row(mood="1"), pagination=info)).info == PageInfo(True, "c", 12)
 
 
+@pytest.mark.parametrize("total", ['"12"', "12.5", "true", "null", "[]"])
+def test_a_total_that_is_no_whole_number_is_none(total: str) -> None:
+    info = f'{{"hasNextPage":true,"endCursor":"c","total":{total}}}'
+
+    assert shape().decode_page(page(row(), pagination=info)).info == PageInfo(True, "c", None)
+
+
 UNUSABLE = {
     "not an object": ("[]", "row 2 is unusable, not an object"),
     "nothing": ("null", "row 2 is unusable, not an object"),
     "a number": ("1.5", "row 2 is unusable, not an object"),
+    "a number of 4,301 digits": ("7" * 4301, "row 2 is unusable, not an object"),
+    "a number beyond floating point": ("-1e400", "row 2 is unusable, not an object"),
     "no key": (row(id=""), "row 2 (id \"a\") is unusable, it has no 'id'"),
     "no second key": (row(jobId=""), "row 2 (id \"1\") is unusable, it has no 'jobId'"),
     "no keys": (row(id="", jobId=""), "row 2 is unusable, it has no 'id'"),

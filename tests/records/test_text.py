@@ -50,6 +50,13 @@ def test_what_comes_out_is_one_line_that_any_database_stores(value: Any, indent:
         text.encode("utf-8")
 
 
+@pytest.mark.parametrize("others", [0, 1, 499, 500, 501, 2000])
+def test_many_escapes_hide_none_that_cannot_be_stored(others: int) -> None:
+    body = b'["' + rb"\n" * others + rb'\u0000"]'
+
+    assert storable(body) == (body.replace(rb"\u0000", rb"\ufffd"), 1)
+
+
 @given(st.lists(ANY_TEXT))
 def test_only_what_cannot_be_stored_is_replaced_each_character_counted(texts: list[str]) -> None:
     original = json.dumps(texts)

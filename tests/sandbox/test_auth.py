@@ -153,3 +153,15 @@ def test_introspection_tells_who_asks(pleo: Sandbox) -> None:
     assert told["subjectURN"] == f"urn:pleo:company:{job.record['companyId']}"
     assert ask(pleo, basic(pleo.api_key, ""), "/v1/introspect").json()["data"]["authMethod"] == "API_KEY"
     assert ask(pleo, None, "/v1/introspect").status_code == 401
+
+
+def test_an_authorisation_that_has_ended_can_be_begun_anew(pleo: Sandbox) -> None:
+    spent = pleo.refresh_token
+    assert refresh(pleo).status_code == 200
+    assert refresh(pleo, spent).status_code == 400
+    assert refresh(pleo).status_code == 400
+
+    pleo.authorise_anew()
+
+    assert refresh(pleo).status_code == 200
+    assert ask(pleo, f"Bearer {pleo.access_token}").status_code == 200

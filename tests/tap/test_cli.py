@@ -25,6 +25,7 @@ OAUTH = {
     "token_file": "t",
 }
 NO_KEY: dict[str, Any] = {"api_key": None}
+NESTED = f'{{"bookmarks":{"[" * 5000}{"]" * 5000}}}'
 ONE_OF = "Set exactly one of 'api_key', 'access_token'"
 
 MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -140,7 +141,9 @@ def test_the_connection_test_reads_a_record_of_each_stream(pleo: Sandbox, run_ta
     run = run_tap("--test", page_size=10)
 
     assert run.returncode == 0
-    assert [len(run.records(stream)) for stream in ("export_jobs", "export_job_items", "export_items")] == [1, 1, 1]
+    assert run.stdout == b""
+    counted = [line for line in run.log("INFO") if '"metric":"record_count"' in line]
+    assert [json.loads(line.removeprefix("METRIC: "))["value"] for line in counted] == [1, 1, 1]
     assert run.log("INFO")[-1] == f"Connected to {pleo.url}: 1 export job(s)"
     assert len(pleo.requests_to("/v3/export-items")) == 1
 
@@ -231,7 +234,17 @@ def test_a_number_misspelt_in_the_environment_is_named(run_tap: Callable[..., Ru
 
 @pytest.mark.parametrize(
     ("option", "content"),
-    [("--config", None), ("--config", "{"), ("--state", None), ("--state", "[]"), ("--catalog", "{")],
+    [
+        ("--config", None),
+        ("--config", "{"),
+        ("--config", NESTED),
+        ("--state", None),
+        ("--state", "[]"),
+        ("--state", NESTED),
+        ("--catalog", "{"),
+        ("--catalog", NESTED),
+    ],
+    ids=lambda value: value and value[:10],
 )
 def test_a_file_that_cannot_be_read_is_named(
     run_tap: Callable[..., Run], tmp_path: Path, option: str, content: str | None
@@ -287,3 +300,18 @@ def test_a_reader_that_is_gone_before_the_first_schema_is_a_failure(
     assert stderr.count(b"the process that reads this tap's output has ended") == 1
     assert b"Traceback" not in stderr
     assert pleo.requests == []
+
+
+def test_a_file_dotenv_is_read_where_the_command_runs_and_yields_to_the_environment(
+    pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path
+) -> None:
+    pleo.add_job(items=3)
+    (tmp_path / ".env").write_text(
+        f"TAP_PLEO_EXPORT_API_URL={pleo.url}\nTAP_PLEO_EXPORT_API_KEY={pleo.api_key}\nTAP_PLEO_EXPORT_PAGE_SIZE=3\n"
+    )
+
+    run = run_tap("--config=ENV", env={"TAP_PLEO_EXPORT_PAGE_SIZE": "2"}, api_url=None, api_key=None)
+
+    assert run.returncode == 0
+    assert len(run.records()) == 3
+    assert len(pleo.requests_to("/v3/export-items")) == 2

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import stat
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -403,9 +404,35 @@ def test_a_signal_during_a_refresh_in_the_background_waits_for_the_new_token_to_
 
     assert run.returncode == 143
     assert time.monotonic() - began < 12
+    # Pleo rotates as it answers: a run that had not waited would have kept the spent token.
+    assert kept(token_file)["refresh_token"] != presented(pleo)[1]
     assert kept(token_file)["refresh_token"] == pleo.refresh_token
     assert len(presented(pleo)) == 2
     assert partitions(run.state)[0]["items"] == len(run.records())
+
+
+def test_a_run_that_fails_during_a_refresh_in_the_background_waits_for_the_new_token_to_be_kept(
+    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
+) -> None:
+    pleo.add_job(items=60)
+    asked = threading.Event()
+    # One request begins a refresh; before its answer the page that is awaited ends the run.
+    pleo.add_fault(Fault(path=ITEMS, query={"offset": "30"}, kind="callback", callback=Sandbox.expire_access_token))
+    pleo.add_fault(Fault(path=TOKEN, nth=2, kind="callback", callback=lambda _: asked.set()))
+    pleo.add_fault(Fault(path=TOKEN, nth=2, kind="delay", seconds=2))
+    awaited = {"offset": "10"}
+    pleo.add_fault(Fault(path=ITEMS, query=awaited, kind="callback", callback=lambda _: asked.wait(10)))
+    pleo.add_fault(Fault(path=ITEMS, query=awaited, status=403, nth=None))
+
+    run = run_tap(page_size=10, max_concurrent_requests=4)
+
+    assert run.returncode == 1
+    assert asked.is_set()
+    assert any("export-items:read" in line for line in run.errors)
+    assert len(presented(pleo)) == 2
+    # Pleo rotates as it answers: a run that had not waited would have kept the spent token.
+    assert kept(token_file)["refresh_token"] != presented(pleo)[1]
+    assert kept(token_file)["refresh_token"] == pleo.refresh_token
 
 
 def test_two_names_of_a_token_file_refresh_once(

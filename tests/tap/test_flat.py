@@ -16,7 +16,7 @@ from tests.conftest import CHECKOUT, TIMEOUT
 def test_memory_and_state_stay_flat(items: int, jobs: int) -> None:
     command = [sys.executable, "-m", "bench.flat", f"--items={items}", f"--jobs={jobs}"]
 
-    printed = subprocess.run(command, stdout=subprocess.PIPE, cwd=CHECKOUT, check=True, timeout=TIMEOUT).stdout
+    printed = subprocess.run(command, stdout=subprocess.PIPE, cwd=CHECKOUT, check=True, timeout=4 * TIMEOUT).stdout
 
     took = json.loads(printed)
     assert (took["exit"], took["items"]) == (0, items)

@@ -152,6 +152,38 @@ def test_an_item_without_a_job_item_is_emitted_again_once_it_has_one(
     assert run.bookmark(job.id)["complete"] is True
 
 
+@pytest.mark.parametrize("at", ["at its end", "in the middle"])
+def test_an_item_without_a_job_item_is_emitted_again_by_a_later_run_that_finds_one(
+    pleo: Sandbox, run_tap: Callable[..., Run], at: str
+) -> None:
+    job = pleo.add_job(items=30)
+    late = insert(job, 3, listed=False)
+    pleo.omit_last_cursor = False
+    if at == "in the middle":
+        pleo.add_fault(Fault(path=ITEMS, nth=3, times=2, status=503))
+    first = run_tap(page_size=10, max_concurrent_requests=1)
+    assert first.returncode == 1
+    assert {r["itemStatus"] for r in first.records() if r["accountingEntryId"] == late} == {None}
+    job.item_statuses[late] = "pending"
+
+    second = run_tap(page_size=10, max_concurrent_requests=1, state=first.state)
+
+    assert second.returncode == 0, second.stderr
+    assert [r["itemStatus"] for r in second.records() if r["accountingEntryId"] == late] == ["pending"]
+    assert second.bookmark(job.id)["complete"] is True
+    assert second.bookmark(job.id)["items"] == 31
+
+
+def test_a_job_item_without_a_status_is_one_all_the_same(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=30)
+    job.outcomes[next(iter(job.item_statuses))] = {"status": None}
+    first = run_tap(page_size=10)
+    second = run_tap(page_size=10, state=first.state)
+
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert second.records() == []
+
+
 def test_a_job_that_never_stops_changing_is_an_error_and_never_complete(
     pleo: Sandbox, run_tap: Callable[..., Run]
 ) -> None:
@@ -207,3 +239,16 @@ def test_endless_pages_with_ever_new_cursors_end(
     if listing != "export jobs":
         assert {record["jobId"] for record in run.records()} >= {younger.id}
         assert any(f"Export job {older.id}: " in line for line in run.errors)
+
+
+def test_a_job_is_not_complete_before_its_last_page_has_been_read(
+    pleo: Sandbox, stop_at_page: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=20)
+    insert(job, 20, listed=False)
+
+    # All job items have been seen by then.
+    run = stop_at_page(3, page_size=10, max_concurrent_requests=1, max_retries=0)
+
+    bookmark = run.bookmark(job.id)
+    assert (bookmark["page"], bookmark["items"], bookmark["complete"]) == (2, 20, False)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sys
 from collections import Counter
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.conftest import Outputs, Run, finish
 from tests.helpers.processes import read_until
+from tests.helpers.randomness import replayable_random
 
 if TYPE_CHECKING:
     import subprocess
@@ -35,10 +34,7 @@ def test_killed_five_times_a_run_delivers_every_item_and_repeats_a_page_per_kill
 ) -> None:
     job = pleo.add_job(items=PAGE * PAGES)
     settings = {"page_size": PAGE, "max_concurrent_requests": at_once}
-    # Other moments on each run; a failure shows the seed.
-    seed = secrets.randbits(32)
-    sys.stdout.write(f"seed {seed}\n")
-    rng = Random(seed)  # noqa: S311 - repeatable, no secret
+    rng = replayable_random()
     runs: list[Run] = []
     state: dict[str, Any] = {}
 

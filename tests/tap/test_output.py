@@ -8,12 +8,16 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.conftest import BIN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox import Sandbox
+    from tests.conftest import Run
 
 SMALLEST_PIPE = 4096
 
@@ -64,3 +68,61 @@ def test_a_full_disk_is_one_line_when_only_schemas_are_asked_for(
     assert run.returncode == 1
     assert b"Traceback" not in run.stderr
     assert b"standard output cannot be written" in run.stderr
+
+
+def test_a_line_that_meltano_does_not_take_is_named_with_the_setting_to_raise(
+    pleo: Sandbox, run_tap: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=1)
+    entry = job.items[0]["accountingEntryId"]
+
+    run = run_tap(env={"MELTANO_ELT_BUFFER_SIZE": "4096"})
+    quiet = run_tap(env={"MELTANO_ELT_BUFFER_SIZE": "104857600"})
+
+    named = [line for line in run.warnings if f"accountingEntryId {entry}" in line and job.id in line]
+    (item,) = [line for line in named if "stream export_items" in line]
+    assert "Meltano takes no more than 2,048: set elt.buffer_size (MELTANO_ELT_BUFFER_SIZE) to " in item
+    assert quiet.warnings == []
+
+
+@pytest.mark.parametrize("option", ["", "--discover", "--test"])
+def test_a_closed_output_is_one_line_and_no_request(
+    pleo: Sandbox, environment: dict[str, str], tmp_path: Path, option: str
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"api_url": pleo.url, "api_key": pleo.api_key}))
+
+    run = subprocess.run(
+        ["sh", "-c", f"exec {BIN}/tap-pleo-export --config {config} {option} >&-"],
+        stderr=subprocess.PIPE,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+
+    assert run.returncode == 1
+    (line,) = run.stderr.decode().splitlines()
+    assert line.endswith("standard output is closed: connect it to a loader or a file")
+    assert pleo.requests == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        ((), {}),
+        (("--test",), {}),
+        ((), {"api_key": "wrong"}),
+        ((), {"page_size": 0}),
+        (("--state", "/dev/null"), {}),
+        ((), {"catalog": {"streams": None}}),
+        ((), {"catalog": {"streams": [{"tap_stream_id": "export_jobs"}]}}),
+    ],
+)
+def test_no_file_and_no_connection_is_left_open(
+    pleo: Sandbox, run_tap: Callable[..., Run], arguments: tuple[str, ...], settings: dict[str, object]
+) -> None:
+    pleo.add_job(items=3)
+
+    run = run_tap(*arguments, env={"PYTHONWARNINGS": "default"}, **settings)
+
+    assert "ResourceWarning" not in run.stderr

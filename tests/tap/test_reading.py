@@ -95,6 +95,22 @@ def test_items_of_other_statuses_are_left_out(pleo: Sandbox, run_tap: Callable[.
     assert any("3 left out by 'item_statuses'" in line for line in run.log("INFO"))
 
 
+def test_items_left_out_for_a_status_that_nobody_knows_are_counted(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=6)
+    statuses = ["pending", "archived", "archived", "par\nked", "successful", "pending"]
+    for item, status in zip(job.items, statuses, strict=True):
+        job.item_statuses[item["accountingEntryId"]] = status
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    assert len(run.records()) == 2
+    (warning,) = run.warnings
+    assert warning.startswith(f"Export job {job.id}: 3 item(s) left out by 'item_statuses', for their status is none")
+    assert warning.endswith(": archived, par ked. Set it to [] to read them")
+    assert len(run_tap(item_statuses=[]).records()) == 6
+
+
 def test_an_empty_list_of_item_statuses_keeps_all(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = pleo.add_job(items=2)
     job.item_statuses[job.items[1]["accountingEntryId"]] = "successful"

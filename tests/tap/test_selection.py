@@ -6,6 +6,8 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -107,3 +109,88 @@ def test_flattening_and_aliases_work(pleo: Sandbox, run_tap: Callable[..., Run])
         for record in flat.records()
     )
     assert len(aliased.records("expenses")) == 2
+
+
+def entries(**members: Any) -> dict[str, Any]:
+    return {"streams": [{"tap_stream_id": "export_jobs", "schema": {}, "metadata": []} | members]}
+
+
+NO_CATALOGS: dict[str, tuple[dict[str, Any], str]] = {
+    "no streams": ({}, "/: 'streams' is a required property"),
+    "null streams": ({"streams": None}, "/streams: None is not of type 'array'"),
+    "a stream that is none": ({"streams": [7]}, "/streams/0: 7 is not of type 'object'"),
+    "a stream without a name": ({"streams": [{}]}, "/streams/0: 'tap_stream_id' is a required property"),
+    "a schema that is none": (entries(schema=None), "/streams/0/schema: None is not of type 'object'"),
+    "metadata of nothing": (
+        entries(metadata=[{"metadata": {}}]),
+        "/streams/0/metadata/0: 'breadcrumb' is a required property",
+    ),
+    "a replication key": (
+        entries(replication_key="nope"),
+        "/streams/0/replication_key: no stream has a replication key",
+    ),
+    "a replication key in metadata": (
+        entries(metadata=[{"breadcrumb": [], "metadata": {"replication-key": "id"}}]),
+        "/streams/0/metadata/0/metadata/replication-key: no stream has a replication key",
+    ),
+    "another method": (
+        entries(replication_method="NOPE"),
+        "/streams/0/replication_method: FULL_TABLE is the only replication method",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NO_CATALOGS)
+def test_a_catalog_that_cannot_be_followed_is_one_line(pleo: Sandbox, run_tap: Callable[..., Run], what: str) -> None:
+    catalog, expected = NO_CATALOGS[what]
+
+    run = run_tap(catalog=catalog)
+
+    assert run.returncode == 1
+    (error,) = (line for line in run.stderr.splitlines() if " INFO " not in line)
+    assert error.startswith("Error: --catalog: ")
+    assert expected in error
+    assert run.stdout == b""
+    assert pleo.requests == []
+
+
+NO_MAPS: dict[str, tuple[dict[str, Any], str]] = {
+    "an expression that is none": (
+        {"stream_maps": {"export_items": {"x": "((("}}},
+        "Setting 'stream_maps': ",
+    ),
+    "a key that is none": (
+        {"stream_maps": {"export_items": {"__key_properties__": ["nope"]}}},
+        "Setting 'stream_maps': ",
+    ),
+    "flattening without a depth": ({"flattening_enabled": True}, "flattening_max_depth"),
+}
+
+
+@pytest.mark.parametrize("what", NO_MAPS)
+def test_a_setting_of_the_sdks_that_it_refuses_is_named(pleo: Sandbox, run_tap: Callable[..., Run], what: str) -> None:
+    settings, expected = NO_MAPS[what]
+
+    run = run_tap(**settings)
+
+    assert run.returncode == 1
+    error, last = run.errors
+    assert expected in error
+    assert last == "Config validation failed"
+    assert "Traceback" not in run.stderr
+    assert pleo.requests == []
+
+
+@pytest.mark.parametrize("expression", ["1/0", "nope", "fake.nope()"])
+def test_an_expression_that_fails_on_a_record_is_the_users(
+    pleo: Sandbox, run_tap: Callable[..., Run], expression: str
+) -> None:
+    job = pleo.add_job(items=1)
+
+    run = run_tap(stream_maps={"export_jobs": {"x": expression}})
+
+    assert run.returncode == 1
+    (error,) = run.errors
+    assert error.startswith(f"export_jobs: id {job.id} cannot be mapped (")
+    assert error.endswith("). Check the setting 'stream_maps'")
+    assert "Traceback" not in run.stderr

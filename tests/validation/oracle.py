@@ -75,19 +75,39 @@ def entry_of(config: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def has(config: dict[str, Any], item: dict[str, Any], role: str) -> bool:
+def provided(config: dict[str, Any], item: dict[str, Any], role: str) -> str:
+    """Return the code that a role stands for, of a vendor something; empty if it is not provided."""
     entry = entry_of(config, item)
     if role == "journal":
-        return bool(text(entry.get("journal")))
+        return text(entry.get("journal"))
     if role == "vendor":
-        return vendor_of(config, item) is not None
+        return "" if vendor_of(config, item) is None else "some"
     if role == "contraAccount":
         own = item["contraAccount"] or {}
-        return bool(text(own.get("code")) or text(own.get("identifier")))
+        return text(own.get("code")) or text(own.get("identifier"))
     account = (entry.get("accounts") or {}).get(role)
     if isinstance(account, dict):
         account = text(account.get(item["amount"]["inWalletCurrency"]["currency"])) or account.get("*")
-    return bool(text(account))
+    return text(account)
+
+
+def posting(config: dict[str, Any], item: dict[str, Any]) -> dict[str, Any] | None:
+    if "required_configuration" in (config.get("disabled_checks") or []):
+        return None
+    where: dict[str, Any] = {"journal": None, "counterAccount": None, "counterAccountRole": None}
+    for need in needs_of(config, item):
+        roles = [need] if isinstance(need, str) else need
+        given = [role for role in roles if provided(config, item, role)]
+        if not given and "vendor" in roles:
+            return None
+        if given == [] or given[0] not in {"journal", "vendor"}:
+            first = given[0] if given else None
+            if first or set(roles) - {"journal", "vendor"}:
+                where["counterAccountRole"] = first
+                where["counterAccount"] = provided(config, item, first) if first else None
+        elif given[0] == "journal":
+            where["journal"] = provided(config, item, "journal")
+    return where
 
 
 def finding(check: str, kind: str, reason: str, path: str) -> dict[str, Any]:
@@ -105,7 +125,7 @@ def required_configuration(config: dict[str, Any], item: dict[str, Any]) -> list
     found = []
     for need in needs_of(config, item):
         roles = [need] if isinstance(need, str) else need
-        if any(has(config, item, role) for role in roles):
+        if any(provided(config, item, role) for role in roles):
             continue
         path = "/contraAccount" if "contraAccount" in roles else "/vendor" if "vendor" in roles else "/companyId"
         currency = f"({item['amount']['inWalletCurrency']['currency']})"
@@ -182,7 +202,7 @@ def references(config: dict[str, Any], item: dict[str, Any]) -> dict[str, list[d
 
 
 def verdict(config: dict[str, Any], item: dict[str, Any], user_failures: dict[str, str | None]) -> dict[str, Any]:
-    """Return the five members; `user_failures` says by check id where a user's check fails (None: it passes)."""
+    """Return the six members; `user_failures` says by check id where a user's check fails (None: it passes)."""
     found = {
         "required_configuration": required_configuration(config, item),
         "expense_gl_account": expense_gl_account(config, item),
@@ -206,4 +226,5 @@ def verdict(config: dict[str, Any], item: dict[str, Any], user_failures: dict[st
         "validationFailureReason": "; ".join(entry["failureReason"] for entry in errors) if errors else None,
         "validationChecks": entries,
         "bookkeepingMethod": method_of(config, item),
+        "posting": posting(config, item),
     }

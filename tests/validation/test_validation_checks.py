@@ -51,6 +51,30 @@ def statuses(config: dict[str, Any], item: dict[str, Any]) -> dict[str, str]:
     return {finding.check: finding.status for finding in validator.judge(item).checks}
 
 
+RULE = ["type", "bookkeeping", "companyId", "amount", "contraAccount", "vendor"]
+IF_NULL = {"null_bookkeeping": "accounts_payable"}
+
+
+@pytest.mark.parametrize(
+    ("check", "config", "members"),
+    [
+        ("required_configuration", {}, RULE),
+        ("required_configuration", IF_NULL, [*RULE, "supplier"]),
+        ("expense_gl_account", {}, ["accountingEntryLines"]),
+        ("expense_gl_account", {"gl_account_not_required_for": ["fee"]}, ["accountingEntryLines", "type"]),
+        ("gl_account_exists", {}, ["accountingEntryLines"]),
+        ("tax_code_exists", {}, ["accountingEntryLines"]),
+        ("tag_exists", {}, ["accountingEntryLines"]),
+        ("vendor_exists", {}, ["vendor"]),
+        ("vendor_exists", IF_NULL, ["vendor", "bookkeeping", "supplier"]),
+    ],
+)
+def test_a_check_names_every_member_that_it_reads(check: str, config: dict[str, Any], members: list[str]) -> None:
+    lacking = Validator(parse_settings(CONFIG | config)).lacking(())
+
+    assert sorted(member for member, checks in lacking.items() if check in checks) == sorted(members)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(list(ITEM)), SHAPES), st.sampled_from(["journal", "accounts_payable"]))
 def test_no_shape_of_an_item_stops_the_validator(odd: dict[str, Any], null_bookkeeping: str) -> None:
@@ -173,3 +197,13 @@ def test_an_unknown_currency_is_said_to_be() -> None:
     assert verdict.checks[1].failure_reason == (
         "Account wallet (currency unknown) missing: provide account wallet (currency unknown) in the configurations"
     )
+
+
+def test_pleo_is_told_what_was_found_in_the_item_and_nothing_of_a_check_that_broke() -> None:
+    broken = Finding("a", "error", "error", "unexpected_failure", "Broken.")
+    warned = Finding("b", "failed", "warning", "warned", "Warned.")
+    passed = Finding("c", "passed", "error")
+    found = [Finding("d", "failed", "error", "first", "One."), Finding("e", "failed", "error", "second", "Two.")]
+
+    assert Verdict.of((broken, warned, passed), "journal").for_pleo() is None
+    assert Verdict.of((broken, warned, passed, *found), "journal").for_pleo() == ("first", "One.; Two.")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # The stand-in's one request takes so long: that is how long its run can be seen at work.
 SLOW = 8.0
+pytestmark = pytest.mark.timeout(600)
 SECONDS = 300
 STAND_IN = "stand-in"
 CREDENTIALS: dict[str, Any] = {

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from harness.postgres import Postgres
 
 OPTIONS: dict[str, Any] = {"limits": {"runs": 3, "runs_per_credential": 2}, "alerts": {"fresh_minutes": 30}}
+# Whoever runs first waits for the whole story.
+pytestmark = pytest.mark.timeout(1200)
 SECONDS = 540
 KILLED = "two-pages-1"
 DONE_BEFORE_RESTART = 3

@@ -1,0 +1,58 @@
+"""Runs a soak: ``python -m harness.soak``."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from random import Random
+
+import harness.soak
+from harness import postgres
+from harness.soak.figures import Figures
+from harness.soak.flatness import measure_flatness
+from harness.soak.play import SoakError
+from harness.soak.session import play
+
+
+def main() -> int:
+    """Soak, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m harness.soak", description=harness.soak.__doc__)
+    parser.add_argument("--seconds", type=float, default=180, help="no world is begun later (default 180)")
+    parser.add_argument("--seed", type=int, default=None, help="repeat the worlds of an earlier soak")
+    options = parser.parse_args()
+    ends_at = time.monotonic() + options.seconds
+    seed = secrets.randbits(32) if options.seed is None else options.seed
+    print(f"seed {seed}", flush=True)
+    within = measure_flatness()
+    figures = Figures()
+    folder = Path(tempfile.mkdtemp(prefix="pleo-soak-"))
+    with postgres.running() as server:
+        while figures.good and (time.monotonic() < ends_at or not figures.items):
+            number = figures.worlds + 1
+            here = folder / str(number)
+            here.mkdir()
+            try:
+                # Of its own seed: what a world draws while it is played depends on the moments of the one before.
+                told = play(Random(f"{seed} {number}"), here, figures, server)
+            except SoakError as error:
+                told = str(error)
+                figures.missing += 1
+            print(f"world {number}: {told}", flush=True)
+            if figures.good:
+                shutil.rmtree(here)
+    if figures.good:
+        shutil.rmtree(folder)
+    else:
+        print(f"settings, states and logs are in {folder}")
+    if not within:
+        print("memory or STATE is out of bounds")
+    print(figures)
+    return 0 if figures.good and within else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,132 @@
+"""The README's way into a Meltano project of one's own, followed in an empty folder with a wheel."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from demo.reporting import failing
+from harness.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
+from harness.meltano import MELTANO, environment_without_settings
+from sandbox import Sandbox
+from tests.conftest import CHECKOUT, Outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.postgres import Postgres
+
+README = (CHECKOUT / "README.md").read_text("utf-8")
+HEADER = """\
+requires_meltano: '>=4.4,<5'
+default_environment: dev
+send_anonymous_usage_stats: false
+environments:
+- name: dev
+"""
+INSTALL_SECONDS = 600
+
+
+class Elsewhere:
+    """A Meltano project whose settings stand in its `.env`, as a user's do."""
+
+    def __init__(self, folder: Path, outputs: Outputs, **settings: str) -> None:
+        self.folder = folder
+        self._outputs = outputs
+        (folder / "meltano.yml").write_text(HEADER, "utf-8")
+        (folder / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in settings.items()), "utf-8")
+
+    def add(self, block: str) -> None:
+        with (self.folder / "meltano.yml").open("a", encoding="utf-8") as project:
+            project.write(block)
+
+    def meltano(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        more = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "XDG_STATE_HOME": str(self.folder / "logs")}
+        done = subprocess.run(
+            [MELTANO, *arguments],
+            cwd=self.folder,
+            env=environment_without_settings("PLEO_EXPORT") | more,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=INSTALL_SECONDS,
+        )
+        self._outputs.add(f"meltano {arguments[0]}", done.stdout.encode(), done.stderr.encode())
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+
+def blocks() -> str:
+    """Return what the README tells to copy into `meltano.yml`."""
+    found = re.findall(r"<!-- meltano: [^\n]*-->\n```yaml\n(.*?)```\n<!-- end -->", README, re.DOTALL)
+    assert found
+    return "".join(found)
+
+
+def settings(sandbox: Sandbox, wheel: Path, database_url: str) -> dict[str, str]:
+    pleo = {"API_URL": sandbox.url, "API_KEY": sandbox.api_key}
+    return {
+        "PLEO_EXPORT_PACKAGE": str(wheel),
+        "TARGET_POSTGRES_SQLALCHEMY_URL": database_url,
+        **{f"{plugin}_PLEO_EXPORT_{name}": value for plugin in ("TAP", "TARGET") for name, value in pleo.items()},
+    }
+
+
+def test_nothing_to_copy_leads_into_this_checkout() -> None:
+    texts = [blocks(), *(path.read_text("utf-8") for path in (CHECKOUT / "plugins").glob("*.yml"))]
+    assert len(texts) > 3
+    for text in texts:
+        assert "constraints" not in text
+        assert not re.search(r"pip_url: .*(-e |\./|/)", text)
+
+
+def test_the_block_works_in_an_empty_project(
+    tmp_path: Path, wheel: Path, postgres: Postgres, new_database: Callable[[], str], outputs: Outputs
+) -> None:
+    database = new_database()
+    with Sandbox.demo() as sandbox:
+        outputs.secrets.add(sandbox.api_key)
+        project = Elsewhere(tmp_path, outputs, **settings(sandbox, wheel, postgres.url(database)))
+        project.add(blocks())
+        project.meltano("install")
+
+        tested = project.meltano("invoke", "tap-pleo-export", "--test")
+        assert f"Connected to {sandbox.url}" in tested.stderr
+        assert "RECORD" not in tested.stdout
+
+        loaded = project.meltano("run", "tap-pleo-export", "pleo-validate", "target-postgres")
+        assert "METRIC: export_items record_count 2" in loaded.stderr
+        assert "ResourceWarning" not in loaded.stderr
+        before = failing(sandbox)
+        expected = expected_items(sandbox)
+        project.meltano("run", "tap-pleo-export", "pleo-failures", "target-pleo-export")
+        marked = failing(sandbox) - before
+
+    with postgres.connect(database) as connection:
+        assert loaded_keys(connection, "export_items") == dict.fromkeys(expected, 1)
+        assert loaded_sums(connection) == wallet_sums(expected.values())
+        statuses = Counter(connection.execute('SELECT "validationStatus" FROM export_items').fetchall())
+    assert len(marked) == statuses["failed",] > 0
+
+
+def test_each_definition_is_added_by_one_command(tmp_path: Path, wheel: Path, outputs: Outputs, pleo: Sandbox) -> None:
+    job = pleo.add_job(items=3)
+    destination = tmp_path / "output"
+    destination.mkdir()
+    project = Elsewhere(tmp_path, outputs, **settings(pleo, wheel, ""), TARGET_JSONL_DESTINATION_PATH=str(destination))
+    commands = re.findall(r"^meltano add (.*)$", README, re.MULTILINE)
+    assert len(commands) > 2
+    for command in commands:
+        project.meltano("add", *command.replace("$PLUGINS", str(CHECKOUT / "plugins")).split())
+    jsonl = str(CHECKOUT / "plugins" / "target-jsonl.yml")
+    project.meltano("add", "--plugin-type", "loader", "--from-ref", jsonl, "target-jsonl")
+
+    project.meltano("run", "tap-pleo-export", "target-jsonl")
+
+    lines = (destination / "export_items.jsonl").read_text("utf-8").splitlines()
+    assert {json.loads(line)["jobId"] for line in lines} == {job.id}
+    assert len(lines) == 3

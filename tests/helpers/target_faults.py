@@ -1,0 +1,209 @@
+"""The target's fault matrix: what a row is, how faults are brought about, how a row is played."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.meltano import environment_without_settings
+from sandbox import Fault, Sandbox
+from tests.helpers.target import (
+    SCHEMAS,
+    check_said,
+    feed,
+    passed_on,
+    settings_of,
+    start_target,
+    state,
+    summary,
+    update,
+    updates,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import pytest
+
+    from sandbox import Change, Job, Request
+    from tests.conftest import Outputs, Run
+
+    Setup = Callable[[Sandbox, Job], object]
+
+LETTERS = {"pending": "p", "in_progress": "i", "successful": "s", "failed": "f", "abandoned": "a"}
+
+
+def usual(job: Job, other: Job) -> bytes:
+    """Four updates of a job in lines 3 to 6, a STATE, two updates of another job in lines 8 and 9, a STATE."""
+    return update(job, 0, "failed") + updates(job, (1, 2, 3)) + state(1) + updates(other, (0, 1)) + state(2)
+
+
+def only(*made: Callable[[Job], bytes]) -> Callable[[Job, Job], bytes]:
+    """Return an input of messages about the first job, from line 3 on, and a STATE."""
+    return lambda job, _: b"".join(make(job) for make in made) + state(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line of the matrix.
+
+    Attributes:
+        id: The fault.
+        setup: Brings it about; given Pleo and the job that it is about.
+        input: What the target reads behind both SCHEMAs.
+        sees: Phrases in ERROR and WARNING lines, in this order, each in a line of its own; there are no other lines.
+        exit: The exit code.
+        puts: How many updates each PUT has.
+        items: What becomes of the job's four items, a letter each, see ``LETTERS``.
+        job: What becomes of the job.
+        events: Names of the events in POSTs.
+        states: What is passed on; what depends on the job's id as a function of it.
+        summary: How the last line begins.
+        reads: How often the job's record is read.
+        items_before: Statuses of the job's items before, as a letter each.
+        job_before: Status of the job before.
+        settings: Beyond the usual.
+    """
+
+    id: str
+    setup: Setup = lambda _, __: None
+    input: Callable[[Job, Job], bytes] = usual
+    sees: tuple[str, ...] = ()
+    exit: int = 0
+    puts: Sequence[int] = (4, 2)
+    items: str = "fsss"
+    job: str = "in_progress"
+    events: Sequence[str] = ()
+    states: Sequence[Any] = (1, 2)
+    summary: str = ""
+    reads: int | None = None
+    items_before: str = "pppp"
+    job_before: str = "in_progress"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a row came to: the run, the names that its phrases use, what Pleo was asked, and what is there now."""
+
+    run: Run
+    names: dict[str, str]
+    requests: list[Request]
+    changes: list[Change]
+    items: str
+    job: str
+
+
+def on_put(**fault: Any) -> Setup:
+    """Return a fault of the job's updates."""
+    return lambda pleo, job: pleo.add_fault(Fault(path=f"/v3/export-jobs/{job.id}/items", method="PUT", **fault))
+
+
+def on_control(**fault: Any) -> Setup:
+    """Return a fault of the job's control layer."""
+    return lambda pleo, job: pleo.add_fault(Fault(path=f"/v3/export-jobs/{job.id}/items", method="GET", **fault))
+
+
+def on_job(**fault: Any) -> Setup:
+    """Return a fault of the job's record."""
+    # A path stands for what is below it, too; a pattern for what fits it: an id without its first character.
+    return lambda pleo, job: pleo.add_fault(Fault(path=f"/v3/export-jobs/*{job.id[1:]}", method="GET", **fault))
+
+
+def on_event(**fault: Any) -> Setup:
+    """Return a fault of events."""
+    return lambda pleo, _: pleo.add_fault(Fault(path="/v3/export-job-events", method="POST", **fault))
+
+
+def both(*setups: Setup) -> Setup:
+    """Return several faults as one."""
+
+    def setup(pleo: Sandbox, job: Job) -> None:
+        for each in setups:
+            each(pleo, job)
+
+    return setup
+
+
+def before_put(change: Callable[[Sandbox, Job], object], nth: int = 1) -> Setup:
+    """Let something happen just before a PUT."""
+    return lambda pleo, job: on_put(kind="callback", nth=nth, callback=lambda pleo: change(pleo, job))(pleo, job)
+
+
+def before_event(change: Callable[[Sandbox, Job], object]) -> Setup:
+    """Let something happen just before an event."""
+    return lambda pleo, job: on_event(kind="callback", callback=lambda pleo: change(pleo, job))(pleo, job)
+
+
+def answering(change: Callable[[dict[str, Any]], object], times: int = 1) -> Setup:
+    """Change the answers to PUTs: lists `data` and `errors` are given."""
+
+    def rewrite(answer: dict[str, Any]) -> dict[str, Any]:
+        change(answer)
+        return answer
+
+    return on_put(kind="rewrite", rewrite=rewrite, times=times)
+
+
+def expire(pleo: Sandbox, job: Job) -> None:
+    job.finish("failed", pleo.now(), "job_expired", "The job was not updated in time.")
+
+
+def entry(job: Job, number: int) -> str:
+    return list(job.item_statuses)[number]
+
+
+def play(row: Row, folder: Path, environment: dict[str, str], outputs: Outputs) -> Outcome:
+    """Run the target against a row's fault."""
+    folder.mkdir()
+    words = {letter: word for word, letter in LETTERS.items()}
+    with Sandbox() as pleo:
+        outputs.secrets.add(pleo.api_key)
+        job = pleo.add_job(items=4, status="in_progress", item_status=[words[letter] for letter in row.items_before])
+        job.finish("in_progress", pleo.now())
+        if row.job_before == "pending":
+            job.record |= {"status": "pending", "startedAt": None}
+        elif row.job_before != "in_progress":
+            job.finish(row.job_before, pleo.now())
+        other = pleo.add_job(items=2, status="in_progress")
+        names = {"job": job.id, "other": other.id}
+        names |= {f"item{number}": id_ for number, id_ in enumerate(job.item_statuses)}
+        messages = row.input(job, other)
+        row.setup(pleo, job)
+        process = start_target(folder, environment, settings_of(pleo, **row.settings))
+        run = feed(process, SCHEMAS + messages, outputs)
+        items = "".join(LETTERS[status] for status in job.item_statuses.values())
+        return Outcome(run, names, pleo.requests, pleo.changes, items, job.status)
+
+
+def play_all(rows: Sequence[Row], request: pytest.FixtureRequest, folder: Path, outputs: Outputs) -> dict[str, Outcome]:
+    """Play the rows that are to be tested side by side: they wait more than they work."""
+    wanted = {item.name for item in request.session.items if item.path == request.path}
+    chosen = [row for row in rows if f"test_row[{row.id}]" in wanted]
+    assert len({row.id for row in rows}) == len(rows)
+    environment = environment_without_settings("LOGLEVEL")
+    with ThreadPoolExecutor(4) as pool:
+        played = pool.map(lambda row: play(row, folder / str(rows.index(row)), environment, outputs), chosen)
+        return {row.id: outcome for row, outcome in zip(chosen, played, strict=True)}
+
+
+def check(row: Row, outcome: Outcome) -> None:
+    """Assert that a row came to what it says."""
+    run, names = outcome.run, outcome.names
+    check_said(run, [phrase.format(**names) for phrase in row.sees])
+    assert run.returncode == row.exit, run.stderr
+    puts = [request for request in outcome.requests if request.method == "PUT"]
+    assert [len(request.json) for request in puts] == list(row.puts), run.stderr
+    posted = [request.json for request in outcome.requests if request.method == "POST"]
+    assert [event["event"] for event in posted] == list(row.events)
+    assert (outcome.items, outcome.job) == (row.items, row.job)
+    assert passed_on(run) == [given(names["job"]) if callable(given) else given for given in row.states]
+    assert summary(run).startswith(row.summary)
+    reads = sum(request.path == f"/v3/export-jobs/{names['job']}" for request in outcome.requests)
+    assert row.reads in {None, reads}
+    # Nothing is changed twice, and each member that is sent says something.
+    entries = [change.entry_id for change in outcome.changes if change.entry_id]
+    assert len(set(entries)) == len(entries)
+    assert all(value for request in puts for each in request.json for value in each.values())

@@ -1,0 +1,138 @@
+"""Settings and credentials: refused with their reasons, renewed once, kept where a tap finds them, never shown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault
+from tests.helpers.target import check_said, passed_on, puts, said, sizes, state, statuses, update, updates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sandbox import Sandbox
+    from tests.conftest import Outputs, Run
+
+ITEMS = "/v3/export-jobs/*/items"
+IBAN = "GB33BUKB20201555555555"
+
+
+def oauth(pleo: Sandbox, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "api_key": None,
+        "client_id": pleo.client_id,
+        "client_secret": pleo.client_secret,
+        "refresh_token": pleo.refresh_token,
+        "auth_url": pleo.auth_url,
+        "token_file": str(tmp_path / "tokens.json"),
+    }
+
+
+def test_all_problems_with_the_settings_are_named_before_any_request(pleo: Sandbox, report: Callable[..., Run]) -> None:
+    run = report(batch_size=101, start_jobs="yes", max_requests_per_minute=0, access_token="y")
+
+    assert run.returncode == 1
+    for name in ("batch_size", "start_jobs", "max_requests_per_minute"):
+        assert sum(f"'{name}'" in text for text in run.errors) == 1, run.stderr
+    assert any("access_token" in text and "api_key" in text for text in run.errors)
+    assert "Traceback" not in run.stderr
+    assert pleo.requests == []
+
+
+def test_a_401_is_met_with_one_refresh_and_the_same_request(
+    pleo: Sandbox, report: Callable[..., Run], tmp_path: Path, outputs: Outputs
+) -> None:
+    job = pleo.add_job(items=2, status="in_progress")
+    first = oauth(pleo, tmp_path)
+    pleo.add_fault(Fault(path=ITEMS, method="PUT", kind="callback", callback=lambda pleo: pleo.expire_access_token()))
+
+    run = report(updates(job, (0, 1)), state(1), **first, env={"LOGLEVEL": "DEBUG"})
+
+    outputs.secrets |= {pleo.access_token, pleo.refresh_token}
+    assert (run.returncode, said(run), statuses(job)) == (0, [], ["successful"] * 2)
+    assert [request.status for request in puts(pleo)] == [401, 200]
+    assert puts(pleo)[0].body == puts(pleo)[1].body
+    assert json.loads((tmp_path / "tokens.json").read_text())["refresh_token"] == pleo.refresh_token
+
+
+def test_a_401_after_the_refresh_ends_the_run(pleo: Sandbox, report: Callable[..., Run], tmp_path: Path) -> None:
+    job = pleo.add_job(items=1, status="in_progress")
+    pleo.add_fault(Fault(path=ITEMS, method="PUT", nth=None, status=401))
+
+    run = report(update(job, 0), state(1), **oauth(pleo, tmp_path))
+
+    check_said(run, ["Pleo rejected the credentials (401 on "])
+    assert (run.returncode, sizes(pleo), passed_on(run)) == (1, [1, 1], [])
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_what_pleo_quotes_is_masked_and_stays_in_its_line(
+    pleo: Sandbox, report: Callable[..., Run], outputs: Outputs, level: str
+) -> None:
+    outputs.secrets.add(IBAN)
+    job = pleo.add_job(items=1, status="in_progress")
+    forged = "2026-01-01 00:00:00,000 | CRITICAL | target-pleo-export | all is lost"
+    quoted = {"type": "BAD", "message": f"{pleo.api_key} and {IBAN}\n{forged}\x1b[31m"}
+    pleo.add_fault(Fault(path=ITEMS, method="PUT", status=400, nth=None, body=quoted))
+
+    run = report(update(job, 0, externalId="x"), update(job, 0, "failed", failureReason=IBAN), env={"LOGLEVEL": level})
+
+    errors = [text for text in run.errors if "Pleo refused it (400 BAD *** and ***" in text]
+    assert len(errors) == 2
+    assert run.log("CRITICAL") == []
+    assert "\x1b" not in run.stderr
+    assert pleo.api_key not in run.stderr
+    assert IBAN not in run.stderr
+
+
+def test_a_partial_error_that_quotes_secrets_is_masked(
+    pleo: Sandbox, report: Callable[..., Run], outputs: Outputs
+) -> None:
+    outputs.secrets.add(IBAN)
+    job = pleo.add_job(items=1, status="in_progress")
+    error = {"accountingEntryId": next(iter(job.item_statuses)), "type": f"X {pleo.api_key}", "message": f"of {IBAN}"}
+    pleo.add_fault(Fault(path=ITEMS, method="PUT", status=200, nth=None, body={"data": [], "errors": [error]}))
+
+    run = report(update(job, 0), state(1))
+
+    check_said(run, ["Pleo refused it (X *** of ***)"])
+
+
+def test_a_dry_run_masks_bank_details(pleo: Sandbox, report: Callable[..., Run], outputs: Outputs) -> None:
+    outputs.secrets.add(IBAN)
+    job = pleo.add_job(items=1, status="in_progress")
+
+    run = report(update(job, 0, "failed", failureReason=f"Account {IBAN} is blocked"), dry_run=True)
+
+    assert any("failureReason 'Account *** is blocked'" in text for text in run.log("INFO"))
+
+
+@pytest.mark.parametrize("client_id", ["item", "export"])
+def test_a_short_client_id_masks_no_words(
+    pleo: Sandbox, report: Callable[..., Run], tmp_path: Path, client_id: str
+) -> None:
+    job = pleo.add_job(items=1, status="in_progress")
+    pleo.credentials.client_id = client_id
+
+    run = report(update(job, 0, status="nonsense"), state(1), **oauth(pleo, tmp_path))
+
+    check_said(run, [f"Line 3: export job {job.id}, item {next(iter(job.item_statuses))}: 'status' is none of"])
+    assert run.returncode == 1
+
+
+def test_a_tap_and_a_target_share_one_token_file(
+    pleo: Sandbox, report: Callable[..., Run], run_tap: Callable[..., Run], tmp_path: Path, outputs: Outputs
+) -> None:
+    job = pleo.add_job(items=1, status="in_progress")
+    shared = oauth(pleo, tmp_path)
+
+    assert run_tap(**shared).returncode == 0
+    outputs.secrets |= {pleo.access_token, pleo.refresh_token}
+    assert report(update(job, 0), **shared).returncode == 0
+
+    assert statuses(job) == ["successful"]
+    assert len(pleo.requests_to("/oauth/token")) == 1

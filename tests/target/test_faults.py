@@ -1,0 +1,414 @@
+"""The fault matrix of updates: what goes wrong between the target and Pleo, what the user sees, what Pleo has then.
+
+Every row meets the same world: a running job `{job}` of four items, which the fault is about, and another `{other}` of
+two items, which are to be reported all the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.helpers.target import FAILED, state, update, updates
+from tests.helpers.target_faults import (
+    Outcome,
+    Row,
+    answering,
+    before_put,
+    both,
+    check,
+    entry,
+    expire,
+    on_control,
+    on_job,
+    on_put,
+    only,
+    play_all,
+)
+
+if TYPE_CHECKING:
+    from tests.conftest import Outputs
+
+NO_SUCH = "ACCOUNTING_ENTRY_DOES_NOT_EXIST"
+AGAIN = "The state moves on all the same: mend the cause and run with --full-refresh"
+SECOND = "Line 4: export job {job}, item {item1}: "
+PUT = "PUT /v3/export-jobs/{job}/items"
+UNKNOWN = f"Nobody knows whether {PUT} took effect: "
+ALL_FOUR = "{item0}, {item1}, {item2}, {item3}"
+
+
+def error(number: int, type_: str, answer: dict[str, Any]) -> None:
+    """Let an answer say that an item's update failed."""
+    row = answer["data"].pop(number)
+    answer["errors"].append({"accountingEntryId": row["accountingEntryId"], "type": type_, "message": "No\nway."})
+
+
+def retype(type_: str, answer: dict[str, Any]) -> None:
+    for each in answer["errors"]:
+        each["type"] = type_
+
+
+def elsewhere(number: int, **members: str) -> Any:
+    """Let another integration report an item."""
+    return lambda pleo, job: job.update(entry(job, number), members, pleo.now())
+
+
+PARTIAL = [
+    Row(id="all accepted", summary="6 accepted, 0 already reported, 0 refused, 0 unsent; events: none", reads=1),
+    Row(
+        id="an entry that the job does not have",
+        setup=lambda _, job: job.item_statuses.pop(entry(job, 1)),
+        sees=(f"{SECOND}Pleo refused it ({NO_SUCH} Accounting entry does not exist.), so it is not reported as",),
+        exit=1,
+        items="fss",
+        summary="5 accepted, 0 already reported, 1 refused, 0 unsent",
+    ),
+    Row(
+        id="the same in lower case",
+        setup=both(
+            lambda _, job: job.item_statuses.pop(entry(job, 1)),
+            answering(lambda answer: retype(NO_SUCH.lower(), answer)),
+        ),
+        sees=(f"({NO_SUCH.lower()} Accounting entry does not exist.), so it is not reported as 'successful'. {AGAIN}",),
+        exit=1,
+        items="fss",
+    ),
+    Row(
+        id="an update that Pleo fails to carry out, twice",
+        setup=lambda _, job: job.locked.add(entry(job, 1)),
+        sees=(f"{SECOND}Pleo refused it (ACCOUNTING_ENTRY_UPDATE_FAILED Accounting entry update failed.)",),
+        exit=1,
+        puts=(4, 1, 2),
+        items="fpss",
+        summary="5 accepted, 0 already reported, 1 refused, 0 unsent",
+    ),
+    Row(
+        id="an update that Pleo fails to carry out, once",
+        setup=both(lambda _, job: job.locked.add(entry(job, 1)), before_put(lambda _, job: job.locked.clear(), nth=2)),
+        puts=(4, 1, 2),
+        summary="6 accepted",
+    ),
+    Row(
+        id="an error of a type that nobody knows",
+        setup=both(
+            lambda _, job: job.locked.add(entry(job, 1)), answering(lambda answer: retype("MOON_FULL", answer), 2)
+        ),
+        sees=(f"{SECOND}Pleo refused it (MOON_FULL Accounting entry update failed.)",),
+        exit=1,
+        puts=(4, 1, 2),
+        items="fpss",
+    ),
+    Row(
+        id="a status that does not allow the change: it is the wanted one",
+        setup=both(
+            before_put(elsewhere(1, status="successful")),
+            answering(lambda answer: error(1, "EXPORT_ENTRY_STATUS_UPDATE_FAILED", answer)),
+        ),
+        summary="5 accepted, 1 already reported, 0 refused",
+    ),
+    Row(
+        id="a status that does not allow the change: it is the other final one",
+        setup=before_put(elsewhere(1, **FAILED)),
+        sees=(f"{SECOND}Pleo has it as 'failed', the update says 'successful', so it is not sent",),
+        exit=1,
+        items="ffss",
+        summary="5 accepted, 0 already reported, 1 refused",
+    ),
+    Row(
+        id="an item that the answer does not mention, twice",
+        setup=lambda _, job: job.ignored.add(entry(job, 1)),
+        sees=(f"{SECOND}Pleo's answer does not mention it, twice, so it is not reported as 'successful'",),
+        exit=1,
+        puts=(4, 1, 2),
+        items="fpss",
+    ),
+    Row(
+        id="an item that the answer does not mention, once",
+        setup=both(
+            lambda _, job: job.ignored.add(entry(job, 1)), before_put(lambda _, job: job.ignored.clear(), nth=2)
+        ),
+        puts=(4, 1, 2),
+    ),
+    Row(
+        id="an item that the answer does not mention, but that is updated",
+        setup=answering(lambda answer: answer["data"].pop(1)),
+        summary="6 accepted, 0 already",
+    ),
+    Row(
+        id="an item that the answer has with another status",
+        setup=answering(lambda answer: answer["data"][1].update(status="in_progress")),
+        summary="6 accepted, 0 already",
+    ),
+    Row(
+        id="an item both updated and refused: the control layer decides",
+        setup=both(
+            lambda _, job: job.locked.add(entry(job, 1)),
+            answering(
+                lambda answer: answer["data"].append(
+                    {"exportJobId": "x", "accountingEntryId": answer["errors"][0]["accountingEntryId"]}
+                    | {"status": "successful"}
+                ),
+                2,
+            ),
+        ),
+        sees=(SECOND,),
+        exit=1,
+        puts=(4, 1, 2),
+        items="fpss",
+    ),
+    Row(
+        id="an answer without errors",
+        setup=answering(lambda answer: answer.pop("errors")),
+        summary="6 accepted",
+    ),
+    Row(
+        id="another externalId in the answer: somebody has booked the entry, too",
+        setup=answering(lambda answer: answer["data"][1].update(externalId="JE-9")),
+        input=only(lambda job: update(job, 0, "failed") + updates(job, (1, 2, 3), externalId="JE-1")),
+        sees=(f"{SECOND}Pleo has it as 'successful' with externalId 'JE-9', the update says 'successful' with ext",),
+        exit=1,
+        puts=(4,),
+        states=(1,),
+    ),
+]
+
+WHOLE = [
+    Row(
+        id="413, then smaller requests are taken",
+        setup=on_put(status=413, body={"type": "EXPORT_JOB_ITEMS_UPDATE_LIMIT", "message": "too many"}),
+        puts=(4, 2, 2, 2),
+        summary="6 accepted",
+    ),
+    Row(
+        id="400 because of one update, which stands alone in the end",
+        input=lambda job, other: (
+            updates(job, (0,), "failed")
+            + update(job, 1, externalId="\ud800")
+            + updates(job, (2, 3))
+            + state(1)
+            + updates(other, (0, 1))
+            + state(2)
+        ),
+        sees=(f"{SECOND}Pleo refused it (400 BAD_REQUEST The body is no JSON.), so it is not reported",),
+        exit=1,
+        puts=(4, 2, 1, 1, 2, 2),
+        items="fpss",
+        summary="5 accepted, 0 already reported, 1 refused, 0 unsent",
+    ),
+    Row(
+        id="400 whatever is sent",
+        setup=on_put(status=400, nth=None, body={"type": "BAD", "message": "no"}),
+        sees=tuple(
+            f"Line {number + 3}: export job {{job}}, item {{item{number}}}: Pleo refused it (400 BAD no)"
+            for number in range(4)
+        ),
+        exit=1,
+        puts=(4, 2, 1, 1, 2, 1, 1, 2),
+        items="pppp",
+        summary="2 accepted, 0 already reported, 4 refused, 0 unsent",
+    ),
+    *(
+        Row(id=f"{status} of a type that ends no job", setup=on_put(status=status, body=body), puts=(4, 2, 2, 2))
+        for status, body in ((404, {"type": "NOT_FOUND"}), (409, None), (422, {"type": "SOMETHING", "message": "x"}))
+    ),
+    Row(
+        id="a redirect is not followed",
+        setup=on_put(status=307, headers={"Location": "/v1/introspect"}),
+        sees=(f"Pleo refused {PUT} (307), which is no answer of Pleo's API: check api_url",),
+        exit=1,
+        puts=(4,),
+        items="pppp",
+        states=(),
+        summary="0 accepted, 0 already reported, 0 refused, 6 unsent",
+    ),
+    Row(
+        id="a redirect of a read is not followed",
+        setup=on_job(status=302, headers={"Location": "/v1/introspect"}),
+        sees=("Pleo refused GET /v3/export-jobs/{job} (302), which is no answer of Pleo's API: check api_url",),
+        exit=1,
+        puts=(),
+        items="pppp",
+        states=(),
+        summary="0 accepted, 0 already reported, 0 refused, 1 unsent",
+    ),
+]
+
+
+def lost(cause: str, **fault: Any) -> list[Row]:
+    """Return the rows of an answer that is lost before, and after, its request took effect: no update comes twice."""
+    settings = {"request_timeout": 1} if fault["kind"] == "delay" else {}
+    return [
+        Row(
+            id=f"{cause}, {'after' if effect else 'before'} the effect",
+            setup=on_put(effect=effect, **fault),
+            sees=(f"{UNKNOWN}{cause}",),
+            puts=(4, 2) if effect else (4, 4, 2),
+            summary="6 accepted, 0 already reported, 0 refused, 0 unsent",
+            reads=2,
+            settings=settings,
+        )
+        for effect in (False, True)
+    ]
+
+
+UNKNOWN_OUTCOMES = [
+    *lost("status 500", kind="status", status=500),
+    *lost("status 503", kind="status", status=503, headers={"Retry-After": "0"}),
+    *lost("status 408", kind="status", status=408),
+    *lost("", kind="reset"),
+    *lost("a body that breaks off", kind="truncate"),
+    *lost("an answer that is not the JSON expected", kind="html"),
+    *lost("no answer within 1 s", kind="delay", seconds=600),
+    Row(
+        id="200 without data",
+        setup=on_put(status=200, body={"errors": []}),
+        sees=(f"{UNKNOWN}an answer that is not the JSON expected",),
+        puts=(4, 4, 2),
+    ),
+    Row(
+        id="204",
+        setup=on_put(status=204, effect=True),
+        sees=(f"{UNKNOWN}an answer that is not the JSON expected",),
+    ),
+    Row(
+        id="500 for good: nothing behind it is acknowledged",
+        setup=on_put(status=500, nth=None),
+        sees=(f"{UNKNOWN}status 500; Pleo is asked", f"{UNKNOWN}status 500. Run again: Pleo is asked first"),
+        exit=1,
+        puts=(4, 4),
+        items="pppp",
+        states=(),
+        summary="0 accepted, 0 already reported, 0 refused, 6 unsent",
+    ),
+    Row(
+        id="some had taken effect: only the others are sent again",
+        setup=both(before_put(elsewhere(1, status="successful")), on_put(status=502)),
+        sees=(UNKNOWN,),
+        puts=(4, 3, 2),
+    ),
+    Row(
+        id="the job ended meanwhile",
+        setup=both(before_put(expire), on_put(status=502)),
+        sees=(UNKNOWN, f"Export job {{job}} is 'failed' (job_expired): 4 update(s) are refused, of {ALL_FOUR}"),
+        exit=1,
+        items="aaaa",
+        job="failed",
+        summary="2 accepted, 0 already reported, 4 refused, 0 unsent",
+    ),
+]
+
+WITHOUT_EFFECT = [
+    Row(
+        id="429 is repeated as it is",
+        setup=on_put(status=429, headers={"Retry-After": "0"}),
+        sees=(f"{PUT}: status 429; trying again",),
+        puts=(4, 4, 2),
+        reads=1,
+    ),
+    Row(
+        id="429 for good",
+        setup=on_put(status=429, nth=None, headers={"Retry-After": "0"}),
+        sees=(f"{PUT}: status 429; trying again", f"Pleo did not answer {PUT}, given up after 2 attempts"),
+        exit=1,
+        puts=(4, 4),
+        items="pppp",
+        states=(),
+        summary="0 accepted, 0 already reported, 0 refused, 6 unsent",
+    ),
+    Row(
+        id="429 for longer than anybody waits",
+        setup=on_put(status=429, nth=None, headers={"Retry-After": "86400"}),
+        sees=(f"Pleo did not answer {PUT}, given up after 1 attempt; last cause: status 429",),
+        exit=1,
+        puts=(4,),
+        items="pppp",
+        states=(),
+    ),
+    Row(
+        id="401 of a key",
+        setup=on_put(status=401, nth=None),
+        sees=("Pleo rejected the credentials (401 on /v3/export-jobs/{job}/items): check the setting 'api_key'",),
+        exit=1,
+        puts=(4,),
+        items="pppp",
+        states=(),
+    ),
+    Row(
+        id="403 for want of the scope to write",
+        setup=lambda pleo, _: pleo.scopes.remove("export-jobs:write"),
+        sees=("(403 on /v3/export-jobs/{job}/items): the credential lacks the scope 'export-jobs:write'",),
+        exit=1,
+        puts=(4,),
+        items="pppp",
+        states=(),
+    ),
+    Row(
+        id="403 for want of the scope to read",
+        setup=lambda pleo, _: pleo.scopes.remove("export-jobs:read"),
+        sees=("(403 on /v3/export-jobs/{job}): the credential lacks the scope 'export-jobs:read'",),
+        exit=1,
+        puts=(),
+        items="pppp",
+        states=(),
+    ),
+]
+
+READS = [
+    Row(
+        id="503 on the job", setup=on_job(status=503), sees=("GET /v3/export-jobs/{job}: status 503; trying",), reads=2
+    ),
+    Row(
+        id="500 on the job for good",
+        setup=on_job(status=500, nth=None),
+        sees=("status 500; trying again", "Pleo did not answer GET /v3/export-jobs/{job}, given up after 2 attempts"),
+        exit=1,
+        puts=(),
+        items="pppp",
+        states=(),
+    ),
+    Row(
+        id="404 on the job, of a type that ends no job",
+        setup=on_job(status=404, body={"type": "NOT_FOUND"}),
+        sees=("Pleo refused GET /v3/export-jobs/{job} (404 NOT_FOUND)",),
+        exit=1,
+        puts=(),
+        items="pppp",
+        states=(),
+    ),
+    Row(
+        id="another job in the answer",
+        setup=on_job(kind="rewrite", rewrite=lambda answer: {"data": answer["data"] | {"id": "x"}}),
+        sees=("Export job {job}: an answer is of another job, x; ",),
+        exit=1,
+        puts=(),
+        items="pppp",
+        states=(),
+    ),
+    Row(
+        id="400 on the control layer",
+        setup=on_control(status=400, nth=None),
+        sees=("The list of export job items of export job {job} cannot be read: Pleo refused GET ",),
+        exit=1,
+        puts=(),
+        items="pppp",
+        states=(),
+    ),
+    Row(
+        id="large pages are refused",
+        setup=on_control(status=400),
+    ),
+]
+MATRIX = [*PARTIAL, *WHOLE, *UNKNOWN_OUTCOMES, *WITHOUT_EFFECT, *READS]
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, outputs: Outputs
+) -> dict[str, Outcome]:
+    return play_all(MATRIX, request, tmp_path_factory.mktemp("faults"), outputs)
+
+
+@pytest.mark.parametrize("row", MATRIX, ids=lambda row: row.id)
+def test_row(row: Row, outcomes: dict[str, Outcome]) -> None:
+    check(row, outcomes[row.id])

@@ -1,0 +1,285 @@
+"""What the target reads: records refused unsent, what is no input, what is sent of a record, states passed on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.helpers.target import (
+    EVENTS,
+    FAILED,
+    SCHEMAS,
+    UPDATES,
+    check_said,
+    event,
+    feed,
+    line,
+    passed_on,
+    puts,
+    record,
+    said,
+    schema,
+    sizes,
+    state,
+    statuses,
+    summary,
+    update,
+    writes,
+)
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    from sandbox import Sandbox
+    from tests.conftest import Outputs, Run
+
+SUCCESSFUL = {"status": "successful"}
+REASONS = {"failureReasonType": "vendor_unknown", "failureReason": "No vendor"}
+BROKEN_UPDATES: list[tuple[dict[str, Any], str]] = [
+    ({}, "'status' is missing"),
+    ({"status": "done"}, "'status' is none of failed, successful"),
+    ({"status": "abandoned"}, "'status' is none of"),
+    ({"status": 1}, "'status' is none of"),
+    ({"status": "failed"}, "'failureReasonType' is missing: it belongs to 'failed'; 'failureReason' is missing"),
+    ({**FAILED, "failureReason": ""}, "'failureReason' is missing: it belongs to 'failed'"),
+    ({**FAILED, "failureReasonType": None}, "'failureReasonType' is missing"),
+    ({**FAILED, "failureReasonType": "job_expired"}, "'failureReasonType' is none of receipt_upload_failure, "),
+    ({**FAILED, "failureReason": ["text"]}, "'failureReason' is no text"),
+    ({**SUCCESSFUL, **REASONS}, "'failureReason' belongs to 'failed' only; 'failureReasonType' belongs to"),
+    ({**SUCCESSFUL, "externalId": 5}, "'externalId' is no text"),
+    ({**SUCCESSFUL, "externalUrl": {}}, "'externalUrl' is no text"),
+    ({**SUCCESSFUL, "exportedAt": "yesterday"}, "'exportedAt' is no time like 2026-01-31T12:00:00Z"),
+    ({**SUCCESSFUL, "exportedAt": 5}, "'exportedAt' is no text"),
+    ({**SUCCESSFUL, "accountingEntryId": "1"}, "item unknown: 'accountingEntryId' is no UUID"),
+    ({**SUCCESSFUL, "accountingEntryId": None}, "item unknown: 'accountingEntryId' is missing"),
+    ({**SUCCESSFUL, "jobId": "../x"}, "export job unknown, item "),
+    ({**SUCCESSFUL, "jobId": "{8eb648ab-464b-42a0-ba17-eda703657e33}"}, "'jobId' is no UUID"),
+]
+BROKEN_EVENTS: list[tuple[dict[str, Any], str]] = [
+    ({"event": "canceled"}, "event canceled: 'event' is none of started, failed, completed, completed_with_errors"),
+    ({"event": "failed"}, "'failureReasonType' is missing: it belongs to 'failed'"),
+    ({"event": "failed", **REASONS}, "'failureReasonType' is none of invalid_configuration"),
+    ({"event": "completed", "failureReason": "x"}, "'failureReason' belongs to 'failed' only, so it"),
+    ({"event": "completed", "jobId": None}, "'jobId' is missing"),
+    ({"event": None}, "'event' is missing"),
+]
+
+
+def test_broken_records_are_refused_unsent_each_in_a_line_and_the_others_go_on(
+    pleo: Sandbox, report: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=2, status="in_progress")
+    item = next(iter(job.item_statuses))
+    ids = {"jobId": job.id, "accountingEntryId": item}
+    broken = [record(UPDATES, **(ids | members)) for members, _ in BROKEN_UPDATES]
+    broken += [record(EVENTS, **({"jobId": job.id} | members)) for members, _ in BROKEN_EVENTS]
+
+    run = report(update(job, 0), *broken, state(1), update(job, 1), state(2))
+
+    phrases = [phrase for _, phrase in BROKEN_UPDATES + BROKEN_EVENTS]
+    check_said(run, phrases)
+    assert [text.split(":")[0] for text in said(run)] == [f"Line {number}" for number in range(4, 4 + len(phrases))]
+    assert all("so it is not sent. The state moves on all the same" in text for text in said(run))
+    assert all("--full-refresh" in text for text in said(run))
+    assert f"export job {job.id}, item {item}: 'status' is missing" in said(run)[0]
+    assert run.returncode == 1
+    assert sizes(pleo) == [2]
+    assert len(writes(pleo)) == 1
+    assert passed_on(run)[-1] == 2
+    assert summary(run) == f"2 accepted, 0 already reported, {len(phrases)} refused, 0 unsent; events: none"
+
+
+def test_what_says_nothing_is_not_sent(pleo: Sandbox, report: Callable[..., Run]) -> None:
+    job = pleo.add_job(items=6, status="in_progress")
+    nothing: dict[str, Any] = dict.fromkeys(("failureReasonType", "failureReason", "externalUrl"))
+
+    run = report(
+        update(job, 0, **nothing, externalId="", exportedAt=None, _sdc_extracted_at="x", note="x"),
+        update(job, 1, externalId="JE-1", externalUrl="not a URL", note="y", colour=2),
+        update(job, 2, "failed", exportedAt="2026-01-31T12:00:00+02:00"),
+        update(job, 3, exportedAt="2026-01-31 12:00:00"),
+        update(job, 4, exportedAt="2026-01-31T12:00:00.123456789Z"),
+        update(job, 5, exportedAt="2026-01-31"),
+        event(job, "started", failureReason="", failureReasonType=None),
+    )
+
+    assert run.returncode == 0
+    (sent,) = (request.json for request in puts(pleo))
+    assert [{name: value for name, value in each.items() if name != "accountingEntryId"} for each in sent] == [
+        {"status": "successful"},
+        {"status": "successful", "externalId": "JE-1", "externalUrl": "not a URL"},
+        {"status": "failed", **REASONS, "exportedAt": "2026-01-31T10:00:00Z"},
+        {"status": "successful", "exportedAt": "2026-01-31T12:00:00Z"},
+        {"status": "successful", "exportedAt": "2026-01-31T12:00:00.123456Z"},
+        {"status": "successful", "exportedAt": "2026-01-31T00:00:00Z"},
+    ]
+    assert sorted(said(run)) == [
+        f"Member '{name}' of '{UPDATES}' is unknown and not sent" for name in ("colour", "note")
+    ]
+
+
+def test_updates_are_grouped_by_job_whatever_their_order(pleo: Sandbox, report: Callable[..., Run]) -> None:
+    one, two = (pleo.add_job(items=5, status="in_progress") for _ in range(2))
+    mixed = [update(job, number) for number in range(5) for job in (one, two)]
+
+    run = report(*mixed, state(1), batch_size=3)
+
+    assert run.returncode == 0
+    assert [(request.path.split("/")[3], len(request.json)) for request in puts(pleo)] == [
+        (one.id, 3),
+        (two.id, 3),
+        (one.id, 2),
+        (two.id, 2),
+    ]
+    assert [len(pleo.requests_to(f"/v3/export-jobs/{job.id}")) for job in (one, two)] == [4, 4]
+    assert statuses(one) == statuses(two) == ["successful"] * 5
+
+
+SECRET = "do-not-show-this"
+NO_INPUT: list[tuple[str, bytes, str]] = [
+    ("cut off", b'{"type": "RECORD", "stream": "' + SECRET.encode() + b"\n", "is not a JSON object"),
+    ("other text", f"Traceback {SECRET}\n".encode(), "is not a JSON object"),
+    ("a list", f'["{SECRET}"]\n'.encode(), "is not a JSON object"),
+    ("no type", line(stream=SECRET), "has no message type"),
+    ("another type", line(type="CATALOG", note=SECRET), "has a message type that this target does not know"),
+    ("a batch", line(type="BATCH", stream=UPDATES, manifest=[SECRET]), "is a BATCH, which this target does not read"),
+    ("a record that is none", line(type="RECORD", stream=UPDATES, record=[SECRET]), "has no record that is an object"),
+    ("a record without its stream", line(type="RECORD", record={"a": SECRET}), "names no stream"),
+    (
+        "another stream",
+        line(type="RECORD", stream="export_items", record={"a": SECRET}),
+        "is of the stream 'export_items', which is none of export_job_item_updates, export_job_events: put the ma",
+    ),
+    (
+        "the schema of another stream",
+        line(type="SCHEMA", stream="users", schema={"a": SECRET}),
+        "is of the stream 'users'",
+    ),
+    ("a state without a value", line(type="STATE"), "is a STATE without a value that can be read"),
+    ("a state that is no text", b'{"type":"STATE","value":{"a":"\xff' + SECRET.encode() + b'"}}\n', "is "),
+    ("before its schema", record(EVENTS, jobId=SECRET), f"is a record of '{EVENTS}' before its SCHEMA"),
+]
+
+
+@pytest.mark.parametrize(("message", "phrase"), [row[1:] for row in NO_INPUT], ids=[row[0] for row in NO_INPUT])
+def test_what_is_no_input_ends_the_run_after_what_came_before_it(
+    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs, message: bytes, phrase: str
+) -> None:
+    job, other = (pleo.add_job(items=1, status="in_progress") for _ in range(2))
+    before = schema() + update(job, 0) + b"\n" + state({"n": 1}) + b"  \n"
+
+    run = feed(start(), before + message + update(other, 0) + state({"n": 2}), outputs)
+
+    assert run.returncode == 1
+    check_said(run, [f"line 6 of the input {phrase}"])
+    assert SECRET not in run.stderr
+    assert ("put the mapping 'pleo-failures' before this target" in run.stderr) == ("stream '" in phrase)
+    assert (statuses(job), statuses(other)) == (["successful"], ["pending"])
+    assert passed_on(run) == [{"n": 1}]
+
+
+def test_no_event_follows_a_malformed_line_and_states_that_wait_for_one_stay(
+    pleo: Sandbox, report: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=1, status="in_progress")
+
+    run = report(update(job, 0), event(job, "completed"), state(1), b"{\n", complete_jobs=True)
+
+    assert run.returncode == 1
+    assert (statuses(job), job.status, passed_on(run)) == (["successful"], "in_progress", [])
+    assert summary(run) == "1 accepted, 0 already reported, 0 refused, 1 unsent; events: none"
+
+
+def test_a_malformed_line_is_named_even_if_what_came_before_it_cannot_be_sent(
+    pleo: Sandbox, report: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=1, status="in_progress")
+    pleo.scopes.remove("export-jobs:write")
+
+    run = report(update(job, 0), state(1), b"{\n")
+
+    check_said(run, ["line 5 of the input is not a JSON object", "the scope 'export-jobs:write'"])
+    assert (run.returncode, passed_on(run)) == (1, [])
+
+
+def test_blank_lines_and_versions_are_skipped_and_the_last_line_may_be_open(
+    pleo: Sandbox, report: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=1, status="in_progress")
+
+    run = report(
+        b"\n \t\r\n",
+        line(type="ACTIVATE_VERSION", stream=UPDATES, version=1),
+        schema(),
+        update(job, 0).replace(b"\n", b"\r\n"),
+        state({"é": "ü\u2028"}).rstrip(),
+    )
+
+    assert (run.returncode, said(run)) == (0, [])
+    assert passed_on(run) == [{"é": "ü\u2028"}]
+
+
+def test_nothing_at_all_is_fine_without_a_request(
+    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
+) -> None:
+    run = feed(start(complete_jobs=True), state({"bookmarks": {}}), outputs)
+
+    assert (run.returncode, said(run), passed_on(run)) == (0, [], [{"bookmarks": {}}])
+    assert pleo.requests == []
+
+
+def test_states_keep_their_order_their_bytes_and_wait_for_what_they_cover(
+    pleo: Sandbox, report: Callable[..., Run]
+) -> None:
+    job = pleo.add_job(items=6, status="in_progress", item_status=["successful", *["pending"] * 5])
+    exact = b'{"type":"STATE","value":{"n": 1.10, "big":12345678901234567890123}}\n'
+
+    run = report(
+        exact,  # nothing came before it
+        update(job, 0),  # already so
+        state("a"),
+        update(job, 1),
+        state("b"),  # waits for the batch
+        update(job, 2),  # fills it
+        state("c"),
+        update(job, 3, "nonsense"),  # refused unsent: holds nothing back
+        state("d"),
+        update(job, 4),
+        state("e"),
+        state("f"),
+        batch_size=2,
+    )
+
+    assert run.returncode == 1
+    first, *rest = run.stdout.splitlines()
+    assert first == b'{"n": 1.10, "big":12345678901234567890123}'
+    values = [json.loads(text) for text in rest]
+    assert values == sorted(values)
+    assert values[-1] == "f"
+    assert "d" in values
+
+
+def test_a_state_of_many_that_wait_is_passed_on_and_the_last_one_always(
+    pleo: Sandbox, report: Callable[..., Run]
+) -> None:
+    jobs = [pleo.add_job(items=1, status="in_progress") for _ in range(30)]
+
+    run = report(*(part for number, job in enumerate(jobs) for part in (update(job, 0), state(number))))
+
+    values = passed_on(run)
+    assert run.returncode == 0
+    assert values == sorted(set(values))
+    assert values[-1] == 29
+
+
+def test_two_streams_of_one_name_in_another_case_are_none(
+    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
+) -> None:
+    run = feed(start(), schema(UPDATES.upper()), outputs)
+
+    check_said(run, [f"line 1 of the input is of the stream '{UPDATES.upper()}'"])
+    assert SCHEMAS.count(b"\n") == 2
+    assert pleo.requests == []

@@ -1,0 +1,150 @@
+"""Kills at random points, and everything not acknowledged delivered again: no update lost, none twice, one completion.
+
+Other moments on each run; a failure shows the seed, `TARGET_KILLS_SEED` repeats it, `TARGET_KILLS` says how many.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import sys
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import Fault, Sandbox
+from tests.conftest import Outputs, Run, finish
+from tests.helpers.target import FAILED, SCHEMAS, event, settings_of, start_target, state, update
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from sandbox import Job
+
+SEED = int(os.environ.get("TARGET_KILLS_SEED", secrets.randbits(32)))
+WORLDS = int(os.environ.get("TARGET_KILLS", "3"))
+JOBS = 3
+ITEMS = 9
+BATCH = 4
+
+
+class World:
+    """Jobs, an input about them, and what is to become of each item: what its first update says."""
+
+    def __init__(self, pleo: Sandbox, rng: Random) -> None:
+        self.pleo = pleo
+        self.rng = rng
+        self.complete_jobs = rng.random() < 0.5
+        self.jobs = [pleo.add_job(items=ITEMS, status=rng.choice(("pending", "in_progress"))) for _ in range(JOBS)]
+        self.expected: dict[tuple[str, str], str] = {}
+        order = [(job, number) for job in self.jobs for number in range(ITEMS)]
+        rng.shuffle(order)
+        self.messages: list[bytes] = []
+        for job, number in order:
+            self.say(job, number, rng.choice(("successful", "failed")))
+            if rng.random() < 0.2:
+                self.say(job, number, rng.choice(("successful", "failed")))
+            if rng.random() < 0.4:
+                self.messages.append(state(len(self.messages)))
+        # One event comes with the input; the other jobs are completed, if at all, because their items are final.
+        self.messages.append(event(self.jobs[0], self.completion(self.jobs[0])))
+        self.messages.append(state(len(self.messages)))
+
+    def say(self, job: Job, number: int, status: str) -> None:
+        entry = list(job.item_statuses)[number]
+        self.expected.setdefault((job.id, entry), status)
+        details = FAILED if status == "failed" else {"status": status, "externalId": f"JE-{number}"}
+        self.messages.append(update(job, number, **details))
+
+    def completion(self, job: Job) -> str:
+        own = {status for (job_id, _), status in self.expected.items() if job_id == job.id}
+        return "completed" if own == {"successful"} else "completed_with_errors"
+
+
+def hurt(world: World, processes: list[subprocess.Popen[bytes]]) -> str:
+    """Script what happens to one run: a signal at some request, before or after its effect, or while it reads."""
+    rng = world.rng
+    number = rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
+    method = rng.choice(("PUT", "PUT", "PUT", "GET", "POST"))
+    nth, effect = rng.randrange(1, 4), rng.random() < 0.5
+
+    def strike(_: Sandbox) -> None:
+        processes[-1].send_signal(number)
+
+    world.pleo.faults.clear()
+    world.pleo.add_fault(Fault(path="/v3", method=method, nth=nth, kind="callback", callback=strike))
+    # The signal is to arrive before the answer.
+    stall = Fault(path="/v3", method=method, nth=nth, kind="delay", seconds=0.1)
+    stall.effect = effect if number == signal.SIGKILL else None
+    world.pleo.add_fault(stall)
+    if rng.random() < 0.3:
+        world.pleo.add_fault(Fault(path="/v3", method="PUT", nth=rng.randrange(1, 3), kind="reset"))
+    return f"{number.name} at {method} {nth}, {'after' if effect else 'before'} its effect"
+
+
+def deliver(world: World, messages: list[bytes], folder: Path, environment: dict[str, str], outputs: Outputs) -> Run:
+    """Run the target once on messages, as `hurt` has scripted it."""
+    processes: list[subprocess.Popen[bytes]] = []
+    plan = hurt(world, processes) if folder.name != "last" else "undisturbed"
+    if folder.name == "last":
+        world.pleo.faults.clear()
+    folder.mkdir()
+    settings = settings_of(world.pleo, batch_size=BATCH, start_jobs=True, complete_jobs=world.complete_jobs)
+    processes.append(start_target(folder, environment, settings))
+    assert processes[0].stdin is not None
+    try:
+        processes[0].stdin.write(SCHEMAS + b"".join(messages))
+        processes[0].stdin.flush()
+    except BrokenPipeError:
+        pass  # it was killed while it read
+    run = finish(processes[0], outputs)
+    sys.stdout.write(f"{plan}: {len(messages)} messages, exit code {run.returncode}\n")
+    return run
+
+
+@pytest.mark.parametrize("number", range(WORLDS))
+def test_killed_at_random_points_and_delivered_again(
+    tmp_path: Path, environment: dict[str, str], outputs: Outputs, number: int
+) -> None:
+    sys.stdout.write(f"TARGET_KILLS_SEED={SEED}, world {number}\n")
+    rng = Random(f"{SEED} {number}")  # noqa: S311 - repeatable, no secret
+    with Sandbox(seed=number) as pleo:
+        outputs.secrets.add(pleo.api_key)
+        world = World(pleo, rng)
+        acknowledged = -1
+        for attempt in range(rng.randrange(3, 6)):
+            rest = world.messages[acknowledged + 1 :]
+            run = deliver(world, rest, tmp_path / str(attempt), environment, outputs)
+            assert run.returncode in {0, 1, 143, -signal.SIGKILL}, run.stderr
+            assert "Traceback" not in run.stderr
+            # A state that a kill tears is none.
+            states: list[Any] = [json.loads(text) for text in run.stdout.split(b"\n")[:-1]]
+            assert states == sorted(states)
+            acknowledged = max(states, default=acknowledged)
+            check_acknowledged(world, acknowledged)
+            if acknowledged == len(world.messages) - 1:
+                break
+        last = deliver(world, world.messages[acknowledged + 1 :], tmp_path / "last", environment, outputs)
+
+        assert last.returncode in {0, 1}, last.stderr
+        found = {(job.id, entry): status for job in world.jobs for entry, status in job.item_statuses.items()}
+        assert found == world.expected
+        entries = [(change.job_id, change.entry_id) for change in pleo.changes if change.entry_id]
+        assert sorted(entries) == sorted(world.expected)
+        completed = world.jobs if world.complete_jobs else world.jobs[:1]
+        assert [job.status for job in completed] == [world.completion(job) for job in completed]
+        ends = [change.job_id for change in pleo.changes if not change.entry_id and change.status != "in_progress"]
+        assert sorted(ends) == sorted(job.id for job in completed)
+
+
+def check_acknowledged(world: World, acknowledged: int) -> None:
+    """Assert that what lies before the last acknowledged state is settled in Pleo."""
+    for text in world.messages[: acknowledged + 1]:
+        message = json.loads(text)
+        if message["type"] == "RECORD" and "accountingEntryId" in message["record"]:
+            job, entry = message["record"]["jobId"], message["record"]["accountingEntryId"]
+            assert world.pleo.jobs[job].item_statuses[entry] == world.expected[job, entry]

@@ -1,0 +1,268 @@
+"""The fault matrix of updates, second part: jobs that have ended, items that are final.
+
+Every row meets the same world: a running job `{job}` of four items, which the fault is about, and another `{other}` of
+two items, which are to be reported all the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.target import state, update, updates
+from tests.helpers.target_faults import (
+    Outcome,
+    Row,
+    before_put,
+    check,
+    entry,
+    expire,
+    on_control,
+    on_put,
+    only,
+    play_all,
+)
+
+if TYPE_CHECKING:
+    from sandbox import Job, Sandbox
+    from tests.conftest import Outputs
+
+SECOND = "Line 4: export job {job}, item {item1}: "
+AGAIN = "In Pleo, export the entries again: that makes a new job"
+ALL_FOUR = "{item0}, {item1}, {item2}, {item3}"
+NOT_FOUND = {"type": "EXPORT_NOT_FOUND", "message": "Export job not found."}
+
+
+def gone(pleo: Sandbox, job: Job) -> None:
+    del pleo.jobs[job.id]
+
+
+ENDED = [
+    Row(
+        id="completed, and the items are as they are to be",
+        items_before="fsss",
+        job_before="completed_with_errors",
+        puts=(2,),
+        job="completed_with_errors",
+        summary="2 accepted, 4 already reported, 0 refused, 0 unsent",
+    ),
+    Row(
+        id="completed, and some items are not",
+        items_before="ffss",
+        job_before="completed_with_errors",
+        sees=(f"{SECOND}Pleo has it as 'failed', the update says 'successful'",),
+        exit=1,
+        puts=(2,),
+        items="ffss",
+        job="completed_with_errors",
+        summary="2 accepted, 3 already reported, 1 refused",
+    ),
+    Row(
+        id="expired",
+        setup=expire,
+        items_before="spps",
+        sees=(
+            "Line 3: export job {job}, item {item0}: Pleo has it as 'successful', the update says 'failed'",
+            f"Export job {{job}} is 'failed' (job_expired): 2 update(s) are refused, of {{item1}}, {{item2}}. {AGAIN}",
+        ),
+        exit=1,
+        puts=(2,),
+        items="saas",
+        job="failed",
+        summary="2 accepted, 1 already reported, 3 refused, 0 unsent",
+    ),
+    Row(
+        id="unknown to Pleo",
+        setup=gone,
+        sees=(f"Export job {{job}}: Pleo does not know it: 4 update(s) are refused, of {ALL_FOUR}. {AGAIN}",),
+        exit=1,
+        puts=(2,),
+        items="pppp",
+        summary="2 accepted, 0 already reported, 4 refused, 0 unsent",
+    ),
+    Row(
+        id="unknown between its record and its control layer",
+        setup=on_control(status=404, body=NOT_FOUND, nth=None),
+        sees=("Export job {job}: Pleo does not know it: 4 update(s) are refused",),
+        exit=1,
+        puts=(2,),
+        items="pppp",
+    ),
+    Row(
+        id="expires between two batches",
+        setup=before_put(expire, nth=2),
+        sees=("Export job {job} is 'failed' (job_expired): 2 update(s) are refused, of {item2}, {item3}",),
+        exit=1,
+        puts=(2, 2, 2),
+        items="fsaa",
+        job="failed",
+        settings={"batch_size": 2},
+    ),
+    Row(
+        id="is cancelled by a user",
+        setup=before_put(lambda pleo, job: job.finish("failed", pleo.now(), "canceled_by_user", "No")),
+        sees=("Export job {job} is 'failed' (canceled_by_user): 4 update(s) are refused",),
+        exit=1,
+        items="aaaa",
+        job="failed",
+    ),
+    Row(
+        id="is finished by another integration in between",
+        setup=before_put(lambda pleo, job: job.finish_elsewhere(pleo)),
+        sees=("item {item0}: Pleo has it as 'successful', the update says 'failed'",),
+        exit=1,
+        items="ssss",
+        job="completed",
+        summary="2 accepted, 3 already reported, 1 refused, 0 unsent",
+    ),
+    Row(
+        id="vanishes in between",
+        setup=before_put(gone),
+        sees=("Export job {job}: Pleo does not know it: 4 update(s) are refused",),
+        exit=1,
+        items="pppp",
+    ),
+    Row(
+        id="is called finished, but is not: nothing more is written to it",
+        setup=on_put(status=422, body={"type": "EXPORT_JOB_STATUS_UNPROCESSABLE", "message": "?"}),
+        sees=(
+            "Export job {job} is 'in_progress': 1 update(s) are refused, of {item0}. Nothing more is written to it",
+            *("Export job {job} is 'in_progress': 1 update(s) are refused",) * 3,
+        ),
+        exit=1,
+        puts=(1, 1, 1),
+        items="pppp",
+        settings={"batch_size": 1, "complete_jobs": True},
+        events=("completed",),
+        states=(2,),
+    ),
+    Row(
+        id="is pending: updates are taken all the same",
+        job_before="pending",
+        job="pending",
+    ),
+    Row(
+        id="is pending, and is started before its first write",
+        job_before="pending",
+        settings={"start_jobs": True},
+        events=("started",),
+        summary="6 accepted, 0 already reported, 0 refused, 0 unsent; events: 1 started",
+    ),
+    Row(
+        id="is in progress: never started again",
+        settings={"start_jobs": True},
+    ),
+    Row(
+        id="is pending, and nothing of it is to be written: not started",
+        job_before="pending",
+        job="pending",
+        items_before="fsss",
+        puts=(2,),
+        settings={"start_jobs": True},
+    ),
+]
+
+ONCE = [
+    Row(
+        id="already so",
+        items_before="fspp",
+        puts=(2, 2),
+        summary="4 accepted, 2 already reported, 0 refused, 0 unsent",
+    ),
+    Row(
+        id="the other status",
+        items_before="psfp",
+        sees=("Line 5: export job {job}, item {item2}: Pleo has it as 'failed', the update says 'successful'",),
+        exit=1,
+        puts=(2, 2),
+        items="fsfs",
+        summary="4 accepted, 1 already reported, 1 refused",
+    ),
+    Row(
+        id="abandoned in a running job",
+        items_before="pppa",
+        sees=("Line 6: export job {job}, item {item3}: Pleo has it as 'abandoned', the update says 'successful'",),
+        exit=1,
+        puts=(3, 2),
+        items="fssa",
+    ),
+    Row(
+        id="in progress",
+        items_before="iiii",
+    ),
+    Row(
+        id="another externalId",
+        items_before="psss",
+        setup=lambda _, job: job.outcomes.update({entry(job, 1): {"externalId": "JE-9"}, entry(job, 2): {}}),
+        input=only(lambda job: update(job, 0, "failed") + updates(job, (1, 2, 3), externalId="JE-1")),
+        sees=(f"{SECOND}Pleo has it as 'successful' with externalId 'JE-9', the update says 'successful' with exte",),
+        exit=1,
+        puts=(1,),
+        states=(1,),
+        summary="1 accepted, 2 already reported, 1 refused",
+    ),
+    *(
+        Row(
+            id=f"said again, otherwise and as it was, in batches of {size}",
+            input=only(
+                lambda job: updates(job, (0, 1), externalId="A") + update(job, 0, "failed"),
+                lambda job: update(job, 1, externalId="B") + update(job, 1, externalId="A") + update(job, 1),
+            ),
+            sees=(
+                "Line 5: export job {job}, item {item0}: Pleo has it as 'successful' with externalId 'A', the",
+                "Line 6: export job {job}, item {item1}: Pleo has it as 'successful' with externalId 'A', the",
+            ),
+            exit=1,
+            puts=puts,
+            items="sspp",
+            states=(1,),
+            summary="2 accepted, 2 already reported, 2 refused, 0 unsent",
+            settings={"batch_size": size},
+        )
+        for size, puts in ((100, (2,)), (2, (2,)), (1, (1, 1)))
+    ),
+    *(
+        Row(
+            id=f"the first was refused, in batches of {size}: as after a cut, the next one counts",
+            input=only(lambda job: update(job, 1, externalId="\ud800") + update(job, 1, "failed") + update(job, 1)),
+            sees=(
+                "Line 3: export job {job}, item {item1}: Pleo refused it (400",
+                "Line 5: export job {job}, item {item1}: Pleo has it as 'failed', the update says 'successful'",
+            ),
+            exit=1,
+            puts=(1, 1),
+            items="pfpp",
+            states=(1,),
+            settings={"batch_size": size},
+        )
+        for size in (100, 1)
+    ),
+    Row(
+        id="the same id in another case",
+        input=lambda job, _: (
+            update(job, 0, "failed", accountingEntryId=entry(job, 0).upper(), jobId=job.id.upper())
+            + update(job, 0)
+            + state(1)
+        ),
+        sees=("Line 4: export job {job}, item {item0}: Pleo has it as 'failed'",),
+        exit=1,
+        puts=(1,),
+        items="fppp",
+        states=(1,),
+        reads=1,
+    ),
+]
+MATRIX = [*ENDED, *ONCE]
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, outputs: Outputs
+) -> dict[str, Outcome]:
+    return play_all(MATRIX, request, tmp_path_factory.mktemp("faults"), outputs)
+
+
+@pytest.mark.parametrize("row", MATRIX, ids=lambda row: row.id)
+def test_row(row: Row, outcomes: dict[str, Outcome]) -> None:
+    check(row, outcomes[row.id])
