@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-warehouse coverage mutants soak bench loaders image lint format clean
+.PHONY: help demo test test-warehouse coverage mutants soak bench loaders image lint format clean fleet-demo test-fleet bench-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -14,6 +14,8 @@ DEMO_PLUGINS := .meltano/.demo-plugins
 TEST_PLUGINS := .meltano/.test-plugins
 S3_SERVER := .meltano/.s3-server
 WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
+FLEET_BIN := .venv-fleet/bin
+FLEET_VENV := .venv-fleet/.installed
 MELTANO_INSTALL := $(BIN)/meltano --log-level warning install
 
 help: ## List the targets
@@ -21,18 +23,18 @@ help: ## List the targets
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 	@echo '  .venv/bin/python -m sandbox   a local Pleo to try things on (--help: port, seed, world)'
 
-demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (half a minute, the first time two minutes more to install)
+demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (a minute; the first time a few more to install)
 	@$(BIN)/python -m demo
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/fleet/live $(ARGS)
 
 test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the models of transform/ on PostgreSQL and DuckDB
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m warehouse $(ARGS)
 
 coverage: $(VENV) ## Tell which lines no test reaches, without those of Meltano's environments (.coverage/html)
 	@rm -rf .coverage
-	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
 	$(BIN)/coverage combine -q && rm -f .coverage/data.* && $(BIN)/coverage html -q && $(BIN)/coverage report && exit $$tests
 
 mutants: $(VENV) ## Change the pure modules bit by bit: some test must notice, or docs/mutants.md say why none does
@@ -55,6 +57,15 @@ loaders: $(DEMO_PLUGINS) ## Try other loaders on the same items, in some minutes
 image: $(VENV) ## Build the container image with docker or buildah, and load a local Pleo with it (ARGS: for the build)
 	@$(BIN)/python -m harness.image $(ARGS)
 
+fleet-demo: $(DEMO_PLUGINS) $(FLEET_VENV) ## Twenty companies of a local Pleo on Dagster, with real Meltano and PostgreSQL
+	@$(BIN)/python -m demo.fleet
+
+test-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Run the tests of many companies on Dagster's real daemon (ARGS="-k webhook")
+	@$(BIN)/python -m pytest tests/fleet -n 2 --dist loadfile $(ARGS)
+
+bench-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Measure discovery of 1,000 companies against runs, and minutes from job to rows
+	@$(BIN)/python -m bench.fleet $(ARGS)
+
 lint: $(VENV) ## Check style, formatting, types and which room imports which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -67,7 +78,7 @@ format: $(VENV) ## Format the code and repair what can be repaired
 	@$(BIN)/ruff check --fix .
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .meltano .demo .loaders .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
+	rm -rf .venv .venv-fleet .meltano .demo .loaders .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(CREATED):
@@ -86,6 +97,12 @@ $(CREATED):
 $(VENV): $(CREATED) pyproject.toml constraints.txt
 	@echo "Installing Python packages into .venv, once (about a minute) ..."
 	@$(BIN)/python -m pip install -qq --no-input -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(FLEET_VENV): $(CREATED) pyproject.toml constraints.txt
+	@echo "Installing Dagster into .venv-fleet, once (about a minute) ..."
+	@$(BIN)/python -m venv --clear .venv-fleet
+	@$(FLEET_BIN)/python -m pip install -qq --no-input -c constraints.txt -e '.[fleet]'
 	@touch $@
 
 $(DEMO_PLUGINS): $(VENV) meltano.yml transform/constraints.txt

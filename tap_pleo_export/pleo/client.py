@@ -67,6 +67,7 @@ class PleoClient:
         policy: When to retry.
         scopes: The OAuth scopes that all requests together need, for the message about a missing one.
         sleep: Waits; raises to end the wait early.
+        transport: Sends the requests; several clients may share one, and its connections. None: one of its own.
     """
 
     def __init__(
@@ -76,8 +77,9 @@ class PleoClient:
         policy: RetryPolicy,
         scopes: Iterable[str] = (),
         sleep: Callable[[float], None] = time.sleep,
+        transport: Transport | None = None,
     ) -> None:
-        self._transport = Transport()
+        self._transport = transport or Transport()
         self._budget = budget
         self._policy = policy
         self._scopes = tuple(scopes)

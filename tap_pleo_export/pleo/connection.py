@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tap_pleo_export.pleo.auth import Authenticator
+    from tap_pleo_export.pleo.transport import Transport
 
 # Pleo documents no largest page; this is asked for where rows are small.
 LARGE_PAGE = 1000
@@ -63,6 +64,7 @@ class Connection:
         stopping: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
         learn_secrets: Callable[[Iterable[str]], None] = lambda _: None,
+        transport: Transport | None = None,
     ) -> Connection:
         """Return the connection that settings describe.
 
@@ -74,6 +76,7 @@ class Connection:
             stopping: Whether a signal waits for such a block to end.
             sleep: Waits before a request; raises to end the wait early.
             learn_secrets: Told of each new token, so that no log shows it.
+            transport: What sends the requests, where several connections share one; it is the caller's to close.
         """
         # In the spelling that `requests` sends: international names as ASCII.
         api_url = requests.Request("GET", settings["api_url"]).prepare().url or settings["api_url"]
@@ -89,7 +92,7 @@ class Connection:
         return cls(
             api_url=api_url.rstrip("/"),
             authenticator=_authenticator(settings, user_agent, stopping, refreshing),
-            client=PleoClient(budget=budget, policy=policy, scopes=scopes, sleep=sleep),
+            client=PleoClient(budget=budget, policy=policy, scopes=scopes, sleep=sleep, transport=transport),
             page_size=settings.get("page_size", PAGE_SIZE),
             concurrency=concurrency,
             background=BackgroundCalls(concurrency),

@@ -1,0 +1,107 @@
+"""``make fleet-demo``: twenty companies of a local Pleo on Dagster, loaded by the real Meltano into PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from demo.__main__ import LOG_WIDTH, stop
+from demo.report import new_table
+from harness import fleet_world, postgres
+from harness.expectation import expected_items
+from harness.fleet import WAREHOUSE, FleetFailed, FleetRig
+from harness.meltano import CHECKOUT
+from sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from harness.fleet_world import Twenty
+
+HOME = Path(".demo") / "fleet"
+OPTIONS = {"limits": {"runs": 3, "runs_per_credential": 2}, "alerts": {"fresh_minutes": 30}}
+SECONDS = 1200
+
+
+def play(console: Console, pleo: Sandbox, rig: FleetRig, world: Twenty) -> bool:
+    """Let the fleet load what can be loaded, print a table, and return whether all of it is there."""
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {text}")
+
+    say(f"Local Pleo on {pleo.url}: {len(world.companies)} companies, {len(world.readable)} with an export job to load")
+    rig.start_daemon()
+    say("Dagster's daemon and code server started; the sensor asks about all companies, and requests runs")
+    told: set[str] = set()
+
+    def settled() -> bool:
+        for run in rig.runs():
+            if run["status"] in {"SUCCESS", "FAILURE"} and run["id"] not in told:
+                told.add(run["id"])
+                say(f"{run['company']}: {run['status'].lower()} after {run['end'] - run['start']:.0f} s")
+        return rig.settled(world.readable)()
+
+    rig.wait(settled, SECONDS, "the loads")
+    status = rig.status()
+    rig.stop()
+    with rig.server.connect(WAREHOUSE) as connection:
+        rows = connection.execute('SELECT "jobId", count(*) FROM export_items GROUP BY 1').fetchall()
+    loaded: Counter[str] | dict[str, int] = dict(rows)
+    table = new_table("The fleet", "company", "state", "run", right=("runs", "items in Pleo", "rows", "minutes left"))
+    equal = True
+    for name, state in world.states.items():
+        job = world.jobs.get(name)
+        wanted = len(job.items) if job and name in world.readable else 0
+        found = loaded.get(job.id, 0) if job else 0
+        equal = equal and found == wanted
+        row = status[name]
+        cells = (row["runs"], len(job.items) if job else "", found if job else "", row["minutes left"])
+        table.add_row(name, state, row["state"], *map(str, cells))
+    console.print("\n", table, "\n")
+    for name, row in status.items():
+        if row["why"]:
+            console.print(f"[yellow]{name}[/]: {escape(row['why'])}")
+    expected = sum(len(world.jobs[name].items) for name in world.readable)
+    total = sum(loaded.values())
+    equal = equal and total == expected <= len(expected_items(pleo))
+    colour = "green" if equal else "red"
+    console.print(f"\n[bold {colour}]{total} of {expected} items in PostgreSQL, each once[/]")
+    return equal
+
+
+def main() -> int:
+    """Run the demo in the checkout's ``.demo/fleet``; 0 if PostgreSQL holds what it should."""
+    signal.signal(signal.SIGTERM, stop)
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
+    os.chdir(CHECKOUT)
+    home = HOME.resolve()
+    try:
+        with Sandbox() as pleo, postgres.running() as server:
+            world = fleet_world.twenty(pleo)
+            rig = FleetRig(home, server, pleo, world.companies, world.credentials, OPTIONS, world.secrets)
+            for name, secret in world.files.items():
+                (home / name).write_text(secret, "utf-8")
+            with rig:
+                equal = play(console, pleo, rig, world)
+    except (FleetFailed, postgres.PostgresError) as error:
+        console.print(f"[bold red]{escape(str(error))}[/]")
+        return 1
+    except KeyboardInterrupt:
+        console.print("[yellow]Stopped.[/]")
+        return 128 + signal.SIGINT
+    console.print(f"Everything is stopped; the fleet file and the logs are in {HOME}. docs/fleet.md tells the rest.")
+    return 0 if equal else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,304 @@
+"""The fleet file: which companies there are, whose credentials they use, and how much may happen at once. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import yaml
+from msgspec import Struct, field
+
+from tap_pleo_export import setting_values
+from tap_pleo_export.pleo.jobs import PLAIN_UUID
+from tap_pleo_export.setting_rules import CREDENTIALS
+from tap_pleo_export.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+# Part of state ids, tags, partition keys and, in a pattern, file names.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+ANY = "*"
+# What the fleet decides: who is asked about what, and how often.
+OURS = {*CREDENTIALS, "token_file", "auth_url", "company_id", "job_ids", "max_requests_per_minute"}
+# Stands for a secret that is not looked up here.
+GIVEN = "given-elsewhere"
+
+
+class FleetError(Exception):
+    """The fleet file cannot be used; ``str()`` is a line for each problem."""
+
+
+class Secret(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a secret is, never the secret: an environment variable's name, or a file's path."""
+
+    env: str | None = None
+    file: str | None = None
+
+
+class Credential(Struct, frozen=True, forbid_unknown_fields=True):
+    """One authorisation at Pleo; ``{credential}`` in its values stands for its name.
+
+    Attributes:
+        api_key, access_token, client_id, client_secret, refresh_token: The tap's settings of these names.
+        token_file: The tap's setting: where rotated tokens are kept, shared by discovery and all runs.
+        webhook_secret: The secret of its webhook subscription (``whsec_…``).
+        requests_per_minute: What discovery and all runs may spend together.
+    """
+
+    api_key: Secret | None = None
+    access_token: Secret | None = None
+    client_id: Secret | None = None
+    client_secret: Secret | None = None
+    refresh_token: Secret | None = None
+    token_file: str | None = None
+    auth_url: str | None = None
+    webhook_secret: Secret | None = None
+    requests_per_minute: int = 500
+
+    def secrets(self) -> dict[str, Secret]:
+        """Return the credential's secrets by setting."""
+        return {name: secret for name in CREDENTIALS if (secret := getattr(self, name)) is not None}
+
+
+class Company(Struct, frozen=True, forbid_unknown_fields=True):
+    """One company.
+
+    Attributes:
+        id: Its name here: partition, suffix of its state ids.
+        company_id: Pleo's UUID; None where the credential sees one company only.
+        credential: The credential's name; the company's own name if not given.
+        settings: Settings of the tap that differ, no secrets among them.
+    """
+
+    id: str
+    company_id: str | None = None
+    credential: str = ""
+    settings: dict[str, Any] = {}
+
+    @property
+    def credential_name(self) -> str:
+        """The name of its credential."""
+        return self.credential or self.id
+
+
+class Table(Struct, frozen=True, forbid_unknown_fields=True):
+    """Companies in a database: a query whose columns are named as the members of :class:`Company`."""
+
+    url: Secret
+    query: str
+
+
+class Meltano(Struct, frozen=True, forbid_unknown_fields=True):
+    """The Meltano project that does the work.
+
+    Attributes:
+        executable: Path, or a name on ``PATH``.
+        project: The folder of ``meltano.yml``, from the fleet file's.
+        environment: Meltano's environment, part of the state ids.
+    """
+
+    executable: str = "meltano"
+    project: str = "."
+    environment: str = "production"
+
+
+class Discovery(Struct, frozen=True, forbid_unknown_fields=True):
+    """How Pleo is asked; all times in seconds.
+
+    Attributes:
+        interval: Between two questions about a company.
+        tick: Between two evaluations of the sensor.
+        time_limit: Of one evaluation; what is left is asked by the next one.
+        requests_at_once: In flight together, of all credentials.
+        request_timeout: For one request.
+    """
+
+    interval: int = 120
+    tick: int = 15
+    time_limit: int = 40
+    requests_at_once: int = 16
+    request_timeout: int = 15
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many runs there may be at once: in all, and with one credential."""
+
+    runs: int = 4
+    runs_per_credential: int = 2
+
+
+class Alerts(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is told.
+
+    Attributes:
+        fresh_minutes: Age at which a readable job without a complete load is late.
+        url: Where a failure is posted as JSON (``{"text": …}``); None: Dagster's log only.
+    """
+
+    fresh_minutes: int = 20
+    url: Secret | None = None
+
+
+class FleetFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """The file as it is written."""
+
+    companies: list[Company] | Table
+    credentials: dict[str, Credential]
+    meltano: Meltano = field(default_factory=Meltano)
+    discovery: Discovery = field(default_factory=Discovery)
+    limits: Limits = field(default_factory=Limits)
+    alerts: Alerts = field(default_factory=Alerts)
+    settings: dict[str, Any] = {}
+    report: bool = False
+
+
+class Fleet(Struct, frozen=True):
+    """The file, read: its companies by name, in the order of their names.
+
+    Attributes:
+        file: What it says.
+        folder: Where it is; relative paths start there.
+        companies: The companies by name.
+        sharing: How many of them use a credential, by its name.
+    """
+
+    file: FleetFile
+    folder: Path
+    companies: dict[str, Company]
+    sharing: dict[str, int]
+
+    def credential_of(self, company: Company) -> Credential:
+        """Return a company's credential, its name filled in."""
+        return self.credential(company.credential_name)
+
+    def credential(self, name: str) -> Credential:
+        """Return the credential of a name, its name filled in.
+
+        Raises:
+            KeyError: There is none.
+        """
+        credentials = self.file.credentials
+        found = credentials[name] if name in credentials else credentials[ANY]
+        return _filled_in(found, name)
+
+    def settings_of(self, company: Company) -> dict[str, Any]:
+        """Return the tap's settings of a company, without secrets and budget."""
+        own = {"company_id": company.company_id} if company.company_id else {}
+        credential = self.credential_of(company)
+        auth_url = {"auth_url": credential.auth_url} if credential.auth_url else {}
+        tokens = {"token_file": str(self.folder / credential.token_file)} if credential.token_file else {}
+        return {**self.file.settings, **company.settings, **own, **auth_url, **tokens}
+
+
+def read(path: Path, rows: Iterable[Mapping[str, Any]] | None = None) -> Fleet:
+    """Read the fleet file.
+
+    Args:
+        path: The file.
+        rows: The companies of its table, if it names one.
+
+    Raises:
+        FleetError: It cannot be used.
+    """
+    file = read_file(path)
+    companies = file.companies if isinstance(file.companies, list) else [_row(row) for row in rows or ()]
+    by_id = {company.id: company for company in sorted(companies, key=lambda company: company.id)}
+    sharing = Counter(company.credential_name for company in by_id.values())
+    fleet = Fleet(file, path.parent.resolve(), by_id, dict(sharing))
+    twice = sorted(name for name, count in Counter(company.id for company in companies).items() if count > 1)
+    problems = [f"Company '{name}' is there twice" for name in twice]
+    if problems := [*problems, *_problems(fleet)]:
+        raise FleetError("\n".join(problems))
+    return fleet
+
+
+def read_file(path: Path) -> FleetFile:
+    """Read the fleet file, without looking at the companies.
+
+    Raises:
+        FleetError: It cannot be read.
+    """
+    try:
+        content = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+        return msgspec.convert(content, FleetFile)
+    except OSError as error:
+        raise FleetError(f"The fleet file {path} cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise FleetError(f"The fleet file {path} is no YAML{f', line {mark.line + 1}' if mark else ''}") from None
+    except msgspec.ValidationError as error:
+        raise FleetError(f"The fleet file {path}: {error}") from None
+
+
+def _row(row: Mapping[str, Any]) -> Company:
+    known = {name: value for name, value in row.items() if value is not None}
+    try:
+        return msgspec.convert(known | ({"id": str(known["id"])} if "id" in known else {}), Company)
+    except msgspec.ValidationError as error:
+        raise FleetError(f"The table of companies, row '{row.get('id')}': {error}") from None
+
+
+def _problems(fleet: Fleet) -> Iterator[str]:
+    for name in fleet.file.credentials:
+        if name != ANY and not NAME.fullmatch(name):
+            yield f"Credential '{name}': its name must match {NAME.pattern}"
+        yield from _secret_problems(name, fleet.file.credentials[name])
+    for part, kind in (("limits", fleet.file.limits), ("discovery", fleet.file.discovery)):
+        yield from (f"{part}.{n} must be at least 1" for n in kind.__struct_fields__ if getattr(kind, n) < 1)
+    for company in fleet.companies.values():
+        yield from (f"Company '{company.id}': {problem}" for problem in _company_problems(fleet, company))
+
+
+def _secret_problems(name: str, credential: Credential) -> Iterator[str]:
+    named = credential.secrets() | ({"webhook_secret": s} if (s := credential.webhook_secret) else {})
+    for setting, secret in named.items():
+        if (secret.env is None) == (secret.file is None):
+            yield f"Credential '{name}', {setting}: give either 'env' or 'file'"
+    if name == ANY:
+        patterns = [value for s in named.values() for value in (s.env, s.file) if value]
+        if not any("{credential}" in value for value in patterns):
+            yield f"Credential '{ANY}': one of its secrets must name '{{credential}}', or all would be the same"
+
+
+def _company_problems(fleet: Fleet, company: Company) -> Iterator[str]:
+    if not NAME.fullmatch(company.id):
+        yield f"its name must match {NAME.pattern}"
+        return
+    if company.company_id is not None and not PLAIN_UUID.fullmatch(company.company_id):
+        yield "company_id must be a UUID"
+        return
+    name = company.credential_name
+    if not NAME.fullmatch(name) or not {name, ANY} & set(fleet.file.credentials):
+        yield f"there is no credential '{name}'"
+        return
+    settings = {**fleet.file.settings, **company.settings}
+    if ours := sorted(OURS & set(settings)):
+        yield f"settings may not hold {', '.join(ours)}: credentials, company and budget have places of their own"
+        return
+    yield from (line.removeprefix("Setting ") for line in setting_values.unknown_settings(settings, SETTINGS))
+    secrets = dict.fromkeys(fleet.credential(name).secrets(), GIVEN)
+    yield from setting_values.problems(with_defaults(fleet.settings_of(company) | secrets), SETTINGS)
+
+
+def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of the tap as it would have them: ids in lower case, defaults where nothing is set."""
+    defaults = {n: p["default"] for n, p in SETTINGS["properties"].items() if "default" in p}
+    return {**defaults, **setting_values.given(settings)}
+
+
+def _filled_in(credential: Credential, name: str) -> Credential:
+    def fill(text: str | None) -> str | None:
+        return text and text.replace("{credential}", name)
+
+    changes: dict[str, Any] = {}
+    for member in credential.__struct_fields__:
+        value = getattr(credential, member)
+        if isinstance(value, Secret):
+            changes[member] = Secret(env=fill(value.env), file=fill(value.file))
+        elif isinstance(value, str):
+            changes[member] = fill(value)
+    return msgspec.structs.replace(credential, **changes)

@@ -1,0 +1,244 @@
+"""Asks Pleo which export jobs of a company can be read: one small request, with the connector's own client."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+from singer_sdk.streams.rest import HTTPRequest
+
+from fleet import limits, secrets
+from fleet.companies import with_defaults
+from fleet.secrets import SecretMissing
+from tap_pleo_export.pleo.background import BackgroundCalls
+from tap_pleo_export.pleo.call import Answer, Call
+from tap_pleo_export.pleo.connection import Connection
+from tap_pleo_export.pleo.errors import FatalError, PleoError
+from tap_pleo_export.pleo.jobs import READABLE_STATUSES, ExportJob
+from tap_pleo_export.pleo.pages import CursorPaginator, CursorStuckError, Token, walk
+from tap_pleo_export.pleo.transport import Transport
+from tap_pleo_export.records.shape import Page, PageInfo
+from tap_pleo_export.records.text import one_line, storable
+from tap_pleo_export.singer.redaction import SECRETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from fleet.companies import Company, Fleet
+
+SCOPE = "export-jobs:read"
+PATH = "/v3/export-jobs"
+# Of a company there is one running job; where a credential sees several companies, more.
+PAGE = 100
+RETRIES = 1
+# A longer wait is left to a later round.
+PATIENCE = 5.0
+LAST = datetime.max.replace(tzinfo=UTC)
+
+
+class Postponed(Exception):
+    """Pleo, or the budget, asks for a wait that one evaluation cannot bear."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Pleo asks to wait {seconds:.0f} s: the company is asked about again after that")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A readable export job, as it was listed."""
+
+    id: str
+    items: int | None
+    created_at: datetime | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a question about one company brought.
+
+    Attributes:
+        company: Its name here.
+        jobs: Its readable jobs; empty where there was no answer.
+        failure: Why there was none, in one line without secrets; None if there was.
+        wait: Seconds that Pleo asked to wait before the next question.
+    """
+
+    company: str
+    jobs: tuple[Seen, ...] = ()
+    failure: str | None = None
+    wait: float = 0.0
+
+
+class _Job(msgspec.Struct):
+    """As much of an export job as is needed (OpenAPI schema ``ExportJobV3``)."""
+
+    id: str
+    status: str | None = None
+    createdAt: Raw | UnsetType = UNSET  # noqa: N815 - Pleo's name, which `ExportJob` reads
+    lastUpdatedAt: Raw | UnsetType = UNSET  # noqa: N815
+    expiresIn: Raw | UnsetType = UNSET  # noqa: N815
+    numberOfItems: Raw | UnsetType = UNSET  # noqa: N815
+
+
+class _Jobs(msgspec.Struct):
+    data: list[_Job]
+    pagination: Raw
+
+
+class Discovery:
+    """Asks about many companies at once; kept for the life of a process, so that connections stay open.
+
+    Args:
+        requests_at_once: How many requests are in flight together.
+    """
+
+    def __init__(self, requests_at_once: int) -> None:
+        self.requests_at_once = requests_at_once
+        self._background = BackgroundCalls(requests_at_once)
+        self._transport = Transport()
+        self._connections: dict[str, tuple[dict[str, Any], Connection]] = {}
+        self._lock = threading.Lock()
+
+    def look(self, fleet: Fleet, companies: Iterable[Company], seconds: float) -> Iterator[Look]:
+        """Ask about companies, as many at once as is allowed, in order, and yield what comes back as it comes.
+
+        What is not begun in time is left out; what is not answered a request's time later counts as a failure.
+
+        Args:
+            fleet: The fleet that they are of.
+            companies: The companies.
+            seconds: How long questions may be begun.
+        """
+        until = time.monotonic() + seconds
+        waiting = iter(companies)
+        asked: dict[Future[Look], Company] = {}
+        while True:
+            while len(asked) < self.requests_at_once and time.monotonic() < until and (company := next(waiting, None)):
+                asked[self._background.submit(self.ask, fleet, company)] = company
+            if not asked:
+                return
+            left = max(0.0, until - time.monotonic()) + fleet.file.discovery.request_timeout
+            done, _ = wait(asked, timeout=left, return_when=FIRST_COMPLETED)
+            if not done:
+                yield from (Look(company.id, failure="No answer in time") for company in asked.values())
+                return
+            for future in done:
+                del asked[future]
+                yield future.result()
+
+    def ask(self, fleet: Fleet, company: Company) -> Look:
+        """Ask about one company."""
+        name = company.credential_name
+        try:
+            connection = self._connection(fleet, company)
+            listing = _Listing(connection, fleet, company)
+            jobs = [row for page in walk(listing, CursorPaginator()) for row in page.records]
+        except Postponed as postponed:
+            return Look(company.id, failure=str(postponed), wait=postponed.seconds)
+        except (PleoError, SecretMissing, CursorStuckError) as error:
+            if isinstance(error, FatalError):
+                # What it remembers of its failure must not outlive the cause.
+                with self._lock:
+                    self._connections.pop(name, None)
+            return Look(company.id, failure=SECRETS.one_line(str(error)))
+        except Exception as error:  # noqa: BLE001 - one company must not end the others' round
+            return Look(company.id, failure=f"Program error: {type(error).__name__} at {_place(error)}")
+        return Look(company.id, tuple(_seen(job) for job in jobs if job.readable and job.has_plain_id))
+
+    def _connection(self, fleet: Fleet, company: Company) -> Connection:
+        """Return the connection of a credential: one for all of its companies, so that they share a budget."""
+        credential = fleet.credential_of(company)
+        settings = with_defaults(fleet.settings_of(company) | secrets.look_up_all(credential, fleet.folder))
+        interval, at_once = fleet.file.discovery.interval, fleet.file.limits.runs_per_credential
+        budget = limits.divide(
+            credential.requests_per_minute, fleet.sharing[company.credential_name], interval, at_once
+        )
+        wanted = settings | {"max_requests_per_minute": budget.discovery, "max_retries": RETRIES}
+        # Those of the companies, not of the credential.
+        wanted = {name: value for name, value in wanted.items() if name not in {"company_id", "page_size"}}
+        with self._lock:
+            known, connection = self._connections.get(company.credential_name, (None, None))
+            if connection is None or known != wanted:
+                connection = Connection.from_settings(
+                    wanted,
+                    user_agent=_user_agent(settings),
+                    scopes=[SCOPE],
+                    sleep=_sleep,
+                    learn_secrets=SECRETS.learn,
+                    transport=self._transport,
+                )
+                self._connections[company.credential_name] = wanted, connection
+            return connection
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """The pages of a company's readable jobs."""
+
+    connection: Connection
+    fleet: Fleet
+    company: Company
+
+    def fetch(self, token: Token) -> Answer:
+        params = {
+            "company_id": self.company.company_id,
+            "statuses": list(READABLE_STATUSES),
+            "limit": PAGE,
+            "after": token,
+        }
+        settings = self.fleet.settings_of(self.company)
+        request = HTTPRequest(
+            url=self.connection.api_url + PATH,
+            method="GET",
+            params={name: value for name, value in params.items() if value is not None},
+            headers={"Accept": "application/json", "User-Agent": _user_agent(settings)},
+        )
+        timeout = self.fleet.file.discovery.request_timeout
+        return self.connection.client.send(Call(request, self.connection.authenticator, timeout, SCOPE))
+
+    def read(self, answer: Answer) -> Page:
+        return self.connection.client.read(answer, _page)
+
+    def ids(self, page: Page) -> Iterable[str]:
+        return (job.id for job in page.records)
+
+
+def _page(body: bytes) -> Page:
+    text, _ = storable(body)
+    decoded = msgspec.json.decode(text, type=_Jobs)
+    return Page([ExportJob.from_record(job) for job in decoded.data], PageInfo.read(decoded.pagination))
+
+
+def _seen(job: ExportJob) -> Seen:
+    return Seen(job.id.lower(), job.number_of_items, job.created_at, job.expires_at)
+
+
+def _sleep(seconds: float) -> None:
+    if seconds > PATIENCE:
+        raise Postponed(seconds)
+    time.sleep(seconds)
+
+
+def _user_agent(settings: dict[str, Any]) -> str:
+    return str(settings.get("user_agent") or f"tap-pleo-export/{version('tap-pleo-export')} fleet")
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return one_line(f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}") if trace else "an unknown place"
+
+
+def by_expiry(jobs: Sequence[Seen]) -> list[Seen]:
+    """Return jobs, the nearest to its expiry first; those without a known one last."""
+    return sorted(jobs, key=lambda job: (job.expires_at or LAST, job.id))

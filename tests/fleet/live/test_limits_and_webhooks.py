@@ -1,0 +1,169 @@
+"""Dagster's own part: limits, webhooks, restarts. A stand-in takes Meltano's place, so that it is quick."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import time
+from collections import Counter
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from fleet.signature import sign
+from harness.fleet import FleetRig
+from harness.fleet_world import WEBHOOK_SECRET
+from sandbox import Fault, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.postgres import Postgres
+    from sandbox.jobs import Job
+
+# The stand-in's one request takes so long: that is how long its run can be seen at work.
+SLOW = 8.0
+pytestmark = pytest.mark.timeout(600)
+SECONDS = 300
+STAND_IN = "stand-in"
+CREDENTIALS: dict[str, Any] = {
+    "left": {"api_key": {"env": "LEFT_KEY"}, "webhook_secret": {"env": "LEFT_WEBHOOK"}},
+    "right": {"api_key": {"env": "RIGHT_KEY"}},
+}
+COMPANIES = [f"00000000-0000-4000-8000-{number:012}" for number in range(6)]
+IDLE = COMPANIES[5]
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def new_rig(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., FleetRig]]:
+    """Return a function that makes a fleet of six companies, five with a job, with a stand-in for Meltano."""
+    made: list[FleetRig] = []
+    executable = tmp_path_factory.mktemp("bin") / "meltano"
+    executable.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("stand_in.py")} "$@"\n')
+    executable.chmod(0o755)
+
+    def make(pleo: Sandbox, **options: Any) -> FleetRig:
+        companies = [
+            {"id": f"c{number}", "company_id": company, "credential": "left" if number % 2 else "right"}
+            for number, company in enumerate(COMPANIES)
+        ]
+        meltano = {"executable": str(executable), "project": str(tmp_path_factory.mktemp("project"))}
+        discovery = {"interval": 3600, "tick": 2, "time_limit": 20, "requests_at_once": 8, "request_timeout": 10}
+        secrets = {"LEFT_KEY": pleo.api_key, "RIGHT_KEY": pleo.api_key, "LEFT_WEBHOOK": WEBHOOK_SECRET}
+        rig = FleetRig(
+            tmp_path_factory.mktemp("rig") / "home",
+            server,
+            pleo,
+            companies,
+            CREDENTIALS,
+            {"meltano": meltano, "discovery": discovery} | options,
+            secrets,
+            prefix=f"rig{next(_numbers)}_",
+        )
+        made.append(rig)
+        return rig
+
+    yield make
+    for rig in made:
+        rig.stop()
+
+
+def jobs_of(pleo: Sandbox, companies: list[str]) -> dict[str, Job]:
+    return {company: pleo.add_job(items=1, company_id=company) for company in companies}
+
+
+def overlaps(pleo: Sandbox, names: list[str]) -> int:
+    """Return how many of these companies' slow requests the sandbox has had in hand at once."""
+    wanted = {COMPANIES[int(name[1:])] for name in names}
+    begins = sorted(
+        request.time.timestamp()
+        for request in pleo.requests
+        if request.user_agent == STAND_IN and set(request.query["company_id"]) & wanted
+    )
+    return max(sum(begin <= moment < begin + SLOW for begin in begins) for moment in begins)
+
+
+LIMITS = [
+    # Together two runs, however many a credential may have; and the other way round.
+    pytest.param({"runs": 2, "runs_per_credential": 5}, 2, 2, id="in all"),
+    pytest.param({"runs": 5, "runs_per_credential": 1}, 2, 1, id="of a credential"),
+]
+
+
+@pytest.mark.parametrize(("limits", "in_all", "of_credential"), LIMITS)
+def test_each_limit_holds_alone_and_is_used_up(
+    new_rig: Callable[..., FleetRig], limits: dict[str, int], in_all: int, of_credential: int
+) -> None:
+    with Sandbox() as pleo:
+        slow = Fault(path="/v3/export-jobs", nth=None, kind="delay", seconds=SLOW)
+        slow.hits = lambda request: request.user_agent == STAND_IN  # type: ignore[method-assign] # no member of the table
+        pleo.add_fault(slow)
+        jobs_of(pleo, COMPANIES[:4])
+        with new_rig(pleo, limits=limits) as rig:
+            rig.start_daemon()
+            rig.wait(rig.settled(["c0", "c1", "c2", "c3"]), SECONDS, "the runs")
+
+        assert overlaps(pleo, ["c0", "c1", "c2", "c3"]) == in_all
+        assert max(overlaps(pleo, ["c1", "c3"]), overlaps(pleo, ["c0", "c2"])) <= of_credential
+        assert Counter(run["status"] for run in rig.runs()) == {"SUCCESS": 4}
+
+
+def delivery(company: str, number: str = "msg_1", **change: str) -> tuple[bytes, dict[str, str]]:
+    body = json.dumps({"eventType": "v1.export-job.created", "data": {"companyId": company}}).encode()
+    timestamp = str(int(time.time()))
+    headers = {"webhook-id": number, "webhook-timestamp": timestamp}
+    headers["webhook-signature"] = sign(WEBHOOK_SECRET, number, timestamp, body)
+    return body, headers | {name.replace("_", "-"): value for name, value in change.items()}
+
+
+def post(url: str, message: tuple[bytes, dict[str, str]]) -> int:
+    return requests.post(url, data=message[0], headers=message[1], timeout=30).status_code
+
+
+def asked_about(pleo: Sandbox, company: str) -> int:
+    """Return how often discovery has asked about a company."""
+    return sum(
+        request.user_agent != STAND_IN and company in request.query.get("company_id", ()) for request in pleo.requests
+    )
+
+
+def test_webhooks_come_before_polling_and_nothing_is_asked_twice_after_a_restart(
+    new_rig: Callable[..., FleetRig],
+) -> None:
+    with Sandbox() as pleo, new_rig(pleo) as rig:
+        url = rig.start_webhook()
+        rig.start_daemon()
+        rig.wait(lambda: all(asked_about(pleo, company) for company in COMPANIES), SECONDS, "the first round")
+        jobs_of(pleo, [IDLE, COMPANIES[0]])
+
+        # c5 is of the credential with a webhook, c0 is not: only c5 is asked about again, for polling comes in an hour.
+        assert post(f"{url}/left", delivery(IDLE, webhook_signature="v1,AAAA")) == HTTPStatus.UNAUTHORIZED
+        assert post(f"{url}/right", delivery(IDLE)) == HTTPStatus.UNAUTHORIZED
+        assert post(f"{url}/nobody", delivery(IDLE)) == HTTPStatus.UNAUTHORIZED
+        assert post(f"{url}/left", (b"{}", {})) == HTTPStatus.UNAUTHORIZED
+        before = asked_about(pleo, IDLE)
+        message = delivery(IDLE)
+        began = time.monotonic()
+        assert post(f"{url}/left", message) == HTTPStatus.ACCEPTED
+        assert time.monotonic() - began < 5
+        # The replay is accepted, so that nobody sends it again, and changes nothing.
+        assert post(f"{url}/left", message) == HTTPStatus.ACCEPTED
+        rig.wait(rig.settled(["c5"]), SECONDS, "the run that the webhook asked for")
+
+        rig.stop("daemon")
+        rig.start_daemon()
+        # A later delivery shows that the sensor is back.
+        asked = asked_about(pleo, COMPANIES[1])
+        assert post(f"{url}/left", delivery(COMPANIES[1], "msg_2")) == HTTPStatus.ACCEPTED
+        rig.wait(lambda: asked_about(pleo, COMPANIES[1]) > asked, SECONDS, "the sensor after the restart")
+
+        assert asked_about(pleo, IDLE) == before + 1
+        assert [asked_about(pleo, company) for company in COMPANIES] == [1, 2, 1, 1, 1, 2]
+        assert [run["company"] for run in rig.runs()] == ["c5"]
+        assert WEBHOOK_SECRET.encode() not in b"".join(text for text in rig.texts().values())

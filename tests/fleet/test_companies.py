@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from fleet import companies, installation, limits, secrets
+from fleet.companies import FleetError
+from fleet.secrets import SecretMissing
+from tap_pleo_export.singer.redaction import SECRETS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UUID = "8eb648ab-464b-42a0-ba17-eda703657e33"
+KEY = {"api_key": {"env": "ACME_KEY"}}
+
+
+def written(folder: Path, companies: Any, credentials: dict[str, Any], **more: Any) -> Path:
+    path = folder / "fleet.yml"
+    path.write_text(yaml.safe_dump({"companies": companies, "credentials": credentials, **more}))
+    return path
+
+
+def problems(folder: Path, companies_: Any, credentials: dict[str, Any], **more: Any) -> list[str]:
+    with pytest.raises(FleetError) as refused:
+        companies.read(written(folder, companies_, credentials, **more))
+    return str(refused.value).splitlines()
+
+
+def test_a_company_uses_the_credential_of_its_own_name_or_the_pattern_for_all(tmp_path: Path) -> None:
+    pattern = {"api_key": {"file": "keys/{credential}"}}
+    fleet = companies.read(written(tmp_path, [{"id": "acme"}, {"id": "beta"}], {"*": pattern, "acme": KEY}))
+
+    assert fleet.credential_of(fleet.companies["acme"]).secrets()["api_key"].env == "ACME_KEY"
+    assert fleet.credential_of(fleet.companies["beta"]).secrets()["api_key"].file == "keys/beta"
+
+
+def test_settings_of_a_company_win_over_those_of_the_fleet(tmp_path: Path) -> None:
+    listed = [{"id": "acme", "company_id": UUID, "settings": {"page_size": 7}}]
+    fleet = companies.read(written(tmp_path, listed, {"acme": KEY}, settings={"page_size": 5, "max_retries": 2}))
+
+    assert fleet.settings_of(fleet.companies["acme"]) == {"page_size": 7, "max_retries": 2, "company_id": UUID}
+
+
+def test_rows_of_a_table_are_companies_too(tmp_path: Path) -> None:
+    table = {"url": {"env": "DATABASE"}, "query": "SELECT id, company_id, credential FROM companies"}
+    path = written(tmp_path, table, {"partner": KEY})
+    fleet = companies.read(path, [{"id": 12, "company_id": UUID, "credential": "partner", "settings": None}])
+
+    assert fleet.companies["12"].company_id == UUID
+    assert fleet.sharing == {"partner": 1}
+
+
+def test_a_table_is_read_anew_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"sqlite:///{tmp_path}/companies.db"
+    table = {"url": {"env": "DATABASE"}, "query": "SELECT id, company_id, credential FROM companies"}
+    monkeypatch.setenv("PLEO_FLEET", str(written(tmp_path, table, {"partner": KEY})))
+    monkeypatch.setenv("DATABASE", address)
+    with contextlib.closing(sqlite3.connect(tmp_path / "companies.db")) as database:
+        database.execute("CREATE TABLE companies (id TEXT, company_id TEXT, credential TEXT)")
+        for name in ("acme", "beta"):
+            database.execute("INSERT INTO companies VALUES (?, ?, 'partner')", (name, UUID))
+            database.commit()
+            assert name in installation.fleet().companies
+
+    monkeypatch.setenv("DATABASE", "sqlite:////nowhere/planted.db")
+    with pytest.raises(FleetError, match="cannot be read: OperationalError") as refused:
+        installation.fleet()
+    assert "planted" not in str(refused.value)
+
+
+def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
+    listed = [
+        {"id": "acme", "company_id": "no uuid"},
+        {"id": "../etc"},
+        {"id": "beta", "settings": {"page_sise": 1}},
+        {"id": "gamma", "settings": {"api_key": "in plain sight"}},
+        {"id": "delta", "credential": "unknown"},
+        {"id": "twice", "credential": "acme"},
+        {"id": "twice", "credential": "acme"},
+    ]
+    found = problems(tmp_path, listed, dict.fromkeys(("acme", "beta", "gamma"), KEY) | {"both": {"api_key": {}}})
+
+    assert sorted(line.split(":")[0] for line in found) == [
+        "Company '../etc'",
+        "Company 'acme'",
+        "Company 'beta'",
+        "Company 'delta'",
+        "Company 'gamma'",
+        "Company 'twice' is there twice",
+        "Credential 'both', api_key",
+    ]
+    assert any("did you mean 'page_size'" in line for line in found)
+    assert not any("plain sight" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"credentials": {"acme": {"api_key": "in plain sight"}}}, "got `str` - at `$.credentials[...].api_key`"),
+        ({"companys": []}, "unknown field `companys`"),
+        ({"limits": {"runs": 0}}, "limits.runs must be at least 1"),
+        ({"credentials": {"*": KEY}}, "must name '{credential}'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_a_line(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    file = {"companies": [{"id": "acme"}], "credentials": {"acme": KEY}} | change
+    (tmp_path / "fleet.yml").write_text(yaml.safe_dump(file))
+
+    with pytest.raises(FleetError) as refused:
+        companies.read(tmp_path / "fleet.yml")
+    assert said in str(refused.value)
+    assert "plain sight" not in str(refused.value)
+
+
+def test_oauth_needs_its_token_file_and_settings_are_judged_as_the_tap_judges_them(tmp_path: Path) -> None:
+    oauth = {name: {"env": name.upper()} for name in ("client_id", "client_secret", "refresh_token")}
+
+    (line,) = problems(tmp_path, [{"id": "acme"}], {"acme": oauth})
+
+    assert "token_file" in line
+
+
+def test_secrets_come_from_environment_and_files_and_are_masked_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beta.key").write_text("planted-in-a-file\n")
+    monkeypatch.setenv("ACME_KEY", "planted-in-the-environment")
+    credentials = {"acme": KEY, "beta": {"api_key": {"file": "beta.key"}}}
+    fleet = companies.read(written(tmp_path, [{"id": "acme"}, {"id": "beta"}], credentials))
+
+    found = [secrets.look_up_all(fleet.credential_of(company), fleet.folder) for company in fleet.companies.values()]
+
+    assert found == [{"api_key": "planted-in-the-environment"}, {"api_key": "planted-in-a-file"}]
+    assert SECRETS.mask("planted-in-the-environment planted-in-a-file") == "*** ***"
+    assert secrets.variables(fleet) == {"ACME_KEY"}
+
+
+def test_a_secret_that_is_not_there_is_named_by_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ACME_KEY", raising=False)
+    fleet = companies.read(written(tmp_path, [{"id": "acme"}], {"acme": KEY}))
+
+    with pytest.raises(SecretMissing, match="ACME_KEY is not set"):
+        secrets.look_up_all(fleet.credential_of(fleet.companies["acme"]), fleet.folder)
+
+
+@pytest.mark.parametrize("per_minute", [1, 2, 60, 500])
+@pytest.mark.parametrize("companies_", [1, 40, 5000])
+@pytest.mark.parametrize("runs", [1, 2, 7])
+def test_discovery_and_runs_together_stay_within_the_budget(per_minute: int, companies_: int, runs: int) -> None:
+    budget = limits.divide(per_minute, companies_, 120, runs)
+
+    assert min(budget) >= 1
+    assert budget.discovery + runs * budget.run <= max(per_minute, 1 + runs)
+    assert sum(limits.share_with_target(budget.run)) <= max(budget.run, 2)

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from fleet import companies
+from fleet.discovery import Discovery, Look
+from sandbox import Fault, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from fleet.companies import Fleet
+
+JOBS = "/v3/export-jobs"
+
+
+def uuid(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+@pytest.fixture
+def new_fleet(pleo: Sandbox, tmp_path: Path) -> Callable[..., Fleet]:
+    """Return a function that makes a fleet of so many companies, each with a credential of its own."""
+
+    def make(count: int, credentials: dict[str, Any] | None = None, **more: Any) -> Fleet:
+        (tmp_path / "right.key").write_text(pleo.api_key)
+        (tmp_path / "wrong.key").write_text("planted-key-that-is-wrong")
+        pattern = {"api_key": {"file": "right.key"}, "webhook_secret": {"env": "{credential}"}}
+        file = {
+            "companies": [{"id": f"c{number}", "company_id": uuid(number)} for number in range(count)],
+            "credentials": {"*": pattern, **(credentials or {})},
+            "settings": {"api_url": pleo.url},
+        }
+        (tmp_path / "fleet.yml").write_text(yaml.safe_dump(file | more))
+        return companies.read(tmp_path / "fleet.yml")
+
+    return make
+
+
+def looks(discovery: Discovery, fleet: Fleet, seconds: float = 30) -> dict[str, Look]:
+    return {look.company: look for look in discovery.look(fleet, fleet.companies.values(), seconds)}
+
+
+def test_one_request_a_company_tells_its_readable_jobs(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+    job = pleo.add_job(items=3, company_id=uuid(1), expires_in=600)
+    pleo.add_job(items=3, status="completed", company_id=uuid(2))
+
+    found = looks(Discovery(4), new_fleet(3))
+
+    assert [request.query["company_id"] for request in pleo.requests_to(JOBS)].count([uuid(1)]) == 1
+    assert len(pleo.requests) == 3
+    assert {name: look.failure for name, look in found.items()} == {"c0": None, "c1": None, "c2": None}
+    (seen,) = found["c1"].jobs
+    assert (seen.id, seen.items) == (job.id, 3)
+    assert seen.created_at
+    assert seen.expires_at == seen.created_at + timedelta(minutes=10)
+    assert found["c0"].jobs == found["c2"].jobs == ()
+
+
+def test_many_are_asked_at_once_over_connections_that_stay_open(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+    pleo.add_fault(Fault(path=JOBS, nth=None, kind="delay", seconds=0.1))
+    fleet, discovery = new_fleet(40), Discovery(8)
+
+    looks(discovery, fleet)
+    looks(discovery, fleet)
+
+    assert len(pleo.requests) == 80
+    assert pleo.connections.accepted <= 8
+
+
+def test_what_is_not_begun_in_time_is_left_out(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+    pleo.add_fault(Fault(path=JOBS, nth=None, kind="delay", seconds=0.2))
+
+    found = looks(Discovery(2), new_fleet(50), 0.5)
+
+    assert 2 <= len(found) < 50
+    assert all(look.failure is None for look in found.values())
+
+
+def test_a_company_that_does_not_answer_costs_nobody_else(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+    pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, nth=None, kind="delay", seconds=30))
+    fleet = new_fleet(3, discovery={"request_timeout": 1})
+
+    began = time.monotonic()
+    found = looks(Discovery(3), fleet, 1)
+
+    assert time.monotonic() - began < 10
+    assert [found[name].failure is None for name in ("c0", "c1", "c2")] == [False, True, True]
+
+
+def test_failures_are_named_with_their_remedy_and_without_secrets(new_fleet: Callable[..., Fleet]) -> None:
+    fleet = new_fleet(3, {"c0": {"api_key": {"file": "wrong.key"}}, "c1": {"api_key": {"file": "no.key"}}})
+
+    found = looks(Discovery(3), fleet)
+
+    assert str(found["c0"].failure).startswith("Pleo rejected the credentials (401 on /v3/export-jobs)")
+    assert "no.key cannot be read" in str(found["c1"].failure)
+    assert found["c2"].failure is None
+    assert "planted" not in str(found)
+
+
+def test_a_credential_that_was_mended_is_used_by_the_next_question(
+    pleo: Sandbox, new_fleet: Callable[..., Fleet]
+) -> None:
+    discovery = Discovery(1)
+    fleet = new_fleet(1, {"c0": {"api_key": {"file": "wrong.key"}}})
+    assert looks(discovery, fleet)["c0"].failure
+
+    (fleet.folder / "wrong.key").write_text(pleo.api_key)
+
+    assert looks(discovery, fleet)["c0"].failure is None
+
+
+def test_a_long_wait_is_left_to_a_later_round(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+    pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, status=429, headers={"Retry-After": "600"}))
+
+    began = time.monotonic()
+    found = looks(Discovery(2), new_fleet(2))
+
+    assert time.monotonic() - began < 10
+    assert (found["c0"].wait, found["c1"].failure) == (600, None)
+
+
+def test_what_is_no_list_of_jobs_is_a_failure_of_its_company(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+    pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, nth=None, kind="html"))
+
+    found = looks(Discovery(2), new_fleet(2))
+
+    assert "given up after 2 attempts" in str(found["c0"].failure)
+    assert found["c1"].failure is None
+
+
+def test_companies_of_an_authorisation_share_its_one_rotation(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+    planted = {"client_id": pleo.client_id, "client_secret": pleo.client_secret, "refresh_token": pleo.refresh_token}
+    oauth: dict[str, Any] = {name: {"file": name} for name in planted}
+    oauth |= {"token_file": "tokens.json", "auth_url": pleo.auth_url}
+    shared = [{"id": f"c{number}", "company_id": uuid(number), "credential": "partner"} for number in range(6)]
+    fleet = new_fleet(0, {"partner": oauth}, companies=shared)
+    for name, secret in planted.items():
+        (fleet.folder / name).write_text(secret)
+
+    found = looks(Discovery(6), fleet)
+
+    assert [look.failure for look in found.values()] == [None] * 6
+    assert len(pleo.requests_to("/oauth/token")) == 1
+    # Another process, such as a run, goes on with what the file keeps.
+    assert looks(Discovery(1), fleet)["c0"].failure is None
+    assert len(pleo.requests_to("/oauth/token")) == 1
