@@ -95,10 +95,20 @@ def test_every_guarantee_names_its_test() -> None:
 def test_what_a_guarantee_names_is_a_test_that_can_fail() -> None:
     text = (CHECKOUT / "docs" / "guarantees.md").read_text("utf-8")
     for path, name in TEST_NAME.findall(text):
-        module = ast.parse((CHECKOUT / path).read_text("utf-8"))
-        functions = {node.name: node for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}
+        functions = _functions(path)
         assert name.startswith("test_"), f"{path}::{name} is collected by nobody"
         assert _may_fail(functions[name], functions), f"{path}::{name} asserts nothing"
+
+
+def _functions(path: str) -> dict[str, ast.FunctionDef]:
+    """Return the functions of a module and of the helpers that it imports from."""
+    module = ast.parse((CHECKOUT / path).read_text("utf-8"))
+    helpers = (node.module for node in module.body if isinstance(node, ast.ImportFrom) and node.module)
+    known = {}
+    for helper in helpers:
+        if helper.startswith("tests.helpers."):
+            known |= _functions(f"{helper.replace('.', '/')}.py")
+    return known | {node.name: node for node in ast.walk(module) if isinstance(node, ast.FunctionDef)}
 
 
 def _may_fail(function: ast.FunctionDef, functions: dict[str, ast.FunctionDef], depth: int = 3) -> bool:
