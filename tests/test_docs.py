@@ -104,7 +104,7 @@ def _functions(path: str) -> dict[str, ast.FunctionDef]:
     """Return the functions of a module and of the helpers that it imports from."""
     module = ast.parse((CHECKOUT / path).read_text("utf-8"))
     helpers = (node.module for node in module.body if isinstance(node, ast.ImportFrom) and node.module)
-    known = {}
+    known: dict[str, ast.FunctionDef] = {}
     for helper in helpers:
         if helper.startswith("tests.helpers."):
             known |= _functions(f"{helper.replace('.', '/')}.py")
