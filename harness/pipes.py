@@ -40,6 +40,7 @@ class Pipes:
         overheard: Whether what the tap writes on its way to the next process is kept in the file ``output``.
         environment: Environment variables beyond those of the caller.
         rows: Rows that the target writes together.
+        mapping: The mapper's settings.
         state: What the target has acknowledged; None before the first time.
         running: The processes of the current run: ``tap``, ``mapper``, ``target``.
     """
@@ -52,6 +53,7 @@ class Pipes:
     overheard: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     rows: int = 100
+    mapping: Mapping[str, Any] = field(default_factory=lambda: {"configuration": [ANY_COMPANY]})
     state: dict[str, Any] | None = None
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _wiretap: Wiretap | None = None
@@ -171,10 +173,13 @@ class Pipes:
         return self.command("tap", BIN / "tap-pleo-export", config=self.tap, **state)
 
     def _commands(self) -> dict[str, list[str]]:
-        mapper = {"configuration": [ANY_COMPANY]}
         return {
             "tap": self.tap_command(),
-            **({"mapper": self.command("mapper", BIN / "map-pleo-validation", config=mapper)} if self.mapped else {}),
+            **(
+                {"mapper": self.command("mapper", BIN / "map-pleo-validation", config=self.mapping)}
+                if self.mapped
+                else {}
+            ),
             **({"target": self.target_command()} if self.loaded else {}),
         }
 

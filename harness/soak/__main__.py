@@ -15,6 +15,7 @@ from harness import postgres
 from harness.soak.figures import Figures
 from harness.soak.flatness import measure_flatness
 from harness.soak.play import SoakError
+from harness.soak.reporting import play_reporting
 from harness.soak.session import play
 
 
@@ -38,6 +39,9 @@ def main() -> int:
             try:
                 # Of its own seed: what a world draws while it is played depends on the moments of the one before.
                 told = play(Random(f"{seed} {number}"), here, figures, server)
+                reporting = here / "reporting"
+                reporting.mkdir()
+                told += "; " + play_reporting(Random(f"{seed} {number} reporting"), reporting, figures)
             except SoakError as error:
                 told = str(error)
                 figures.missing += 1

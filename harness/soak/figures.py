@@ -20,14 +20,15 @@ class Figures:
         worlds: Worlds played to their end.
         several: Runs that left more than one job incomplete.
         items: Items that had to arrive.
+        updates: Items that had to be marked as failed in Pleo.
         requests: Requests to the API.
         refreshes: Tokens granted.
         authorisations: Begun anew, after a token that was lost by a fault that no client can heal.
         extra: Requests beyond need.
         allowed: What kills and faults may have cost, the bound of ``extra``.
-        missing: Items that did not arrive, and jobs that were not complete at the end.
+        missing: Items that did not arrive or were not marked, and jobs that were not complete at the end.
         wrong: Items that arrived otherwise than Pleo has them, or that it does not have.
-        repeated: Rows that stand in the database more than once.
+        repeated: Rows that stand in the database more than once, and items that were marked more than once.
         leaks: Logs and outputs with a secret.
         tracebacks: Logs of tap or mapper with a traceback.
         late: Runs that a signal did not end within 10 s.
@@ -43,6 +44,7 @@ class Figures:
     worlds: int = 0
     several: int = 0
     items: int = 0
+    updates: int = 0
     requests: int = 0
     refreshes: int = 0
     authorisations: int = 0

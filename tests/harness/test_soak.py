@@ -15,6 +15,7 @@ from harness.soak.authorisation import Authorisation
 from harness.soak.faults import FREE, HINT
 from harness.soak.figures import Figures
 from harness.soak.need import Progress, RunRequests, progress_in
+from harness.soak.reporting import play_reporting
 from harness.soak.session import play
 from sandbox import Fault, Job, Sandbox
 from sandbox.faults import encode
@@ -36,6 +37,15 @@ def test_a_world_is_played_to_its_end(tmp_path: Path) -> None:
     assert figures.good, figures
     assert figures.worlds == 1
     assert figures.items
+
+
+def test_a_world_is_reported_back_to_its_end(tmp_path: Path) -> None:
+    figures = Figures()
+
+    play_reporting(Random("x 4"), tmp_path, figures)  # noqa: S311 - repeatable, no secret
+
+    assert figures.good, figures
+    assert figures.updates
 
 
 @dataclass
