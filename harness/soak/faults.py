@@ -31,12 +31,14 @@ class Cost(NamedTuple):
         ahead: How often pages fetched ahead are thrown away.
         control: How often the job items of a job are read again.
         data: How often the export items of a job are read again.
+        behind: How often a job is read on while its state stays behind, as it does at a row that cannot be used.
     """
 
     requests: int = 1
     ahead: int = 0
     control: int = 0
     data: int = 0
+    behind: int = 0
 
     def times(self, hits: int) -> Cost:
         """Return the cost of so many hits."""
@@ -52,6 +54,7 @@ ENDED = Cost(0, ahead=1)
 AGAIN = Cost()
 HINT = Cost(0, ahead=1, control=2, data=1)
 REREAD = Cost(1, ahead=1, control=2, data=1)
+UNUSABLE = REREAD._replace(behind=1)
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ ODD = (
     Trouble("too many digits", {"status": 200, "body": b'{"data":[],"pagination":{"total":' + b"7" * 4301}),
     *(Trouble("odd total", _rewrite(rewrites.with_total(total)), cost=HINT) for total in rewrites.TOTALS),
     *(Trouble("odd shape", _rewrite(rewrites.shaped(shape))) for shape in rewrites.SHAPES),
-    *(Trouble("odd row", _rewrite(rewrites.with_row(row)), cost=REREAD) for row in rewrites.ROWS),
+    *(Trouble("odd row", _rewrite(rewrites.with_row(row)), cost=UNUSABLE) for row in rewrites.ROWS),
     *(
         Trouble("odd job", _rewrite(rewrites.with_jobs(job), nth=1, times=ALWAYS), (JOBS,), FREE, loadable=False)
         for job in rewrites.JOBS
@@ -160,7 +163,7 @@ EXPIRY = Trouble(
 JOB_TROUBLES = (
     Trouble("job refused", {"status": 400, "times": ALWAYS}, (ITEMS,), REREAD),
     Trouble("job failing", {"status": 502, "times": ALWAYS}, (ITEMS,)),
-    Trouble("job without an id", _rewrite(rewrites.with_row(rewrites.ROWS[0])), (ITEMS,), REREAD),
+    Trouble("job without an id", _rewrite(rewrites.with_row(rewrites.ROWS[0])), (ITEMS,), UNUSABLE),
 )
 TROUBLES = (*STATUSES, *CONNECTION, *SLOW, *ODD, *REFUSED)
 

@@ -101,7 +101,7 @@ class RunRequests:
             cost.requests
             + (cost.ahead + self._tokens_replaced()) * (self.width + 1)
             + cost.control * control
-            + min(cost.data, rereads) * data
+            + (min(cost.data, rereads) + cost.behind) * data
             + in_hand
         )
 
