@@ -182,7 +182,9 @@ class Play:
         extra, allowed = run.beyond_need(), run.allowance(due, rereads)
         # What a change has left to be read again may be read in any later run, until all jobs are complete.
         left = cost if run.all_complete() else due
-        self.carried = left._replace(requests=0, behind=0, data=max(0, left.data - rereads) if left is due else left.data)
+        self.carried = left._replace(
+            requests=0, behind=0, data=max(0, left.data - rereads) if left is due else left.data
+        )
         self.figures.requests += len(run.requests)
         self.figures.refreshes += run.granted
         self.figures.several += run.left_incomplete() > 1
