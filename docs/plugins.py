@@ -17,6 +17,8 @@ HERE_WITH_ATTACHMENTS = "-e .[attachments] -c constraints.txt"
 ATTACHMENTS = "obstore==0.12.1"
 PACKAGE = "${PLEO_EXPORT_PACKAGE}"
 CONSTRAINTS = " -c constraints.txt"
+# dbt needs the models beside it: docs/warehouse.md says how a project of one's own has them.
+OF_THE_CHECKOUT = ("utilities",)
 TERSE = ("name", "kind", "value", "sensitive")
 WIDE = 10_000
 
@@ -37,7 +39,9 @@ def image_project(project: Path) -> str:
     content = yaml.safe_load(project.read_text("utf-8"))
     # Which backend installs them is the checkout's affair.
     kept = {name: value for name, value in content.items() if name not in {"venv", "plugins", "jobs", "schedules"}}
-    more = {name: content[name] for name in ("jobs", "schedules")}
+    left_out = {plugin["name"] for kind in OF_THE_CHECKOUT for plugin in content["plugins"].get(kind, ())}
+    jobs = [job for job in content["jobs"] if not _names(job["tasks"]) & left_out]
+    more = {"jobs": jobs, "schedules": content["schedules"]}
     head, tail = (yaml.safe_dump(part, sort_keys=False) for part in (kept, more))
     return f"# Rendered by docs/tables.py.\n{head}{_plugins(project)}\n{tail}"
 
@@ -45,6 +49,11 @@ def image_project(project: Path) -> str:
 def block(project: Path) -> str:
     """Return the plugins as a block of `meltano.yml`, a line for each setting."""
     return f"```yaml\n{_plugins(project)}\n```"
+
+
+def _names(tasks: list[str]) -> set[str]:
+    """Return the plugins that the tasks of a job run, without their commands."""
+    return {part.partition(":")[0] for task in tasks for part in task.split()}
 
 
 def _plugins(project: Path) -> str:
@@ -59,6 +68,8 @@ def _plugins(project: Path) -> str:
 def _kinds(project: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     content = yaml.safe_load(project.read_text("utf-8"))
     for kind, plugins in content["plugins"].items():
+        if kind in OF_THE_CHECKOUT:
+            continue
         yield kind, [plugin | {"pip_url": _elsewhere(plugin["pip_url"])} for plugin in plugins]
 
 

@@ -12,7 +12,12 @@ files as (
     items.job_id,
     {{ pleo_text('file.element', ['url']) }} as url,
     {{ pleo_text('file.element', ['type']) }} as media_type,
-    cast({{ pleo_number(pleo_text('file.element', ['size'])) }} as bigint) as size_bytes
+    cast({{ pleo_number(pleo_text('file.element', ['size'])) }} as bigint) as size_bytes,
+    {{ pleo_text('file.element', ['storedPath']) }} as stored_path,
+    {{ pleo_text('file.element', ['sha256']) }} as sha256,
+    cast({{ pleo_number(pleo_text('file.element', ['storedBytes'])) }} as bigint) as stored_bytes,
+    {{ pleo_timestamp(pleo_text('file.element', ['storedAt'])) }} as stored_at,
+    {{ pleo_text('file.element', ['storeError']) }} as store_error
   from items
   {{ pleo_elements('items.files', 'file') }}
 )
@@ -24,6 +29,11 @@ select
   job_id,
   url,
   media_type,
-  size_bytes
+  size_bytes,
+  stored_path,
+  sha256,
+  stored_bytes,
+  stored_at,
+  store_error
 from files
-where url is not null
+where coalesce(url, stored_path, store_error) is not null
