@@ -251,7 +251,16 @@ def compact(items: int) -> Iterator[bytes]:
 
 def test_200_000_items_fit_into_300_mebibytes(tmp_path: Path) -> None:
     html, table = tmp_path / "report.html", tmp_path / "report.csv"
-    command = [sys.executable, "-c", PEAK_KIB, BIN / "pleo-export-report", "--output", html, "--csv", table]
+    command: list[str | Path] = [
+        sys.executable,
+        "-c",
+        PEAK_KIB,
+        BIN / "pleo-export-report",
+        "--output",
+        html,
+        "--csv",
+        table,
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
