@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-warehouse coverage mutants soak bench loaders image lint format clean fleet-demo test-fleet bench-fleet
+.PHONY: help demo test test-meltano test-warehouse coverage mutants soak bench loaders image lint format clean fleet-demo test-fleet bench-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -26,8 +26,11 @@ help: ## List the targets
 demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (a minute; the first time a few more to install)
 	@$(BIN)/python -m demo
 
-test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run every test, up to Meltano into a real PostgreSQL (ARGS="-k name")
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/fleet/live $(ARGS)
+test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests, but for those with a target of their own (ARGS="-k name")
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live $(ARGS)
+
+test-meltano: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests through the real Meltano into a real PostgreSQL, kills among them
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(or $(ARGS),tests/e2e)
 
 test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the models of transform/ on PostgreSQL and DuckDB
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m warehouse $(ARGS)

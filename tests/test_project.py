@@ -15,7 +15,7 @@ from tests.conftest import CHECKOUT
 
 PROJECT: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
 
-COMMANDS = ["make lint", "make test", "make test-warehouse", "make test-fleet"]
+COMMANDS = ["make lint", "make test", "make test-meltano", "make test-warehouse", "make test-fleet"]
 
 
 def load(path: str) -> Any:
