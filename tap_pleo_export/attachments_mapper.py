@@ -14,7 +14,7 @@ from tap_pleo_export import setting_values, settings
 from tap_pleo_export.attachments.pipeline import Pipeline
 from tap_pleo_export.mapping import receipts
 from tap_pleo_export.singer.command_line import CommandLine, main, refuse
-from tap_pleo_export.singer.lines import BUFFER, InputError, InputMessage, LineReader
+from tap_pleo_export.singer.lines import BUFFER, InputError, InputMessage, LineReader, read_through
 from tap_pleo_export.singer.output import LineWriter, OutputError
 from tap_pleo_export.singer.redaction import guard_logs
 from tap_pleo_export.singer.signals import Interrupts
@@ -176,22 +176,13 @@ class AttachmentsMapper(CommandLine, InlineMapper):
 
         self._interrupts.install()
         try:
-            with self._interrupts.allowed():
-                try:
-                    self._listen(file_input)
-                finally:
-                    self._writer.flush()
-        except (InputError, OutputError, StoreUnusable) as problem:
-            self.logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
-            return 1
-        except OSError as problem:
-            self.logger.error("cannot read messages: %s", problem.strerror)  # noqa: TRY400 - the same
-            return 1
+            whole = read_through(self.logger, lambda: self._listen(file_input), InputError, OutputError, StoreUnusable)
         finally:
             self._keeper.stop()
             self._pipeline.abandon()
             self._sum_up()
-        return 1 if self._failed and self.config["on_failure"] == "fail" else 0
+        failed = self._failed and self.config["on_failure"] == "fail"
+        return 1 if failed or not whole else 0
 
     def flush(self) -> None:
         """Write everything."""
@@ -199,12 +190,15 @@ class AttachmentsMapper(CommandLine, InlineMapper):
         self._writer.flush()
 
     def _listen(self, file_input: IO[bytes] | None) -> None:
-        try:
-            self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
-        except InputError:
-            # What came before it is good.
-            self._pipeline.finish()
-            raise
+        with self._interrupts.allowed():
+            try:
+                self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
+            except InputError:
+                # What came before it is good.
+                self._pipeline.finish()
+                raise
+            finally:
+                self._writer.flush()
 
     def _push(self, message: InputMessage, line: bytes | None = None) -> None:
         self._streams[message.stream] = None

@@ -11,7 +11,7 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from tap_pleo_export.mapping.items import ITEMS, UPDATES, ItemMapping
 from tap_pleo_export.records.text import one_line
 from tap_pleo_export.singer.command_line import CommandLine, main, refuse
-from tap_pleo_export.singer.lines import BUFFER, InputError, InputMessage, LineReader
+from tap_pleo_export.singer.lines import BUFFER, InputError, InputMessage, LineReader, read_through
 from tap_pleo_export.singer.output import LineWriter, OutputError
 from tap_pleo_export.singer.redaction import guard_logs
 from tap_pleo_export.singer.signals import Interrupts
@@ -101,20 +101,10 @@ class ValidationMapper(CommandLine, InlineMapper):
         """
         self._interrupts.install()
         try:
-            with self._interrupts.allowed():
-                try:
-                    self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
-                finally:
-                    self._writer.flush()
-        except (InputError, OutputError) as problem:
-            self.logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
-            return 1
-        except OSError as problem:
-            self.logger.error("cannot read messages: %s", problem.strerror)  # noqa: TRY400 - the same
-            return 1
+            whole = read_through(self.logger, lambda: self._listen(file_input), InputError, OutputError)
         finally:
             self._sum_up()
-        return 1 if self._items.broken else 0
+        return 1 if self._items.broken or not whole else 0
 
     def flush(self) -> None:
         """Write what is held, as at each STATE."""
@@ -125,6 +115,13 @@ class ValidationMapper(CommandLine, InlineMapper):
         if not self._items.schema_seen:
             came = one_line(", ".join(sorted(name for name in self._streams if name)) or "none")
             self.logger.warning("no %s came by, nothing was validated; streams that did: %s", ITEMS, came)
+
+    def _listen(self, file_input: IO[bytes] | None) -> None:
+        with self._interrupts.allowed():
+            try:
+                self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
+            finally:
+                self._writer.flush()
 
     def _mapped(self, message: InputMessage, change: Callable[[Members], Iterator[bytes]]) -> Iterable[bytes]:
         self._streams[message.stream] = None

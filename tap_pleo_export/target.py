@@ -19,7 +19,7 @@ from tap_pleo_export.reporting.acknowledgement import Acknowledgement
 from tap_pleo_export.reporting.tally import Tally
 from tap_pleo_export.singer.command_line import main
 from tap_pleo_export.singer.exact_json import decode
-from tap_pleo_export.singer.lines import InputError, LineReader
+from tap_pleo_export.singer.lines import InputError, LineReader, read_through
 from tap_pleo_export.singer.output import LineWriter, OutputError
 from tap_pleo_export.sinks import SINKS
 
@@ -115,27 +115,21 @@ class TargetPleoExport(PleoPlugin, Target):
         """
         self.interrupts.install()
         try:
-            with self.interrupts.allowed():
-                self._listen(file_input)
-        except (OutputError, PleoError) as problem:
-            self.logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
-            return 1
-        except OSError as problem:
-            self.logger.error("cannot read messages: %s", problem.strerror)  # noqa: TRY400 - the same
-            return 1
+            whole = read_through(self.logger, lambda: self._listen(file_input), OutputError, PleoError)
         finally:
             self.close()
             self._sum_up()
-        return 1 if self._tally.refused or self._unreadable else 0
+        return 1 if self._tally.refused or self._unreadable or not whole else 0
 
     def _listen(self, file_input: IO[bytes] | None) -> None:
-        try:
-            self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
-        except InputError as problem:
-            # Whatever becomes of what came before it.
-            self.logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
-            self._unreadable = True
-            self.reporter.flush()
+        with self.interrupts.allowed():
+            try:
+                self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
+            except InputError as problem:
+                # Whatever becomes of what came before it.
+                self.logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
+                self._unreadable = True
+                self.reporter.flush()
 
     def _sum_up(self) -> None:
         self.logger.info(self._tally.summary(self._acknowledgement.unsettled, dry_run=self.config["dry_run"]))

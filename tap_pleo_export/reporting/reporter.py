@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tap_pleo_export.reporting.batches import Batches
 from tap_pleo_export.reporting.completion import Completion
-from tap_pleo_export.reporting.job import Stance
 from tap_pleo_export.reporting.sender import Sender
 from tap_pleo_export.reporting.updates import STARTED
 
@@ -114,16 +113,10 @@ class Reporter:
             self._run.acknowledgement.hold()
 
     def _offer(self, update: ItemUpdate) -> None:
-        job = self._run.jobs.get(update.job_id)
-        match job.stance(update):
-            case Stance.SAME:
-                self._sender.have(update)
-            case Stance.OTHER:
-                self._sender.contradict(job, update)
-            case Stance.OPEN:
-                self._batches.add(update, time.monotonic())
-                if self._batches.full(update.job_id):
-                    self._flush(update.job_id)
+        if self._sender.still_open(self._run.jobs.get(update.job_id), (update,)):
+            self._batches.add(update, time.monotonic())
+            if self._batches.full(update.job_id):
+                self._flush(update.job_id)
 
     def _flush(self, job_id: str) -> None:
         batch = self._batches.take(job_id)

@@ -43,7 +43,7 @@ class Sender:
         """
         # Of these the outcome may be unknown for a while: what Pleo has of them then is this run's doing.
         tried: set[bytes] = set()
-        if self._open(job, updates, tried):
+        if self.still_open(job, updates, tried):
             self.start(job)
         try:
             doubtful = self.run.until_known(job, self._send_open, job, updates, tried)
@@ -53,12 +53,12 @@ class Sender:
         if not doubtful:
             return
         self.run.jobs.read_items(job)
-        still_open = self._open(job, [update for update, _ in doubtful], tried)
+        left = self.still_open(job, [update for update, _ in doubtful], tried)
         if not last_time:
-            self.send(job, still_open, last_time=True)
+            self.send(job, left, last_time=True)
             return
         errors = {update.key: error for update, error in doubtful}
-        for update in still_open:
+        for update in left:
             self.refuse(update, _reason(errors[update.key]))
 
     def refuse(self, update: ItemUpdate, why: str) -> None:
@@ -112,7 +112,7 @@ class Sender:
         self, job: ReportedJob, updates: Sequence[ItemUpdate], tried: set[bytes]
     ) -> list[tuple[ItemUpdate, UpdateError | None]]:
         """Send those updates whose items are open; return those of which the answer does not say that they are in."""
-        wanted = self._open(job, updates, tried)
+        wanted = self.still_open(job, updates, tried)
         if not job.writable:
             self._refuse_all(job, wanted)
         elif self.run.dry_run:
@@ -157,20 +157,22 @@ class Sender:
                 doubtful.append((update, error))
         return doubtful
 
-    def _open(self, job: ReportedJob, updates: Sequence[ItemUpdate], tried: Collection[bytes] = ()) -> list[ItemUpdate]:
+    def still_open(
+        self, job: ReportedJob, updates: Sequence[ItemUpdate], tried: Collection[bytes] = ()
+    ) -> list[ItemUpdate]:
         """Return the updates whose items are open, and settle the others by what Pleo has."""
-        still_open = []
+        left = []
         for update in updates:
             if not self.run.acknowledgement.is_open(update.line):
                 continue
             match job.stance(update):
                 case Stance.OPEN:
-                    still_open.append(update)
+                    left.append(update)
                 case Stance.SAME:
                     self.have(update, ours=update.key in tried)
                 case Stance.OTHER:
                     self.contradict(job, update)
-        return still_open
+        return left
 
     def have(self, update: ItemUpdate, *, ours: bool = False) -> None:
         """Note that Pleo has an update, by a request of this run or before."""
@@ -210,9 +212,9 @@ class Sender:
         if has_ended(refusal):
             self.run.jobs.read_again(job)
             job.closed = True
-            self._refuse_all(job, self._open(job, updates))
+            self._refuse_all(job, self.still_open(job, updates))
             return
-        updates = self._open(job, updates)
+        updates = self.still_open(job, updates)
         if len(updates) == 1:
             self.refuse(updates[0], f"Pleo refused it ({refusal.status}{refusal.detail})")
             return

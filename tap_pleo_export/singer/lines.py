@@ -18,6 +18,7 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from tap_pleo_export.singer.exact_json import decode, members
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Iterable
 
 BUFFER = 1 << 16
@@ -159,5 +160,27 @@ def _has_descriptor(file_input: IO[bytes]) -> bool:
     try:
         file_input.fileno()
     except (AttributeError, OSError):
+        return False
+    return True
+
+
+def read_through(logger: logging.Logger, read: Callable[[], object], *expected: type[Exception]) -> bool:
+    """Read the input; what ends it early is one line.
+
+    Args:
+        logger: Where that is said.
+        read: Reads it.
+        expected: Exceptions whose text says it all.
+
+    Returns:
+        Whether it was read to its end.
+    """
+    try:
+        read()
+    except expected as problem:
+        logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
+        return False
+    except OSError as problem:
+        logger.error("cannot read messages: %s", problem.strerror)  # noqa: TRY400 - the same
         return False
     return True
