@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import Outputs, Run, finish
+from tests.conftest import Outputs, Run, finish, partitions
 
 if TYPE_CHECKING:
     import subprocess
@@ -38,12 +38,13 @@ def test_stopped_with_four_requests_in_flight_it_goes_on_where_it_was(
     processes.append(start_tap(**settings))
     stopped = finish(processes[0], outputs)
     first = len(pleo.requests_to(ITEMS))
-    pages = stopped.bookmark(done.id)["page"]
+    # The first page may still be in hand, not written, when the signal comes.
+    pages = next((each["page"] for each in partitions(stopped.state) if each["context"]["jobId"] == done.id), 0)
     pleo.faults.clear()
     rest = run_tap(state=stopped.state, **settings)
 
     assert (stopped.returncode, rest.returncode) == (128 + number, 0), stopped.stderr
-    assert pages <= first <= pages + AT_ONCE
+    assert pages <= first <= pages + 1 + AT_ONCE
     assert len(pleo.requests_to(ITEMS)) - first == PAGES - pages + 1
     assert [record["accountingEntryId"] for record in stopped.records() + rest.records()] == [
         item["accountingEntryId"] for job in (done, young) for item in job.items
