@@ -53,6 +53,7 @@ class JobItemIds:
         self.late: list[str] = []
         self._buckets: defaultdict[int, bytearray] = defaultdict(bytearray)
         self._statuses: list[str | None] = []
+        self._numbers: dict[str | None, int] = {}
         self._rare_statuses: dict[bytes, str | None] = {}
         self._unexpected: dict[bytes, str] = {}
         self._names: dict[bytes, str] = {}
@@ -70,10 +71,10 @@ class JobItemIds:
         if position is not None:
             return False
         bucket += key
-        number = self._status_number(status)
+        number = self._numbers.get(status)
+        if number is None:
+            number = self._number(key, status)
         bucket.append(number)
-        if number == RARE:
-            self._rare_statuses[key] = status
         if len(id_) != UUID_LENGTH or key.hex() != id_.replace("-", "").lower():
             self._names[key] = id_
         self._count += 1
@@ -165,9 +166,11 @@ class JobItemIds:
             start = bucket.find(key, start + 1)
         return bucket, None
 
-    def _status_number(self, status: str | None) -> int:
-        if status not in self._statuses:
-            if len(self._statuses) == MAX_STATUSES:
-                return RARE
-            self._statuses.append(status)
-        return self._statuses.index(status)
+    def _number(self, key: bytes, status: str | None) -> int:
+        """Return the number of a status that has none yet."""
+        if len(self._statuses) == MAX_STATUSES:
+            self._rare_statuses[key] = status
+            return RARE
+        self._numbers[status] = len(self._statuses)
+        self._statuses.append(status)
+        return self._numbers[status]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import gc
 import json
 import sys
 import traceback
@@ -83,6 +84,8 @@ def main(plugin: type[PluginBase]) -> None:
         sys.exit(1)
     try:
         _check_stdout(sys.stdout)
+        # What the imports have made lives as long as the process: no collection need look at it again.
+        gc.freeze()
         command()
     except ConfigValidationError as error:
         # Also where the SDK does not expect one.

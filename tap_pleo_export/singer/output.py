@@ -7,6 +7,7 @@ import os
 import re
 import select
 import sys
+from functools import cached_property
 from select import PIPE_BUF
 from typing import IO, TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         Raises:
             OutputError: Whoever reads them has gone, or the disk is full.
         """
-        lines, most = self._lines, self._most
+        lines, most, longest = self._lines, self._most, self._longest
         for message in messages:
             end = len(lines)
             try:
@@ -99,9 +100,10 @@ class LineWriter(GenericSingerWriter[bytes, object]):
                 # Of a signal's SystemExit, too, no part of a line is left behind.
                 del lines[end:]
                 raise
-            if len(lines) - end > self._longest:
-                _warn_of(lines[end:], self._longest)
-            if end and len(lines) > most:
+            size = len(lines)
+            if size - end > longest:
+                _warn_of(lines[end:], longest)
+            if end and size > most:
                 self._write(end)
         if lines and not self._hold:
             self._write(len(lines))
@@ -115,6 +117,11 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         if self._lines:
             self._write(len(self._lines))
 
+    @cached_property
+    def _out(self) -> Any:  # noqa: ANN401 - raw, where standard output has such a layer
+        # Past the buffer, which is empty: each write is a system call.
+        return self._stream or getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+
     def _write(self, size: int) -> None:
         if self._shield is None:
             self._write_now(size)
@@ -125,8 +132,7 @@ class LineWriter(GenericSingerWriter[bytes, object]):
     def _write_now(self, size: int) -> None:
         whole = self._lines[:size]
         del self._lines[:size]
-        # Past the buffer, which is empty: each write is a system call.
-        out: Any = self._stream or getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
+        out = self._out
         try:
             written = 0
             while written < size:

@@ -38,6 +38,7 @@ _IBAN = re.compile(r"[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
 _PLAIN_IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
 _IBAN_LENGTHS = range(15, 35)
 _BANK_ACCOUNT = b'"supplierBankAccount"'
+_BANK_DETAILS = re.compile(rb"[ \t\r\n:]*(\{[^}]*\})")
 _PUBLIC_BANK_MEMBERS = {"bankName", "country"}
 
 
@@ -144,10 +145,13 @@ def _escaped(text: str) -> str:
 
 
 def _bank_accounts(body: bytes) -> Iterator[bytes]:
-    for piece in body.split(_BANK_ACCOUNT)[1:]:
-        start = piece.find(b"{")
-        if start >= 0 and not piece[:start].strip(b" \t\r\n:"):
-            yield piece[start : piece.find(b"}") + 1]
+    # Plain searches: a pattern looks at each byte of a body.
+    end = body.find(_BANK_ACCOUNT)
+    while end >= 0:
+        end += len(_BANK_ACCOUNT)
+        if account := _BANK_DETAILS.match(body, end):
+            yield account[1]
+        end = body.find(_BANK_ACCOUNT, end)
 
 
 @lru_cache(maxsize=20_000)
