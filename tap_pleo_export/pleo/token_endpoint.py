@@ -173,7 +173,9 @@ class TokenEndpoint:
         # An OSError, as those of `requests` are: a file of certificates that cannot be read.
         except (OSError, urllib3.exceptions.HTTPError) as error:
             if _never_connected(error):
-                raise NotServed(f"the token endpoint cannot be reached ({type(error).__name__})") from None
+                raise NotServed(
+                    f"the token endpoint cannot be reached ({type(error).__name__}: check auth_url)"
+                ) from None
             remedy = OUTCOME_UNKNOWN if _maybe_served(error) else "Check the setting 'auth_url' and the network"
             raise TokenRefreshFailed(f"the token endpoint did not answer ({type(error).__name__})", remedy) from None
 

@@ -289,7 +289,9 @@ def test_a_connection_that_is_never_made_is_tried_again(pleo: Sandbox, tmp_path:
     waits: list[float] = []
     auth = refreshing(pleo, tmp_path, url=url, sleep=waits.append, policy=RetryPolicy(max_retries=2))
 
-    with pytest.raises(TokenRefreshFailed, match=r"cannot be reached \(ConnectionError\), given up after 3 attempts"):
+    with pytest.raises(
+        TokenRefreshFailed, match=r"cannot be reached \(ConnectionError: check auth_url\), given up after 3 attempts"
+    ):
         header(auth)
 
     assert len(waits) == 2
