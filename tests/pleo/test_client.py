@@ -124,9 +124,7 @@ def test_a_deadline_ends_the_retries_before_their_number_does(
     assert waits == []
 
 
-def test_the_deadline_counts_from_the_first_attempt(
-    pleo: Sandbox, waits: list[float], clients: list[Requests]
-) -> None:
+def test_the_deadline_counts_from_the_first_attempt(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
     pleo.add_fault(Fault(path=JOBS, kind="delay", seconds=1.5))
     pleo.add_fault(Fault(path=JOBS, status=503, nth=None))
     clients.append(make(pleo, waits, max_retries=3, longest_wait=0.1, deadline=1.0))
