@@ -57,9 +57,11 @@ def test_idle_requests_fetch_export_items_while_the_last_job_items_are_awaited(
     pleo.add_fault(Fault(path=ITEMS, query={"offset": "10"}, kind="callback", callback=lambda _: asked.set()))
 
     def hold(offset: int, seconds: float, waited: list[bool]) -> None:
-        callback = lambda _: waited.append(asked.wait(seconds))  # noqa: E731 - one line of a fault
+        def wait(_: Sandbox) -> None:
+            waited.append(asked.wait(seconds))
+
         query = {"offset": str(offset)}
-        pleo.add_fault(Fault(path=f"/v3/export-jobs/{job.id}/items", query=query, kind="callback", callback=callback))
+        pleo.add_fault(Fault(path=f"/v3/export-jobs/{job.id}/items", query=query, kind="callback", callback=wait))
 
     # Export items can be asked for when job items arrive, if the first page of export items is there by then: time for
     # that, and only then job items that do not come before they are asked for.
