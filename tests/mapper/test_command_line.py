@@ -108,6 +108,15 @@ def test_an_item_counts_once_for_a_check_however_often_it_fails(tmp_path: Path) 
     assert run.log("WARNING") == ["export_items: 1 items, 0 passed, 1 failed; expense_gl_account 1 failed"]
 
 
+def test_a_finding_of_a_warning_is_counted_as_such_and_fails_no_item(tmp_path: Path) -> None:
+    check = {"id": "long_note", "severity": "warning", "schema": {"properties": {"note": {"minLength": 50}}}}
+    check |= {"failureReasonType": "validation_failure", "failureReason": "Short."}
+    run = Run(schema() + record(item()) + record(failing(2)), GOOD | {"checks": [check]}, tmp_path)
+    assert run.log("WARNING") == [
+        "export_items: 2 items, 1 passed, 1 failed; long_note 2 warned, expense_gl_account 1 failed"
+    ]
+
+
 def test_likely_mistakes_are_warned_of(tmp_path: Path) -> None:
     run = Run(schema(), {"gl_account_not_required_for": ["milage"]}, tmp_path)
     (warning,) = run.log("WARNING")

@@ -24,6 +24,7 @@ from tests.helpers.mapper import GOOD, dumps, failing, item, record, run, schema
             '{"a":{"validationStatus":1,"x":2},"b":{"c":1,"validationStatus":3}}',
         ),
         ('{"validationStatus":1,"a":1,%s}', '{"a":1}'),
+        ('{"a": {"x": 2,"validationStatus": 1}, "b": 1.0,%s}', '{"a": {"x": 2,"validationStatus": 1}, "b": 1.0}'),
     ],
 )
 def test_an_earlier_verdict_is_removed_wherever_it_stands(annotated: str, plain: str) -> None:

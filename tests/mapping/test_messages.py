@@ -139,6 +139,14 @@ def test_text_is_kept_byte_for_byte(note: str) -> None:
     assert run(once.data, GOOD).data == once.data
 
 
+def test_items_mapped_already_stay_byte_for_byte_whatever_their_members_are_called() -> None:
+    nested = {"method": "journal", "validationStatus": "of another program"}
+    text = dumps(item(), (", ", ": ")).replace('"bookkeeping": null', f'"bookkeeping": {dumps(nested)}').encode()
+    once = run(schema() + b'{"type": "RECORD", "stream": "export_items", "record": ' + text + b"}\n", GOOD)
+    assert text[:-1] in once.lines[1]
+    assert run(once.data, GOOD).data == once.data
+
+
 def test_lone_surrogate_in_a_reason() -> None:
     lines = [failing()["accountingEntryLines"][0] | {"account": {"name": "\ud800", "code": None, "identifier": None}}]
     (after,) = run(schema() + record(failing(accountingEntryLines=lines)), GOOD).records()
@@ -237,6 +245,8 @@ OTHERS = [
     b'{"type":"METRIC_OF_TOMORROW","stream":7}\n',
     b'{"type":"ACTIVATE_VERSION","stream":"export_items","version":1}\n',
     b'{"record":{"x":1},"stream":"other","type":"RECORD","unknown":[1,2]}\n',
+    b'{"type":"STATE","value":{}} \t\r\n',
+    b'  {"type":"RECORD","stream":"other","record":{"x":1}} \n',
     b'{"type":"RECORD","stream":"export_job_item_updates","record":{"status":"successful"}}\n',
 ]
 

@@ -367,15 +367,20 @@ def test_a_signal_ends_the_wait_for_a_token_that_does_not_come(
     kind: Any,
 ) -> None:
     processes: list[subprocess.Popen[bytes]] = []
-    pleo.add_fault(Fault(path=TOKEN, kind="callback", callback=lambda _: processes[0].terminate()))
-    pleo.add_fault(Fault(path=TOKEN, kind=kind, seconds=1 if kind == "drip" else 40))
+    signalled: list[float] = []
+
+    def stop(_: Sandbox) -> None:
+        signalled.append(time.monotonic())
+        processes[0].terminate()
+
+    pleo.add_fault(Fault(path=TOKEN, kind="callback", callback=stop))
+    pleo.add_fault(Fault(path=TOKEN, kind=kind, seconds=1 if kind == "drip" else 50))
     processes.append(start_tap())
-    began = time.monotonic()
 
     run = finish(processes[0], outputs)
 
     assert run.returncode == 143
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - signalled[0] < 30
     assert len(presented(pleo)) == 1
     # The lock is free again; a token that Pleo had replaced is refused, and that is said.
     again = run_tap()
@@ -389,26 +394,29 @@ def test_a_signal_during_a_refresh_in_the_background_waits_for_the_new_token_to_
     processes: list[subprocess.Popen[bytes]] = []
     pleo.add_fault(Fault(path=ITEMS, nth=4, kind="callback", callback=Sandbox.expire_access_token))
 
+    signalled: list[float] = []
+
     def stop(pleo: Sandbox) -> None:
+        signalled.append(time.monotonic())
         processes[0].terminate()
         # No page after the refresh may be waited for.
-        pleo.add_fault(Fault(path=ITEMS, nth=None, kind="delay", seconds=40))
+        pleo.add_fault(Fault(path=ITEMS, nth=None, kind="delay", seconds=50))
 
     pleo.add_fault(Fault(path=TOKEN, nth=2, kind="callback", callback=stop))
     # The signal is to be there before the answer.
     pleo.add_fault(Fault(path=TOKEN, nth=2, kind="delay", seconds=0.5))
     processes.append(start_tap(max_concurrent_requests=4))
-    began = time.monotonic()
 
     run = finish(processes[0], outputs)
 
     assert run.returncode == 143
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - signalled[0] < 30
     # Pleo rotates as it answers: a run that had not waited would have kept the spent token.
     assert kept(token_file)["refresh_token"] != presented(pleo)[1]
     assert kept(token_file)["refresh_token"] == pleo.refresh_token
     assert len(presented(pleo)) == 2
-    assert partitions(run.state)[0]["items"] == len(run.records())
+    # The first page may still be in hand, not written, when the signal comes.
+    assert sum(entry["items"] for entry in partitions(run.state)) == len(run.records())
 
 
 def test_a_run_that_fails_during_a_refresh_in_the_background_waits_for_the_new_token_to_be_kept(
@@ -421,7 +429,7 @@ def test_a_run_that_fails_during_a_refresh_in_the_background_waits_for_the_new_t
     pleo.add_fault(Fault(path=TOKEN, nth=2, kind="callback", callback=lambda _: asked.set()))
     pleo.add_fault(Fault(path=TOKEN, nth=2, kind="delay", seconds=2))
     awaited = {"offset": "10"}
-    pleo.add_fault(Fault(path=ITEMS, query=awaited, kind="callback", callback=lambda _: asked.wait(10)))
+    pleo.add_fault(Fault(path=ITEMS, query=awaited, kind="callback", callback=lambda _: asked.wait(30)))
     pleo.add_fault(Fault(path=ITEMS, query=awaited, status=403, nth=None))
 
     run = run_tap(page_size=10, max_concurrent_requests=4)

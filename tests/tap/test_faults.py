@@ -276,8 +276,8 @@ TRANSIENT = [
     healed(
         "no answer in time",
         on_items(kind="delay", seconds=30, nth=2),
-        f"GET {ITEMS}: no answer within 1 s; trying again",
-        request_timeout=1,
+        f"GET {ITEMS}: no answer within 4 s; trying again",
+        request_timeout=4,
     ),
 ]
 

@@ -32,7 +32,7 @@ def test_stopped_with_four_requests_in_flight_it_goes_on_where_it_was(
     settings = {"page_size": 10, "max_concurrent_requests": AT_ONCE}
     processes: list[subprocess.Popen[bytes]] = []
     # Four answers wait for each other; the last to come sends the signal.
-    together = threading.Barrier(AT_ONCE, action=lambda: processes[0].send_signal(number), timeout=10)
+    together = threading.Barrier(AT_ONCE, action=lambda: processes[0].send_signal(number), timeout=30)
     pleo.add_fault(Fault(path=ITEMS, nth=2, times=AT_ONCE, kind="callback", callback=lambda _: together.wait()))
 
     processes.append(start_tap(**settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 from collections import Counter
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PAGE = 10
 PAGES = 40
 KILLS = 5
+SMALLEST_PIPE = 4096
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
@@ -40,9 +42,11 @@ def test_killed_five_times_a_run_delivers_every_item_and_repeats_a_page_per_kill
 
     for kill in range(KILLS):
         process = start_tap(state=state, **settings)
-        # Each run may get on by a fifth of what the runs before it have left.
+        # Two records fill it: the run cannot end before it is killed.
+        fcntl.fcntl(process.stdout or 0, fcntl.F_SETPIPE_SZ, SMALLEST_PIPE)
+        # Each run may get on by its share of what the runs before it have left, and leaves one for the run to the end.
         left = PAGE * PAGES - sum(len(run.records()) for run in runs)
-        moment = rng.randrange(1, max(2, left // (KILLS - kill)))
+        moment = rng.randrange(1, left // (KILLS - kill + 1))
         head = read_until(process.stdout, b'"stream":"export_items","record"', moment)
         process.kill()
         run = finish(process, outputs)

@@ -214,6 +214,19 @@ def test_control_pages_fall_back_to_the_page_size_where_large_ones_are_refused(
     assert [request.query["limit"] for request in pleo.requests_to("/v3/export-jobs")[:2]] == [["1000"], ["10"]]
 
 
+def test_a_page_size_that_pleo_refuses_is_asked_for_once_in_a_run(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+    jobs = [pleo.add_job(items=25) for _ in range(2)]
+    pleo.max_limit, pleo.max_limit_policy = 10, "refuse"
+
+    run = run_tap(page_size=10)
+
+    assert run.returncode == 0
+    assert len(run.records("export_job_items")) == 50
+    control = [request for job in jobs for request in pleo.requests_to(f"/v3/export-jobs/{job.id}/items")]
+    assert [request.status for request in control] == [200] * 6
+    assert [request.status for request in pleo.requests if request.path == "/v3/export-jobs"] == [400, 200]
+
+
 def test_smaller_pages_than_asked_for_are_accepted(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     pleo.add_job(items=25)
     pleo.max_limit, pleo.max_limit_policy = 7, "clamp"

@@ -237,7 +237,7 @@ WHOLE = [
 
 def lost(cause: str, **fault: Any) -> list[Row]:
     """Return the rows of an answer that is lost before, and after, its request took effect: no update comes twice."""
-    settings = {"request_timeout": 1} if fault["kind"] == "delay" else {}
+    settings = {"request_timeout": 4} if fault["kind"] == "delay" else {}
     return [
         Row(
             id=f"{cause}, {'after' if effect else 'before'} the effect",
@@ -259,7 +259,7 @@ UNKNOWN_OUTCOMES = [
     *lost("", kind="reset"),
     *lost("a body that breaks off", kind="truncate"),
     *lost("an answer that is not the JSON expected", kind="html"),
-    *lost("no answer within 1 s", kind="delay", seconds=600),
+    *lost("no answer within 4 s", kind="delay", seconds=600),
     Row(
         id="200 without data",
         setup=on_put(status=200, body={"errors": []}),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,7 +33,6 @@ from tests.helpers.target import (
 )
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
     from sandbox import Sandbox
@@ -69,11 +70,13 @@ def test_an_update_waits_five_seconds_at_most_whatever_states_come_by(
     pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
 ) -> None:
     job = pleo.add_job(items=3, status="in_progress")
-    read, sent = noticed(pleo, method="GET"), noticed(pleo)
+    sent = noticed(pleo)
     process = start()
-    give(process, SCHEMAS, update(job, 0), state(0))
-    assert read.wait(DEADLINE)
+    # Nothing waits yet, so this one comes out: the target reads.
+    give(process, SCHEMAS, state(-1))
+    assert read_until(process.stdout, b"\n") == b"-1\n"
     begun = time.monotonic()
+    give(process, update(job, 0), state(0))
     number = 0
     # States keep coming, a few times a second, until the request does.
     while not sent.wait(0.3):
@@ -85,7 +88,7 @@ def test_an_update_waits_five_seconds_at_most_whatever_states_come_by(
     assert read_until(process.stdout, b"\n")
     run = feed(process, update(job, 1), outputs)
 
-    assert 3.5 < waited < 15
+    assert 4.9 < waited < 15
     assert run.returncode == 0
     assert sizes(pleo) == [1, 1]
 
@@ -115,8 +118,8 @@ def test_a_signal_lets_the_request_in_hand_be_settled_and_acknowledged(
     )
     processes.append(start(batch_size=2))
 
-    give(processes[0], SCHEMAS, update(other, 0), updates(job, (0, 1)), state(1))
-    give(processes[0], update(other, 1), state(2))
+    # At once: the target may have ended before a second piece is written.
+    give(processes[0], SCHEMAS, update(other, 0), updates(job, (0, 1)), state(1), update(other, 1), state(2))
     run = finish(processes[0], outputs)
 
     assert run.returncode == stop.code
@@ -177,7 +180,7 @@ def test_a_signal_ends_a_wait_for_the_budget_at_once(
     process.stdin.close()
     process.stdin = None
 
-    read_until(process.stderr, b"The budget of requests per minute is spent: waiting 6")
+    read_until(process.stderr, b"The budget of requests per minute is spent: waiting ")
     process.send_signal(signal.SIGTERM)
     run = finish(process, outputs)
 
@@ -214,17 +217,20 @@ def test_an_answer_that_does_not_come_is_waited_for(
     process.stdin = None
     assert sent.wait(DEADLINE)
 
-    process.send_signal(signal.SIGTERM)
     before = time.monotonic()
+    process.send_signal(signal.SIGTERM)
     if second:
-        # The same signal often comes twice at once; a second one is one that comes later.
-        with pytest.raises(Exception, match="timed out"):
+        # The same signal often comes twice at once; a second one is one that comes a second after the first was seen.
+        with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1.2)
-        process.send_signal(signal.SIGTERM)
+        while process.poll() is None and time.monotonic() - before < DEADLINE:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1.2)
     run = finish(process, outputs)
 
     waited = time.monotonic() - before
-    assert (1 < waited < 9) if second else (9 < waited < 20)
+    assert (1 < waited < 9) if second else (9.9 < waited < DEADLINE)
     assert (run.returncode, passed_on(run)) == (143, [])
     assert summary(run).startswith("0 accepted, 0 already reported, 0 refused, 1 unsent")
     assert "Traceback" not in run.stderr
