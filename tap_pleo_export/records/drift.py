@@ -123,7 +123,7 @@ def _decoded(value: Raw) -> object:
         return _decode_any(value)
     except msgspec.ValidationError:
         # An integer of thousands of digits, which Python refuses to read.
-        return json.loads(bytes(value), parse_int=str, parse_float=str)
+        return json.loads(bytes(value), parse_int=str)
 
 
 def _declared_only(declared: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a type made at run time

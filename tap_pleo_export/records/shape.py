@@ -31,8 +31,6 @@ _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 Key = Annotated[str, msgspec.Meta(min_length=1)]
 # A member that Pleo must not send: no JSON is of this type.
 Ours = Annotated[str, msgspec.Meta(min_length=1, max_length=0)] | UnsetType
-# What a row may be instead of a record.
-NoRecord = list[Raw] | str | float | bool | None
 
 
 class PageInfo(msgspec.Struct, rename="camel"):
@@ -130,7 +128,6 @@ class RecordShape:
             gc=False,
         )
         self._page = self._decoder(list[self.record_type])  # type: ignore[name-defined]
-        self._loose_page = self._decoder(list[dict[str, Raw] | NoRecord])
         self._raw_page = self._decoder(list[Raw])
 
     def decode_page(self, body: bytes) -> Page:
@@ -184,13 +181,9 @@ class RecordShape:
         return page
 
     def _decode_loosely(self, body: bytes) -> Any:  # noqa: ANN401 - a type made at run time
-        try:
-            return self._loose_page.decode(body)
-        except msgspec.ValidationError:
-            # A row may be a number that no type holds.
-            page = self._raw_page.decode(body)
-            page.data = list(map(_members_of, page.data))
-            return page
+        page = self._raw_page.decode(body)
+        page.data = list(map(_members_of, page.data))
+        return page
 
     def _id_of(self, row: object) -> str:
         """Return what tells a row from others, as far as it is there."""

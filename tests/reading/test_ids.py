@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_pleo_export.reading import ids
-from tap_pleo_export.reading.ids import DIGEST_MODULUS, JobItemIds, digest_of
+from tap_pleo_export.reading.ids import DIGEST_MODULUS, JobItemIds, digest_of, unlisted
 from tap_pleo_export.records.keys import key_of
 
 if TYPE_CHECKING:
@@ -250,3 +250,22 @@ def test_ids_of_one_bucket_are_all_unseen_again(monkeypatch: pytest.MonkeyPatch)
 
     assert sorted(again.missing()) == sorted(written)
     assert [again.see(key_of(id_), id_) for id_ in written] == [(True, f"status of {id_}") for id_ in written]
+
+
+@given(listed=st.lists(IDS), others=st.lists(IDS))
+def test_it_lists_what_it_expects_whatever_has_been_seen(listed: list[str], others: list[str]) -> None:
+    compact = JobItemIds()
+    for id_ in listed:
+        compact.expect(id_, None)
+    for id_ in others:
+        compact.see(key_of(id_), id_)
+    assert all(compact.lists(key_of(id_)) for id_ in listed)
+    assert {key_of(id_) for id_ in others if compact.lists(key_of(id_))} <= set(map(key_of, listed))
+
+
+@given(id_=IDS)
+def test_an_item_without_a_job_item_has_a_share_that_no_job_item_has_and_keeps_it_between_runs(id_: str) -> None:
+    key = unlisted(key_of(id_))
+    # What an earlier version has written into a state is compared with it.
+    assert key == b"?" + key_of(id_)
+    assert len(key) != len(key_of(id_))

@@ -127,7 +127,7 @@ def test_a_page_of_good_rows_has_no_unusable_ones() -> None:
 
 def test_good_rows_are_not_read_one_by_one() -> None:
     quick = shape()
-    quick._loose_page = None  # type: ignore[assignment] # the way for rows that need more
+    quick._raw_page = None  # type: ignore[assignment] # the way for rows that need more
 
     assert len(quick.decode_page(page(row(), row(count="1", value="1.5"))).records) == 2
 
