@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from fleet.companies import FleetFile
+    from fleet.fleet_file import FleetFile
 
 CREDENTIAL_TAG = "pleo/credential"
 PARTITION_TAG = "dagster/partition"

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from fleet.companies import Company, Fleet
+    from fleet.companies import Fleet
+    from fleet.fleet_file import Company
 
 TAP, TARGET = "TAP_PLEO_EXPORT_", "TARGET_PLEO_EXPORT_"
 # Settings that a target which reports to Pleo shares with the tap.
