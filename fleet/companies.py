@@ -64,6 +64,10 @@ class Fleet(Struct, frozen=True):
         found = credentials[name] if name in credentials else credentials[ANY]
         return _filled_in(found, name)
 
+    def reports(self, company: Company) -> bool:
+        """Return whether a company's runs report to Pleo."""
+        return self.file.report if company.report is None else company.report
+
     def settings_of(self, company: Company) -> dict[str, Any]:
         """Return the tap's settings of a company, without secrets and budget."""
         own = {"company_id": company.company_id} if company.company_id else {}

@@ -49,12 +49,14 @@ class Company(Struct, frozen=True, forbid_unknown_fields=True):
         company_id: Pleo's UUID; None where the credential sees one company only.
         credential: The credential's name; the company's own name if not given.
         settings: Settings of the tap that differ, no secrets among them.
+        report: Whether its runs report to Pleo; None: as the file says for all.
     """
 
     id: str
     company_id: str | None = None
     credential: str = ""
     settings: dict[str, Any] = {}
+    report: bool | None = None
 
     @property
     def credential_name(self) -> str:
@@ -121,7 +123,12 @@ class Alerts(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FleetFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """The file as it is written."""
+    """The file as it is written.
+
+    Attributes:
+        settings: Settings of the tap for all companies.
+        report: Whether runs report to Pleo, where the company does not say.
+    """
 
     companies: list[Company] | Table
     credentials: dict[str, Credential]
@@ -131,3 +138,8 @@ class FleetFile(Struct, frozen=True, forbid_unknown_fields=True):
     alerts: Alerts = field(default_factory=Alerts)
     settings: dict[str, Any] = {}
     report: bool = False
+
+    @property
+    def may_report(self) -> bool:
+        """Whether some company may report to Pleo: a table can say so at any time."""
+        return self.report or isinstance(self.companies, Table) or any(company.report for company in self.companies)

@@ -82,13 +82,14 @@ def environment(fleet: Fleet, company: Company) -> dict[str, str]:
         file.discovery.interval,
         file.limits.runs_per_credential,
     )
-    reading, writing = limits.share_with_target(budget.run) if file.report else (budget.run, 0)
+    reports = fleet.reports(company)
+    reading, writing = limits.share_with_target(budget.run) if reports else (budget.run, 0)
     given = {**fleet.settings_of(company), **secrets.look_up_all(credential, fleet.folder)}
     shared = {name: value for name, value in given.items() if name in (*SHARED, *_CREDENTIALS)}
     return {
         **inherited,
         **_variables(TAP, given | {"max_requests_per_minute": reading}),
-        **(_variables(TARGET, shared | {"max_requests_per_minute": writing}) if file.report else {}),
+        **(_variables(TARGET, shared | {"max_requests_per_minute": writing}) if reports else {}),
         "MELTANO_ENVIRONMENT": file.meltano.environment,
         "MELTANO_CLI_LOG_FORMAT": "json",
         "MELTANO_AUTO_INSTALL": "false",
