@@ -24,7 +24,7 @@ class Budget(NamedTuple):
 
 
 def divide(per_minute: int, companies: int, interval: int, runs: int) -> Budget:
-    """Divide a credential's requests a minute, so that all together never exceed them.
+    """Divide a credential's requests a minute, so that all that are at work at once never exceed them.
 
     Discovery gets what it needs to ask about each company in time, and some more for webhooks, at most half; the runs
     share the rest.
