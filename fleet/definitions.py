@@ -50,7 +50,7 @@ definitions = dg.Definitions(
     assets=[load, *([report] if _report else []), dg.AssetSpec(WEBHOOKS, group_name="pleo")],
     asset_checks=[fresh],
     jobs=[company],
-    sensors=[sensor.build(company, _tick), alerts.build(company)],
+    sensors=[sensor.build(company, _tick), alerts.build(company, _tick)],
     # One process a run: Meltano's are enough.
     executor=dg.in_process_executor,
 )
