@@ -12,25 +12,33 @@ from fleet.due import COMPANY_TAG
 from fleet.secrets import SecretMissing
 from tap_pleo_export.singer.redaction import SECRETS
 
-POST_SECONDS = 10
+# To connect, and for the answer: five alerts in one evaluation must fit into Dagster's minute.
+POST_SECONDS = 5
 INTERRUPTED = "ExecutionInterrupted"
 STOPPED = "The worker was stopped, with Dagster or by hand: the next run resumes from the company's state"
 WORKER = "The worker vanished: it is started again, and resumes from the company's state"
 
 
-def build(job: Any) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolved job
-    """Return the sensor that tells of failed runs of a job."""
+def build(job: Any, tick: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolved job
+    """Return the sensor that tells of failed runs.
+
+    Args:
+        job: The job whose runs they are.
+        tick: Seconds between two evaluations.
+    """
 
     @dg.run_failure_sensor(
         name="alerts",
         monitored_jobs=[job],
+        minimum_interval_seconds=tick,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells of each failed run: company, job, minutes left, remedy.",
     )
     def alerts(context: dg.RunFailureSensorContext) -> None:
         run = context.dagster_run
         company = run.tags.get(COMPANY_TAG) or run.tags.get("dagster/partition", "unknown")
-        line = SECRETS.one_line(failure.described(company, run.tags, _why(context), datetime.now(UTC)))
+        why = _why(context).removeprefix(f"{company}: ")
+        line = SECRETS.one_line(failure.described(company, run.tags, why, datetime.now(UTC)))
         context.log.error(line)
         try:
             fleet = installation.fleet()
@@ -39,7 +47,7 @@ def build(job: Any) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolv
         except (FleetError, SecretMissing) as error:
             context.log.error(str(error))  # noqa: TRY400 - a user reads a line, not a traceback
         except requests.RequestException as error:
-            context.log.error("The alert could not be posted: %s", type(error).__name__)  # noqa: TRY400 - the same
+            context.log.warning("The alert could not be posted: %s", _described(error))
 
     return alerts
 
@@ -56,6 +64,12 @@ def _why(context: dg.RunFailureSensorContext) -> str:
             cause = error.cause or error
             return f"{cause.message}".strip().rstrip(".")
     return WORKER
+
+
+def _described(error: requests.RequestException) -> str:
+    """Return what happened; the address, which may hold a secret, is not in it."""
+    answer = f" {error.response.status_code}" if error.response is not None else ""
+    return type(error).__name__ + answer
 
 
 def _post(url: str, line: str, company: str) -> None:

@@ -1,11 +1,12 @@
 """The assets: one partition a company; a run is the real ``meltano run``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 
 from fleet import installation, pipeline
 from fleet.failure import jobs_of
+from fleet.fleet_file import Company
 from fleet.pipeline import Done
 from fleet.secrets import SecretMissing
 
@@ -26,7 +27,7 @@ BUSY_SECONDS = 20
 )
 def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """Load a company."""
-    return _ran(context, pipeline.LOAD)
+    return _ran(context, _listed(context), pipeline.LOAD)
 
 
 @dg.asset(
@@ -35,20 +36,29 @@ def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     partitions_def=COMPANIES,
     group_name="pleo",
     kinds={"meltano"},
+    # Of a company that does not report nothing comes.
+    output_required=False,
     description="Items that failed their checks, marked as failed in Pleo: only with `report: true` in the fleet file.",
 )
-def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-    """Report a company's failed items to Pleo."""
-    return _ran(context, pipeline.REPORT)
+def report(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    """Report a company's failed items to Pleo, if it reports."""
+    company = _listed(context)
+    if installation.fleet().reports(company):
+        yield _ran(context, company, pipeline.REPORT)
+    else:
+        context.log.info("%s does not report to Pleo: report is false in the fleet file", company.id)
 
 
-def _ran(context: dg.AssetExecutionContext, blocks: tuple[str, ...]) -> dg.MaterializeResult:
-    fleet = installation.fleet()
-    company = fleet.companies.get(context.partition_key)
+def _listed(context: dg.AssetExecutionContext) -> Company:
+    company = installation.fleet().companies.get(context.partition_key)
     if company is None:
         raise dg.Failure(f"Company '{context.partition_key}' is not in the fleet file", allow_retries=False)
+    return company
+
+
+def _ran(context: dg.AssetExecutionContext, company: Company, blocks: tuple[str, ...]) -> dg.MaterializeResult:
     try:
-        done = pipeline.run(fleet, company, blocks, _teller(context))
+        done = pipeline.run(installation.fleet(), company, blocks, _teller(context))
     except SecretMissing as missing:
         raise dg.Failure(f"{company.id}: {missing}", allow_retries=False) from None
     if done.exit_code == 0:

@@ -13,13 +13,13 @@ from tap_pleo_export.singer.redaction import guard_logs
 
 
 def _file_says() -> tuple[bool, int]:
-    """Return whether reports are wanted, and the sensor's tick: what must be known before any company is."""
+    """Return whether reports may be wanted, and the sensor's tick: what must be known before any company is."""
     try:
         file = read_file(installation.path())
     except FleetError:
         # The sensor's first tick says what is wrong.
         return False, 15
-    return file.report, file.discovery.tick
+    return file.may_report, file.discovery.tick
 
 
 @dg.asset_check(
@@ -50,7 +50,7 @@ definitions = dg.Definitions(
     assets=[load, *([report] if _report else []), dg.AssetSpec(WEBHOOKS, group_name="pleo")],
     asset_checks=[fresh],
     jobs=[company],
-    sensors=[sensor.build(company, _tick), alerts.build(company)],
+    sensors=[sensor.build(company, _tick), alerts.build(company, _tick)],
     # One process a run: Meltano's are enough.
     executor=dg.in_process_executor,
 )

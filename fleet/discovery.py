@@ -31,7 +31,8 @@ from tap_pleo_export.singer.redaction import SECRETS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from fleet.companies import Company, Fleet
+    from fleet.companies import Fleet
+    from fleet.fleet_file import Company
 
 SCOPE = "export-jobs:read"
 PATH = "/v3/export-jobs"

@@ -12,8 +12,8 @@ from fleet.limits import CREDENTIAL_TAG
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from fleet.companies import Company
     from fleet.discovery import Seen
+    from fleet.fleet_file import Company
 
 COMPANY_TAG = "pleo/company"
 JOB_TAG = "pleo.job/"

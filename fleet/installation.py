@@ -10,8 +10,9 @@ from typing import Any
 import sqlalchemy
 
 from fleet import secrets
-from fleet.companies import Fleet, FleetError, Table, read, read_file
+from fleet.companies import Fleet, FleetError, read, read_file
 from fleet.discovery import Discovery
+from fleet.fleet_file import Table
 
 FILE = "PLEO_FLEET"
 DEFAULT = "fleet.yml"

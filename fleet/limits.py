@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from fleet.companies import FleetFile
+    from fleet.fleet_file import FleetFile
 
 CREDENTIAL_TAG = "pleo/credential"
 PARTITION_TAG = "dagster/partition"
@@ -24,7 +24,7 @@ class Budget(NamedTuple):
 
 
 def divide(per_minute: int, companies: int, interval: int, runs: int) -> Budget:
-    """Divide a credential's requests a minute, so that all together never exceed them.
+    """Divide a credential's requests a minute, so that all that are at work at once never exceed them.
 
     Discovery gets what it needs to ask about each company in time, and some more for webhooks, at most half; the runs
     share the rest.

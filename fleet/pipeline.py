@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from fleet.companies import Company, Fleet
+    from fleet.companies import Fleet
+    from fleet.fleet_file import Company
 
 TAP, TARGET = "TAP_PLEO_EXPORT_", "TARGET_PLEO_EXPORT_"
 # Settings that a target which reports to Pleo shares with the tap.
@@ -81,13 +82,14 @@ def environment(fleet: Fleet, company: Company) -> dict[str, str]:
         file.discovery.interval,
         file.limits.runs_per_credential,
     )
-    reading, writing = limits.share_with_target(budget.run) if file.report else (budget.run, 0)
+    reports = fleet.reports(company)
+    reading, writing = limits.share_with_target(budget.run) if reports else (budget.run, 0)
     given = {**fleet.settings_of(company), **secrets.look_up_all(credential, fleet.folder)}
     shared = {name: value for name, value in given.items() if name in (*SHARED, *_CREDENTIALS)}
     return {
         **inherited,
         **_variables(TAP, given | {"max_requests_per_minute": reading}),
-        **(_variables(TARGET, shared | {"max_requests_per_minute": writing}) if file.report else {}),
+        **(_variables(TARGET, shared | {"max_requests_per_minute": writing}) if reports else {}),
         "MELTANO_ENVIRONMENT": file.meltano.environment,
         "MELTANO_CLI_LOG_FORMAT": "json",
         "MELTANO_AUTO_INSTALL": "false",

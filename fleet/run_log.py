@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 PAGES = re.compile(r"Export job \S+: \d+ item\(s\) in (\d+) page\(s\)")
 CHECKED = re.compile(r"export_items: \d+ items, \d+ passed, (\d+) failed")
+WAITS = re.compile(r"The budget of requests per minute is spent")
 BUSY = re.compile(r"Another '.*' pipeline is already running")
 TRACEBACK = re.compile(r"\w*(?:Error|Exception): .+")
 ERRORS = {"error", "critical"}
@@ -48,7 +49,7 @@ class RunLog:
         self._count(line, text, plugin)
         if level in ERRORS:
             self._fail(text if plugin else str(line.get("err") or text), plugin)
-        if level == "info" and not (PAGES.search(text) or CHECKED.search(text)):
+        if level == "info" and not any(pattern.search(text) for pattern in (PAGES, CHECKED, WAITS)):
             return None
         return level, f"{plugin}: {text}" if plugin else text
 

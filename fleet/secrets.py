@@ -10,7 +10,8 @@ from tap_pleo_export.singer.redaction import SECRETS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fleet.companies import Credential, Fleet, Secret
+    from fleet.companies import Fleet
+    from fleet.fleet_file import Credential, Secret
 
 
 class SecretMissing(Exception):

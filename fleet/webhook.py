@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
-    from fleet.companies import Company, Fleet
+    from fleet.companies import Fleet
+    from fleet.fleet_file import Company
 
 EVENT = "v1.export-job.created"
 MOST_BYTES = 256 * 1024

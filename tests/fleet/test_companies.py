@@ -46,6 +46,22 @@ def test_settings_of_a_company_win_over_those_of_the_fleet(tmp_path: Path) -> No
     assert fleet.settings_of(fleet.companies["acme"]) == {"page_size": 7, "max_retries": 2, "company_id": UUID}
 
 
+@pytest.mark.parametrize(
+    ("of_all", "of_one", "reports"), [(True, None, True), (True, False, False), (False, True, True)]
+)
+def test_a_company_may_report_where_others_do_not(
+    tmp_path: Path, of_all: bool, of_one: bool | None, reports: bool
+) -> None:
+    listed = [{"id": "acme", "report": of_one}, {"id": "beta"}]
+    fleet = companies.read(written(tmp_path, listed, {"acme": KEY, "beta": KEY}, report=of_all))
+
+    assert {name: fleet.reports(company) for name, company in fleet.companies.items()} == {
+        "acme": reports,
+        "beta": of_all,
+    }
+    assert fleet.file.may_report
+
+
 def test_rows_of_a_table_are_companies_too(tmp_path: Path) -> None:
     table = {"url": {"env": "DATABASE"}, "query": "SELECT id, company_id, credential FROM companies"}
     path = written(tmp_path, table, {"partner": KEY})

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleet import due
-from fleet.companies import Company
 from fleet.discovery import Look, Seen
 from fleet.due import DueRun, Past
+from fleet.fleet_file import Company
 from fleet.rounds import Rounds
 
 NAMES = ["a", "b", "c", "d", "e"]

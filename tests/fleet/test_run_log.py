@@ -54,3 +54,10 @@ def test_failures_of_meltano_itself_are_told_in_its_last_words() -> None:
 
     assert log.why == "RuntimeError: no such plugin"
     assert RunLog().why == "Meltano gave no reason"
+
+
+def test_a_run_that_waits_for_its_budget_says_so() -> None:
+    spent = "The budget of requests per minute is spent: waiting 41 s, and from here on whenever it is"
+
+    assert RunLog().read(line(spent, plugin="tap-pleo-export")) == ("info", f"tap-pleo-export: {spent}")
+    assert RunLog().read(line("Beginning full_table sync", plugin="tap-pleo-export")) is None

@@ -1,13 +1,17 @@
-"""Dagster's own part: limits, webhooks, restarts. A stand-in takes Meltano's place, so that it is quick."""
+"""Dagster's own part: limits, webhooks, restarts, alerts. A stand-in takes Meltano's place, so that it is quick."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import re
 import sys
+import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +19,7 @@ import pytest
 import requests
 
 from fleet.signature import sign
-from harness.fleet import FleetRig
+from harness.fleet import DAGSTER, FleetRig
 from harness.fleet_world import WEBHOOK_SECRET
 from sandbox import Fault, Sandbox
 
@@ -24,11 +28,14 @@ if TYPE_CHECKING:
 
     from harness.postgres import Postgres
     from sandbox.jobs import Job
+    from sandbox.recording import Request
 
 # The stand-in's one request takes so long: that is how long its run can be seen at work.
 SLOW = 8.0
 pytestmark = pytest.mark.timeout(600)
 SECONDS = 300
+HOOK = "/hooks/planted-token-of-the-alerts"
+UNPOSTED = b"The alert could not be posted: ConnectionError"
 STAND_IN = "stand-in"
 CREDENTIALS: dict[str, Any] = {
     "left": {"api_key": {"env": "LEFT_KEY"}, "webhook_secret": {"env": "LEFT_WEBHOOK"}},
@@ -48,14 +55,14 @@ def new_rig(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
     executable.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("stand_in.py")} "$@"\n')
     executable.chmod(0o755)
 
-    def make(pleo: Sandbox, **options: Any) -> FleetRig:
+    def make(pleo: Sandbox, secrets: dict[str, str] | None = None, **options: Any) -> FleetRig:
         companies = [
             {"id": f"c{number}", "company_id": company, "credential": "left" if number % 2 else "right"}
             for number, company in enumerate(COMPANIES)
         ]
         meltano = {"executable": str(executable), "project": str(tmp_path_factory.mktemp("project"))}
         discovery = {"interval": 3600, "tick": 2, "time_limit": 20, "requests_at_once": 8, "request_timeout": 10}
-        secrets = {"LEFT_KEY": pleo.api_key, "RIGHT_KEY": pleo.api_key, "LEFT_WEBHOOK": WEBHOOK_SECRET}
+        keys = {"LEFT_KEY": pleo.api_key, "RIGHT_KEY": pleo.api_key, "LEFT_WEBHOOK": WEBHOOK_SECRET}
         rig = FleetRig(
             tmp_path_factory.mktemp("rig") / "home",
             server,
@@ -63,7 +70,7 @@ def new_rig(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
             companies,
             CREDENTIALS,
             {"meltano": meltano, "discovery": discovery} | options,
-            secrets,
+            keys | (secrets or {}),
             prefix=f"rig{next(_numbers)}_",
         )
         made.append(rig)
@@ -76,6 +83,16 @@ def new_rig(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def jobs_of(pleo: Sandbox, companies: list[str]) -> dict[str, Job]:
     return {company: pleo.add_job(items=1, company_id=company) for company in companies}
+
+
+def add_fault_of_runs(pleo: Sandbox, fault: Fault, company: str | None = None) -> None:
+    """Add a fault that hits every request of runs, or of one company's runs, and none of discovery."""
+
+    def hits(request: Request) -> bool:
+        return request.user_agent == STAND_IN and (company is None or company in request.query["company_id"])
+
+    fault.hits = hits  # type: ignore[method-assign] # the user agent is no member of the table
+    pleo.add_fault(fault)
 
 
 def overlaps(pleo: Sandbox, names: list[str]) -> int:
@@ -101,9 +118,7 @@ def test_each_limit_holds_alone_and_is_used_up(
     new_rig: Callable[..., FleetRig], limits: dict[str, int], in_all: int, of_credential: int
 ) -> None:
     with Sandbox() as pleo:
-        slow = Fault(path="/v3/export-jobs", nth=None, kind="delay", seconds=SLOW)
-        slow.hits = lambda request: request.user_agent == STAND_IN  # type: ignore[method-assign] # no member of the table
-        pleo.add_fault(slow)
+        add_fault_of_runs(pleo, Fault(path="/v3/export-jobs", nth=None, kind="delay", seconds=SLOW))
         jobs_of(pleo, COMPANIES[:4])
         with new_rig(pleo, limits=limits) as rig:
             rig.start_daemon()
@@ -167,3 +182,78 @@ def test_webhooks_come_before_polling_and_nothing_is_asked_twice_after_a_restart
         assert [asked_about(pleo, company) for company in COMPANIES] == [1, 2, 1, 1, 1, 2]
         assert [run["company"] for run in rig.runs()] == ["c5"]
         assert WEBHOOK_SECRET.encode() not in b"".join(text for text in rig.texts().values())
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """Serve whoever is told of failures, on loopback; give the address, and what has come: paths and bodies."""
+    heard: list[tuple[str, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(HTTPStatus.NO_CONTENT)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}{HOOK}", heard
+        finally:
+            server.shutdown()
+
+
+def test_an_alert_is_posted_without_secrets_and_an_address_that_is_down_costs_a_warning(
+    new_rig: Callable[..., FleetRig],
+) -> None:
+    first, second, third = COMPANIES[:3]
+    discovery = {"interval": 5, "tick": 2, "time_limit": 20, "requests_at_once": 8, "request_timeout": 10}
+    with Sandbox() as pleo:
+        for company in (first, second):
+            add_fault_of_runs(pleo, Fault(path="/v3/export-jobs", nth=None, status=503), company)
+        job = jobs_of(pleo, [first])[first]
+        with listening() as (url, heard):
+            options = {"discovery": discovery, "alerts": {"url": {"env": "ALERT_URL"}}}
+            rig = new_rig(pleo, secrets={"ALERT_URL": url}, **options)
+            rig.start_daemon()
+            rig.wait(lambda: bool(heard), SECONDS, "the alert")
+        # From here on nobody listens there.
+        with rig:
+            jobs_of(pleo, [second])
+
+            def warned() -> bool:
+                lines = list(log_of("alerts", rig))
+                of_second = any(b"Company c1: attempt 1" in line for line in lines)
+                return of_second and any(b"WARNING" in line and UNPOSTED in line for line in lines)
+
+            rig.wait(warned, SECONDS, "the warning that an alert could not be posted")
+            jobs_of(pleo, [third])
+            rig.wait(rig.settled(["c2"]), SECONDS, "a load after that")
+            with rig.server.connect(rig.prefix + DAGSTER) as connection:
+                ticks = connection.execute("SELECT count(*) FROM job_ticks WHERE status = 'FAILURE'").fetchone()
+        texts = rig.texts()
+
+    path, body = heard[0]
+    told = json.loads(body)
+    assert path == HOOK
+    assert told["company"] == "c0"
+    assert re.fullmatch(
+        rf"Company c0: attempt 1 to load export job {job.id} failed, 5\d minutes left\. "
+        r"Pleo answered 503 to \*\*\*\. The next attempt comes by itself, .*",
+        told["text"],
+    )
+    # Each failed run is told of once.
+    assert len({body for _, body in heard}) == len(heard)
+    assert ticks == (0,)
+    for secret in (pleo.api_key, HOOK):
+        assert not [where for where, text in texts.items() if secret.encode() in text]
+
+
+def log_of(sensor: str, rig: FleetRig) -> Iterator[bytes]:
+    """Return the lines that a sensor has logged."""
+    for path in rig.home.rglob("*"):
+        if path.is_file() and sensor in str(path):
+            yield from path.read_bytes().splitlines()
