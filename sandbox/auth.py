@@ -37,6 +37,7 @@ class Credentials:
         refresh_token: The newest refresh token, the only one that may be used.
         access_expires: Expiry of each access token that still counts.
         spent: Refresh tokens that were used or have expired; presenting one ends the authorisation.
+        presented: Whether the newest access token has been presented.
     """
 
     rng: Random
@@ -50,6 +51,7 @@ class Credentials:
     access_expires: dict[str, datetime] = field(init=False, default_factory=dict)
     spent: set[str] = field(init=False, default_factory=set)
     revoked: bool = field(init=False, default=False)
+    presented: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.api_key = self._fake("api-key")
@@ -65,6 +67,7 @@ class Credentials:
         self.access_token = self._fake("access-token")
         self.access_expires = {self.access_token: now + timedelta(seconds=lifetime)}
         self.refresh_token = self._fake("refresh-token")
+        self.presented = False
 
     def authorise(self, now: datetime, lifetime: int) -> None:
         """Begin a new authorisation, as a user does in Pleo after the old one has ended."""
@@ -84,6 +87,7 @@ class Credentials:
         elif header is not None and header.type == "bearer" and not self.revoked:
             expires = self.access_expires.get(header.token or "")
             if expires is not None and now < expires:
+                self.presented |= header.token == self.access_token
                 return "OAUTH2"
         raise undocumented(401, "The credentials are missing, wrong or expired.")
 

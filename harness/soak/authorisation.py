@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from harness.soak.faults import TOKEN
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from sandbox import Request, Sandbox
+    from sandbox import Sandbox
 
-OK = 200
 _TOKENS = ("access_token", "refresh_token")
 
 
@@ -47,6 +43,10 @@ class Authorisation:
         """Return whether the token that the next run would present is not the one that is good."""
         return self.pleo.credentials.revoked or self._presented_next() != self.pleo.refresh_token
 
+    def may_be_on_its_way(self) -> bool:
+        """Return whether the newest token has not been used: a kill may have come before its answer."""
+        return not self.pleo.credentials.presented
+
     def begin_anew(self) -> None:
         """Authorise again, as the tap's message says."""
         self.pleo.authorise_anew()
@@ -66,9 +66,3 @@ class Authorisation:
         except FileNotFoundError:
             return {}
         return kept if kept["descends_from"] == sha256(self.configured.encode()).hexdigest() else {}
-
-
-def cut_off_in_exchange(requests: Sequence[Request]) -> bool:
-    """Return whether the last token granted in a run was not used any more: it may have been on its way."""
-    granted = [number for number, each in enumerate(requests) if each.path == TOKEN and each.status == OK]
-    return bool(granted) and not any(each.status == OK for each in requests[granted[-1] + 1 :])

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from harness.expectation import RUNNING
 from harness.soak.arrived import Arrived, look_into_logs
-from harness.soak.authorisation import Authorisation, cut_off_in_exchange
 from harness.soak.faults import EXPIRY, FREE, HINT, JOB_TROUBLES, TOKEN_TROUBLES, TROUBLES, Cost, Planned
 from harness.soak.need import RunRequests, progress_in
 from harness.soak.strikes import Strikes
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from harness.pipes import Pipes
+    from harness.soak.authorisation import Authorisation
     from harness.soak.figures import Figures
     from harness.soak.growth import Growth
     from harness.soak.need import Progress
@@ -200,7 +200,7 @@ class Play:
         if not authorisation.is_lost():
             return
         lost_by_fault = any(each.trouble.loses_token and each.hits for each in planned)
-        lost_by_kill = strikes.killed("tap") and cut_off_in_exchange(self.pleo.requests)
+        lost_by_kill = strikes.killed("tap") and authorisation.may_be_on_its_way()
         self.figures.tokens_lost += not (lost_by_fault or lost_by_kill)
         self.figures.authorisations += 1
         authorisation.begin_anew()
