@@ -16,6 +16,8 @@ S3_SERVER := .meltano/.s3-server
 WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
 FLEET_BIN := .venv-fleet/bin
 FLEET_VENV := .venv-fleet/.installed
+# One more than cores of a small machine: tests of waits leave theirs idle.
+TESTERS := 3
 MELTANO_INSTALL := $(BIN)/meltano --log-level warning install
 
 help: ## List the targets
@@ -27,7 +29,7 @@ demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what
 	@$(BIN)/python -m demo
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests, but for those with a target of their own (ARGS="-k name")
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live $(ARGS)
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live $(ARGS)
 
 test-meltano: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests through the real Meltano into a real PostgreSQL, kills among them
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(or $(ARGS),tests/e2e)
