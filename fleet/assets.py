@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from fleet import installation, pipeline
+from fleet.companies import Fleet
 from fleet.failure import jobs_of
 from fleet.fleet_file import Company
 from fleet.pipeline import Done
@@ -27,7 +28,7 @@ BUSY_SECONDS = 20
 )
 def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """Load a company."""
-    return _ran(context, _listed(context), pipeline.LOAD)
+    return _ran(context, *_listed(context), pipeline.LOAD)
 
 
 @dg.asset(
@@ -42,23 +43,26 @@ def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 )
 def report(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
     """Report a company's failed items to Pleo, if it reports."""
-    company = _listed(context)
-    if installation.fleet().reports(company):
-        yield _ran(context, company, pipeline.REPORT)
+    fleet, company = _listed(context)
+    if fleet.reports(company):
+        yield _ran(context, fleet, company, pipeline.REPORT)
     else:
         context.log.info("%s does not report to Pleo: report is false in the fleet file", company.id)
 
 
-def _listed(context: dg.AssetExecutionContext) -> Company:
-    company = installation.fleet().companies.get(context.partition_key)
+def _listed(context: dg.AssetExecutionContext) -> tuple[Fleet, Company]:
+    fleet = installation.fleet()
+    company = fleet.companies.get(context.partition_key)
     if company is None:
         raise dg.Failure(f"Company '{context.partition_key}' is not in the fleet file", allow_retries=False)
-    return company
+    return fleet, company
 
 
-def _ran(context: dg.AssetExecutionContext, company: Company, blocks: tuple[str, ...]) -> dg.MaterializeResult:
+def _ran(
+    context: dg.AssetExecutionContext, fleet: Fleet, company: Company, blocks: tuple[str, ...]
+) -> dg.MaterializeResult:
     try:
-        done = pipeline.run(installation.fleet(), company, blocks, _teller(context))
+        done = pipeline.run(fleet, company, blocks, _teller(context))
     except SecretMissing as missing:
         raise dg.Failure(f"{company.id}: {missing}", allow_retries=False) from None
     if done.exit_code == 0:
