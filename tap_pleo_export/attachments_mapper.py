@@ -176,7 +176,14 @@ class AttachmentsMapper(CommandLine, InlineMapper):
 
         self._interrupts.install()
         try:
-            whole = read_through(self.logger, lambda: self._listen(file_input), InputError, OutputError, StoreUnusable)
+            whole = read_through(
+                self.logger,
+                self._interrupts,
+                lambda: self._listen(file_input),
+                InputError,
+                OutputError,
+                StoreUnusable,
+            )
         finally:
             self._keeper.stop()
             self._pipeline.abandon()
@@ -190,15 +197,14 @@ class AttachmentsMapper(CommandLine, InlineMapper):
         self._writer.flush()
 
     def _listen(self, file_input: IO[bytes] | None) -> None:
-        with self._interrupts.allowed():
-            try:
-                self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
-            except InputError:
-                # What came before it is good.
-                self._pipeline.finish()
-                raise
-            finally:
-                self._writer.flush()
+        try:
+            self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
+        except InputError:
+            # What came before it is good.
+            self._pipeline.finish()
+            raise
+        finally:
+            self._writer.flush()
 
     def _push(self, message: InputMessage, line: bytes | None = None) -> None:
         self._streams[message.stream] = None

@@ -101,7 +101,9 @@ class ValidationMapper(CommandLine, InlineMapper):
         """
         self._interrupts.install()
         try:
-            whole = read_through(self.logger, lambda: self._listen(file_input), InputError, OutputError)
+            whole = read_through(
+                self.logger, self._interrupts, lambda: self._listen(file_input), InputError, OutputError
+            )
         finally:
             self._sum_up()
         return 1 if self._items.broken or not whole else 0
@@ -117,11 +119,10 @@ class ValidationMapper(CommandLine, InlineMapper):
             self.logger.warning("no %s came by, nothing was validated; streams that did: %s", ITEMS, came)
 
     def _listen(self, file_input: IO[bytes] | None) -> None:
-        with self._interrupts.allowed():
-            try:
-                self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
-            finally:
-                self._writer.flush()
+        try:
+            self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
+        finally:
+            self._writer.flush()
 
     def _mapped(self, message: InputMessage, change: Callable[[Members], Iterator[bytes]]) -> Iterable[bytes]:
         self._streams[message.stream] = None

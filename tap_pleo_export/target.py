@@ -115,21 +115,20 @@ class TargetPleoExport(PleoPlugin, Target):
         """
         self.interrupts.install()
         try:
-            whole = read_through(self.logger, lambda: self._listen(file_input), OutputError, PleoError)
+            whole = read_through(self.logger, self.interrupts, lambda: self._listen(file_input), OutputError, PleoError)
         finally:
             self.close()
             self._sum_up()
         return 1 if self._tally.refused or self._unreadable or not whole else 0
 
     def _listen(self, file_input: IO[bytes] | None) -> None:
-        with self.interrupts.allowed():
-            try:
-                self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
-            except InputError as problem:
-                # Whatever becomes of what came before it.
-                self.logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
-                self._unreadable = True
-                self.reporter.flush()
+        try:
+            self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
+        except InputError as problem:
+            # Whatever becomes of what came before it.
+            self.logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
+            self._unreadable = True
+            self.reporter.flush()
 
     def _sum_up(self) -> None:
         self.logger.info(self._tally.summary(self._acknowledgement.unsettled, dry_run=self.config["dry_run"]))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable
 
+    from tap_pleo_export.singer.signals import Interrupts
+
 BUFFER = 1 << 16
 """Bytes read or written at once: what a pipe holds."""
 
@@ -164,11 +166,14 @@ def _has_descriptor(file_input: IO[bytes]) -> bool:
     return True
 
 
-def read_through(logger: logging.Logger, read: Callable[[], object], *expected: type[Exception]) -> bool:
-    """Read the input; what ends it early is one line.
+def read_through(
+    logger: logging.Logger, interrupts: Interrupts, read: Callable[[], object], *expected: type[Exception]
+) -> bool:
+    """Read the input, where a signal may end it; what else ends it early is one line.
 
     Args:
         logger: Where that is said.
+        interrupts: The signals.
         read: Reads it.
         expected: Exceptions whose text says it all.
 
@@ -176,7 +181,8 @@ def read_through(logger: logging.Logger, read: Callable[[], object], *expected: 
         Whether it was read to its end.
     """
     try:
-        read()
+        with interrupts.allowed():
+            read()
     except expected as problem:
         logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
         return False
