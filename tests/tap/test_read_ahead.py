@@ -84,33 +84,32 @@ def test_the_setting_bounds_the_requests_of_both_layers_together(pleo: Sandbox, 
     # Three answers wait for each other: with fewer in flight none would ever come.
     together = threading.Barrier(3, timeout=30)
 
-    def answer_after(latency: float, _: object) -> None:
+    def arrive(_: object) -> None:
         nonlocal in_flight
         with lock:
             in_flight += 1
             seen.append(in_flight)
+
+    def leave_after(latency: float, _: object) -> None:
+        nonlocal in_flight
         # In the meantime further requests would arrive.
         threading.Event().wait(latency)
         with lock:
             in_flight -= 1
 
+    control = f"/v3/export-jobs/{job.id}/items"
+    for path in (ITEMS, control):
+        pleo.add_fault(Fault(path=path, kind="callback", callback=arrive, nth=None))
     for offset in ("10", "20", "30"):
         query = {"offset": offset}
-        pleo.add_fault(
-            Fault(
-                path=f"/v3/export-jobs/{job.id}/items",
-                query=query,
-                kind="callback",
-                callback=lambda _: together.wait(),
-            )
-        )
-    for path, latency in ((ITEMS, 0.1), (f"/v3/export-jobs/{job.id}/items", 0.02)):
-        pleo.add_fault(Fault(path=path, kind="callback", callback=partial(answer_after, latency), nth=None))
+        pleo.add_fault(Fault(path=control, query=query, kind="callback", callback=lambda _: together.wait()))
+    for path, latency in ((ITEMS, 0.1), (control, 0.02)):
+        pleo.add_fault(Fault(path=path, kind="callback", callback=partial(leave_after, latency), nth=None))
 
     run = run_tap(page_size=10, max_concurrent_requests=3)
 
     assert run.returncode == 0, run.stderr
-    assert max(seen) <= 3
+    assert max(seen) == 3
 
 
 def test_one_at_a_time_uses_cursors_only(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
