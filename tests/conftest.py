@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -147,13 +147,17 @@ def environment() -> dict[str, str]:
 def start_tap(
     config: dict[str, Any], environment: dict[str, str], tmp_path: Path, outputs: Outputs
 ) -> Callable[..., subprocess.Popen[bytes]]:
-    """Start the tap as a process; settings given as keywords are laid over `config`, None removes one."""
+    """Start the tap as a process; settings given as keywords are laid over `config`, None removes one.
+
+    With another `stdout` than a pipe of ours, the run's own is empty.
+    """
 
     def start(
         *arguments: str,
         state: dict[str, Any] | None = None,
         catalog: dict[str, Any] | None = None,
         env: dict[str, str] | None = None,
+        stdout: int | IO[bytes] = subprocess.PIPE,
         **settings: Any,
     ) -> subprocess.Popen[bytes]:
         options = {"--config": {k: v for k, v in (config | settings).items() if v is not None}}
@@ -167,7 +171,7 @@ def start_tap(
         outputs.add("process arguments", " ".join([*command, *arguments]).encode())
         return subprocess.Popen(
             [*command, *arguments],
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             env=environment | (env or {}),
             cwd=tmp_path,
@@ -194,6 +198,8 @@ def finish(process: subprocess.Popen[bytes], outputs: Outputs) -> Run:
         process.send_signal(signal.SIGKILL)
         process.communicate()
         raise
+    # None where a test gave the process another one than our pipe.
+    stdout = stdout or b""
     outputs.add("stdout", stdout)
     outputs.add("stderr", stderr)
     return Run(process.returncode, stdout, stderr.decode())

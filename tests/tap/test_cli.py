@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
 from tap_pleo_export.tap import TapPleoExport
-from tests.conftest import BIN, finish
+from tests.conftest import finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -287,32 +286,18 @@ def test_a_reader_that_goes_away_ends_the_run_in_one_line(
     assert b"Traceback" not in stderr
 
 
-def test_a_reader_that_is_gone_before_the_first_schema_is_a_failure(
-    pleo: Sandbox, environment: dict[str, str], tmp_path: Path, outputs: Any
-) -> None:
+def test_a_reader_that_is_gone_before_the_first_schema_is_a_failure(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     pleo.add_job(items=2)
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"api_url": pleo.url, "api_key": pleo.api_key}))
     reading, writing = os.pipe()
     # Gone before the tap is there.
     os.close(reading)
 
-    run = subprocess.run(
-        [str(BIN / "tap-pleo-export"), "--config", str(config)],
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        env=environment,
-        cwd=tmp_path,
-        timeout=60,
-        check=False,
-    )
+    run = run_tap(stdout=writing)
     os.close(writing)
 
-    stderr = run.stderr
-    outputs.add("stderr", stderr)
     assert run.returncode == 1
-    assert stderr.count(b"the process that reads this tap's output has ended") == 1
-    assert b"Traceback" not in stderr
+    assert run.stderr.count("the process that reads this tap's output has ended") == 1
+    assert "Traceback" not in run.stderr
     assert pleo.requests == []
 
 

@@ -10,64 +10,43 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import BIN
+from tests.conftest import BIN, finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from sandbox import Sandbox
-    from tests.conftest import Run
+    from tests.conftest import Outputs, Run
 
 SMALLEST_PIPE = 4096
 
 
 def test_a_pipe_that_does_not_block_and_is_full_is_waited_for(
-    pleo: Sandbox, environment: dict[str, str], tmp_path: Path
+    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
 ) -> None:
     pleo.add_job(items=100)
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"api_url": pleo.url, "api_key": pleo.api_key}))
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, SMALLEST_PIPE)
     os.set_blocking(writing, False)
 
-    with subprocess.Popen(
-        [str(BIN / "tap-pleo-export"), "--config", str(config)],
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        env=environment,
-        cwd=tmp_path,
-    ) as process:
-        os.close(writing)
-        with os.fdopen(reading, "rb") as output:
-            lines = output.read().splitlines()
-        _, stderr = process.communicate(timeout=60)
+    process = start_tap(stdout=writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as output:
+        lines = output.read().splitlines()
+    run = finish(process, outputs)
 
-    assert process.returncode == 0, stderr.decode()
+    assert run.returncode == 0, run.stderr
     assert sum(json.loads(line)["type"] == "RECORD" for line in lines) == 1 + 100 + 100
 
 
-def test_a_full_disk_is_one_line_when_only_schemas_are_asked_for(
-    pleo: Sandbox, environment: dict[str, str], tmp_path: Path
-) -> None:
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"api_url": pleo.url, "api_key": pleo.api_key}))
-
+def test_a_full_disk_is_one_line_when_only_schemas_are_asked_for(run_tap: Callable[..., Run]) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
-        run = subprocess.run(
-            [str(BIN / "tap-pleo-export"), "--config", str(config), "--test=schema"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=tmp_path,
-            timeout=60,
-            check=False,
-        )
+        run = run_tap("--test=schema", stdout=full)
 
     assert run.returncode == 1
-    assert b"Traceback" not in run.stderr
-    assert b"standard output cannot be written" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "standard output cannot be written" in run.stderr
 
 
 def test_a_line_that_meltano_does_not_take_is_named_with_the_setting_to_raise(

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from fleet.signature import sign
-from harness.fleet import DAGSTER, FleetRig
+from harness.fleet import DAGSTER, QUICK, FleetRig
 from harness.fleet_world import WEBHOOK_SECRET
 from sandbox import Fault, Sandbox
 
@@ -61,7 +61,6 @@ def new_rig(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
             for number, company in enumerate(COMPANIES)
         ]
         meltano = {"executable": str(executable), "project": str(tmp_path_factory.mktemp("project"))}
-        discovery = {"interval": 3600, "tick": 2, "time_limit": 20, "requests_at_once": 8, "request_timeout": 10}
         keys = {"LEFT_KEY": pleo.api_key, "RIGHT_KEY": pleo.api_key, "LEFT_WEBHOOK": WEBHOOK_SECRET}
         rig = FleetRig(
             tmp_path_factory.mktemp("rig") / "home",
@@ -69,7 +68,7 @@ def new_rig(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
             pleo,
             companies,
             CREDENTIALS,
-            {"meltano": meltano, "discovery": discovery} | options,
+            {"meltano": meltano, "discovery": QUICK | {"interval": 3600}} | options,
             keys | (secrets or {}),
             prefix=f"rig{next(_numbers)}_",
         )
@@ -210,13 +209,12 @@ def test_an_alert_is_posted_without_secrets_and_an_address_that_is_down_costs_a_
     new_rig: Callable[..., FleetRig],
 ) -> None:
     first, second, third = COMPANIES[:3]
-    discovery = {"interval": 5, "tick": 2, "time_limit": 20, "requests_at_once": 8, "request_timeout": 10}
     with Sandbox() as pleo:
         for company in (first, second):
             add_fault_of_runs(pleo, Fault(path="/v3/export-jobs", nth=None, status=503), company)
         job = jobs_of(pleo, [first])[first]
         with listening() as (url, heard):
-            options = {"discovery": discovery, "alerts": {"url": {"env": "ALERT_URL"}}}
+            options = {"discovery": QUICK, "alerts": {"url": {"env": "ALERT_URL"}}}
             rig = new_rig(pleo, secrets={"ALERT_URL": url}, **options)
             rig.start_daemon()
             rig.wait(lambda: bool(heard), SECONDS, "the alert")
