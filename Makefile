@@ -45,22 +45,22 @@ coverage: $(VENV) ## Tell which lines no test reaches, without those of Meltano'
 mutants: $(VENV) ## Change the pure modules bit by bit: some test must notice, or docs/mutants.md say why none does
 	@rm -rf mutants
 	@$(BIN)/mutmut run --max-children 2 >/dev/null
-	@$(BIN)/python -m docs.mutants
+	@$(BIN)/python -m tools.docs.mutants
 
 soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing, wrong or beyond need (SECONDS=600 SEED=1)
-	@$(BIN)/python -m harness.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tools.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write docs/benchmarks.md (ARGS="--only cpu")
-	@$(BIN)/python -m bench $(ARGS)
-	@$(BIN)/python bench/mapper_cost.py
-	@$(BIN)/python -m bench.reporting
-	@$(BIN)/python -m bench.attachments
+	@$(BIN)/python -m tools.bench $(ARGS)
+	@$(BIN)/python tools/bench/mapper_cost.py
+	@$(BIN)/python -m tools.bench.reporting
+	@$(BIN)/python -m tools.bench.attachments
 
 loaders: $(DEMO_PLUGINS) ## Try other loaders on the same items, in some minutes, and write docs/loaders.md (ARGS="--only csv")
-	@$(BIN)/python -m harness.loaders $(ARGS)
+	@$(BIN)/python -m tools.loaders $(ARGS)
 
 image: $(VENV) ## Build the container image with docker or buildah, and load a local Pleo with it (ARGS: for the build)
-	@$(BIN)/python -m harness.image $(ARGS)
+	@$(BIN)/python -m tools.image $(ARGS)
 
 fleet-demo: $(DEMO_PLUGINS) $(FLEET_VENV) ## Twenty companies of a local Pleo on Dagster, with real Meltano and PostgreSQL
 	@$(BIN)/python -m demo.fleet
@@ -69,7 +69,7 @@ test-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Run the tests of many companies on 
 	@$(BIN)/python -m pytest tests/fleet -n 2 --dist loadfile $(ARGS)
 
 bench-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Measure discovery of 1,000 companies against runs, and minutes from job to rows
-	@$(BIN)/python -m bench.fleet $(ARGS)
+	@$(BIN)/python -m tools.bench.fleet $(ARGS)
 
 lint: $(VENV) ## Check style, formatting, types and which room imports which
 	@$(BIN)/ruff check .

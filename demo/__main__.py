@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from demo import books, receipts, report, reporting, verdicts
-from harness import postgres
-from harness.meltano import CHECKOUT, LogLine, MeltanoProject
 from sandbox import Sandbox
+from tools import postgres
+from tools.meltano import CHECKOUT, LogLine, MeltanoProject
 
 if TYPE_CHECKING:
     import psycopg
@@ -263,7 +263,7 @@ def main() -> int:
         return 128 + signal.SIGINT
     demo.say(f"[bold]What a bookkeeper gets to read: {PAGE}[/] (open it in a browser)")
     demo.say("Sandbox and PostgreSQL are stopped; the data stays until the next demo. To look further:")
-    look = f"{os.path.relpath(sys.executable)} -m harness.postgres {DATA}"
+    look = f"{os.path.relpath(sys.executable)} -m tools.postgres {DATA}"
     console.print(f'\n  {look}\n  {look} "{report.EXAMPLE}"\n', markup=False)
     return 0 if equal else 1
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from demo.report import new_table, short
 from demo.reporting import UPDATES
-from harness.postgres import PORT, USER
+from tools.postgres import PORT, USER
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import psycopg
     from rich.table import Table
 
-    from harness.postgres import Postgres
     from sandbox import Sandbox
     from sandbox.jobs import Job
+    from tools.postgres import Postgres
 
 LEDGER = Path(__file__).parent / "ledger.sql"
 EVENTS = "/v3/export-job-events"

@@ -14,16 +14,16 @@ from rich.markup import escape
 
 from demo.__main__ import LOG_WIDTH, stop
 from demo.report import new_table
-from harness import fleet_world, postgres
-from harness.expectation import expected_items
-from harness.fleet import WAREHOUSE, FleetFailed, FleetRig
-from harness.meltano import CHECKOUT
 from sandbox import Sandbox
+from tools import fleet_world, postgres
+from tools.expectation import expected_items
+from tools.fleet import WAREHOUSE, FleetFailed, FleetRig
+from tools.meltano import CHECKOUT
 
 if TYPE_CHECKING:
     from collections import Counter
 
-    from harness.fleet_world import Twenty
+    from tools.fleet_world import Twenty
 
 HOME = Path(".demo") / "fleet"
 OPTIONS = {"limits": {"runs": 3, "runs_per_credential": 2}, "alerts": {"fresh_minutes": 30}}

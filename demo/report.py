@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich import box
 from rich.table import Table
 
-from harness.expectation import EXACT, expected_items, loaded_keys, loaded_sums, wallet_sums
+from tools.expectation import EXACT, expected_items, loaded_keys, loaded_sums, wallet_sums
 
 if TYPE_CHECKING:
     import psycopg

@@ -11,10 +11,10 @@ import yaml
 from msgspec import Struct
 
 from fleet.fleet_file import Company, FleetFile, Secret
-from tap_pleo_export import setting_values
-from tap_pleo_export.pleo.jobs import PLAIN_UUID
-from tap_pleo_export.setting_rules import CREDENTIALS
-from tap_pleo_export.settings import SETTINGS
+from tap_pleo_export.api.jobs import PLAIN_UUID
+from tap_pleo_export.pleo_plugin import setting_values
+from tap_pleo_export.pleo_plugin.setting_rules import CREDENTIALS
+from tap_pleo_export.pleo_plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

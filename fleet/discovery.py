@@ -17,16 +17,16 @@ from singer_sdk.streams.rest import HTTPRequest
 from fleet import limits, secrets
 from fleet.companies import with_defaults
 from fleet.secrets import SecretMissing
-from tap_pleo_export.pleo.background import BackgroundCalls
-from tap_pleo_export.pleo.call import Answer, Call
-from tap_pleo_export.pleo.connection import Connection
-from tap_pleo_export.pleo.errors import FatalError, PleoError
-from tap_pleo_export.pleo.jobs import READABLE_STATUSES, ExportJob
-from tap_pleo_export.pleo.pages import CursorPaginator, CursorStuckError, Token, walk
-from tap_pleo_export.pleo.transport import Transport
-from tap_pleo_export.records.shape import Page, PageInfo
-from tap_pleo_export.records.text import one_line, storable
+from tap_pleo_export.api.connection import Connection
+from tap_pleo_export.api.daemon_pool import BackgroundCalls
+from tap_pleo_export.api.errors import FatalError, PleoError
+from tap_pleo_export.api.jobs import READABLE_STATUSES, ExportJob
+from tap_pleo_export.api.paging import CursorPaginator, CursorStuckError, Token, walk
+from tap_pleo_export.api.request import Answer, Call
+from tap_pleo_export.api.sender import Transport
+from tap_pleo_export.singer.record_decoder import Page, PageInfo
 from tap_pleo_export.singer.redaction import SECRETS
+from tap_pleo_export.text import one_line, storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

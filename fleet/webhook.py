@@ -18,7 +18,7 @@ from fleet import history, installation, secrets
 from fleet.companies import NAME, FleetError
 from fleet.secrets import SecretMissing
 from fleet.signature import Replays, WrongSignature, verify
-from tap_pleo_export.records.text import one_line
+from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

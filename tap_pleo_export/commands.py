@@ -12,34 +12,34 @@ for _number in (signal.SIGTERM, signal.SIGINT):
 
 def tap() -> None:
     """Run `tap-pleo-export`."""
-    from tap_pleo_export.tap import cli  # noqa: PLC0415 - slow
+    from tap_pleo_export.tap.plugin import cli  # noqa: PLC0415 - slow
 
     cli()
 
 
 def mapper() -> None:
     """Run `map-pleo-validation`."""
-    from tap_pleo_export.mapper import cli  # noqa: PLC0415 - slow
+    from tap_pleo_export.validation.plugin import cli  # noqa: PLC0415 - slow
 
     cli()
 
 
 def attachments() -> None:
     """Run `map-pleo-attachments`."""
-    from tap_pleo_export.attachments_mapper import cli  # noqa: PLC0415 - slow
+    from tap_pleo_export.attachments.plugin import cli  # noqa: PLC0415 - slow
 
     cli()
 
 
 def target() -> None:
     """Run `target-pleo-export`."""
-    from tap_pleo_export.target import cli  # noqa: PLC0415 - slow
+    from tap_pleo_export.target.plugin import cli  # noqa: PLC0415 - slow
 
     cli()
 
 
 def report() -> None:
     """Run `pleo-export-report`."""
-    from tap_pleo_export.report.command import main  # noqa: PLC0415 - slow
+    from tap_pleo_export.blocked_report.command import main  # noqa: PLC0415 - slow
 
     raise SystemExit(main())

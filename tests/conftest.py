@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 from hypothesis import Phase, settings
 
-from harness.meltano import environment_without_settings
 from sandbox import Sandbox
+from tools.meltano import environment_without_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,16 +10,16 @@ import pytest
 import yaml
 from singer_sdk.helpers.capabilities import TapCapabilities
 
-from docs import tables
-from tap_pleo_export.settings import SETTINGS, TARGET_SETTINGS
-from tap_pleo_export.tap import TapPleoExport
-from tap_pleo_export.target import TargetPleoExport
+from tap_pleo_export.pleo_plugin.settings import SETTINGS, TARGET_SETTINGS
+from tap_pleo_export.tap.plugin import TapPleoExport
+from tap_pleo_export.target.plugin import TargetPleoExport
 from tests.conftest import CHECKOUT
+from tools.docs import tables
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tap_pleo_export.pleo_plugin import PleoPlugin
+    from tap_pleo_export.pleo_plugin.plugin import PleoPlugin
 
 KINDS = {"string": "string", "integer": "integer", "boolean": "boolean", "array": "array", "object": "object"}
 DOCUMENTS = sorted((CHECKOUT / "docs").glob("*.md"))
@@ -43,12 +43,12 @@ def in_meltano(plugin: type[PleoPlugin]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.name)
 def test_tables_are_rendered_from_the_code(page: Path) -> None:
-    assert page.read_text("utf-8") == tables.rendered(page), "run: python -m docs.tables"
+    assert page.read_text("utf-8") == tables.rendered(page), "run: python -m tools.docs.tables"
 
 
 def test_files_for_other_projects_are_rendered_from_meltano_yml() -> None:
     for path, text in tables.files().items():
-        assert path.read_text("utf-8") == text, "run: python -m docs.tables"
+        assert path.read_text("utf-8") == text, "run: python -m tools.docs.tables"
     assert {path for path in tables.files() if path.parent == tables.PLUGINS} == set(tables.PLUGINS.iterdir())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.loaders.rows import Stored
+from tools.loaders.rows import Stored
 
 KEY = ("8eb648ab-464b-42a0-ba17-eda703657e33", "59540ed2-0d68-4e36-9e31-58223975d9e9")
 LONG = Decimal("12345678901234567.89")

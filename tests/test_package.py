@@ -23,7 +23,7 @@ def test_the_wheel_holds_package_and_schemas_and_nothing_else(wheel: Path) -> No
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tap_pleo_export"}
     schemas = {path.name for path in (CHECKOUT / "schemas").glob("*.json")}
     assert {name.rpartition("/")[2] for name in names if "/schemas/" in name} == schemas
-    page = {path.name for path in (CHECKOUT / "tap_pleo_export" / "report" / "page").iterdir()}
+    page = {path.name for path in (CHECKOUT / "tap_pleo_export" / "blocked_report" / "page").iterdir()}
     assert {name.rpartition("/")[2] for name in names if "/report/page/" in name} == page
 
 

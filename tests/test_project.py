@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tap_pleo_export.mapper import ValidationMapper
-from tap_pleo_export.tap import TapPleoExport
+from tap_pleo_export.tap.plugin import TapPleoExport
+from tap_pleo_export.validation.plugin import ValidationMapper
 from tests.conftest import CHECKOUT
 
 PROJECT: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.setting_rules import CREDENTIALS
-from tap_pleo_export.setting_values import from_environment, problems, secret_values, unknown_settings
-from tap_pleo_export.setting_values import given as given_settings
-from tap_pleo_export.settings import SETTINGS
-from tap_pleo_export.tap import TapPleoExport
+from tap_pleo_export.pleo_plugin.setting_rules import CREDENTIALS
+from tap_pleo_export.pleo_plugin.setting_values import from_environment, problems, secret_values, unknown_settings
+from tap_pleo_export.pleo_plugin.setting_values import given as given_settings
+from tap_pleo_export.pleo_plugin.settings import SETTINGS
+from tap_pleo_export.tap.plugin import TapPleoExport
 
 GOOD = {"api_key": "k" * 20}
 OAUTH = {"client_id": "i" * 20, "client_secret": "s" * 20, "refresh_token": "r" * 20, "token_file": "tokens.json"}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.contenders import RAW_LOOP, TAP
-from bench.environments import Environments
-from bench.process import serving
-from bench.rounds import Bench, cpu
+from tools.bench.contenders import RAW_LOOP, TAP
+from tools.bench.environments import Environments
+from tools.bench.process import serving
+from tools.bench.rounds import Bench, cpu
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

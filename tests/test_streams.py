@@ -11,12 +11,12 @@ import pytest
 from singer_sdk.streams import RESTStream
 
 from sandbox import Fault, Sandbox
-from tap_pleo_export.batch_stream import BatchStream
-from tap_pleo_export.paged_stream import PagedStream
-from tap_pleo_export.pleo.auth import AccessTokenAuth
-from tap_pleo_export.pleo.pages import CursorPaginator
-from tap_pleo_export.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
-from tap_pleo_export.tap import TapPleoExport
+from tap_pleo_export.api.credentials import AccessTokenAuth
+from tap_pleo_export.api.paging import CursorPaginator
+from tap_pleo_export.tap.batch_stream import BatchStream
+from tap_pleo_export.tap.paged_stream import PagedStream
+from tap_pleo_export.tap.plugin import TapPleoExport
+from tap_pleo_export.tap.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from requests.utils import select_proxy
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import create_connection
 
+from tap_pleo_export.api.body import DeadlineAdapter
 from tap_pleo_export.attachments.addresses import may_connect
-from tap_pleo_export.pleo.transfer import DeadlineAdapter
 
 if TYPE_CHECKING:
     import requests

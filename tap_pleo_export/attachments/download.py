@@ -16,11 +16,11 @@ import requests
 import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
 
+from tap_pleo_export.api.body import sent_on_reused_connection
+from tap_pleo_export.api.retry import parse_retry_after
+from tap_pleo_export.api.sender import innermost
 from tap_pleo_export.attachments.addresses import PRIVATE, joined, refusal
 from tap_pleo_export.attachments.connections import AddressRefused, GuardedAdapter
-from tap_pleo_export.pleo.retry import parse_retry_after
-from tap_pleo_export.pleo.transfer import sent_on_reused_connection
-from tap_pleo_export.pleo.transport import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

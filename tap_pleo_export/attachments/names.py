@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_pleo_export.pleo.jobs import PLAIN_UUID
+from tap_pleo_export.api.jobs import PLAIN_UUID
 
 
 def folder(company_id: object, accounting_entry_id: object) -> str | None:

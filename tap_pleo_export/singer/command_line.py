@@ -14,7 +14,7 @@ from dotenv import find_dotenv, load_dotenv
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import PluginBase
 
-from tap_pleo_export.singer.output import OutputError
+from tap_pleo_export.singer.message_writer import OutputError
 from tap_pleo_export.singer.redaction import guard_logs
 
 if TYPE_CHECKING:

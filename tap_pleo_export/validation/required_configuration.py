@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_pleo_export.validation.account_lookup import Provision
 from tap_pleo_export.validation.check import MISSING, VENDOR, Check, account_missing, failed
 from tap_pleo_export.validation.item import currency_of, key_of
-from tap_pleo_export.validation.provision import Provision
 from tap_pleo_export.validation.vocabulary import OWN_ROLES
 
 if TYPE_CHECKING:

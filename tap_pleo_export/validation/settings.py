@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tap_pleo_export.schemas import shipped
+from tap_pleo_export.singer.schema_files import shipped
 from tap_pleo_export.validation.problems import nearest, pointer, violations
 from tap_pleo_export.validation.references import ReferenceListError, reference_list
 from tap_pleo_export.validation.requirements import NeedsTable, account_roles

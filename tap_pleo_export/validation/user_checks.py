@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import jsonschema
 import jsonschema_rs
 
-from tap_pleo_export.schemas import shipped
+from tap_pleo_export.singer.schema_files import shipped
 from tap_pleo_export.validation.json_schema import members_named, subschemas, unfolded
 from tap_pleo_export.validation.problems import nearest, pointer
 from tap_pleo_export.validation.verdict import Finding, Record, Severity

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_pleo_export.validation.account_lookup import Provision
 from tap_pleo_export.validation.check import Check
 from tap_pleo_export.validation.checks import builtin_checks
 from tap_pleo_export.validation.item import bookkeeping_method
-from tap_pleo_export.validation.provision import Provision
 from tap_pleo_export.validation.required_configuration import ID as CONFIGURATION
 from tap_pleo_export.validation.verdict import UNEXPECTED, Finding, Record, Verdict
 

@@ -117,7 +117,7 @@ def test_without_the_extra_it_says_how_to_install_it(config: dict[str, Any], tmp
 
 def test_other_plugins_do_without_it() -> None:
     code = (
-        "import sys, tap_pleo_export.tap, tap_pleo_export.mapper, tap_pleo_export.target\n"
+        "import sys, tap_pleo_export.tap.plugin, tap_pleo_export.validation.plugin, tap_pleo_export.target.plugin\n"
         "sys.exit('obstore' in sys.modules or any(m.startswith('tap_pleo_export.attach') for m in sys.modules))"
     )
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import postgres as pg
-from harness.meltano import CHECKOUT, MeltanoProject
+from tools import postgres as pg
+from tools.meltano import CHECKOUT, MeltanoProject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

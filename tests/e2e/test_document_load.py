@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.pipes import Pipes, tap_settings
-from tap_pleo_export.pleo.jobs import ENDED_STATUSES
+from tap_pleo_export.api.jobs import ENDED_STATUSES
 from tests.helpers import document
 from tests.helpers.decoding import kept, streams
 from tests.helpers.document import encode, stored
 from tests.helpers.raw_pages import ITEMS, serve
+from tools.pipes import Pipes, tap_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from harness.postgres import Postgres
     from sandbox import Sandbox
+    from tools.postgres import Postgres
 
 JOBS = "/v3/export-jobs"
 ITEMS_A_JOB = 25

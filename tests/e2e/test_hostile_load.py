@@ -5,15 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from harness.pipes import Pipes, tap_settings
 from tests.helpers.raw_pages import DIGITS, ITEMS, nested, rows_with, serve, two_jobs
+from tools.pipes import Pipes, tap_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.postgres import Postgres
     from sandbox import Sandbox
+    from tools.postgres import Postgres
 
 HOSTILE = (
     rb'"note":"a\u0000b\ud800c\udfffd\\u0000\ud83e\uddfe"',

@@ -6,14 +6,14 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from harness.expectation import expected_items
 from sandbox import Sandbox
+from tools.expectation import expected_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.meltano import MeltanoProject
+    from tools.meltano import MeltanoProject
 
 
 def test_files_hold_every_record_once(tmp_path: Path, new_project: Callable[..., MeltanoProject]) -> None:

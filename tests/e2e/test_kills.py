@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from harness import postgres as pg
-from harness.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
-from harness.pipes import Pipes, tap_settings
 from sandbox import Fault, Sandbox
 from tests.conftest import TIMEOUT, Outputs, finish
 from tests.helpers.processes import read_until
 from tests.helpers.randomness import replayable_random
+from tools import postgres as pg
+from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
+from tools.pipes import Pipes, tap_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from harness.meltano import MeltanoProject
-    from harness.postgres import Postgres
+    from tools.meltano import MeltanoProject
+    from tools.postgres import Postgres
 
 Connect = Callable[[], "psycopg.Connection[Any]"]
 ITEMS = "/v3/export-items"

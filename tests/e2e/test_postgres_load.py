@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from demo import report
-from harness.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 from sandbox import Sandbox
+from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import psycopg
 
-    from harness.meltano import LogLine, MeltanoProject
-    from harness.postgres import Postgres
+    from tools.meltano import LogLine, MeltanoProject
+    from tools.postgres import Postgres
 
 STATE_ID = "sandbox:tap-pleo-export-to-target-postgres"
 AMOUNTS = [12345678901234567, Decimal("0.1"), Decimal("1999.95"), Decimal("-0.005"), Decimal("12345678901234567.89")]

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import postgres as pg
-from harness.meltano import CHECKOUT
+from tools import postgres as pg
+from tools.meltano import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROMPT = (sys.executable, "-m", "harness.postgres")
+PROMPT = (sys.executable, "-m", "tools.postgres")
 HOLD = """
 import signal
-from harness import postgres
+from tools import postgres
 with postgres.running() as server:
     print((server.data / "postmaster.pid").read_text().split()[0], server.socket, flush=True)
     signal.pause()

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from jsonschema.validators import validator_for
 
-from harness.meltano import CHECKOUT
+from tools.meltano import CHECKOUT
 
 
 def test_meltano_yml_satisfies_meltanos_own_schema() -> None:

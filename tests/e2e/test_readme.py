@@ -9,16 +9,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from demo.reporting import failing
-from harness.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
-from harness.meltano import MELTANO, environment_without_settings
 from sandbox import Sandbox
 from tests.conftest import CHECKOUT, Outputs
+from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
+from tools.meltano import MELTANO, environment_without_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.postgres import Postgres
+    from tools.postgres import Postgres
 
 README = (CHECKOUT / "README.md").read_text("utf-8")
 HEADER = """\

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.meltano import LogLine, MeltanoProject
-    from harness.postgres import Postgres
+    from tools.meltano import LogLine, MeltanoProject
+    from tools.postgres import Postgres
 
 REPORT = ("tap-pleo-export", "pleo-failures", "target-pleo-export")
 

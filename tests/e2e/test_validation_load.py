@@ -8,17 +8,17 @@ import subprocess
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from harness.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
-from harness.postgres import SCHEMA
 from sandbox import Sandbox
 from tests.conftest import BIN
+from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
+from tools.postgres import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.meltano import MeltanoProject
-    from harness.postgres import Postgres
+    from tools.meltano import MeltanoProject
+    from tools.postgres import Postgres
 
 
 def test_every_item_arrives_with_its_verdict_and_its_amount(

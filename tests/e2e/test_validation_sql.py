@@ -11,8 +11,8 @@ from tests.conftest import CHECKOUT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.meltano import MeltanoProject
-    from harness.postgres import Postgres
+    from tools.meltano import MeltanoProject
+    from tools.postgres import Postgres
 
 PAGE = (CHECKOUT / "docs" / "validation.md").read_text("utf-8")
 

@@ -9,9 +9,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.meltano import environment_without_settings
-from tap_pleo_export.attachments_mapper import AttachmentsMapper
+from tap_pleo_export.attachments.plugin import AttachmentsMapper
 from tests.helpers.mapper import COMPANY, ITEM_SCHEMA, KEYS, Output, item, record, schema
+from tools.meltano import environment_without_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sandbox import Sandbox
 
-COMMAND = [sys.executable, "-m", "tap_pleo_export.attachments_mapper"]
+COMMAND = [sys.executable, "-m", "tap_pleo_export.attachments.plugin"]
 TIMEOUT = 60
 
 FILE_SCHEMA = {

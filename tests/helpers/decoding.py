@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Raw
 
-from tap_pleo_export.batch_stream import RecordLine
-from tap_pleo_export.pleo.jobs import ExportJob
-from tap_pleo_export.reading.records import complete_export_item, complete_job, complete_job_item
-from tap_pleo_export.records.shape import ADDITIONAL_FIELDS, encode
-from tap_pleo_export.tap import TapPleoExport
+from tap_pleo_export.api.jobs import ExportJob
+from tap_pleo_export.singer.record_decoder import ADDITIONAL_FIELDS, encode
+from tap_pleo_export.tap.batch_stream import RecordLine
+from tap_pleo_export.tap.plugin import TapPleoExport
+from tap_pleo_export.tap.records import complete_export_item, complete_job, complete_job_item
 from tests.helpers.document import encode as to_json
 from tests.helpers.document import stored
 from tests.helpers.mapper import EXTRACTED, JOB
@@ -18,7 +18,7 @@ from tests.helpers.mapper import EXTRACTED, JOB
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tap_pleo_export.paged_stream import PagedStream
+    from tap_pleo_export.tap.paged_stream import PagedStream
 
 # Nobody listens there, and nothing is asked for.
 _SETTINGS = {"api_url": "http://127.0.0.1:9", "api_key": "none"}

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from sandbox.conformance import WIRE
-from tap_pleo_export.pleo.jobs import JOB_STATUSES
+from tap_pleo_export.api.jobs import JOB_STATUSES
 from tap_pleo_export.validation.vocabulary import ITEM_TYPES
 
 if TYPE_CHECKING:

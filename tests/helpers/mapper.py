@@ -14,8 +14,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from tap_pleo_export.mapper import ValidationMapper
-from tap_pleo_export.singer.lines import InputError
+from tap_pleo_export.singer.message_reader import InputError
+from tap_pleo_export.validation.plugin import ValidationMapper
 
 JOB = "8eb648ab-464b-42a0-ba17-eda703657e33"
 COMPANY = "12abc3d4-e567-890e-1234-abc56e78fabc"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_pleo_export.pleo.auth import RefreshTokenAuth
-from tap_pleo_export.pleo.budget import RequestBudget
-from tap_pleo_export.pleo.retry import RetryPolicy
-from tap_pleo_export.pleo.token_endpoint import TokenEndpoint
-from tap_pleo_export.pleo.token_file import TokenFile
+from tap_pleo_export.api.budget import RequestBudget
+from tap_pleo_export.api.credentials import RefreshTokenAuth
+from tap_pleo_export.api.retry import RetryPolicy
+from tap_pleo_export.api.token_endpoint import TokenEndpoint
+from tap_pleo_export.api.token_file import TokenFile
 
 if TYPE_CHECKING:
     from pathlib import Path

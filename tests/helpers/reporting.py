@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from sandbox.problems import Problem
 from sandbox.world import World
-from tap_pleo_export.pleo.errors import OutcomeUnknown, RequestRefused
-from tap_pleo_export.pleo.retry import RetryPolicy
-from tap_pleo_export.reporting.acknowledgement import Acknowledgement
-from tap_pleo_export.reporting.api import JobItem, ReportingApi, UpdateAnswer, UpdateError
-from tap_pleo_export.reporting.job import Known, ReportedJob
-from tap_pleo_export.reporting.jobs import Jobs
-from tap_pleo_export.reporting.reporter import Reporter
-from tap_pleo_export.reporting.run import Run
-from tap_pleo_export.reporting.tally import Tally
+from tap_pleo_export.api.errors import OutcomeUnknown, RequestRefused
+from tap_pleo_export.api.retry import RetryPolicy
+from tap_pleo_export.target.acknowledgement import Acknowledgement
+from tap_pleo_export.target.api import JobItem, ReportingApi, UpdateAnswer, UpdateError
+from tap_pleo_export.target.job import Known, ReportedJob
+from tap_pleo_export.target.jobs import Jobs
+from tap_pleo_export.target.reporter import Reporter
+from tap_pleo_export.target.run import Run
+from tap_pleo_export.target.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sandbox import Job
-    from tap_pleo_export.reporting.updates import ItemUpdate, JobEvent
+    from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 
 Mishap = Literal["", "lost before", "lost after", "too large", "killed before", "killed after", "unmentioned"]
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)

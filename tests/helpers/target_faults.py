@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.meltano import environment_without_settings
 from sandbox import Fault, Sandbox
 from tests.helpers.target import (
     SCHEMAS,
@@ -20,6 +19,7 @@ from tests.helpers.target import (
     update,
     updates,
 )
+from tools.meltano import environment_without_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from harness.meltano import CHECKOUT, environment_without_settings
 from tests.conftest import BIN
+from tools.meltano import CHECKOUT, environment_without_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.postgres import Postgres
     from sandbox import Sandbox
+    from tools.postgres import Postgres
 
 PLUGINS = CHECKOUT / ".meltano"
 MODELS = (

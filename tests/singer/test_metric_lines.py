@@ -8,7 +8,7 @@ import logging
 from singer_sdk.logging import StructuredFormatter
 from singer_sdk.metrics import Metric, Point, Tag
 
-from tap_pleo_export.singer.metric_lines import MetricLines
+from tap_pleo_export.singer.metrics import MetricLines
 
 POINT = Point("counter", Metric.RECORD_COUNT, 248, {Tag.STREAM: "export_items", Tag.PID: 7})
 

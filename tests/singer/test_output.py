@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.singer.output import LineWriter
+from tap_pleo_export.singer.message_writer import LineWriter
 from tap_pleo_export.singer.signals import Interrupts
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from tap_pleo_export.tap import TapPleoExport
+from tap_pleo_export.tap.plugin import TapPleoExport
 from tests.conftest import finish
 
 if TYPE_CHECKING:

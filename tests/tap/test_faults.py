@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.meltano import environment_without_settings
 from tests.helpers.faults import (
     ITEMS,
     JOBS,
@@ -31,6 +30,7 @@ from tests.helpers.faults import (
     play,
     swapped_pages,
 )
+from tools.meltano import environment_without_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

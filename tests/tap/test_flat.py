@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from bench.flat import MOST_MIB
 from tests.conftest import CHECKOUT, TIMEOUT
+from tools.bench.flat import MOST_MIB
 
 
 @pytest.mark.parametrize(("items", "jobs"), [(60_000, 1), (5_000, 1_000)])
 def test_memory_and_state_stay_flat(items: int, jobs: int) -> None:
-    command = [sys.executable, "-m", "bench.flat", f"--items={items}", f"--jobs={jobs}"]
+    command = [sys.executable, "-m", "tools.bench.flat", f"--items={items}", f"--jobs={jobs}"]
 
     printed = subprocess.run(command, stdout=subprocess.PIPE, cwd=CHECKOUT, check=True, timeout=4 * TIMEOUT).stdout
 

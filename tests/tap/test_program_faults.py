@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PLANTED = """
 import sys
 from tap_pleo_export.{module} import {owner}
-from tap_pleo_export.tap import cli
+from tap_pleo_export.tap.plugin import cli
 secret = sys.argv.pop()
 def fault(*_, **__):
     raise KeyError(secret)

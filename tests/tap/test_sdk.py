@@ -8,7 +8,7 @@ import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from sandbox import Fault, Sandbox
-from tap_pleo_export.tap import TapPleoExport
+from tap_pleo_export.tap.plugin import TapPleoExport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

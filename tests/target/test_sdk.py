@@ -20,8 +20,8 @@ from singer_sdk.testing.target_tests import TargetCliPrintsTest
 from singer_sdk.testing.templates import TargetFileTestTemplate, TargetTestTemplate
 
 from sandbox import Sandbox
-from tap_pleo_export.singer.lines import InputError
-from tap_pleo_export.target import TargetPleoExport
+from tap_pleo_export.singer.message_reader import InputError
+from tap_pleo_export.target.plugin import TargetPleoExport
 from tests.helpers.target import SCHEMAS, UPDATES, record, schema, sizes, state, update
 
 if TYPE_CHECKING:

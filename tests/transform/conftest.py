@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import postgres as pg
 from sandbox import Sandbox
 from sandbox.kinds import VARIED, Kind
 from tests.helpers.warehouse import PLUGINS, Warehouse, load
+from tools import postgres as pg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

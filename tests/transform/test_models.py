@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from harness.meltano import CHECKOUT
 from tests.helpers.warehouse import MODELS
 from tests.transform.conftest import AMOUNTS
+from tools.meltano import CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.meltano import CHECKOUT
 from sandbox import Sandbox
 from tests.helpers.warehouse import Warehouse, load
+from tools.meltano import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.postgres import Postgres
+    from tools.postgres import Postgres
 
 # The first test of a database also loads it and builds the models.
 pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(900)]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tap_pleo_export.mapping.items import KEPT
 from tap_pleo_export.validation import Posting, Validator, parse_settings
+from tap_pleo_export.validation.messages import KEPT
 from tests.helpers.mapper import GOOD, item, record, run, schema
 
 CONTRA = {"id": "2f0c3a1e", "name": "Pleo GBP", "code": None, "identifier": "bank-01"}

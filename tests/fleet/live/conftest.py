@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import postgres as pg
-from harness.fleet import BIN
+from tools import postgres as pg
+from tools.fleet import BIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

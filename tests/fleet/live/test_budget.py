@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fleet import limits
-from harness.fleet import DAGSTER, QUICK, FleetRig
 from sandbox import Sandbox
+from tools.fleet import DAGSTER, QUICK, FleetRig
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.postgres import Postgres
     from sandbox.recording import Request
+    from tools.postgres import Postgres
 
 pytestmark = pytest.mark.timeout(600)
 SECONDS = 300

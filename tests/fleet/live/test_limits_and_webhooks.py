@@ -19,16 +19,16 @@ import pytest
 import requests
 
 from fleet.signature import sign
-from harness.fleet import DAGSTER, QUICK, FleetRig
-from harness.fleet_world import WEBHOOK_SECRET
 from sandbox import Fault, Sandbox
+from tools.fleet import DAGSTER, QUICK, FleetRig
+from tools.fleet_world import WEBHOOK_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.postgres import Postgres
     from sandbox.jobs import Job
     from sandbox.recording import Request
+    from tools.postgres import Postgres
 
 # The stand-in's one request takes so long: long enough for two that were started together to meet on a busy machine.
 SLOW = 12.0

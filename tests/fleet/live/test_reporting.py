@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.fleet import DAGSTER, WAREHOUSE, FleetRig
 from sandbox import Sandbox
 from sandbox.kinds import KINDS
+from tools.fleet import DAGSTER, WAREHOUSE, FleetRig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.postgres import Postgres
     from sandbox.jobs import Job
     from sandbox.recording import Change, Request
+    from tools.postgres import Postgres
 
 REPORTING, SILENT = "reporting", "silent"
 pytestmark = pytest.mark.timeout(900)

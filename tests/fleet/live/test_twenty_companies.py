@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from harness import fleet_world
-from harness.expectation import loaded_keys
-from harness.fleet import DAGSTER, WAREHOUSE, FleetRig
 from sandbox import Fault, Sandbox
+from tools import fleet_world
+from tools.expectation import loaded_keys
+from tools.fleet import DAGSTER, WAREHOUSE, FleetRig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from harness.fleet_world import Twenty
-    from harness.postgres import Postgres
+    from tools.fleet_world import Twenty
+    from tools.postgres import Postgres
 
 OPTIONS: dict[str, Any] = {"limits": {"runs": 3, "runs_per_credential": 2}, "alerts": {"fresh_minutes": 30}}
 # Whoever runs first waits for the whole story.

@@ -1,0 +1,1 @@
+"""Pleo's Export API v3: requests, pages, updates, credentials. Usable without Singer."""

@@ -1,0 +1,167 @@
+"""Files of `export_items`: found in a record, and their members joined to it; every other byte stays as it came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tap_pleo_export.singer.exact_json import Json, Members, decode, elements, encode, join, members
+from tap_pleo_export.singer.message_reader import InputError
+from tap_pleo_export.singer.schema_files import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ITEMS = "export_items"
+READ = ("companyId", "accountingEntryId", "files")
+
+
+def added_members() -> dict[str, Any]:
+    """Return the schemas of the members that a file gains, by name."""
+    added: dict[str, Any] = shipped("attachment_members.json")
+    return added
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as a record names it: whatever JSON it has there.
+
+    Attributes:
+        company_id: The item's company.
+        accounting_entry_id: The item.
+        position: Its place among the item's files, from 1.
+        link: Where it can be fetched.
+        type: Media type or similar.
+        size: In bytes.
+    """
+
+    company_id: object
+    accounting_entry_id: object
+    position: int
+    link: object
+    type: object
+    size: object
+
+
+class Item:
+    """A record with files.
+
+    Attributes:
+        files: Those that are objects; null among them is left as it is.
+    """
+
+    def __init__(self, line: bytes, message: Members, record: Members) -> None:
+        self._line = line
+        self._message = message
+        self._record = record
+        entries = [_entry(element) for element in elements(record["files"])]
+        self._entries = entries
+        company, entry_id = (_value(record.get(name)) for name in READ[:2])
+        self.files = [
+            File(company, entry_id, position, *_link_type_size(entry))
+            for position, entry in enumerate(entries, 1)
+            if isinstance(entry, dict)
+        ]
+
+    @property
+    def name(self) -> object:
+        """The item's id, whatever it is."""
+        return _value(self._record.get(READ[1]))
+
+    def line(self, outcomes: Sequence[Mapping[str, object]], *, keep_urls: bool) -> bytes:
+        """Return the record's line with what became of its files.
+
+        Args:
+            outcomes: Members that each of the files gains.
+            keep_urls: Whether their links stay.
+        """
+        following = iter(outcomes)
+        entries = [
+            bytes(entry) if not isinstance(entry, dict) else _outcome(entry, next(following), keep_urls=keep_urls)
+            for entry in self._entries
+        ]
+        record = bytes(self._message["record"])
+        files = b"[" + b",".join(entries) + b"]"
+        changed = _replaced(record, self._record, "files", files)
+        return _replaced(self._line, self._message, "record", changed)
+
+
+def item(line: bytes, message: Members) -> Item | None:
+    """Return a record's files, or None if it has none.
+
+    Raises:
+        InputError: It is no record.
+    """
+    try:
+        record = members(message["record"])
+        if bytes(record.get("files", b"null"))[:1] != b"[":
+            return None
+        found = Item(line, message, record)
+    except KeyError:
+        raise InputError("has no record") from None
+    except (ValueError, RecursionError):
+        raise InputError("has a record that is not an object") from None
+    return found if found.files else None
+
+
+def extended_schema(message: Members, *, keep_urls: bool) -> bytes:
+    """Return a SCHEMA in which files have the members that they gain.
+
+    Raises:
+        InputError: It lacks what this reads.
+    """
+    try:
+        schema = members(message["schema"])
+        properties = members(schema["properties"])
+        lacking = [name for name in READ if name not in properties]
+        declared = members(properties["files"]) if not lacking else {}
+    except (KeyError, ValueError, RecursionError):
+        raise InputError("has no schema with properties") from None
+    if lacking:
+        raise InputError(
+            f"is a SCHEMA of {ITEMS} without {', '.join(map(repr, lacking))}: select it in the tap under this name"
+        )
+    kinds = decode(declared.get("type", b"[]"))
+    if kinds and "array" not in kinds:
+        raise InputError(f"is a SCHEMA of {ITEMS} whose 'files' are no list: flatten in the loader only")
+    try:
+        entry = members(declared.get("items", b'{"type":["object","null"]}'))
+        own = members(entry.get("properties", b"{}"))
+    except (ValueError, RecursionError):
+        raise InputError("has a schema of files that is none") from None
+    if not keep_urls:
+        own.pop("url", None)
+    own |= {name: encode(added) for name, added in added_members().items()}
+    entry["properties"] = join(own)
+    declared["items"] = join(entry)
+    properties["files"] = join(declared)
+    return join(message | {"schema": join(schema | {"properties": join(properties)})})
+
+
+def _entry(part: Json) -> Members | Json:
+    return members(part) if bytes(part)[:1] == b"{" else part
+
+
+def _outcome(entry: Members, outcome: Mapping[str, object], *, keep_urls: bool) -> bytes:
+    own = {name: value for name, value in entry.items() if name not in added_members()}
+    if not keep_urls:
+        own.pop("url", None)
+    return join(own | {name: encode(value) for name, value in outcome.items()})
+
+
+def _replaced(source: bytes, parts: Members, name: str, value: bytes) -> bytes:
+    """Return an object with one member's value replaced, its other bytes as they are."""
+    old = bytes(parts[name])
+    start = source.find(old)
+    # The same bytes may stand elsewhere, too: then only another reading can tell.
+    if source.find(old, start + 1) < 0:
+        return source[:start] + value + source[start + len(old) :]
+    return join(parts | {name: value})
+
+
+def _link_type_size(entry: Members) -> tuple[object, object, object]:
+    return _value(entry.get("url")), _value(entry.get("type")), _value(entry.get("size"))
+
+
+def _value(part: Json | None) -> Any:  # noqa: ANN401 - JSON
+    return None if part is None else decode(part)

@@ -1,1 +1,0 @@
-"""Mapping Singer messages of export items, line by line."""

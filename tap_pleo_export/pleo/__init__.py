@@ -1,1 +1,0 @@
-"""The Pleo side: HTTP, credentials, pages, errors. Knows nothing of Singer."""

@@ -1,0 +1,1 @@
+"""The settings and the base class that tap and target share."""

@@ -1,0 +1,94 @@
+"""What tap and target share as plugins: settings judged before anything else, one connection, one way to end."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk.exceptions import ConfigValidationError, MappingError
+
+from tap_pleo_export.pleo_plugin import setting_values
+from tap_pleo_export.singer.command_line import CommandLine, read_dotenv, refuse
+from tap_pleo_export.singer.metrics import name_streams
+from tap_pleo_export.singer.redaction import SECRETS, guard_logs
+from tap_pleo_export.singer.signals import Interrupts
+from tap_pleo_export.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from tap_pleo_export.api.connection import Connection
+
+
+class PleoPlugin(CommandLine):
+    """An SDK plugin that speaks with Pleo; stands before the SDK's class among the bases."""
+
+    grace: ClassVar[float | None] = None
+    """Seconds that a request in hand has left after a signal; None: what no signal may end runs to its end."""
+
+    def __init__(self, *, validate_config: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
+        self.interrupts = Interrupts(grace=self.grace)
+        self._misread: list[str] = []
+        guard_logs()
+        name_streams()
+        try:
+            super().__init__(validate_config=validate_config, **kwargs)
+        except ConfigValidationError as error:
+            # The SDK's own lines quote the refused values, secrets among them; ours know nothing of its own settings.
+            refuse(self._problems() or list(map(one_line, error.errors or [str(error)])))
+        except MappingError as error:
+            refuse([*self._problems(), f"Setting 'stream_maps': {one_line(str(error))}"])
+        if validate_config:
+            refuse(self._problems())
+            for line in setting_values.unknown_settings(self.config, self.config_jsonschema):
+                self.logger.warning(line)
+
+    @property
+    def oauth_scopes(self) -> Collection[str]:
+        """The OAuth scopes that all requests together need."""
+        return ()
+
+    @property
+    def user_agent(self) -> str:
+        """The setting `user_agent`, or name and version."""
+        return str(self.config.get("user_agent", f"{self.name}/{self.plugin_version}"))
+
+    @cached_property
+    def connection(self) -> Connection:
+        """What all requests of the run share, made when the first is sent."""
+        # HTTP with its retries is not needed for --discover and --about.
+        from tap_pleo_export.api.connection import Connection  # noqa: PLC0415
+
+        return Connection.from_settings(
+            self.config,
+            user_agent=self.user_agent,
+            scopes=self.oauth_scopes,
+            shielded=self.interrupts.shielded,
+            stopping=self.interrupts.pending,
+            sleep=self.interrupts.sleep,
+            learn_secrets=SECRETS.learn,
+        )
+
+    def close(self) -> None:
+        """Close the connections, if any were opened."""
+        if "connection" in vars(self):
+            self.connection.close()
+
+    @property
+    def _env_var_config(self) -> dict[str, Any]:
+        """The settings of the environment: an empty variable is not set, and each that cannot be read is named."""
+        self.append_builtin_config(self.config_jsonschema)
+        prefix = f"{self.name.upper().replace('-', '_')}_"
+        read_dotenv()
+        config, self._misread = setting_values.from_environment(os.environ, prefix, self.config_jsonschema)
+        return config
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Give each setting that is not set its default; learn the secrets before any line can quote one."""
+        self._config = setting_values.given(self._config)
+        SECRETS.learn(setting_values.secret_values(self._config))
+        return super()._validate_config(raise_errors=raise_errors)
+
+    def _problems(self) -> list[str]:
+        return [*setting_values.problems(self.config, self.config_jsonschema), *self._misread]

@@ -1,1 +1,0 @@
-"""Records: from bytes to what a stream emits, with every digit. Knows neither Singer nor HTTP."""

@@ -1,0 +1,1 @@
+"""The tap: export jobs, job items and export items as Singer streams."""

@@ -1,0 +1,1 @@
+"""The target: reports item results and job events back to Pleo."""

@@ -1,0 +1,207 @@
+"""What becomes of the messages of `export_items`: annotated, moved aside, dropped, reported."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tap_pleo_export.singer.exact_json import Json, Members, decode, encode, join, members
+from tap_pleo_export.singer.message_reader import InputError
+from tap_pleo_export.singer.schema_files import shipped
+from tap_pleo_export.validation import MEMBERS, Settings, Validator, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ITEMS = "export_items"
+FAILED = "export_items_failed"
+UPDATES = "export_job_item_updates"
+KEYS = ("jobId", "accountingEntryId")
+
+KEPT = 1024
+"""Annotations that are kept, so that their like need not be encoded; a company has a few accounts."""
+
+_OUTCOMES = {"error": "failed", "warning": "warned"}
+_MARK = f',"{MEMBERS[0]}":'.encode()
+
+
+class ItemMapping:
+    """Maps the messages of `export_items` to lines.
+
+    Attributes:
+        items: Number of items by outcome: `passed`, `failed`.
+        findings: Number of items by (check, outcome): `failed`, `warned`, `broken` (whatever the check's severity).
+        without_keys: Number of failed items that lack the keys of an update.
+        schema_seen: Whether the added streams have their SCHEMA.
+    """
+
+    def __init__(self, settings: Settings, validator: Validator) -> None:
+        self._validator = validator
+        self._on_failure = settings.on_failure
+        self._emit_updates = settings.emit_updates
+        self._only_updates = settings.only_updates
+        self._clean: dict[tuple[str, object], bytes] = {}
+        self.items: Counter[str] = Counter()
+        self.findings: Counter[tuple[str, str]] = Counter()
+        self.without_keys = 0
+        self.schema_seen = False
+
+    def schema(self, message: Members) -> Iterator[bytes]:
+        """Extend the SCHEMA, and precede the records of added streams with theirs."""
+        self.schema_seen = True
+        schema = _object(message, "schema")
+        own = schema.get("properties") or {}
+        if not isinstance(own, dict):
+            raise InputError("has a schema with properties that are not an object")
+        if lacking := self._validator.lacking(own):
+            raise InputError(_cannot_be_judged(lacking))
+        message = message | {"schema": _annotated_schema(message["schema"])}
+        if not self._only_updates:
+            yield join(message)
+        yield from self._added_schemas(message)
+
+    def record(self, message: Members) -> Iterator[bytes]:
+        """Annotate the record, and move, drop and report it as the settings say."""
+        if not self.schema_seen:
+            self.schema_seen = True
+            yield from self._added_schemas(_bare_schema())
+        record = _object(message, "record")
+        raw = bytes(message["record"])
+        if not record.keys().isdisjoint(MEMBERS):
+            raw = without_verdict(raw)
+            record = {name: value for name, value in record.items() if name not in MEMBERS}
+        verdict = self._validator.judge(record)
+        message["record"] = annotated(raw, self._annotation(verdict)) if record else self._annotation(verdict)
+        self._count(verdict)
+        if not self._only_updates:
+            yield from self._placed(message, verdict)
+        if self._emit_updates and verdict.status == "failed":
+            yield from self._update(message, record, verdict)
+
+    def _placed(self, message: Members, verdict: Verdict) -> Iterator[bytes]:
+        if verdict.status == "passed" or self._on_failure == "annotate":
+            yield join(message)
+        elif self._on_failure == "separate":
+            yield join(message | {"stream": encode(FAILED)})
+
+    def activate_version(self, message: Members) -> Iterator[bytes]:
+        """Activate the version for the items set aside, too."""
+        if self._only_updates:
+            return
+        yield join(message)
+        if self._on_failure == "separate":
+            yield join(message | {"stream": encode(FAILED)})
+
+    @property
+    def broken(self) -> Counter[str]:
+        """How often each check could not be made."""
+        return Counter({check: count for (check, what), count in self.findings.items() if what == "broken"})
+
+    def _count(self, verdict: Verdict) -> None:
+        self.items[verdict.status] += 1
+        if verdict.checks is self._validator.nothing_found:
+            return
+        self.findings.update(
+            {
+                (finding.check, "broken" if finding.status == "error" else _OUTCOMES[finding.severity])
+                for finding in verdict.checks
+                if finding.status != "passed"
+            }
+        )
+
+    def _annotation(self, verdict: Verdict) -> bytes:
+        """Return a verdict as a JSON object; those without a finding differ by method and posting only."""
+        if verdict.checks is not self._validator.nothing_found:
+            return encode(verdict)
+        kind = verdict.bookkeeping_method, verdict.posting
+        known = self._clean.get(kind)
+        if known is None:
+            if len(self._clean) >= KEPT:
+                self._clean.clear()
+            known = self._clean[kind] = encode(verdict)
+        return known
+
+    def _update(self, message: Members, record: dict[str, Any], verdict: Verdict) -> Iterator[bytes]:
+        found = verdict.for_pleo()
+        if found is None:
+            return
+        keys = {key: record.get(key) for key in KEYS}
+        if not all(isinstance(key, str) for key in keys.values()):
+            self.without_keys += 1
+            return
+        reason = dict(zip(("failureReasonType", "failureReason"), found, strict=True))
+        update: Members = {
+            "type": encode("RECORD"),
+            "stream": encode(UPDATES),
+            "record": encode(keys | {"status": "failed"} | reason),
+        }
+        if "time_extracted" in message:
+            update["time_extracted"] = message["time_extracted"]
+        yield join(update)
+
+    def _added_schemas(self, message: Members) -> Iterator[bytes]:
+        if self._on_failure == "separate" and not self._only_updates:
+            yield join(message | {"stream": encode(FAILED)})
+        if self._emit_updates:
+            schema = shipped("validation_streams.json")[UPDATES]
+            yield join(_schema_message(UPDATES, schema))
+
+
+def annotated(record: bytes, annotation: bytes) -> bytes:
+    """Return a record with an annotation's members after its own; the bytes of both stay as they are.
+
+    Args:
+        record: A JSON object with at least one member.
+        annotation: Another.
+    """
+    return record[:-1] + b"," + annotation[1:]
+
+
+def without_verdict(record: bytes) -> bytes:
+    """Return a record without the members of an earlier verdict, its other bytes as they are where possible."""
+    start = record.rfind(_MARK)
+    if start > 0:
+        rest = record[:start] + b"}"
+        try:
+            if tuple(members(b"{" + record[start + 1 :])) == MEMBERS and members(rest).keys().isdisjoint(MEMBERS):
+                return rest
+        except ValueError:
+            pass  # the mark stands in a nested object: no tail of ours
+    return join({name: value for name, value in members(record).items() if name not in MEMBERS})
+
+
+def _cannot_be_judged(lacking: dict[str, list[str]]) -> str:
+    named = "; ".join(f"'{member}' for {', '.join(checks)}" for member, checks in lacking.items())
+    return (
+        f"is a SCHEMA of {ITEMS} without what these checks read: {named}. "
+        "Select it in the tap under this name, flatten in the loader only, or disable the checks"
+    )
+
+
+def _annotated_schema(schema: Json) -> bytes:
+    parts = members(schema)
+    added = shipped("validation_streams.json")["annotation"]
+    own = members(parts["properties"]) if bytes(parts.get("properties", b"null")) != b"null" else {}
+    return join(parts | {"properties": join(own | {name: encode(member) for name, member in added.items()})})
+
+
+def _object(message: Members, name: str) -> dict[str, Any]:
+    try:
+        value = decode(message[name])
+    except KeyError:
+        raise InputError(f"has no {name}") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"has a {name} that is not JSON") from None
+    if not isinstance(value, dict):
+        raise InputError(f"has a {name} that is not an object")
+    return value
+
+
+def _schema_message(stream: str, schema: dict[str, Any]) -> Members:
+    parts = {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": KEYS}
+    return {name: encode(value) for name, value in parts.items()}
+
+
+def _bare_schema() -> Members:
+    """Return what can be said of items whose SCHEMA never came."""
+    return _schema_message(ITEMS, {"type": "object", "properties": shipped("validation_streams.json")["annotation"]})

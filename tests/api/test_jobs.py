@@ -1,0 +1,168 @@
+"""Which export jobs can be read, in which order, and until when."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET, Raw
+
+from tap_pleo_export.api.jobs import ENDED_STATUSES, READABLE_STATUSES, ExportJob, format_time, parse_time
+
+CREATED = "2026-03-01T12:00:00Z"
+UPDATED = "2026-03-01T13:00:00Z"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def job(**members: Any) -> ExportJob:
+    record = {"id": "j", "status": "pending", "createdAt": CREATED, "lastUpdatedAt": UPDATED, "expiresIn": UNSET}
+    record |= {"numberOfItems": UNSET} | members
+    read_raw = {name: as_it_came(record[name]) for name in ("createdAt", "lastUpdatedAt", "numberOfItems")}
+    return ExportJob.from_record(SimpleNamespace(**record | read_raw))
+
+
+def as_it_came(value: Any) -> Any:
+    return value if value is UNSET or isinstance(value, Raw) else Raw(msgspec.json.encode(value))
+
+
+def expires_in(seconds: str, **members: Any) -> datetime | None:
+    return job(expiresIn=Raw(seconds.encode()), **members).expires_at
+
+
+def test_a_job_is_read_off_its_record() -> None:
+    read = job(status="in_progress", expiresIn=Raw(b"60"), numberOfItems=7)
+
+    assert read == ExportJob(
+        id="j",
+        status="in_progress",
+        created_at=NOON,
+        expires_at=NOON + HOUR + timedelta(minutes=1),
+        number_of_items=7,
+        record=read.record,
+    )
+
+
+@pytest.mark.parametrize("odd", ["7", 7.5, None, UNSET])
+def test_a_number_of_items_that_is_none_is_unknown(odd: Any) -> None:
+    assert job(numberOfItems=odd).number_of_items is None
+
+
+@pytest.mark.parametrize("absent", [None, UNSET, ""])
+def test_what_a_record_does_not_say_is_unknown(absent: Any) -> None:
+    unknown = job(status=absent, createdAt=absent, lastUpdatedAt=absent, expiresIn=Raw(b"60"))
+
+    assert (unknown.status, unknown.created_at, unknown.expires_at) == (None, None, None)
+    assert unknown.readable
+
+
+def test_it_expires_so_many_seconds_after_its_last_update_or_else_its_creation() -> None:
+    assert expires_in("1800") == NOON + 1.5 * HOUR
+    assert expires_in("1.5") == NOON + HOUR + timedelta(seconds=1.5)
+    assert expires_in("0") == NOON + HOUR
+    assert expires_in("-60") == NOON + HOUR - timedelta(minutes=1)
+    assert expires_in("60", lastUpdatedAt=None) == NOON + timedelta(minutes=1)
+    assert expires_in("60", lastUpdatedAt="soon") == NOON + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("seconds", ["null", '"60"', "[]", "true", "1e400", "1e300", "1e13", "1e12", "-1e12"])
+def test_an_expiry_that_cannot_be_read_is_unknown(seconds: str) -> None:
+    assert expires_in(seconds) is None
+    assert job(expiresIn=60).expires_at is None
+
+
+def test_an_expiry_that_no_calendar_has_in_utc_is_unknown() -> None:
+    for moment in ("0001-01-01T00:00:00+05:00", "9999-12-31T23:00:00-05:00"):
+        assert expires_in("0", createdAt=None, lastUpdatedAt=moment) is None
+        assert expires_in("60", lastUpdatedAt=moment) == NOON + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("status", [*READABLE_STATUSES, "status of tomorrow", None])
+def test_a_job_is_readable_unless_it_is_known_to_have_ended(status: str | None) -> None:
+    assert job(status=status).readable
+
+
+@pytest.mark.parametrize("status", ENDED_STATUSES)
+def test_an_ended_job_is_not_readable(status: str) -> None:
+    assert not job(status=status).readable
+
+
+def test_the_oldest_job_comes_first_and_one_of_unknown_age_last() -> None:
+    jobs = [
+        job(id="3", createdAt=None),
+        job(id="1", createdAt="2026-03-01T12:00:01"),
+        job(id="2", createdAt="2026-03-01T13:00:00+01:00"),
+        job(id="0"),
+        job(id="2.5", createdAt="9999-01-01T00:00:00Z"),
+    ]
+
+    assert [one.id for one in sorted(jobs, key=lambda job: job.age_order)] == ["0", "2", "1", "2.5", "3"]
+
+
+@pytest.mark.parametrize(
+    ("seconds_left", "minutes"),
+    [(900, None), (899.9, 14), (120, 2), (119.9, 1), (60, 1), (59.9, 0), (0, 0), (-0.1, 0), (-61, 0)],
+)
+def test_minutes_are_told_once_less_than_a_quarter_of_an_hour_is_left(seconds_left: float, minutes: int | None) -> None:
+    one = job(expiresIn=Raw(b"0"))
+
+    assert one.minutes_left(NOON + HOUR - timedelta(seconds=seconds_left)) == minutes
+    assert job().minutes_left(NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (CREATED, NOON),
+        ("2026-03-01T12:00:00", NOON),
+        ("2026-03-01", NOON - 12 * HOUR),
+        ("2026-03-01T14:00:00+02:00", NOON),
+        ("2026-03-01T12:00:00.123456789Z", NOON + timedelta(microseconds=123456)),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        (UNSET, None),
+        (20260301, None),
+    ],
+)
+def test_times_are_read(text: object, expected: datetime | None) -> None:
+    assert parse_time(text) == expected
+
+
+def test_a_time_is_in_utc() -> None:
+    assert parse_time("2026-03-01T14:00:00+02:00").tzinfo is UTC  # type: ignore[union-attr] # a time
+    assert parse_time("2026-03-01T14:00:00").tzinfo is UTC  # type: ignore[union-attr] # a time
+
+
+@pytest.mark.parametrize("zone", ["JST-9", "EST5"])
+def test_the_zone_of_the_machine_changes_nothing(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as here:
+        here.setenv("TZ", zone)
+        time.tzset()
+        expires_at = expires_in("60", lastUpdatedAt="2026-03-01T13:00:00")
+        written = expires_at and (expires_at.tzinfo, format_time(expires_at))
+        local = format_time(NOON.astimezone(timezone(HOUR)))
+    time.tzset()
+
+    assert (written, local) == ((UTC, "2026-03-01T13:01:00Z"), CREATED)
+
+
+@given(
+    st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)),  # noqa: DTZ001 - the zone is drawn
+    st.integers(-23, 23),
+)
+def test_what_is_written_is_the_same_time_in_utc(moment: datetime, offset: int) -> None:
+    local = moment.replace(tzinfo=timezone(offset * HOUR))
+
+    text = format_time(local)
+
+    assert text.endswith("Z")
+    assert "+" not in text
+    assert parse_time(text) == local
+    assert format_time(NOON) == CREATED

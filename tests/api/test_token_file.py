@@ -1,0 +1,278 @@
+"""The file that keeps rotated tokens."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_pleo_export.api.errors import TokenFileUnusable
+from tap_pleo_export.api.token_file import TokenFile, Tokens, fingerprint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+ROOT = fingerprint("configured")
+
+
+def tokens(generation: int) -> Tokens:
+    return Tokens(f"refresh-{generation}", f"access-{generation}", 1e9, ROOT)
+
+
+def keep(file: TokenFile, generation: int) -> None:
+    with file.locked(), file.replacement() as replacement:
+        replacement.commit(tokens(generation))
+
+
+def test_what_was_kept_comes_back_to_its_own_lineage_only(tmp_path: Path) -> None:
+    file = TokenFile(tmp_path / "tokens.json")
+    assert file.read(ROOT) is None
+
+    keep(file, 1)
+
+    assert file.read(ROOT) == tokens(1)
+    assert file.read(fingerprint("another")) is None
+
+
+def test_a_replacement_that_is_not_committed_changes_nothing(tmp_path: Path) -> None:
+    file = TokenFile(tmp_path / "tokens.json")
+    keep(file, 1)
+
+    with pytest.raises(KeyError), file.replacement():
+        raise KeyError
+
+    assert file.read(ROOT) == tokens(1)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == ["tokens.json"]
+
+
+def test_a_successor_left_by_a_crash_is_no_obstacle(tmp_path: Path) -> None:
+    file = TokenFile(tmp_path / "tokens.json")
+    (tmp_path / "tokens.json.new").write_text("half")
+
+    keep(file, 2)
+
+    assert file.read(ROOT) == tokens(2)
+
+
+def test_a_successor_planted_as_a_link_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "tokens.json.new").symlink_to(victim)
+
+    keep(TokenFile(tmp_path / "tokens.json"), 1)
+
+    assert victim.read_text() == "precious"
+
+
+def test_a_disk_that_takes_only_a_part_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = [1000]
+
+    def write(descriptor: int, content: bytes) -> int:
+        taken = min(room[0], len(content))
+        if not taken:
+            raise OSError(28, os.strerror(28))
+        room[0] -= taken
+        return real(descriptor, content[:taken])
+
+    real = os.write
+    monkeypatch.setattr(os, "write", write)
+
+    with pytest.raises(TokenFileUnusable, match=r"No space left on device.*no token was rotated"):
+        keep(TokenFile(tmp_path / "tokens.json"), 1)
+
+
+def test_a_failure_after_the_rotation_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(5, os.strerror(5))
+
+    monkeypatch.setattr(os, "pwrite", fail)
+
+    with pytest.raises(TokenFileUnusable, match=r"after Pleo rotated the tokens.*Authorise the connector again"):
+        keep(TokenFile(tmp_path / "tokens.json"), 1)
+
+
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        keep(TokenFile(tmp_path / "tokens.json"), 1)
+    finally:
+        os.umask(before)
+
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_tokens_do_not_show_in_their_representation() -> None:
+    assert "refresh-1" not in repr(tokens(1))
+    assert "access-1" not in repr(tokens(1))
+
+
+# Where it is
+
+
+def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.json").symlink_to(tmp_path / "real" / "tokens.json")
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+
+    keep(TokenFile(tmp_path / "link.json"), 1)
+    keep(TokenFile(tmp_path / "folder" / "tokens.json"), 2)
+
+    assert (tmp_path / "link.json").is_symlink()
+    assert TokenFile(tmp_path / "link.json").read(ROOT) == tokens(2)
+    assert sorted(path.name for path in (tmp_path / "real").iterdir()) == ["tokens.json", "tokens.json.lock"]
+
+
+def test_all_names_of_a_file_share_one_lock(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to("tokens.json")
+    other = TokenFile(tmp_path / "link.json", patience=0)
+    refused: list[TokenFileUnusable] = []
+
+    def try_to_lock() -> None:
+        try:
+            with other.locked():
+                pass
+        except TokenFileUnusable as error:
+            refused.append(error)
+
+    with TokenFile(tmp_path / "tokens.json").locked():
+        thread = threading.Thread(target=try_to_lock)
+        thread.start()
+        thread.join()
+
+    (error,) = refused
+    assert "is locked by another process for over 0 s. Let that run end" in str(error)
+    try_to_lock()
+    assert refused == [error]
+
+
+def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    keep(TokenFile(type(tmp_path)("~/tokens.json")), 1)
+
+    assert (tmp_path / "tokens.json").exists()
+
+
+def circle(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def second_name(path: Path) -> None:
+    path.write_bytes(b"")
+    path.with_name("second").hardlink_to(path)
+
+
+def nothing(_: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "what"),
+    [
+        ("f", os.mkfifo, "a FIFO"),
+        ("f", os.mkdir, "Is a directory"),
+        ("f", second_name, "has more names"),
+        ("f", circle, "leads nowhere"),
+        ("missing/f", nothing, "its folder is not there"),
+        ("/dev/null", nothing, "a device"),
+        ("~nobody-of-that-name/f", nothing, "leads nowhere|its folder is not there"),
+        ("a\0b", nothing, "leads nowhere"),
+    ],
+)
+def test_what_cannot_keep_a_token_is_refused_before_any_rotation(
+    tmp_path: Path, name: str, make: Any, what: str
+) -> None:
+    path = type(tmp_path)(name) if name.startswith(("/", "~")) else tmp_path / name
+    make(path)
+
+    with pytest.raises(TokenFileUnusable, match=what), TokenFile(path).locked():
+        pytest.fail("the lock was had")
+
+
+# What it holds
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'{"x":' + b"[" * 100_000, b"[]", b"{}", b'{"refresh_token": 5}', b" " * 5_000_000],
+    ids=["deep", "a list", "empty", "a number", "long"],
+)
+def test_what_is_no_token_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "tokens.json").write_bytes(content)
+
+    with pytest.raises(TokenFileUnusable, match="is not a token file of this connector"):
+        TokenFile(tmp_path / "tokens.json").read(ROOT)
+
+
+def test_a_looser_mode_is_tightened_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = TokenFile(tmp_path / "tokens.json")
+    keep(file, 1)
+    file.path.chmod(0o644)
+
+    with caplog.at_level(logging.WARNING):
+        assert file.read(ROOT) == tokens(1)
+        assert file.read(ROOT) == tokens(1)
+
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert f"'token_file' ({file.path}): its mode was 0644" in record.getMessage()
+
+
+# How it is replaced
+
+
+def test_who_reads_meanwhile_reads_the_old_tokens_whole(tmp_path: Path) -> None:
+    file = TokenFile(tmp_path / "tokens.json")
+    keep(file, 1)
+
+    with file.path.open() as old:
+        keep(file, 2)
+        assert "refresh-1" in old.read()
+
+    assert file.read(ROOT) == tokens(2)
+
+
+def test_tokens_are_on_the_disk_before_they_take_the_files_place_and_so_is_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = TokenFile(tmp_path / "tokens.json")
+    done: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        what = "folder" if stat.S_ISDIR(found.st_mode) else str(found.st_size)
+        done.append(f"{what}{' in place' if file.path.exists() else ''}")
+        real(descriptor)
+
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", fsync)
+    keep(file, 1)
+
+    # The room, the tokens, the folder.
+    assert done == [str(16 * 1024), str(file.path.stat().st_size), "folder in place"]
+
+
+def test_the_successor_is_its_owners_from_the_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[int] = []
+
+    def opened(path: Any, flags: int, mode: int = 0o777) -> int:
+        descriptor = real(path, flags, mode)
+        if str(path).endswith(".new"):
+            modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return descriptor
+
+    real = os.open
+    monkeypatch.setattr(os, "open", opened)
+    before = os.umask(0)
+    try:
+        keep(TokenFile(tmp_path / "tokens.json"), 1)
+    finally:
+        os.umask(before)
+
+    assert modes == [0o600]

@@ -1,0 +1,325 @@
+"""The page in a real Chromium, off the network: `open_page` fails a test on any request, message or dialog."""
+
+from __future__ import annotations
+
+import os
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import CHECKOUT
+from tests.helpers import books, mapper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.blocked_report.conftest import Made
+
+    Open = Callable[..., Any]
+    Make = Callable[..., Made]
+
+pytestmark = pytest.mark.browser
+
+PICTURES = os.environ.get("PICTURES")
+"""A folder that gets the screenshots of the documents: `make test PICTURES=docs ARGS=tests/report`."""
+WIDTHS = (320, 1280)
+SCHEMES = ("light", "dark")
+HOSTILE = (
+    "<script>alert('script')</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</title></style></script><svg onload=alert(2)>",
+    "{{ 7 * 7 }}{% raw %}",
+    "\u202egnp.exe",
+    "javascript:alert(3)",
+    "' onfocus=alert(4) autofocus='",
+    "x" * 5_000_000,
+    "\u0001\u001b[2J\ud800",
+)
+
+
+def visible(page: Any) -> int:
+    return int(page.locator("#items tbody tr:visible").count())
+
+
+def column(page: Any, name: str) -> list[str]:
+    # Not what is laid out: rows far from the screen are not.
+    return [text.strip() for text in page.locator(f"#items tbody tr:visible .c-{name}").all_text_contents()]
+
+
+def amounts(page: Any) -> list[float]:
+    return [float(data.get_attribute("value")) for data in page.locator("#items tbody tr:visible data").all()]
+
+
+@pytest.fixture
+def page(make_report: Make, open_page: Open) -> Any:
+    return open_page(make_report(books.scene()).html)
+
+
+def test_the_page_says_first_what_matters(page: Any) -> None:
+    assert page.title() == "Pleo export: 34 of 208 items blocked"
+    assert page.locator("h1").inner_text() == "34 of 208 items are blocked"
+    assert page.locator("h2").all_inner_texts() == [
+        "Export jobs",
+        "What to fix first",
+        "Blocked items",
+        "Items that passed",
+    ]
+    assert page.locator(".fact.time").inner_text().split("\n")[1] == "38 min"
+    first = page.locator(".cause").first
+    assert first.locator("h3").inner_text() == "Category “Client gifts” has no account code"
+    assert "9 items" in first.inner_text()
+    assert "An admin or bookkeeper, in Pleo’s settings" in first.inner_text()  # noqa: RUF001 - typography
+
+
+def test_text_is_searched_in_every_column(page: Any) -> None:
+    page.fill("#f-text", "priya")
+    assert set(column(page, "person")) == {"Priya Nair"}
+
+    page.fill("#f-text", "PRIYA  usd")
+    assert all("USD" in text for text in column(page, "amount"))
+
+    page.fill("#f-text", "nobody at all")
+    assert visible(page) == 0
+    assert page.locator("#nothing").is_visible()
+    assert page.locator("#count").inner_text() == "0 of 34 shown"
+
+
+def test_cause_job_and_type_are_filters_and_go_together(page: Any) -> None:
+    page.select_option("#f-cause", label="No contra account for USD")
+    assert set(column(page, "reason")) == {"No contra account for USD"}
+    assert page.locator("#count").inner_text() == "5 of 34 shown"
+
+    page.select_option("#f-job", label=books.JOBS[0][:8])
+    assert set(column(page, "job")) == {books.JOBS[0][:8]}
+    both = visible(page)
+    assert 0 < both < 5
+
+    page.select_option("#f-cause", "")
+    page.select_option("#f-job", "")
+    page.select_option("#f-type", label="Out of pocket")
+    assert visible(page) == 4
+
+    page.click("text=Show all")
+    page.wait_for_function("document.getElementById('count').textContent === 'All 34 shown'")
+    assert visible(page) == 34
+
+
+def test_a_cause_shows_its_items(page: Any) -> None:
+    page.locator(".cause", has_text="Tax code T20").get_by_role("button").click()
+
+    assert set(column(page, "reason")) == {"Tax code T20 is not in the accounting system"}
+    assert visible(page) == 2
+    assert page.evaluate("document.activeElement.id") == "failed"
+
+
+@pytest.mark.parametrize("name", ["date", "person", "supplier", "reason", "job"])
+def test_columns_are_sorted_both_ways(page: Any, name: str) -> None:
+    key = f"#items tbody tr .c-{name}" + (" time" if name == "date" else "")
+    values = "cells => cells.map(cell => cell.dateTime || cell.textContent.trim())"
+    expected = page.eval_on_selector_all(
+        key, f"cells => ({values})(cells).sort(new Intl.Collator('en-GB', {{numeric: true}}).compare)"
+    )
+
+    page.click(f"#items th.c-{name} button")
+    assert page.eval_on_selector_all(key, values) == expected
+    assert page.get_attribute(f"#items th.c-{name}", "aria-sort") == "ascending"
+    page.click(f"#items th.c-{name} button")
+    assert page.eval_on_selector_all(key, values) == expected[::-1]
+    assert page.locator("#items th[aria-sort]").count() == 1
+
+
+def test_amounts_are_sorted_as_numbers(page: Any) -> None:
+    assert amounts(page) == sorted(amounts(page), reverse=True)
+
+    page.click("#items th.c-amount button")
+
+    assert amounts(page) == sorted(amounts(page))
+
+
+def test_everything_can_be_done_with_a_keyboard(page: Any) -> None:
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to what to fix first"
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#fix")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert visible(page) == 9
+    page.keyboard.press("Tab")
+    page.keyboard.type("søren")
+    assert set(column(page, "person")) <= {"Søren Ångström"}
+    page.focus("#items th.c-date button")
+    page.keyboard.press("Space")
+    assert page.get_attribute("#items th.c-date", "aria-sort") == "ascending"
+    page.focus("summary")
+    page.keyboard.press("Enter")
+    assert page.locator("table.plain tbody tr").first.is_visible()
+
+
+def test_numbers_are_the_browsers_and_no_digit_is_lost(make_report: Make, open_page: Open) -> None:
+    large = mapper.failing(1, amount=books.money("VEF", 12345678901234567890))
+    fine = mapper.failing(2, amount={"inWalletCurrency": {"currency": "GBP", "value": Decimal("1999.95")}})
+    made = make_report(books.validated([large, fine]))
+
+    german = open_page(made.html, locale="de-DE")
+    assert column(german, "amount") == ["123.456.789.012.345.678,90 VEF", "19,9995 GBP"]
+    for locale in ("de-CH", "en-IN", "ar-EG", "fr-FR"):
+        foreign = open_page(made.html, locale=locale)
+        assert re.sub(r"\D", "", column(foreign, "amount")[0]) == "12345678901234567890"
+
+
+def test_the_asked_for_locale_wins_over_the_browsers(make_report: Make, open_page: Open) -> None:
+    page = open_page(make_report(books.scene(), "--locale", "de").html, locale="en-GB")
+
+    assert "4.119,75 EUR" in page.locator(".fact.blocked").inner_text()
+
+
+def test_without_scripts_everything_is_there_but_the_filters(make_report: Make, open_page: Open) -> None:
+    page = open_page(make_report(books.scene()).html, java_script_enabled=False)
+
+    assert visible(page) == 34
+    assert not page.locator("#filters").is_visible()
+    assert page.locator("button:visible").count() == 0
+    assert "4,119.75 EUR" in page.locator(".fact.blocked").inner_text()
+    page.click("summary")
+    assert page.locator("table.plain tbody tr").first.is_visible()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wider_than_the_screen_and_axe_finds_nothing(
+    make_report: Make, open_page: Open, width: int, scheme: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - not where it is skipped
+
+    data = books.scene() if PICTURES else books.validated(books.items(passed=12))
+    page = open_page(make_report(data).html, width, color_scheme=scheme)
+    page.click("summary")
+    # Rows far from the screen are not looked at.
+    page.set_viewport_size({"width": width, "height": 20_000})
+
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    if PICTURES:
+        page.click("summary")
+        page.set_viewport_size({"width": width, "height": 1500})
+        page.screenshot(path=Path(PICTURES) / f"report-{width}-{scheme}.png")
+
+
+def test_an_empty_report_is_a_whole_page(make_report: Make, open_page: Open) -> None:
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - as above
+
+    page = open_page(make_report(books.validated([])).html)
+
+    assert page.locator("h1").inner_text() == "Nothing is blocked"
+    assert Axe().run(page).violations_count == 0
+
+
+def test_hostile_text_is_shown_and_runs_nothing(make_report: Make, open_page: Open) -> None:
+    records = []
+    for number, text in enumerate(HOSTILE, 1):
+        texts: dict[str, Any] = {"name": text, "code": None}
+        records.append(
+            mapper.failing(
+                number,
+                type=text[:200],
+                date=text,
+                note=text,
+                user=texts,
+                supplier=texts,
+                amount={"inWalletCurrency": {"currency": text, "value": number}},
+                accountingEntryLines=[books.line(texts)],
+                _links={"web": {"exportItem": text}},
+            )
+        )
+    made = make_report(books.validated(records, {"configuration": []}))
+
+    assert made.returncode == 0, made.stderr
+    for width in WIDTHS:
+        page = open_page(made.html, width)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert "<script>alert('script')</script>" in column(page, "person")
+        assert page.locator("#items a").count() == 0
+        assert page.locator("script").count() == 1
+    assert len(made.text) < 200_000
+
+
+def test_a_script_that_gets_in_is_not_run(make_report: Make, browser: Any) -> None:
+    made = make_report(books.scene())
+    made.html.write_text(made.text.replace("</h1>", "</h1><script>document.title='owned'</script><img src=http://x/>"))
+    page = browser.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(made.html.as_uri())
+
+    assert page.title() == "Pleo export: 34 of 208 items blocked"
+    assert len([text for text in said if "Content Security Policy" in text]) == 2
+    page.close()
+
+
+def test_it_prints_on_a4_with_every_blocked_item(make_report: Make, open_page: Open, tmp_path: Path) -> None:
+    page = open_page(make_report(books.scene()).html)
+    page.emulate_media(media="print")
+
+    assert not page.locator("#filters").is_visible()
+    assert visible(page) == 34
+    data = page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
+    width, height = map(float, re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", data)[0])
+    assert (round(width), round(height)) == (595, 842)
+    assert 2 <= len(re.findall(rb"/Type /Page\b", data)) <= 5
+
+
+def test_5000_rows_can_be_worked_with_within_two_seconds(make_report: Make, open_page: Open) -> None:
+    made = make_report(many(6000))
+    assert "Shown are the" in made.text
+
+    page = open_page(made.html)
+    metrics = page.context.new_cdp_session(page)
+    metrics.send("Performance.enable")
+    spent = [seconds(metrics)]
+    field = "document.getElementById('f-text')"
+    search = f"{field}.value = 'priya nair'; {field}.dispatchEvent(new Event('input', {{bubbles: true}}))"
+    sort = "document.querySelector('#items th.c-supplier button').click()"
+    for action in (search, sort):
+        page.evaluate(f"() => {{ {action}; document.body.getBoundingClientRect(); }}")
+        spent.append(seconds(metrics))
+
+    # Of the processor, for tests share it: opened, searched, sorted.
+    assert spent[-1] < 2, spent
+    assert visible(page) == len([number for number in range(1000, 6000) if books.PEOPLE[number % 6] == "Priya Nair"])
+
+
+def seconds(metrics: Any) -> float:
+    """Return what the page's thread has computed so far."""
+    told = {entry["name"]: entry["value"] for entry in metrics.send("Performance.getMetrics")["metrics"]}
+    return float(told["ThreadTime"])
+
+
+def many(items: int) -> bytes:
+    """Return items without a vendor."""
+    checks = [
+        {"check": "expense_gl_account", "status": "failed", "severity": "error", "failureReason": "(item has no lines)"}
+    ]
+    return b"".join(
+        mapper.record({
+            "jobId": books.JOBS[0],
+            "accountingEntryId": f"{number:08d}-0d68-4e36-9e31-58223975d9e9",
+            "type": "card_purchase",
+            "date": "2026-03-01T10:00:00Z",
+            "amount": books.money("GBP", number + 1),
+            "user": {"name": books.PEOPLE[number % 6]},
+            "supplier": {"name": f"Supplier {number % 300}"},
+            "_links": {"web": {"exportItem": f"https://app.pleo.example/export/{number}"}},
+            "validationStatus": "failed",
+            "validationChecks": checks,
+        })
+        for number in range(items)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [f"report-{width}-{scheme}.png" for width in WIDTHS for scheme in SCHEMES])
+def test_the_documents_have_their_pictures(name: str) -> None:
+    assert (CHECKOUT / "docs" / name).read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,184 @@
+"""Reading what a loader wrote: PostgreSQL as target-postgres leaves it, and a database without types."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from tests.helpers import books, mapper
+from tools import postgres as pg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.blocked_report.conftest import Made
+
+    Make = Callable[..., Made]
+
+EXTRACTED = "2026-03-03T14:08:12+00:00"
+ARRAYS = {"accountingEntryLines", "files", "validationChecks"}
+OBJECTS = {
+    "amount",
+    "bookkeeping",
+    "contraAccount",
+    "vendor",
+    "supplier",
+    "user",
+    "team",
+    "additionalInformation",
+    "posting",
+    "_links",
+}
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[pg.Postgres]:
+    with pg.running() as server:
+        yield server
+
+
+def records(data: bytes, stream: str) -> list[dict[str, Any]]:
+    return mapper.Output(data).records(stream)
+
+
+def kind(name: str) -> str:
+    """Return the type that target-postgres gives a column."""
+    if name in ARRAYS:
+        return "jsonb[]"
+    if name in OBJECTS:
+        return "jsonb"
+    return {"numberOfItems": "bigint", "_sdc_extracted_at": "timestamp"}.get(name, "text")
+
+
+def load(server: pg.Postgres, schema: str, data: bytes) -> None:
+    """Write records as target-postgres writes them."""
+    with server.connect() as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+        for stream in ("export_jobs", "export_job_items", "export_items"):
+            rows = [row | {"_sdc_extracted_at": EXTRACTED} for row in records(data, stream)]
+            names = sorted({name for row in rows for name in row})
+            table = sql.Identifier(schema, stream)
+            columns = sql.SQL(", ").join(sql.SQL("{} " + kind(name)).format(sql.Identifier(name)) for name in names)
+            connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, columns))
+            places = sql.SQL(", ").join(sql.SQL("%s") for _ in names)
+            insert = sql.SQL("INSERT INTO {} VALUES ({})").format(table, places)
+            connection.cursor().executemany(insert, [[adapted(name, row.get(name)) for name in names] for row in rows])
+
+
+def adapted(name: str, value: Any) -> Any:
+    if name in ARRAYS and value is not None:
+        return [Jsonb(entry, dumps=mapper.dumps) for entry in value]
+    return Jsonb(value, dumps=mapper.dumps) if name in OBJECTS and value is not None else value
+
+
+def test_postgresql_says_what_the_messages_say(make_report: Make, postgres: pg.Postgres) -> None:
+    data = books.scene()
+    load(postgres, "pleo", data)
+    expected = make_report(data).text
+
+    made = make_report(None, "--sqlalchemy-url", postgres.url(), "--schema", "pleo")
+
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.text == expected
+
+
+def test_amounts_out_of_postgresql_are_exact(make_report: Make, postgres: pg.Postgres) -> None:
+    amount = {"inWalletCurrency": {"currency": "GBP", "value": Decimal("12345678901234567.895")}}
+    load(postgres, "exact", books.validated([mapper.failing(amount=amount)]))
+
+    made = make_report(None, "--sqlalchemy-url", postgres.url(), "--schema", "exact")
+
+    assert '<data value="123456789012345.67895">' in made.text
+
+
+def test_items_of_ended_jobs_are_read_only_if_asked_for(make_report: Make, postgres: pg.Postgres) -> None:
+    load(postgres, "ended", books.scene().replace(b'"in_progress"', b'"completed"'))
+    url = ("--sqlalchemy-url", postgres.url(), "--schema", "ended")
+
+    assert "0  blocked" in make_report(None, *url).stdout
+    assert "34  blocked" in make_report(None, *url, "--all-jobs").stdout
+
+
+def test_the_url_may_come_from_the_environment(make_report: Make, postgres: pg.Postgres) -> None:
+    load(postgres, "environment", books.scene())
+
+    made = make_report(None, "--schema", "environment", env={"PLEO_EXPORT_REPORT_SQLALCHEMY_URL": postgres.url()})
+
+    assert "34  blocked" in made.stdout
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ((), "the schema that the connection looks in first has no table export_items: name the loader's schema"),
+        (("--schema", "nowhere"), "schema 'nowhere' has no table export_items"),
+    ],
+)
+def test_tables_that_are_not_there_are_named(
+    make_report: Make, postgres: pg.Postgres, schema: tuple[str, ...], message: str
+) -> None:
+    made = make_report(None, "--sqlalchemy-url", postgres.url(), *schema)
+
+    assert made.returncode == 1
+    assert message in made.stderr
+    assert made.stderr.count("\n") == 1
+
+
+def test_a_server_that_is_not_there_is_told_without_the_password(make_report: Make, tmp_path: Path) -> None:
+    url = f"postgresql+psycopg://user:s3cr3t-passw0rd@/database?host={tmp_path}"
+
+    made = make_report(None, "--sqlalchemy-url", url)
+
+    assert made.returncode == 1
+    assert "the database cannot be read" in made.stderr
+    assert made.stderr.count("\n") == 1
+    assert "s3cr3t" not in made.stderr
+
+
+def test_json_in_text_columns_and_other_names_are_read(make_report: Make, tmp_path: Path) -> None:
+    data = books.scene()
+    path = tmp_path / "loaded.db"
+    connection = sqlite3.connect(path)
+    for stream in ("export_jobs", "export_job_items", "export_items"):
+        rows = records(data, stream)
+        names = sorted({name for row in rows for name in row})
+        columns = ", ".join(f'"{name.upper()}"' for name in names)
+        connection.execute(f"CREATE TABLE {stream} ({columns})")
+        for row in rows:
+            values = [mapper.dumps(v) if isinstance(v := row.get(name), dict | list) else v for name in names]
+            connection.execute(f"INSERT INTO {stream} VALUES ({', '.join('?' * len(names))})", values)  # noqa: S608
+    connection.commit()
+    connection.close()
+
+    made = make_report(None, "--sqlalchemy-url", f"sqlite:///{path}")
+
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "34  blocked              4,119.75 EUR, 14,757.43 GBP, 1,989.39 USD" in made.stdout
+    assert json.dumps(made.stdout).count("No contra account for USD") == 1
+
+
+def test_nothing_else_than_what_is_shown_is_asked_of_the_database(make_report: Make, postgres: pg.Postgres) -> None:
+    load(postgres, "granted", books.scene())
+    with postgres.connect() as connection:
+        connection.execute("CREATE ROLE reader LOGIN")
+        connection.execute("GRANT USAGE ON SCHEMA granted TO reader")
+        connection.execute("GRANT SELECT ON granted.export_jobs, granted.export_job_items TO reader")
+        columns = connection.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'granted'"
+            " AND table_name = 'export_items' AND column_name <> ALL (%s)",
+            [["note", "additionalInformation", "accountingEntryLines", "contraAccount", "files"]],
+        ).fetchall()
+        granted = sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns)
+        connection.execute(sql.SQL("GRANT SELECT ({}) ON granted.export_items TO reader").format(granted))
+
+    made = make_report(None, "--sqlalchemy-url", postgres.url().replace("postgres@", "reader@"), "--schema", "granted")
+
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "34  blocked" in made.stdout

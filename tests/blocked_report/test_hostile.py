@@ -1,0 +1,113 @@
+"""Records of any shape: each is read, or counted as unreadable; none ends the report."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_pleo_export.blocked_report import number_format as figures
+from tap_pleo_export.blocked_report.grouping import Summary
+from tap_pleo_export.blocked_report.jsonl_reader import read_lines
+from tap_pleo_export.blocked_report.page import Setting, render
+from tap_pleo_export.blocked_report.problems import ReportError
+from tap_pleo_export.blocked_report.record_store import Spool
+from tap_pleo_export.blocked_report.spreadsheet import Spreadsheet
+from tests.helpers import books, mapper
+
+# NUL is the mark that the kit writes exact numbers with.
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=(), exclude_characters="\0"), max_size=20)
+    | st.sampled_from(["passed", "failed", "", "2026-03-01", "UNDEFINED", 2**70, -(10**400), "https://a/"]),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(["a", "name", "value"]), children)
+    ),
+    max_leaves=8,
+)
+FAILED: dict[str, Any] = mapper.failing() | {
+    "validationStatus": "failed",
+    "user": {"name": "Zoë"},
+    "validationChecks": [
+        {"check": "tag_exists", "status": "failed", "severity": "error", "failureReason": "x", "path": ""}
+    ],
+}
+STREAMS: dict[str, dict[str, Any]] = {
+    "export_items": FAILED,
+    "export_jobs": books.jobs()[0],
+    "export_job_items": books.statuses()[0] | {"failureReason": "x", "failureReasonType": "y"},
+}
+
+
+def report(data: bytes) -> tuple[Summary, str, str]:
+    """Return what becomes of lines, the page and the CSV."""
+    spool = Spool()
+    read_lines(io.BytesIO(data), "input", "", spool, lambda _size: None)
+    summary = Summary(spool.jobs(), unreadable=spool.unreadable, as_of=spool.as_of)
+    table = io.StringIO()
+    sheet = Spreadsheet(table)
+    for item in spool.items_of(set()):
+        sheet.add(item, summary.add(item), summary.jobs[item.job].job)
+    for unread in spool.unread():
+        summary.add_unread(*unread)
+    page = "".join(render(summary, Setting(datetime(2026, 3, 3, tzinfo=UTC), figures.Style())))
+    spool.close()
+    page.encode()
+    table.getvalue().encode()
+    return summary, page, table.getvalue()
+
+
+def inside(draw: Any, value: Any) -> Any:
+    """Return a value with one part of it replaced by another."""
+    if isinstance(value, dict) and value and draw(st.booleans()):
+        name = draw(st.sampled_from(sorted(value)))
+        return value | {name: inside(draw, value[name])}
+    if isinstance(value, list) and value and draw(st.booleans()):
+        return [inside(draw, value[0]), *value[1:]]
+    return draw(VALUES)
+
+
+@st.composite
+def changed(draw: Any) -> tuple[str, dict[str, Any]]:
+    stream = draw(st.sampled_from(sorted(STREAMS)))
+    record = STREAMS[stream]
+    name = draw(st.sampled_from(sorted(record)))
+    return stream, record | {name: inside(draw, record[name])}
+
+
+@given(st.lists(changed(), min_size=1, max_size=6))
+def test_no_shape_of_a_record_ends_the_report(records: list[tuple[str, dict[str, Any]]]) -> None:
+    lines = [mapper.record(record, stream) for stream, record in records]
+    data = b"".join(lines) + b"".join(mapper.line(record) for _, record in records)
+
+    report(data)
+
+
+@given(VALUES, VALUES)
+def test_no_type_and_no_stream_of_a_message_ends_the_report(kind: object, stream: object) -> None:
+    report(mapper.line({"type": kind, "stream": stream, "record": FAILED}))
+    report(mapper.line({"type": "RECORD", "stream": stream, "record": FAILED}))
+
+
+@pytest.mark.parametrize("member", ["jobId", "accountingEntryId"])
+@pytest.mark.parametrize("value", [None, "", 7, []])
+def test_an_item_without_ids_is_counted(member: str, value: object) -> None:
+    summary, page, _ = report(mapper.record(FAILED | {member: value}) + mapper.record(FAILED))
+
+    assert (summary.unreadable, summary.totals.items) == (1, 1)
+    assert "records without ids could not be read" in page
+
+
+def test_a_member_nested_beyond_bounds_is_refused() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    line = mapper.line(FAILED | {"supplier": 0}).replace(b'"supplier":0', b'"supplier":' + deep)
+
+    with pytest.raises(ReportError, match="line 1 is not a JSON object"):
+        report(line)

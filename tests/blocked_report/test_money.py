@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import csv
+from decimal import Context, Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_pleo_export.blocked_report.money import EXPONENTS, Sums, add, major, minor_units
+from tests.conftest import CHECKOUT
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "expected"),
+    [
+        ("12345", "EUR", "123.45"),
+        ("5", "GBP", "0.05"),
+        ("-5", "GBP", "-0.05"),
+        ("0", "EUR", "0.00"),
+        ("-0", "EUR", "0.00"),
+        ("100", "EUR", "1.00"),
+        ("12345", "JPY", "12345"),
+        ("12345", "KWD", "12.345"),
+        ("12345", "CLF", "1.2345"),
+        ("1999.95", "EUR", "19.9995"),
+        ("-0.005", "EUR", "-0.00005"),
+        ("0.5", "JPY", "0.5"),
+        ("1e3", "EUR", "10.00"),
+        ("12345678901234567", "VEF", "123456789012345.67"),
+        ("100", "no currency", "1.00"),
+    ],
+)
+def test_minor_units_are_written_with_the_currencys_own_decimals(minor: str, currency: str, expected: str) -> None:
+    assert major(Decimal(minor), currency) == expected
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=4), st.sampled_from([*EXPONENTS, "EUR"]))
+def test_no_digit_is_lost(minor: Decimal, currency: str) -> None:
+    decimals = EXPONENTS.get(currency, 2)
+
+    assert Context(prec=200).scaleb(Decimal(major(minor, currency)), decimals) == minor
+    assert len(major(minor, currency).partition(".")[2]) >= decimals
+
+
+def test_sums_are_exact() -> None:
+    sums: Sums = {}
+    for amount in [Decimal("0.1")] * 3 + [Decimal(10) ** 40, Decimal("-0.3"), -(Decimal(10) ** 40)]:
+        add(sums, "EUR", amount)
+
+    assert sums == {"EUR": 0}
+
+
+@pytest.mark.parametrize(
+    "value", [None, "12", True, [], Decimal("NaN"), Decimal("1e999999"), Decimal("1e-999999"), 10**80]
+)
+def test_what_is_no_amount_is_none(value: Any) -> None:
+    assert minor_units(value) is None
+
+
+def test_currencies_have_the_decimals_that_the_warehouse_gives_them() -> None:
+    with (CHECKOUT / "transform" / "seeds" / "pleo_currencies.csv").open(encoding="utf-8") as file:
+        seed = {row["code"]: int(row["exponent"]) for row in csv.DictReader(file)}
+
+    assert {code: EXPONENTS.get(code, 2) for code in seed} == seed

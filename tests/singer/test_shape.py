@@ -1,0 +1,243 @@
+"""A page's bytes become records; a row that cannot be one is named and spares the others."""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET, Raw
+
+from tap_pleo_export.singer.depth import DEEPEST
+from tap_pleo_export.singer.field_drift import DriftWatch
+from tap_pleo_export.singer.record_decoder import PageInfo, RecordShape, UnusableRowError, as_dict
+
+SCHEMA: dict[str, Any] = {
+    "properties": {"id": {}, "jobId": {}, "count": {}, "value": {}, "added": {}, "additionalFields": {}}
+}
+READ = {"count": int | None, "unheard": int}
+NAMES = st.sampled_from([*SCHEMA["properties"], "mood", "Id"])
+
+
+def shape(**options: Any) -> RecordShape:
+    drift = DriftWatch("things", SCHEMA, logging.getLogger("shape"))
+    return RecordShape(SCHEMA, keys=("id", "jobId"), drift=drift, **{"read": READ, "computed": ("added",), **options})
+
+
+def page(*rows: str, pagination: str = '{"hasNextPage":false}') -> bytes:
+    return f'{{"data":[{",".join(rows)}],"pagination":{pagination}}}'.encode()
+
+
+def row(**members: str) -> str:
+    named = {"id": '"1"', "jobId": '"a"', **members}
+    return as_object({name: value for name, value in named.items() if value})
+
+
+def as_object(members: dict[str, str]) -> str:
+    return "{" + ",".join(f'"{name}":{value}' for name, value in members.items()) + "}"
+
+
+def test_members_stay_the_bytes_that_pleo_sent() -> None:
+    (record,) = shape().decode_page(page(row(value='{"x" : 1.10}', count="7"))).records
+
+    assert (record.id, record.jobId, record.count, bytes(record.value)) == ("1", "a", 7, b'{"x" : 1.10}')
+    assert record.added is record.additionalFields is UNSET
+    assert as_dict(record) == {"id": "1", "jobId": "a", "count": 7, "value": {"x": Decimal("1.10")}}
+
+
+def test_a_computed_member_is_set_and_an_attribute_not_declared_is_none() -> None:
+    (record,) = shape().decode_page(page(row())).records
+
+    record.added = "ours"
+
+    assert as_dict(record) == {"id": "1", "jobId": "a", "added": "ours"}
+    with pytest.raises(AttributeError):
+        record.mood = "theirs"
+
+
+def test_what_is_read_is_read_as_given_and_nothing_is_by_default() -> None:
+    plain = RecordShape(SCHEMA, keys=("id",), drift=DriftWatch("things", SCHEMA, logging.getLogger("shape")))
+
+    (record,) = plain.decode_page(page(row(count='"seven"', added='"x"'))).records
+
+    assert isinstance(record.jobId, Raw)
+    assert isinstance(record.count, Raw)
+    assert isinstance(record.added, Raw)
+
+
+def test_the_page_says_where_it_stands() -> None:
+    info = '{"hasNextPage":true,"endCursor":"c","total":12,"hasPreviousPage":false}'
+
+    assert shape().decode_page(page(row(), pagination=info)).info == PageInfo(True, "c", 12)
+    assert shape().decode_page(page(row(mood="1"), pagination=info)).info == PageInfo(True, "c", 12)
+
+
+@pytest.mark.parametrize("total", ['"12"', "12.5", "true", "null", "[]"])
+def test_a_total_that_is_no_whole_number_is_none(total: str) -> None:
+    info = f'{{"hasNextPage":true,"endCursor":"c","total":{total}}}'
+
+    assert shape().decode_page(page(row(), pagination=info)).info == PageInfo(True, "c", None)
+
+
+UNUSABLE = {
+    "not an object": ("[]", "row 2 is unusable, not an object"),
+    "nothing": ("null", "row 2 is unusable, not an object"),
+    "a number": ("1.5", "row 2 is unusable, not an object"),
+    "a number of 4,301 digits": ("7" * 4301, "row 2 is unusable, not an object"),
+    "a number beyond floating point": ("-1e400", "row 2 is unusable, not an object"),
+    "no key": (row(id=""), "row 2 (id \"a\") is unusable, it has no 'id'"),
+    "no second key": (row(jobId=""), "row 2 (id \"1\") is unusable, it has no 'jobId'"),
+    "no keys": (row(id="", jobId=""), "row 2 is unusable, it has no 'id'"),
+    "an empty key": (row(id='""'), "row 2 (id \"\") is unusable, its 'id' is not a text that is not empty"),
+    "a number for a key": (row(jobId="7"), "row 2 (id \"1\") is unusable, its 'jobId' is not a text that is not empty"),
+    "another type": (row(count='"x"'), "row 2 (id \"1\") is unusable, its 'count' is not what it should be"),
+    "a key of several lines": (row(id='[1,\n\n"\\u0001"]'), None),
+    "too deep": (
+        row(value="[" * 2 * DEEPEST + "]" * 2 * DEEPEST),
+        f'row 2 (id "1") is unusable, nested more deeply than {DEEPEST} levels',
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_a_row_that_cannot_be_a_record_is_named_and_spares_the_others(what: str) -> None:
+    bad, reason = UNUSABLE[what]
+
+    found = shape().decode_page(page(row(id='"0"'), bad, row(id='"2"', value="0.10")))
+
+    assert [as_dict(record) for record in found.records] == [
+        {"id": "0", "jobId": "a"},
+        {"id": "2", "jobId": "a", "value": Decimal("0.10")},
+    ]
+    assert found.rows == 3
+    assert len(found.unusable) == 1
+    assert "\n" not in found.unusable[0]
+    assert reason is None or found.unusable == [reason]
+
+
+def test_a_page_of_good_rows_has_no_unusable_ones() -> None:
+    found = shape().decode_page(page(row(), row()))
+
+    assert (found.rows, found.unusable) == (2, [])
+
+
+def test_good_rows_are_not_read_one_by_one() -> None:
+    quick = shape()
+    quick._raw_page = None  # type: ignore[assignment] # the way for rows that need more
+
+    assert len(quick.decode_page(page(row(), row(count="1", value="1.5"))).records) == 2
+
+
+def test_keys_may_stand_anywhere_in_the_schema() -> None:
+    schema: dict[str, Any] = {"properties": {"value": {}, "additionalFields": {}, "id": {}}}
+    drift = DriftWatch("things", schema, logging.getLogger("shape"))
+
+    (record,) = RecordShape(schema, keys=("id",), drift=drift).decode_page(page('{"value":1,"id":"1"}')).records
+
+    assert as_dict(record) == {"id": "1", "value": 1}
+
+
+@pytest.mark.parametrize("value", ["null", '"x"', '""', "1", "{}"])
+def test_whatever_pleo_sends_in_place_of_what_is_ours_moves_aside(value: str) -> None:
+    (record,) = shape().decode_page(page(row(added=value))).records
+
+    assert as_dict(record)["additionalFields"] == {"added": msgspec.json.decode(value)}
+
+
+def test_a_bad_row_outranks_its_depth() -> None:
+    deep = row(id="", value="[" * 2 * DEEPEST + "]" * 2 * DEEPEST)
+
+    found = shape().decode_page(page(deep))
+
+    assert found.unusable == ["row 1 (id \"a\") is unusable, it has no 'id'"]
+
+
+def test_a_member_that_is_not_declared_moves_aside() -> None:
+    (record,) = shape().decode_page(page(row(mood="1.50"))).records
+
+    assert as_dict(record) == {"id": "1", "jobId": "a", "additionalFields": {"mood": Decimal("1.50")}}
+
+
+def test_members_that_are_ours_move_aside_when_pleo_sends_them() -> None:
+    (record,) = shape().decode_page(page(row(added='"x"', additionalFields='{"y":1.50}', mood="null"))).records
+
+    assert as_dict(record) == {
+        "id": "1",
+        "jobId": "a",
+        "additionalFields": {"added": "x", "additionalFields": {"y": Decimal("1.50")}, "mood": None},
+    }
+
+
+KEYS = st.sampled_from(['"x"', '"x"', '"x"', "1", "null"])
+ROWS = st.builds(
+    lambda keys, members: members | keys,
+    st.fixed_dictionaries({"id": KEYS, "jobId": KEYS}) | st.just({}),
+    st.dictionaries(NAMES, st.sampled_from(['"x"', "1", "null", "1.50", '{"a":[1]}', '""'])),
+)
+
+
+@given(st.lists(ROWS))
+def test_every_row_is_a_record_that_holds_all_of_it_or_is_named(rows: list[dict[str, str]]) -> None:
+    found = shape().decode_page(page(*map(as_object, rows)))
+
+    assert found.rows == len(rows)
+    good = [
+        members
+        for members in rows
+        if {members.get("id"), members.get("jobId")} == {'"x"'} and members.get("count", "1") in {"1", "null"}
+    ]
+    assert len(found.records) == len(good)
+    for record, members in zip(found.records, good, strict=True):
+        held = as_dict(record)
+        moved = held.pop("additionalFields", {})
+        assert moved.keys().isdisjoint({"id", "jobId", "count", "value"})
+        sent = {name: msgspec.json.decode(value) for name, value in members.items()}
+        assert {name: float(v) if isinstance(v, Decimal) else v for name, v in (held | moved).items()} == sent
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b'{"data":[]}', b'{"data":{},"pagination":{"hasNextPage":true}}', b'{"data":[],"pagination":{}}', b"no"],
+)
+def test_what_is_no_page_is_an_error(body: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        shape().decode_page(body)
+
+
+def test_what_is_too_deep_outside_of_the_rows_is_cut_and_no_row_is_blamed() -> None:
+    body = page(row(), pagination='{"hasNextPage":false,"x":' + "[" * 3000 + "]" * 3000 + "}")
+
+    found = shape().decode_page(body)
+
+    assert (len(found.records), found.unusable) == (1, [])
+
+
+def test_a_single_object_is_a_record_too() -> None:
+    record = shape().decode_single(f'{{"data":{row(count="3", mood="1")},"more":1}}'.encode())
+
+    assert as_dict(record) == {"id": "1", "jobId": "a", "count": 3, "additionalFields": {"mood": 1}}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (row(id=""), "it has no 'id'"),
+        (row(id="null"), "its 'id' is not a text that is not empty"),
+        (row(count='"x"'), "its 'count' is not what it should be"),
+    ],
+)
+def test_a_single_object_that_cannot_be_a_record_is_an_error(data: str, reason: str) -> None:
+    with pytest.raises(UnusableRowError) as caught:
+        shape().decode_single(f'{{"data":{data}}}'.encode())
+
+    assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"data":[]}', b'{"data":'])
+def test_what_is_no_single_object_is_an_error(body: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        shape().decode_single(body)

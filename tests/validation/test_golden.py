@@ -1,0 +1,32 @@
+"""Golden files: for each settings file, what the mapper makes of `input.jsonl`, byte for byte.
+
+`UPDATE_GOLDEN=1 pytest tests/validation/test_golden.py` writes them anew; read the difference before keeping it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.mapper import check_protocol, run
+
+GOLDEN = Path(__file__).parent / "golden"
+CASES = sorted(GOLDEN.glob("*.config.json"))
+
+
+@pytest.mark.parametrize("settings", CASES, ids=lambda path: path.name.partition(".")[0])
+def test_output_is_as_recorded(settings: Path) -> None:
+    output = run((GOLDEN / "input.jsonl").read_bytes(), json.loads(settings.read_text()))
+    check_protocol(output)
+    expected = settings.with_name(settings.name.replace(".config.json", ".output.jsonl"))
+    if os.environ.get("UPDATE_GOLDEN"):
+        expected.write_bytes(output.data)
+    assert output.data == expected.read_bytes()
+
+
+def test_there_is_a_case_for_each_mode() -> None:
+    modes = {json.loads(path.read_text()).get("on_failure") for path in CASES}
+    assert modes == {"annotate", "separate", "drop"}

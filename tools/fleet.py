@@ -1,0 +1,253 @@
+"""A fleet on this machine: Dagster's daemon, code server and webhook as processes, PostgreSQL for all that is kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import psutil
+import yaml
+
+from tools.meltano import CHECKOUT, MELTANO, environment_without_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from sandbox import Sandbox
+    from tools.postgres import Postgres
+
+BIN = CHECKOUT / ".venv-fleet" / "bin"
+CODE = "fleet.definitions"
+DAGSTER, MELTANO_DATABASE, WAREHOUSE = "dagster", "meltano", "warehouse"
+STOP_SECONDS = 30
+POLL_SECONDS = 0.5
+# Quicker than for Pleo itself: a sandbox minds nothing.
+QUICK = {"interval": 5, "tick": 2, "time_limit": 20, "requests_at_once": 8, "request_timeout": 10}
+
+
+class FleetFailed(Exception):
+    """What was waited for did not happen; ``str()`` says where to look."""
+
+
+@dataclass
+class FleetRig:
+    """A fleet and its processes.
+
+    Attributes:
+        home: Its folder: the fleet file, ``DAGSTER_HOME``, logs; emptied first.
+        server: The PostgreSQL server; three databases are made in it.
+        companies: The fleet file's companies.
+        credentials: The fleet file's credentials.
+        options: Other members of the fleet file.
+        secrets: Environment variables that hold secrets.
+        prefix: What the databases' names begin with.
+    """
+
+    home: Path
+    server: Postgres
+    pleo: Sandbox
+    companies: list[dict[str, Any]]
+    credentials: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    prefix: str = ""
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make folder, files and databases."""
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.mkdir(parents=True)
+        for database in (DAGSTER, MELTANO_DATABASE, WAREHOUSE):
+            self.server.create_database(self.prefix + database)
+        self.write()
+        # Meltano's first start makes its tables: two at once would both try.
+        subprocess.run([MELTANO, "state", "list"], cwd=CHECKOUT, env=self.environment, check=True, capture_output=True)
+
+    @property
+    def file(self) -> Path:
+        """The fleet file."""
+        return self.home / "fleet.yml"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of all processes."""
+        return {
+            **environment_without_settings(),
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+            "DAGSTER_HOME": str(self.home),
+            "PLEO_FLEET": str(self.file),
+            "PYTHONPATH": str(CHECKOUT),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "MELTANO_DATABASE_URI": self.server.url(self.prefix + MELTANO_DATABASE),
+            "TARGET_POSTGRES_SQLALCHEMY_URL": self.server.url(self.prefix + WAREHOUSE),
+            **self.secrets,
+        }
+
+    def write(self) -> None:
+        """Write the fleet file, and Dagster's own beside it."""
+        file = {
+            "credentials": self.credentials,
+            "companies": self.companies,
+            "settings": {"api_url": self.pleo.url, "max_retries": 1},
+            "meltano": {"executable": MELTANO, "project": str(CHECKOUT), "environment": "sandbox"},
+            "discovery": QUICK,
+        }
+        self.file.write_text(yaml.safe_dump(file | self.options), "utf-8")
+        dagster = yaml.safe_load(self.command("instance"))
+        url = self.server.url(self.prefix + DAGSTER).replace("+psycopg:", "+psycopg2:")
+        dagster["storage"] = {"postgres": {"postgres_url": url}}
+        dagster["run_monitoring"]["poll_interval_seconds"] = 5
+        (self.home / "dagster.yaml").write_text(yaml.safe_dump(dagster), "utf-8")
+
+    def command(self, *arguments: str) -> str:
+        """Run ``python -m fleet`` and return what it prints."""
+        command = [str(BIN / "python"), "-m", "fleet", *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise FleetFailed(f"fleet {arguments[0]}: {done.stderr.strip()}")
+        return done.stdout
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Return what ``fleet status`` tells of each company."""
+        return {row["company"]: row for row in json.loads(self.command("status", "--json"))}
+
+    def start(self, name: str, *command: str | Path) -> subprocess.Popen[bytes]:
+        """Start a process; its output goes to a file of its name."""
+        with (self.home / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, env=self.environment, cwd=self.home, stdout=log, stderr=log, start_new_session=True
+            )
+        self.running[name] = process
+        return process
+
+    def start_daemon(self) -> None:
+        """Start the daemon, which starts the code server."""
+        self.start("daemon", BIN / "dagster-daemon", "run", "-m", CODE)
+
+    def start_webhook(self) -> str:
+        """Start the webhook and return its address."""
+        self.start("webhook", BIN / "python", "-m", "fleet", "webhook", "--port", "0")
+        log = self.home / "webhook.log"
+        self.wait(lambda: "Listening on" in log.read_text("utf-8"), 60, "the webhook")
+        return log.read_text("utf-8").split("Listening on ")[1].split()[0]
+
+    def stop(self, *names: str) -> None:
+        """End processes and all that they started: all, or those of these names."""
+        for name in names or tuple(self.running):
+            process = self.running.pop(name)
+            family = _family(process.pid)
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            end(family)
+
+    def wait(self, happened: Callable[[], bool], seconds: float, what: str) -> None:
+        """Wait until something is so.
+
+        Raises:
+            FleetFailed: It is not, in time, or a process of the fleet is gone.
+        """
+        until = time.monotonic() + seconds
+        while not happened():
+            gone = [name for name, process in self.running.items() if process.poll() is not None]
+            if gone or time.monotonic() > until:
+                why = f"{gone[0]} is gone" if gone else f"not within {seconds:.0f} s"
+                raise FleetFailed(f"{what}: {why}; logs are in {self.home}")
+            time.sleep(POLL_SECONDS)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return Dagster's runs, oldest first, straight from its storage: id, status, company, start, end, tags."""
+        query = """
+            SELECT r.run_id, r.status, r.start_time, r.end_time, jsonb_object_agg(t.key, t.value)
+            FROM runs AS r JOIN run_tags AS t USING (run_id) GROUP BY r.id ORDER BY r.id
+        """
+        with self.server.connect(self.prefix + DAGSTER) as connection:
+            if not connection.execute("SELECT to_regclass('run_tags')").fetchone()[0]:  # type: ignore[index]
+                return []
+            names = ("id", "status", "start", "end", "tags")
+            rows = [dict(zip(names, row, strict=True)) for row in connection.execute(query)]
+        return [row | {"company": row["tags"].get("dagster/partition")} for row in rows]
+
+    def settled(self, companies: Iterable[str]) -> Callable[[], bool]:
+        """Return whether the newest run of each of these companies has succeeded."""
+        wanted = set(companies)
+
+        def happened() -> bool:
+            newest = {run["company"]: run["status"] for run in self.runs()}
+            return all(newest.get(name) == "SUCCESS" for name in wanted)
+
+        return happened
+
+    def workers(self, company: str) -> list[psutil.Process]:
+        """Return the processes of a company's runs: Dagster's, Meltano's, plugins'."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if f"--state-id-suffix={company}" in process.cmdline():
+                    found += [process, *process.children(recursive=True)]
+            except psutil.Error:
+                continue
+        return found
+
+    def processor_seconds(self) -> float:
+        """Return what the fleet's processes that are there have used of the processor."""
+        total = 0.0
+        for process in self.running.values():
+            for one in _family(process.pid):
+                try:
+                    times = one.cpu_times()
+                except psutil.Error:
+                    continue
+                total += times.user + times.system
+        return total
+
+    def texts(self) -> dict[str, bytes]:
+        """Return all that the fleet has kept and logged, by where: files, and the rows of all databases."""
+        kept = {str(p): p.read_bytes() for p in self.home.rglob("*") if p.is_file()}
+        tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        for database in (DAGSTER, MELTANO_DATABASE):
+            with self.server.connect(self.prefix + database) as connection:
+                for (table,) in connection.execute(tables).fetchall():
+                    rows = connection.execute(f'SELECT t::text FROM "{table}" AS t').fetchall()  # noqa: S608 - names from the catalog
+                    kept[f"{database}.{table}"] = "\n".join(row[0] or "" for row in rows).encode()
+        return kept
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def end(family: Iterable[psutil.Process]) -> None:
+    """End processes that are still there: politely, then not."""
+    there = [process for process in family if process.is_running()]
+    for process in there:
+        try:
+            process.terminate()
+        except psutil.Error:
+            continue
+    _, left = psutil.wait_procs(there, timeout=STOP_SECONDS)
+    for process in left:
+        try:
+            process.kill()
+        except psutil.Error:
+            continue
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.Error:
+        return []

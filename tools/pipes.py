@@ -1,0 +1,195 @@
+"""tap | mapper | target as plain pipes, with the state taken from the target's output as Meltano takes it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from tools.meltano import CHECKOUT, environment_without_settings
+from tools.postgres import SCHEMA
+from tools.wiretap import Wiretap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from signal import Signals
+
+    from sandbox import Sandbox
+
+BIN = Path(sys.executable).parent
+TARGET = CHECKOUT / ".meltano/loaders/target-postgres/venv/bin/target-postgres"
+ANY_COMPANY = {"companyId": "*", "journal": "PLEO", "accounts": {"wallet": "1240", "outOfPocket": "2890"}}
+PATIENCE_SECONDS = 4
+RUN_SECONDS = 60
+
+
+@dataclass
+class Pipes:
+    """A pipeline that is run again and again, each time from the last state that the target acknowledged.
+
+    Attributes:
+        folder: Where settings, state and logs are kept.
+        tap: The tap's settings.
+        database_url: SQLAlchemy URL of the database.
+        mapped: Whether the mapper stands between tap and target.
+        loaded: Whether there is a target at all; if not, what is written last goes to the file ``output``, and its last
+            STATE is the state.
+        overheard: Whether what the tap writes on its way to the next process is kept in the file ``output``.
+        environment: Environment variables beyond those of the caller.
+        rows: Rows that the target writes together.
+        mapping: The mapper's settings.
+        state: What the target has acknowledged; None before the first time.
+        running: The processes of the current run: ``tap``, ``mapper``, ``target``.
+    """
+
+    folder: Path
+    tap: Mapping[str, Any]
+    database_url: str
+    mapped: bool = True
+    loaded: bool = True
+    overheard: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 100
+    mapping: Mapping[str, Any] = field(default_factory=lambda: {"configuration": [ANY_COMPANY]})
+    state: dict[str, Any] | None = None
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _wiretap: Wiretap | None = None
+
+    @property
+    def output(self) -> Path:
+        """What the tap has written in this run, or the last one."""
+        return self.folder / "output"
+
+    def start(self, *, watched: str | None = None) -> None:
+        """Start the processes.
+
+        Args:
+            watched: The one whose log is a pipe, for the caller to read, instead of a file.
+        """
+        source: IO[bytes] | None = None
+        commands = self._commands()
+        with (self.folder / "acknowledged").open("wb") as acknowledged, self.output.open("wb") as output:
+            ends = acknowledged if self.loaded else output
+            for number, (name, command) in enumerate(commands.items(), 1):
+                # Files, so that nobody has to read while the pipeline runs.
+                with (self.folder / f"{name}.log").open("ab") as log:
+                    process = subprocess.Popen(
+                        command,
+                        stdin=source or subprocess.DEVNULL,
+                        stdout=ends if number == len(commands) else subprocess.PIPE,
+                        stderr=subprocess.PIPE if name == watched else log,
+                        env=environment_without_settings("LOGLEVEL") | dict(self.environment),
+                    )
+                if source:
+                    source.close()
+                source = process.stdout
+                self.running[name] = process
+                if source and self.overheard and name == "tap":
+                    self._wiretap = Wiretap(source, self.output)
+                    source = self._wiretap.start()
+
+    def signal(self, name: str, number: Signals) -> bool:
+        """Send a signal to one of the processes; return whether it was still there."""
+        process = self.running.get(name)
+        if process is None or process.poll() is not None:
+            return False
+        process.send_signal(number)
+        return True
+
+    def stop_target(self, number: Signals) -> None:
+        """Signal the target and see to its end: SDK targets may hang on a signal, and an operator then kills them."""
+        target = self.running["target"]
+        self.signal("target", number)
+        try:
+            if target.stderr:
+                # Read on, or the target waits for a reader of its log.
+                target.communicate(timeout=PATIENCE_SECONDS)
+            else:
+                target.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            target.kill()
+
+    def wait(self, seconds: float = RUN_SECONDS) -> dict[str, int]:
+        """Wait for the end, so long for each process, take the state, and return the exit codes."""
+        try:
+            codes = {name: process.wait(seconds) for name, process in self.running.items()}
+        finally:
+            self.close()
+        if self.loaded:
+            self.acknowledge((self.folder / "acknowledged").read_bytes())
+        elif states := states_in(self.output.read_bytes()):
+            self.state = states[-1]
+        return codes
+
+    def close(self) -> None:
+        """End what still runs."""
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+            if process.stderr:
+                process.stderr.close()
+        self.running.clear()
+        if self._wiretap:
+            self._wiretap.join()
+            self._wiretap = None
+
+    def run(self) -> dict[str, int]:
+        """Run to the end and return the exit codes."""
+        self.start()
+        return self.wait()
+
+    def acknowledge(self, output: bytes) -> None:
+        """Take the last whole line of the target's output as the state."""
+        whole = output.split(b"\n")[:-1]
+        if whole:
+            self.state = json.loads(whole[-1])
+
+    def command(self, name: str, executable: Path, **files: object) -> list[str]:
+        """Return a command line whose options are JSON files."""
+        command = [str(executable)]
+        for option, content in files.items():
+            path = self.folder / f"{name}.{option}.json"
+            path.write_text(json.dumps(content))
+            command += [f"--{option}", str(path)]
+        return command
+
+    def target_command(self) -> list[str]:
+        """Return the target's command line."""
+        settings = {
+            "sqlalchemy_url": self.database_url,
+            "default_target_schema": SCHEMA,
+            "use_copy": True,
+            "validate_records": False,
+            "batch_size_rows": self.rows,
+        }
+        return self.command("target", TARGET, config=settings)
+
+    def tap_command(self) -> list[str]:
+        """Return the tap's command line, with the state that was acknowledged last."""
+        state = {} if self.state is None else {"state": self.state}
+        return self.command("tap", BIN / "tap-pleo-export", config=self.tap, **state)
+
+    def _commands(self) -> dict[str, list[str]]:
+        return {
+            "tap": self.tap_command(),
+            **(
+                {"mapper": self.command("mapper", BIN / "map-pleo-validation", config=self.mapping)}
+                if self.mapped
+                else {}
+            ),
+            **({"target": self.target_command()} if self.loaded else {}),
+        }
+
+
+def states_in(output: bytes) -> list[dict[str, Any]]:
+    """Return the values of the STATE messages in what a tap wrote; a torn last line is none."""
+    lines = output.split(b"\n")[:-1]
+    return [json.loads(line)["value"] for line in lines if line.startswith(b'{"type":"STATE"')]
+
+
+def tap_settings(pleo: Sandbox, **more: object) -> dict[str, Any]:
+    """Return settings with which the tap reads a sandbox, quick to give up."""
+    return {"api_url": pleo.url, "api_key": pleo.api_key, "max_retries": 1, **more}

