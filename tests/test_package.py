@@ -24,7 +24,7 @@ def test_the_wheel_holds_package_and_schemas_and_nothing_else(wheel: Path) -> No
     schemas = {path.name for path in (CHECKOUT / "schemas").glob("*.json")}
     assert {name.rpartition("/")[2] for name in names if "/schemas/" in name} == schemas
     page = {path.name for path in (CHECKOUT / "tap_pleo_export" / "blocked_report" / "page").iterdir()}
-    assert {name.rpartition("/")[2] for name in names if "/report/page/" in name} == page
+    assert {name.rpartition("/")[2] for name in names if "/blocked_report/page/" in name} == page
 
 
 @pytest.fixture(scope="module")
