@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Raw
-from singer_sdk.streams.rest import HTTPRequest
 
 from tap_pleo_export.api.error_mapping import has_ended, of_list
 from tap_pleo_export.api.errors import JobEnded, RequestRefused, WrongJob
 from tap_pleo_export.api.paging import CursorPaginator, walk
-from tap_pleo_export.api.request import Call
+from tap_pleo_export.api.request import ApiRequest
 from tap_pleo_export.singer.record_decoder import Page, PageInfo, whole_number
 from tap_pleo_export.target.job import Known, ReportedJob
 from tap_pleo_export.text import storable
@@ -22,9 +21,9 @@ from tap_pleo_export.text import storable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tap_pleo_export.api.connection import Connection
     from tap_pleo_export.api.paging import Token
-    from tap_pleo_export.api.request import Answer
+    from tap_pleo_export.api.pleo_api import PleoApi
+    from tap_pleo_export.api.request import ApiResponse
     from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 
 T = TypeVar("T")
@@ -89,7 +88,7 @@ class ReportingApi:
         timeout: Seconds for a whole request.
     """
 
-    connection: Connection
+    connection: PleoApi
     headers: dict[str, str]
     timeout: float
 
@@ -146,10 +145,10 @@ class ReportingApi:
         self._send("POST", "/v3/export-job-events", event.to_body(), lambda _: None)
 
     def _get(self, path: str, decode: Callable[[bytes], T], **params: object) -> T:
-        return self.connection.client.get(self.call("GET", path, READ_SCOPE, params=params), decode)
+        return self.connection.get(self.call("GET", path, READ_SCOPE, params=params), decode)
 
     def _send(self, method: str, path: str, body: object, decode: Callable[[bytes], T]) -> T:
-        return self.connection.client.get(self.call(method, path, WRITE_SCOPE, body=body), decode)
+        return self.connection.get(self.call(method, path, WRITE_SCOPE, body=body), decode)
 
     def call(
         self,
@@ -159,16 +158,10 @@ class ReportingApi:
         *,
         params: dict[str, Any] | None = None,
         body: Any = None,  # noqa: ANN401 - any JSON value
-    ) -> Call:
+    ) -> ApiRequest:
         """Return a request."""
-        request = HTTPRequest(
-            url=self.connection.api_url + path,
-            method=method,
-            params=params or {},
-            headers=self.headers,
-            data=body,
-        )
-        return Call(request, self.connection.authenticator, self.timeout, scope)
+        url = self.connection.api_url + path
+        return ApiRequest(method, url, params or {}, self.headers, body, timeout=self.timeout, scope=scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,23 +171,23 @@ class _ControlLayer:
     api: ReportingApi
     path: str
 
-    def fetch(self, token: Token) -> Answer:
+    def fetch(self, token: Token) -> ApiResponse:
         connection = self.api.connection
         limit = connection.large_page
         try:
-            return connection.client.send(self._call(token))
+            return connection.send(self._call(token))
         except RequestRefused as refusal:
-            if refusal.status != HTTPStatus.BAD_REQUEST or not connection.ask_for_less(limit):
+            if refusal.status != HTTPStatus.BAD_REQUEST or not connection.reduce_page_size(limit):
                 raise
-        return connection.client.send(self._call(token))
+        return connection.send(self._call(token))
 
-    def read(self, answer: Answer) -> Page:
-        return self.api.connection.client.read(answer, _page)
+    def read(self, answer: ApiResponse) -> Page:
+        return self.api.connection.read(answer, _page)
 
     def ids(self, page: Page) -> Iterable[str]:
         return (row.accounting_entry_id for row in page.records)
 
-    def _call(self, token: Token) -> Call:
+    def _call(self, token: Token) -> ApiRequest:
         params = {"limit": self.api.connection.large_page, "after": token}
         return self.api.call("GET", self.path, READ_SCOPE, params=params)
 
