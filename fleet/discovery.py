@@ -8,30 +8,27 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
-
-from singer_sdk.streams.rest import HTTPRequest
 
 from fleet import limits, secrets
 from fleet.companies import with_defaults
 from fleet.secrets import SecretMissing
-from tap_pleo_export.api.connection import Connection
-from tap_pleo_export.api.daemon_pool import BackgroundCalls
+from tap_pleo_export.api.daemon_pool import DaemonPool
 from tap_pleo_export.api.errors import FatalError, PleoError
 from tap_pleo_export.api.jobs import READABLE_STATUSES, ExportJob, JobRow
 from tap_pleo_export.api.paging import PageDecoder
-from tap_pleo_export.api.request import Call
-from tap_pleo_export.api.sender import Transport
+from tap_pleo_export.api.pleo_api import PleoApi
+from tap_pleo_export.api.request import ApiRequest
+from tap_pleo_export.api.sender import Sender
 from tap_pleo_export.singer.redaction import SECRETS
-from tap_pleo_export.text import one_line, storable
+from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from fleet.companies import Fleet
     from fleet.fleet_file import Company
-    from tap_pleo_export.api.paging import Listing, Page, Token
+    from tap_pleo_export.api.paging import Listing, Token
 
 SCOPE = "export-jobs:read"
 PATH = "/v3/export-jobs"
@@ -90,9 +87,9 @@ class Discovery:
 
     def __init__(self, requests_at_once: int) -> None:
         self.requests_at_once = requests_at_once
-        self._background = BackgroundCalls(requests_at_once)
-        self._transport = Transport()
-        self._connections: dict[str, tuple[dict[str, Any], Connection]] = {}
+        self._background = DaemonPool(requests_at_once)
+        self._sender = Sender()
+        self._connections: dict[str, tuple[dict[str, Any], PleoApi]] = {}
         self._lock = threading.Lock()
 
     def look(self, fleet: Fleet, companies: Iterable[Company], seconds: float) -> Iterator[Look]:
@@ -141,7 +138,7 @@ class Discovery:
             return Look(company.id, failure=f"Program error: {type(error).__name__} at {_place(error)}")
         return Look(company.id, tuple(_seen(job) for job in jobs if job.readable and job.has_plain_id))
 
-    def _connection(self, fleet: Fleet, company: Company) -> Connection:
+    def _connection(self, fleet: Fleet, company: Company) -> PleoApi:
         """Return the connection of a credential: one for all of its companies, so that they share a budget."""
         credential = fleet.credential_of(company)
         settings = with_defaults(fleet.settings_of(company) | secrets.look_up_all(credential, fleet.folder))
@@ -155,37 +152,34 @@ class Discovery:
         with self._lock:
             known, connection = self._connections.get(company.credential_name, (None, None))
             if connection is None or known != wanted:
-                connection = Connection.from_settings(
+                connection = PleoApi.from_settings(
                     wanted,
                     user_agent=_user_agent(settings),
                     scopes=[SCOPE],
                     sleep=_sleep,
                     learn_secrets=SECRETS.learn,
-                    transport=self._transport,
+                    sender=self._sender,
                 )
                 self._connections[company.credential_name] = wanted, connection
             return connection
 
 
-def _listing(connection: Connection, fleet: Fleet, company: Company) -> Listing[JobRow]:
+def _listing(connection: PleoApi, fleet: Fleet, company: Company) -> Listing[JobRow]:
     """Return the pages of a company's readable jobs."""
     settings = fleet.settings_of(company)
     params = {"company_id": company.company_id, "statuses": list(READABLE_STATUSES), "limit": PAGE}
 
-    def request(token: Token) -> Call:
-        http_request = HTTPRequest(
-            url=connection.api_url + PATH,
-            method="GET",
-            params={name: value for name, value in {**params, "after": token}.items() if value is not None},
+    def request(token: Token) -> ApiRequest:
+        return ApiRequest(
+            "GET",
+            connection.api_url + PATH,
+            {**params, "after": token},
             headers={"Accept": "application/json", "User-Agent": _user_agent(settings)},
+            timeout=fleet.file.discovery.request_timeout,
+            scope=SCOPE,
         )
-        return Call(http_request, connection.authenticator, fleet.file.discovery.request_timeout, SCOPE)
 
-    return connection.listing(request, _page, id_of=attrgetter("id"))
-
-
-def _page(body: bytes) -> Page[JobRow]:
-    return _JOBS.decode(storable(body)[0])
+    return connection.listing(request, _JOBS.decode)
 
 
 def _seen(job: ExportJob) -> Seen:

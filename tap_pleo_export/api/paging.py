@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
-    from tap_pleo_export.api.daemon_pool import BackgroundCalls
-    from tap_pleo_export.api.request import Answer, Call
+    from tap_pleo_export.api.daemon_pool import DaemonPool
+    from tap_pleo_export.api.request import ApiRequest, ApiResponse
 
 Row = TypeVar("Row")
 Token = str | int | None
@@ -65,11 +65,13 @@ class Page(msgspec.Struct, Generic[Row], gc=False):
         records: The rows that could be decoded.
         info: The page's place in its list.
         unusable: The other rows: which, and why.
+        replaced: Number of characters that databases cannot store, see :mod:`tap_pleo_export.text`.
     """
 
     records: list[Row]
     info: PageInfo
     unusable: list[str] = []
+    replaced: int = 0
 
     @property
     def rows(self) -> int:
@@ -107,23 +109,25 @@ class PageDecoder(Generic[Row]):
     def decode(self, body: bytes) -> Page[Row]:
         """Decode a page; a row that cannot be salvaged is listed in its ``unusable``.
 
-        Args:
-            body: UTF-8 without lone surrogates, see :func:`tap_pleo_export.text.storable`.
-
         Raises:
             msgspec.MsgspecError: The body is not such a page.
+            UnicodeDecodeError: It is not UTF-8.
             AnswerTooLarge: It is nested too deeply.
         """
+        body, replaced = storable(body)
         try:
             try:
                 decoded = self._pages.decode(body)
             except msgspec.ValidationError:
                 if self._salvage is None:
                     raise
-                return self._decode_row_by_row(body, self._salvage)
-            return Page(decoded.data, PageInfo.read(decoded.pagination))
+                page = self._decode_row_by_row(body, self._salvage)
+            else:
+                page = Page(decoded.data, PageInfo.read(decoded.pagination))
         except RecursionError:
             raise AnswerTooLarge("a page is nested too deeply to be read") from None
+        page.replaced = replaced
+        return page
 
     def _decode_row_by_row(self, body: bytes, salvage: Callable[[Raw], Row]) -> Page[Row]:
         decoded = self._raw_pages.decode(body)
@@ -201,25 +205,25 @@ class Listing(Generic[Row]):
 
     Attributes:
         send: Sends a request.
-        read: Decodes an answer; a damaged one is requested again.
+        read: Decodes a response; a damaged one is requested again.
         reduce_page_size: Called with a refused ``limit``; returns whether a smaller one may be accepted.
         pool: The threads that fetch pages ahead.
         allowed_concurrency: Returns how many pages may be fetched at once.
         request: Returns the request for the page that begins at a token.
         decode: Decodes a page's body.
-        id_of: Returns a row's id.
+        id_of: Returns a row's id, with which pages fetched ahead are checked.
         errors: Gives failures of the requests their meaning, see :mod:`tap_pleo_export.api.error_mapping`.
         paginator: Makes the object that decides where each page begins and when to stop.
     """
 
-    send: Callable[[Call], Answer]
-    read: Callable[[Answer, Callable[[bytes], Page[Row]]], Page[Row]]
+    send: Callable[[ApiRequest], ApiResponse]
+    read: Callable[[ApiResponse, Callable[[bytes], Page[Row]]], Page[Row]]
     reduce_page_size: Callable[[object], bool]
-    pool: BackgroundCalls
+    pool: DaemonPool
     allowed_concurrency: Callable[[], int]
-    request: Callable[[Token], Call]
+    request: Callable[[Token], ApiRequest]
     decode: Callable[[bytes], Page[Row]]
-    id_of: Callable[[Row], str]
+    id_of: Callable[[Row], str] = str
     errors: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
     paginator: Callable[[], CursorPaginator] = CursorPaginator
 
@@ -246,31 +250,31 @@ class Listing(Generic[Row]):
                 paginator.advance(page)  # type: ignore[arg-type] # a page, not a response
                 yield page
 
-    def fetch(self, token: Token) -> Answer:
+    def fetch(self, token: Token) -> ApiResponse:
         """Fetch the page that begins at a token; a smaller one if Pleo refuses its size."""
-        call = self.request(token)
-        with _marked(call):
+        request = self.request(token)
+        with _marked(request):
             try:
-                return self.send(call)
+                return self.send(request)
             except RequestRefused as refusal:
-                limit = call.request.params.get("limit")
+                limit = request.params.get("limit")
                 if refusal.status != HTTPStatus.BAD_REQUEST or not self.reduce_page_size(limit):
                     raise
             return self.send(self.request(token))
 
-    def decoded(self, answer: Answer) -> Page[Row]:
+    def decoded(self, response: ApiResponse) -> Page[Row]:
         """Decode a fetched page; one whose body is damaged is fetched again."""
-        with _marked(answer.call):
-            return self.read(answer, self.decode)
+        with _marked(response.request):
+            return self.read(response, self.decode)
 
 
 @contextlib.contextmanager
-def _marked(call: Call) -> Iterator[None]:
+def _marked(request: ApiRequest) -> Iterator[None]:
     """Mark the refusal of a request for the page after a cursor: the cursor may be at fault."""
     try:
         yield
     except RequestRefused as refusal:
-        refusal.after_cursor = call.request.params.get("after") is not None
+        refusal.after_cursor = request.params.get("after") is not None
         raise
 
 
@@ -297,7 +301,7 @@ class Lookahead(Generic[Row]):
         self._warn = warn
         self._first: Future[Page[Row]] | None = None
         self._expected: _ExpectedPages[Row] | None = None
-        self._in_flight: deque[tuple[int, Future[Answer]]] = deque()
+        self._in_flight: deque[tuple[int, Future[ApiResponse]]] = deque()
         self._started = False
         self.gave_up = False
 

@@ -19,12 +19,12 @@ from singer_sdk.streams.rest import PageContext
 from tap_pleo_export.api.error_mapping import as_job_error, as_list_error
 from tap_pleo_export.api.errors import PleoError
 from tap_pleo_export.api.paging import CursorPaginator, PageDecoder, Token
-from tap_pleo_export.api.request import Call
+from tap_pleo_export.api.request import ApiRequest
 from tap_pleo_export.singer.command_line import stop
 from tap_pleo_export.singer.field_drift import DriftWatch
 from tap_pleo_export.singer.message_writer import OutputError
 from tap_pleo_export.singer.record_decoder import Record, RecordDecoder, as_dict
-from tap_pleo_export.text import one_line, storable
+from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from singer_sdk.metrics import Counter
     from singer_sdk.singerlib.messages import RecordMessage
 
-    from tap_pleo_export.api.connection import Connection
     from tap_pleo_export.api.credentials import Authenticator
     from tap_pleo_export.api.paging import Listing, Page
+    from tap_pleo_export.api.pleo_api import PleoApi
     from tap_pleo_export.tap.job_reader import Batch
     from tap_pleo_export.tap.progress_tap import ProgressTap
 
@@ -95,19 +95,19 @@ class PleoStream(RESTStream[Token], abc.ABC):
     # Requests: the SDK's hooks.
 
     @property
-    def connection(self) -> Connection:
-        """The client that all requests of the run share."""
-        return self._tap.connection
+    def api(self) -> PleoApi:
+        """The API client, one for all streams of the run."""
+        return self._tap.api
 
     @property
     def url_base(self) -> str:
         """The API's address."""
-        return self.connection.api_url
+        return self.api.api_url
 
     @property
     def authenticator(self) -> Authenticator:
         """Signs each request; one for all streams of the run."""
-        return self.connection.authenticator
+        return self.api.authenticator
 
     @cached_property
     def user_agent(self) -> str:
@@ -127,7 +127,7 @@ class PleoStream(RESTStream[Token], abc.ABC):
     def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:  # noqa: ARG002 - the SDK's signature
         """Return the query of a page; None leaves a parameter out."""
         return {
-            "limit": self.connection.large_page if self.large_pages else self.connection.page_size,
+            "limit": self.api.large_page if self.large_pages else self.api.page_size,
             "after": next_page_token if isinstance(next_page_token, str) else None,
             "offset": next_page_token if isinstance(next_page_token, int) else None,
         }
@@ -136,15 +136,25 @@ class PleoStream(RESTStream[Token], abc.ABC):
         """Return the object that decides where each page begins and when to stop."""
         return CursorPaginator()
 
-    def request_for(self, context: Context | None, token: Token) -> Call:
+    def request_for(self, context: Context | None, token: Token) -> ApiRequest:
         """Return the request for the page that begins at a token."""
         page = PageContext(stream_context=context, next_page_token=token)
-        return Call(self.get_http_request(page=page), self.authenticator, self.timeout, self.oauth_scope)
+        request = self.get_http_request(page=page)
+        return ApiRequest(
+            method=request.method,
+            url=request.url,
+            params=request.params,
+            headers=request.headers,
+            body=request.data,
+            auth=self.authenticator,
+            timeout=self.timeout,
+            scope=self.oauth_scope,
+        )
 
     def listing(self, context: Context | None) -> Listing[Record]:
         """Return the pages of a context."""
         name = self.name.replace("_", " ")
-        return self.connection.listing(
+        return self.api.listing(
             partial(self.request_for, context),
             self.decode_page,
             id_of=attrgetter(self.keys_read[0]),
@@ -177,10 +187,9 @@ class PleoStream(RESTStream[Token], abc.ABC):
         return PageDecoder(self.decoder.record_type, self.decoder.decode_row)
 
     def decode_page(self, body: bytes) -> Page[Record]:
-        """Decode a page; raises as :meth:`PageDecoder.decode`, and UnicodeDecodeError if the body is not UTF-8."""
-        body, replaced = storable(body)
-        self.drift.replaced(replaced)
+        """Decode a page; raises as :meth:`PageDecoder.decode`."""
         page = self._page_decoder.decode(body)
+        self.drift.replaced(page.replaced)
         self.drift.inspect(page.records)
         return page
 

@@ -52,10 +52,10 @@ class ExportJobs(PleoStream):
         Raises:
             JobError: Pleo does not know the job or refuses the request.
         """
-        call = self.request_for(None, None)
-        call = replace(call, request=replace(call.request, url=f"{call.request.url}/{job_id}", params={}))
+        listing = self.request_for(None, None)
+        request = replace(listing, url=f"{listing.url}/{job_id}", params={})
         with as_job_error(job_id):
-            row = self.connection.client.get(call, decode_single)
+            row = self.api.get(request, decode_single)
         try:
             return self.decoder.decode_row(row)
         except UnusableRowError as error:

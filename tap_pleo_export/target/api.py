@@ -5,25 +5,23 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from http import HTTPStatus
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Raw
-from singer_sdk.streams.rest import HTTPRequest
 
 from tap_pleo_export.api.error_mapping import as_list_error, has_ended
 from tap_pleo_export.api.errors import JobEnded, RequestRefused, WrongJob
 from tap_pleo_export.api.paging import PageDecoder, whole_number
-from tap_pleo_export.api.request import Call
+from tap_pleo_export.api.request import ApiRequest
 from tap_pleo_export.target.job import Known, ReportedJob
 from tap_pleo_export.text import storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tap_pleo_export.api.connection import Connection
-    from tap_pleo_export.api.paging import Page, Token
+    from tap_pleo_export.api.paging import Token
+    from tap_pleo_export.api.pleo_api import PleoApi
     from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 
 T = TypeVar("T")
@@ -86,7 +84,7 @@ class ReportingApi:
         timeout: Seconds for a whole request.
     """
 
-    connection: Connection
+    connection: PleoApi
     headers: dict[str, str]
     timeout: float
 
@@ -122,10 +120,10 @@ class ReportingApi:
         """
         path = f"/v3/export-jobs/{job_id}/items"
 
-        def request(token: Token) -> Call:
+        def request(token: Token) -> ApiRequest:
             return self.call("GET", path, READ_SCOPE, params={"limit": self.connection.large_page, "after": token})
 
-        listing = self.connection.listing(request, _page, id_of=attrgetter("accounting_entry_id"))
+        listing = self.connection.listing(request, _JOB_ITEMS.decode)
         with as_list_error(f"export job items of export job {job_id}"), _of_job(job_id):
             for page in listing.pages():
                 for row in page.records:
@@ -148,10 +146,10 @@ class ReportingApi:
         self._send("POST", "/v3/export-job-events", event.to_body(), lambda _: None)
 
     def _get(self, path: str, decode: Callable[[bytes], T], **params: object) -> T:
-        return self.connection.client.get(self.call("GET", path, READ_SCOPE, params=params), decode)
+        return self.connection.get(self.call("GET", path, READ_SCOPE, params=params), decode)
 
     def _send(self, method: str, path: str, body: object, decode: Callable[[bytes], T]) -> T:
-        return self.connection.client.get(self.call(method, path, WRITE_SCOPE, body=body), decode)
+        return self.connection.get(self.call(method, path, WRITE_SCOPE, body=body), decode)
 
     def call(
         self,
@@ -161,16 +159,10 @@ class ReportingApi:
         *,
         params: dict[str, Any] | None = None,
         body: Any = None,  # noqa: ANN401 - any JSON value
-    ) -> Call:
+    ) -> ApiRequest:
         """Return a request."""
-        request = HTTPRequest(
-            url=self.connection.api_url + path,
-            method=method,
-            params=params or {},
-            headers=self.headers,
-            data=body,
-        )
-        return Call(request, self.connection.authenticator, self.timeout, scope)
+        url = self.connection.api_url + path
+        return ApiRequest(method, url, params or {}, self.headers, body, timeout=self.timeout, scope=scope)
 
 
 def _is_unknown(refusal: RequestRefused) -> bool:
@@ -185,10 +177,6 @@ def _of_job(job_id: str) -> Iterator[None]:
         if _is_unknown(refusal):
             raise JobEnded(job_id, f"{refusal.status}{refusal.detail}") from None
         raise
-
-
-def _page(body: bytes) -> Page[JobItem]:
-    return _JOB_ITEMS.decode(storable(body)[0])
 
 
 def _decoded_as(kind: type[T]) -> Callable[[bytes], T]:

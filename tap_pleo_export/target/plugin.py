@@ -69,7 +69,7 @@ class TargetPleoExport(PleoPlugin, Target):
         from tap_pleo_export.target.run import Run  # noqa: PLC0415
 
         headers = {"Accept": "application/json", "User-Agent": self.user_agent}
-        api = ReportingApi(self.connection, headers, self.config["request_timeout"])
+        api = ReportingApi(self.api, headers, self.config["request_timeout"])
         run = Run(
             api=api,
             jobs=Jobs(api),

@@ -42,10 +42,10 @@ class Rows:
 
     def send(self, request: Any) -> Any:
         self.asked.append(request.token)
-        return SimpleNamespace(call=request)
+        return SimpleNamespace(request=request)
 
     def read(self, answer: Any, _: object) -> Page[str]:
-        token = answer.call.token
+        token = answer.request.token
         start = int(token) if str(token).isdecimal() else 0
         ids = [str(number) for number in range(start, min(start + self.size, self.count))]
         end = start + len(ids)
@@ -66,8 +66,7 @@ class Rows:
 
 
 def request(token: Token) -> Any:
-    query = SimpleNamespace(params={"after": token if isinstance(token, str) else None})
-    return SimpleNamespace(token=token, request=query)
+    return SimpleNamespace(token=token, params={"after": token if isinstance(token, str) else None})
 
 
 class Foreground:

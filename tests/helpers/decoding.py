@@ -12,7 +12,6 @@ from tap_pleo_export.singer.record_decoder import ADDITIONAL_FIELDS, RecordDecod
 from tap_pleo_export.tap.plugin import TapPleoExport
 from tap_pleo_export.tap.stream import RecordLine
 from tap_pleo_export.tap.streams import with_expiry
-from tap_pleo_export.text import storable
 from tests.helpers.document import encode as to_json
 from tests.helpers.document import stored
 from tests.helpers.mapper import EXTRACTED, JOB
@@ -48,9 +47,8 @@ class PageReader(RecordDecoder):
         self._page_decoder: PageDecoder[Any] = PageDecoder(self.record_type, self.decode_row)
 
     def decode_page(self, body: bytes) -> Page[Any]:
-        body, replaced = storable(body)
-        self.drift.replaced(replaced)
         page = self._page_decoder.decode(body)
+        self.drift.replaced(page.replaced)
         self.drift.inspect(page.records)
         return page
 
