@@ -14,7 +14,6 @@ from requests.adapters import HTTPAdapter
 
 import tap_pleo_export
 from tap_pleo_export.tap.plugin import TapPleoExport
-from tap_pleo_export.tap.streams import STREAMS
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -37,7 +36,9 @@ def our_frames(frame: FrameType) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("selected", [[stream.name for stream in STREAMS], ["export_items"]], ids=["all", "items"])
+@pytest.mark.parametrize(
+    "selected", [["export_jobs", "export_job_items", "export_items"], ["export_items"]], ids=["all", "items"]
+)
 def test_at_most_twelve_frames_lead_to_the_socket(
     pleo: Sandbox, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, selected: list[str]
 ) -> None:
