@@ -122,8 +122,8 @@ def test_every_mistake_in_the_settings_is_named_before_anything_is_read(tmp_path
     assert run.returncode == 1
     assert run.output.data == b""
     first, second, _ = run.log("ERROR")
-    assert first.startswith("config /on_failur: unknown setting 'on_failur', did you mean 'on_failure'?")
-    assert second.startswith("config /configuration/0/journal: 100 is not text: write it in quotes")
+    assert first.startswith("config /configuration/0/journal: 100 is not text: write it in quotes")
+    assert second.startswith("config /on_failur: unknown setting 'on_failur', did you mean 'on_failure'?")
     assert "Traceback" not in run.stderr
 
 
