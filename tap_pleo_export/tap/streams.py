@@ -9,7 +9,6 @@ from singer_sdk import SchemaDirectory, StreamSchema
 
 from tap_pleo_export.api import error_mapping as refusals
 from tap_pleo_export.api.jobs import JOB_MEMBERS
-from tap_pleo_export.singer.redaction import SECRETS
 from tap_pleo_export.singer.schema_files import SCHEMA_FOLDER
 from tap_pleo_export.tap.paged_stream import PagedStream
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
 
     from tap_pleo_export.api.paging import Token
-    from tap_pleo_export.singer.record_decoder import Page
     from tap_pleo_export.tap.source import Batch
 
 SCHEMAS = SchemaDirectory(SCHEMA_FOLDER)
@@ -100,11 +98,6 @@ class ExportItems(PagedStream):
     def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:
         """Ask for the items of a job."""
         return {"job_id": (context or {})["jobId"]} | super().get_url_params(context, next_page_token)
-
-    def decode_page(self, body: bytes) -> Page:
-        """Return the page, and keep the bank details in it out of the logs."""
-        SECRETS.learn_bank_details(body)
-        return super().decode_page(body)
 
     def batches(self, context: Context | None) -> Iterator[Batch]:
         """Yield the items of a job, if it is readable and not complete yet."""
