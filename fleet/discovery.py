@@ -8,10 +8,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from msgspec import UNSET, Raw, UnsetType
 from singer_sdk.streams.rest import HTTPRequest
 
 from fleet import limits, secrets
@@ -20,11 +19,10 @@ from fleet.secrets import SecretMissing
 from tap_pleo_export.api.connection import Connection
 from tap_pleo_export.api.daemon_pool import BackgroundCalls
 from tap_pleo_export.api.errors import FatalError, PleoError
-from tap_pleo_export.api.jobs import READABLE_STATUSES, ExportJob
-from tap_pleo_export.api.paging import CursorPaginator, CursorStuckError, Token, walk
-from tap_pleo_export.api.request import Answer, Call
+from tap_pleo_export.api.jobs import READABLE_STATUSES, ExportJob, JobRow
+from tap_pleo_export.api.paging import PageDecoder
+from tap_pleo_export.api.request import Call
 from tap_pleo_export.api.sender import Transport
-from tap_pleo_export.singer.record_decoder import Page, PageInfo
 from tap_pleo_export.singer.redaction import SECRETS
 from tap_pleo_export.text import one_line, storable
 
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
     from fleet.companies import Fleet
     from fleet.fleet_file import Company
+    from tap_pleo_export.api.paging import Listing, Page, Token
 
 SCOPE = "export-jobs:read"
 PATH = "/v3/export-jobs"
@@ -79,20 +78,7 @@ class Look:
     wait: float = 0.0
 
 
-class _Job(msgspec.Struct):
-    """As much of an export job as is needed (OpenAPI schema ``ExportJobV3``)."""
-
-    id: str
-    status: str | None = None
-    createdAt: Raw | UnsetType = UNSET  # noqa: N815 - Pleo's name, which `ExportJob` reads
-    lastUpdatedAt: Raw | UnsetType = UNSET  # noqa: N815
-    expiresIn: Raw | UnsetType = UNSET  # noqa: N815
-    numberOfItems: Raw | UnsetType = UNSET  # noqa: N815
-
-
-class _Jobs(msgspec.Struct):
-    data: list[_Job]
-    pagination: Raw
+_JOBS: PageDecoder[JobRow] = PageDecoder(JobRow)
 
 
 class Discovery:
@@ -141,11 +127,11 @@ class Discovery:
         name = company.credential_name
         try:
             connection = self._connection(fleet, company)
-            listing = _Listing(connection, fleet, company)
-            jobs = [row for page in walk(listing, CursorPaginator()) for row in page.records]
+            listing = _listing(connection, fleet, company)
+            jobs = [ExportJob.from_row(row) for page in listing.pages() for row in page.records]
         except Postponed as postponed:
             return Look(company.id, failure=str(postponed), wait=postponed.seconds)
-        except (PleoError, SecretMissing, CursorStuckError) as error:
+        except (PleoError, SecretMissing) as error:
             if isinstance(error, FatalError):
                 # What it remembers of its failure must not outlive the cause.
                 with self._lock:
@@ -181,42 +167,25 @@ class Discovery:
             return connection
 
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """The pages of a company's readable jobs."""
+def _listing(connection: Connection, fleet: Fleet, company: Company) -> Listing[JobRow]:
+    """Return the pages of a company's readable jobs."""
+    settings = fleet.settings_of(company)
+    params = {"company_id": company.company_id, "statuses": list(READABLE_STATUSES), "limit": PAGE}
 
-    connection: Connection
-    fleet: Fleet
-    company: Company
-
-    def fetch(self, token: Token) -> Answer:
-        params = {
-            "company_id": self.company.company_id,
-            "statuses": list(READABLE_STATUSES),
-            "limit": PAGE,
-            "after": token,
-        }
-        settings = self.fleet.settings_of(self.company)
-        request = HTTPRequest(
-            url=self.connection.api_url + PATH,
+    def request(token: Token) -> Call:
+        http_request = HTTPRequest(
+            url=connection.api_url + PATH,
             method="GET",
-            params={name: value for name, value in params.items() if value is not None},
+            params={name: value for name, value in {**params, "after": token}.items() if value is not None},
             headers={"Accept": "application/json", "User-Agent": _user_agent(settings)},
         )
-        timeout = self.fleet.file.discovery.request_timeout
-        return self.connection.client.send(Call(request, self.connection.authenticator, timeout, SCOPE))
+        return Call(http_request, connection.authenticator, fleet.file.discovery.request_timeout, SCOPE)
 
-    def read(self, answer: Answer) -> Page:
-        return self.connection.client.read(answer, _page)
-
-    def ids(self, page: Page) -> Iterable[str]:
-        return (job.id for job in page.records)
+    return connection.listing(request, _page, id_of=attrgetter("id"))
 
 
-def _page(body: bytes) -> Page:
-    text, _ = storable(body)
-    decoded = msgspec.json.decode(text, type=_Jobs)
-    return Page([ExportJob.from_record(job) for job in decoded.data], PageInfo.read(decoded.pagination))
+def _page(body: bytes) -> Page[JobRow]:
+    return _JOBS.decode(storable(body)[0])
 
 
 def _seen(job: ExportJob) -> Seen:

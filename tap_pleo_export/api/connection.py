@@ -14,6 +14,7 @@ from tap_pleo_export.api.budget import RequestBudget
 from tap_pleo_export.api.client import PleoClient
 from tap_pleo_export.api.credentials import AccessTokenAuth, ApiKeyAuth, RefreshTokenAuth
 from tap_pleo_export.api.daemon_pool import BackgroundCalls
+from tap_pleo_export.api.paging import Listing, Row
 from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.api.token_endpoint import TokenEndpoint
 from tap_pleo_export.api.token_file import TokenFile
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tap_pleo_export.api.credentials import Authenticator
+    from tap_pleo_export.api.paging import Page, Token
+    from tap_pleo_export.api.request import Call
     from tap_pleo_export.api.sender import Transport
 
 # Pleo documents no largest page; this is asked for where rows are small.
@@ -96,6 +99,30 @@ class Connection:
             page_size=settings.get("page_size", PAGE_SIZE),
             concurrency=concurrency,
             background=BackgroundCalls(concurrency),
+        )
+
+    def listing(
+        self,
+        request: Callable[[Token], Call],
+        decode: Callable[[bytes], Page[Row]],
+        **options: Any,  # noqa: ANN401 - see `Listing`
+    ) -> Listing[Row]:
+        """Return a list of Pleo's.
+
+        Args:
+            request: Returns the request for the page that begins at a token.
+            decode: Decodes a page's body.
+            options: Further attributes of :class:`Listing`.
+        """
+        return Listing(
+            send=self.client.send,
+            read=self.client.read,
+            reduce_page_size=self.ask_for_less,
+            pool=self.background,
+            allowed_concurrency=self.width,
+            request=request,
+            decode=decode,
+            **options,
         )
 
     def width(self) -> int:
