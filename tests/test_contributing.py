@@ -25,7 +25,7 @@ _BLOCK = re.compile(
 
 
 def apply(verb: str, file: Path, line: str | None, text: str) -> None:
-    """Do what a block of CONTRIBUTING.md says to a file; ``line`` is how the line that it speaks of begins."""
+    """Apply a block of CONTRIBUTING.md to a file; ``line`` is how the line that it speaks of begins."""
     if verb == "create":
         assert not file.exists()
         file.write_text(text, "utf-8")
@@ -85,7 +85,7 @@ def test_it_is_discovered_like_the_others(copy: Path, environment: dict[str, str
     assert stream["schema"]["required"] == ["id"]
 
 
-def test_what_is_added_pleases_the_linters(copy: Path) -> None:
+def test_added_code_passes_the_linters(copy: Path) -> None:
     for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["lint-imports", "--no-cache"]):
         done = subprocess.run([BIN / command[0], *command[1:]], cwd=copy, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout

@@ -1,4 +1,4 @@
-"""The SDK's hooks of a stream: those that exist decide what is asked for, the others are left alone."""
+"""The SDK's hooks of a stream: each one that exists decides about the requests."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_the_timeout_ends_a_request(pleo: Sandbox, caplog: pytest.LogCaptureFixt
     assert "no answer within 1 s" in caplog.text
 
 
-def test_get_child_context_says_what_is_read_of_a_job(pleo: Sandbox) -> None:
+def test_get_child_context_decides_which_job_is_read(pleo: Sandbox) -> None:
     named = pleo.add_job(items=3)
     other = pleo.add_job(items=2)
 
@@ -186,7 +186,7 @@ def test_get_child_context_says_what_is_read_of_a_job(pleo: Sandbox) -> None:
     assert other.id not in str(contexts)
 
 
-def test_get_records_reads_what_the_tap_writes(pleo: Sandbox) -> None:
+def test_get_records_yields_the_written_records(pleo: Sandbox) -> None:
     jobs = [pleo.add_job(items=25), pleo.add_job(items=4)]
 
     for kind in (ExportItems, ExportJobItems):

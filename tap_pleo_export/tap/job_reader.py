@@ -186,8 +186,9 @@ class JobReader:
 
     def _expect(self, number: int, page: Page[Record]) -> list[Record]:
         """Expect the ids of a page of job items, and return its new records."""
+        ids = self._ids
         if page.unusable:
-            self._ids.unusable += len(page.unusable)
+            ids.unusable += len(page.unusable)
             self._skip(f"page {number} of its job items", page)
         records = []
         for record in page.records:
@@ -197,7 +198,7 @@ class JobReader:
                 record.exportJobId = self.job.id
             elif named != self.job.id and named.lower() != self.job.id.lower():
                 raise WrongJob(self.job.id, "one of its job items", named)
-            if self._ids.expect(record.accountingEntryId, record.status or None):
+            if ids.expect(record.accountingEntryId, record.status or None):
                 records.append(record)
         self._check_page("job items", page, len(records), self._stall, self._job_items_ahead)
         if self._export_items_ahead:
@@ -258,17 +259,18 @@ class JobReader:
 
     def _batch(self, page: Page[Record], reading: Reading) -> Batch:
         """Return a page's batch, and note the progress that it makes."""
+        ids, wanted, job_id = self._ids, self._wanted, self._id_as_json
         keys: list[bytes] = []
         records: list[Record] = []
         for record in page.records:
             id_ = record.accountingEntryId
             key = key_of(id_)
-            first, status = self._ids.see(key, id_)
+            first, status = ids.see(key, id_)
             if not first:
                 continue
-            keys.append(key if status is not None or self._ids.lists(key) else unlisted(key))
-            if not self._wanted or status is None or status in self._wanted:
-                record.jobId, record.itemStatus = self._id_as_json, status
+            keys.append(key if status is not None or ids.lists(key) else unlisted(key))
+            if not wanted or status is None or status in wanted:
+                record.jobId, record.itemStatus = job_id, status
                 records.append(record)
             elif status not in ITEM_STATUSES:
                 reading.unknown_statuses[status] += 1

@@ -64,19 +64,19 @@ def test_start_and_failure_are_read(members: dict[str, Any], started: bool, fail
 
 
 @pytest.mark.parametrize("odd", ["7", 7.5, None, UNSET])
-def test_a_number_of_items_that_is_none_is_unknown(odd: Any) -> None:
+def test_an_invalid_number_of_items_is_unknown(odd: Any) -> None:
     assert job(numberOfItems=odd).number_of_items is None
 
 
 @pytest.mark.parametrize("absent", [None, UNSET, ""])
-def test_what_a_record_does_not_say_is_unknown(absent: Any) -> None:
+def test_absent_members_are_unknown(absent: Any) -> None:
     unknown = job(status=absent, createdAt=absent, lastUpdatedAt=absent, expiresIn=Raw(b"60"))
 
     assert (unknown.status, unknown.created_at, unknown.expires_at) == (None, None, None)
     assert unknown.readable
 
 
-def test_it_expires_so_many_seconds_after_its_last_update_or_else_its_creation() -> None:
+def test_expiry_counts_from_the_last_update_or_the_creation() -> None:
     assert expires_in("1800") == NOON + 1.5 * HOUR
     assert expires_in("1.5") == NOON + HOUR + timedelta(seconds=1.5)
     assert expires_in("0") == NOON + HOUR
@@ -122,7 +122,7 @@ def test_the_oldest_job_comes_first_and_one_of_unknown_age_last() -> None:
     ("seconds_left", "minutes"),
     [(900, None), (899.9, 14), (120, 2), (119.9, 1), (60, 1), (59.9, 0), (0, 0), (-0.1, 0), (-61, 0)],
 )
-def test_minutes_are_told_once_less_than_a_quarter_of_an_hour_is_left(seconds_left: float, minutes: int | None) -> None:
+def test_minutes_left_are_known_in_the_last_quarter_of_an_hour(seconds_left: float, minutes: int | None) -> None:
     one = job(expiresIn=Raw(b"0"))
 
     assert one.minutes_left(NOON + HOUR - timedelta(seconds=seconds_left)) == minutes
@@ -170,7 +170,7 @@ def test_the_zone_of_the_machine_changes_nothing(zone: str, monkeypatch: pytest.
     st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)),  # noqa: DTZ001 - the zone is drawn
     st.integers(-23, 23),
 )
-def test_what_is_written_is_the_same_time_in_utc(moment: datetime, offset: int) -> None:
+def test_formatted_times_are_equal_and_in_utc(moment: datetime, offset: int) -> None:
     local = moment.replace(tzinfo=timezone(offset * HOUR))
 
     text = format_time(local)

@@ -1,4 +1,4 @@
-"""The tap's own way from a page's bytes to RECORD lines, without requests."""
+"""From a page's bytes to RECORD lines, without requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SETTINGS = {"api_url": "http://127.0.0.1:9", "api_key": "none"}
 
 
 def _complete(stream: PleoStream, record: Any) -> Any:
-    """Add to a record what the tap adds."""
+    """Add the members that the tap computes."""
     match stream.name:
         case "export_jobs":
             return with_expiry(ExportJob.from_row(record))
@@ -59,14 +59,14 @@ def streams() -> dict[str, PleoStream]:
 
 
 def decode(stream: PleoStream, rows: Sequence[dict[str, Any]]) -> list[Any]:
-    """Return what the stream makes of a page of these rows, none of which may be unusable."""
+    """Return the records of a page of these rows, none of which may be unusable."""
     page = stream.decode_page(to_json({"data": list(rows), "pagination": {"hasNextPage": False}}))
     assert page.unusable == []
     return page.records
 
 
 def kept(stream: PleoStream, row: dict[str, Any]) -> dict[str, Any]:
-    """Return what a record must hold of a row, all of it: declared members, and the others in `additionalFields`."""
+    """Return the expected record of a row: declared members, and the others in `additionalFields`."""
     known = stream.schema["properties"].keys() - {*stream.members_computed, ADDITIONAL_FIELDS}
     new = {name: member for name, member in row.items() if name not in known}
     declared = {name: member for name, member in row.items() if name in known}

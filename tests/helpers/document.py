@@ -1,6 +1,6 @@
-"""Whatever Pleo's OpenAPI document allows, drawn from its schemas in ``sandbox/wire/``, and a bit more.
+"""Values that Pleo's OpenAPI document allows, drawn from its schemas in ``sandbox/wire/``, and a bit more.
 
-More, as an API may grow: members that no schema names, and values beside the documented enums. Numbers are ``int`` and
+More, as an API may grow: members that no schema names, and values outside the documented enums. Numbers are ``int`` and
 ``Decimal``, never ``float``. The schemas use few keywords; one that is not known here is refused, not ignored.
 """
 
@@ -31,7 +31,7 @@ DOCUMENT: dict[str, Any] = {
     for name, schema in json.loads(path.read_text("utf-8"))["$defs"].items()
 }
 ITEM_FAILURES = frozenset(DOCUMENT["ExportJobItemFailureReasonType"]["enum"])
-# Values drawn often: those documented beside an open string, and codes that the tests' settings know.
+# Values drawn often: those documented for an open string, and codes that the tests' settings know.
 LIKELY: dict[str, tuple[str, ...]] = {
     "ExportItemV3.type": ITEM_TYPES,
     "ExportItemV3.subType": ("reimbursement_to_employee_refund", "invoice_payment_returned", "interest"),
@@ -86,7 +86,7 @@ class Drawing:
     """How values are drawn.
 
     Attributes:
-        growing: Whether also what the document does not know yet: further members, further values of enums.
+        growing: Whether to draw unknown members and values too: further members, further values of enums.
     """
 
     growing: bool
@@ -96,7 +96,7 @@ class Drawing:
 
         Args:
             schema: The schema.
-            place: Where it stands: ``schema.member``.
+            place: Its place: ``schema.member``.
         """
         assert set(schema) <= _KEYWORDS, f"{place}: keywords not known here: {set(schema) - _KEYWORDS}"
         if "$ref" in schema:
@@ -160,29 +160,29 @@ class Drawing:
 
 @cache
 def of(name: str, *, growing: bool = True) -> SearchStrategy[Any]:
-    """Return a strategy for what one OpenAPI schema allows.
+    """Return a strategy for an OpenAPI schema.
 
     Args:
         name: The schema's name in Pleo's OpenAPI documents, such as ``ExportItemV3``.
-        growing: Whether also what the document does not know yet.
+        growing: Whether to draw unknown members and values too.
     """
     return Drawing(growing).value(DOCUMENT[name], name)
 
 
 def row(name: str) -> SearchStrategy[dict[str, Any]]:
-    """Return a strategy for what one OpenAPI schema allows, often with members that it does not name."""
+    """Return a strategy for an OpenAPI schema, often with members that it does not name."""
     declared = DOCUMENT[name]["properties"]
     news = st.dictionaries(_names(), _anything(), max_size=3)
     return st.builds(lambda new, known: _without(new, declared) | known, news, of(name))
 
 
 def examples(count: int) -> settings:
-    """Return settings for so many export items; a failing one is shown as drawn: making it small takes minutes."""
+    """Return settings for that many export items; a failing one is shown as drawn: making it small takes minutes."""
     return settings(max_examples=count, phases=[Phase.explicit, Phase.generate])
 
 
 def sample(strategy: SearchStrategy[Any], count: int, number: int) -> list[Any]:
-    """Return at least so many drawn values, the same ones for the same number (a seed)."""
+    """Return at least that many drawn values, the same ones for the same number (a seed)."""
     values: list[Any] = []
 
     @seed(number)

@@ -20,7 +20,7 @@ def read_until(stream: IO[bytes] | None, what: bytes, times: int = 1, patience: 
     assert stream is not None
     seen = b""
     ends = time.monotonic() + patience
-    # Not the file object's own methods: `communicate` would not see what they have buffered.
+    # Not the file object's own methods: `communicate` would miss buffered output.
     while seen.count(what) < times:
         readable, _, _ = select.select([stream], [], [], max(0.0, ends - time.monotonic()))
         assert readable, f"{what!r} did not come {times} times in {patience:g} s: {seen[-1000:]!r}"

@@ -40,7 +40,7 @@ def all_texts(value: Any) -> list[str]:
 
 
 @given(value=JSON, indent=st.sampled_from([None, 2]))
-def test_what_comes_out_is_one_line_that_any_database_stores(value: Any, indent: int | None) -> None:
+def test_the_result_is_one_line_that_databases_can_store(value: Any, indent: int | None) -> None:
     body, _ = storable(json.dumps(value, indent=indent).encode())
 
     assert b"\n" not in body
@@ -58,7 +58,7 @@ def test_many_escapes_hide_none_that_cannot_be_stored(others: int) -> None:
 
 
 @given(st.lists(ANY_TEXT))
-def test_only_what_cannot_be_stored_is_replaced_each_character_counted(texts: list[str]) -> None:
+def test_only_unstorable_characters_are_replaced_and_counted(texts: list[str]) -> None:
     original = json.dumps(texts)
 
     body, count = storable(original.encode())
@@ -102,7 +102,7 @@ def test_escapes(body: bytes, expected: bytes, count: int) -> None:
     assert storable(body) == (expected, count)
 
 
-def test_what_is_not_utf_8_is_refused() -> None:
+def test_other_encodings_are_refused() -> None:
     with pytest.raises(UnicodeDecodeError):
         storable(b'{"note":"\xff"}')
     with pytest.raises(UnicodeDecodeError):

@@ -52,7 +52,7 @@ def website(status: int) -> Iterator[int]:
 
 @contextmanager
 def nobody() -> Iterator[int]:
-    """Yield a port on which nobody listens."""
+    """Yield a port on which nothing listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]

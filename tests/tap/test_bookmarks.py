@@ -1,4 +1,4 @@
-"""Progress to Singer state and back, whatever the state holds."""
+"""Progress to Singer state and back, for any state."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PROGRESS = st.builds(
 
 
 @given(STATES)
-def test_any_json_is_survived_and_what_is_kept_can_be_written(state: Any) -> None:
+def test_any_json_state_can_be_read_and_written_again(state: Any) -> None:
     bookmarks = Bookmarks(state)
 
     written = msgspec.json.decode(msgspec.json.encode(bookmarks.to_state()))
@@ -209,7 +209,7 @@ def test_an_entry_lacks_nothing(member: str) -> None:
         (state_of(1, None, []), 3),
     ],
 )
-def test_what_is_absent_is_no_fault_and_what_is_foreign_is_counted(state: object, unreadable: int) -> None:
+def test_absent_state_is_accepted_and_foreign_state_is_counted(state: object, unreadable: int) -> None:
     bookmarks = Bookmarks(state)
 
     assert (len(bookmarks), bookmarks.unreadable) == (0, unreadable)

@@ -1,4 +1,4 @@
-"""The command line: about, discovery, connection test, settings from the environment, and what a mistake looks like."""
+"""The command line: about, discovery, connection test, settings from the environment, and mistakes."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_completion_changes_nothing_else() -> None:
     assert progress.completed() == JobProgress(page_size=7, page=3, cursor="c", items=21, digest=5, complete=True)
 
 
-def test_a_disagreement_is_told_with_what_is_known_of_it() -> None:
+def test_a_disagreement_lists_the_known_ids() -> None:
     ids = listed(["both", "listed twice", "listed once"])
     ids.unusable = 2
 

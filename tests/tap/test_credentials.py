@@ -1,4 +1,4 @@
-"""Credentials: the three forms, what happens when Pleo rejects them, and how rotated tokens survive."""
+"""Credentials: the three forms, rejections, and how rotated tokens survive."""
 
 from __future__ import annotations
 
@@ -523,7 +523,7 @@ def test_a_full_disk_is_found_out_before_pleo_rotates_the_token(
         (b"[" * 100_000, "is not a token file of this connector"),
     ],
 )
-def test_a_token_file_that_is_none_is_left_alone(
+def test_a_file_that_is_not_a_token_file_is_left_alone(
     pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path, content: bytes | None, seen: str
 ) -> None:
     if content is None:

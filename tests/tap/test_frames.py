@@ -1,4 +1,4 @@
-"""A page passes few functions of ours on its way from the stream to the socket."""
+"""A request passes at most twelve functions of the package from the stream to the socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Export jobs that change while or after they are read: nothing is lost, and what cannot be settled is an error."""
+"""Export jobs that change while or after they are read: nothing is lost, a lasting contradiction is an error."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_an_item_added_after_completion_is_read_by_the_next_run(pleo: Sandbox, r
     assert (third.returncode, third.records(), third.warnings) == (0, [], [])
 
 
-def test_a_hand_edited_state_that_calls_a_job_complete_is_found_out(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_state_edited_to_complete_is_detected(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = pleo.add_job(items=60)
     entry = {"context": {"jobId": job.id}, "page": 1, "cursor": None, "page_size": 100}
     lie = {"bookmarks": {"export_items": {"partitions": [entry | {"items": 0, "digest": "0", "complete": True}]}}}
@@ -115,7 +115,7 @@ def test_a_hand_edited_state_that_calls_a_job_complete_is_found_out(pleo: Sandbo
     assert ids(run) == all_ids(job)
 
 
-def test_complete_jobs_are_held_against_their_job_items_even_if_those_are_no_stream(
+def test_complete_jobs_are_compared_even_without_the_job_item_stream(
     pleo: Sandbox, run_tap: Callable[..., Run]
 ) -> None:
     job = pleo.add_job(items=6)

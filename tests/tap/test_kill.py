@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: whatever reached the pipe, the runs together deliver every item."""
+"""SIGKILL at random moments: the runs together deliver every item."""
 
 from __future__ import annotations
 

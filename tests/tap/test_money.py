@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 AMOUNTS = ["12345678901234567", "0.1", "1999.95", "-0.005", "123456789012345678901234567890.123456789", "1E+2", "-0.0"]
 # A catalog's stream maps, flattening or deselection make the records take the SDK's way.
 WAYS: dict[str, dict[str, Any]] = {
-    "as it came": {},
+    "unchanged": {},
     "the SDK's way": {"stream_maps": {"export_items": {"__filter__": "True"}}, "stream_map_config": {}},
 }
 

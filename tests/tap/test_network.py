@@ -1,4 +1,4 @@
-"""What stands between the tap and Pleo: certificates and proxies, as the environment says."""
+"""Between the tap and Pleo: certificates and proxies, as the environment says."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_an_authority_can_be_added(
 def test_requests_go_through_the_environments_proxy(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = pleo.add_job(items=3)
 
-    # Nobody listens on port 1: only the proxy answers.
+    # Nothing listens on port 1: only the proxy answers.
     run = run_tap(api_url="http://127.0.0.1:1", env={"http_proxy": pleo.url, "no_proxy": ""})
 
     assert run.returncode == 0, run.stderr

@@ -1,4 +1,4 @@
-"""A fault of the program itself: one line that says where, nothing that it held; the traceback only for who asks."""
+"""A fault of the program itself: one line with its place and no values; the traceback only at DEBUG."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from tests.conftest import Run
 
-# A stand-in for a fault that nobody knows of: at a place, it raises what quotes a secret.
+# A stand-in for an unknown fault: at a place, it raises what quotes a secret.
 PLANTED = """
 import sys
 from tap_pleo_export.{module} import {owner}
@@ -65,7 +65,7 @@ def test_it_is_one_line_with_type_and_place(
     assert all(json.loads(line) for line in run.stdout.splitlines())
 
 
-def test_a_log_level_that_is_none_is_no_fault_of_the_program(run_tap: Callable[..., Run]) -> None:
+def test_an_invalid_log_level_is_not_a_program_error(run_tap: Callable[..., Run]) -> None:
     run = run_tap(env={"LOGLEVEL": "chatty"})
 
     assert (run.returncode, run.stderr) == (1, "Error: LOGLEVEL or SINGER_SDK_LOG_CONFIG: Unknown level: 'CHATTY'\n")

@@ -1,4 +1,4 @@
-"""What the SDK's own tests miss: keys, order of messages, schemas that hold, no message that deletes."""
+"""Not covered by the SDK's own tests: keys, order of messages, valid records, no message that deletes."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_no_state_is_ahead_of_its_records(run: Run, pleo: Sandbox) -> None:
     assert len(run.states) >= sum(len(job.items) for job in pleo.jobs.values() if job.id in written) // 20
 
 
-def test_records_tell_when_they_were_extracted(run: Run) -> None:
+def test_records_state_their_extraction_time(run: Run) -> None:
     assert all(m["time_extracted"].endswith("+00:00") for m in run.messages if m["type"] == "RECORD")
 
 

@@ -1,7 +1,8 @@
-"""Several pages in flight give what one at a time gives, and reading ahead ends where the answers do not fit."""
+"""Several pages in flight yield the same as one at a time; reading ahead ends where the answers do not fit."""
 
 from __future__ import annotations
 
+import signal
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
+from tests.conftest import Outputs, Run, finish, partitions
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
-
-    from tests.conftest import Run
 
 ITEMS = "/v3/export-items"
 
@@ -224,7 +225,7 @@ def test_once_throttled_half_as_many_requests_are_in_flight(pleo: Sandbox, run_t
 
 
 def test_an_item_missed_while_reading_ahead_is_found_in_turn(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    """Between two pages an item slips to a place already read: counts and ids tell, the second reading is in turn."""
+    """Between two pages an item slips to a place already read: counts and ids show it; then pages are read in turn."""
     job = pleo.add_job(items=30)
     stranger = pleo.add_job(items=1).items[0]
 
@@ -239,3 +240,52 @@ def test_an_item_missed_while_reading_ahead_is_found_in_turn(pleo: Sandbox, run_
     assert {item["accountingEntryId"] for item in job.items} <= {r["accountingEntryId"] for r in run.records()}
     assert any("It is read again from its first page" in line for line in run.warnings)
     assert run.bookmark(job.id)["complete"] is True
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+@pytest.mark.parametrize(("items", "pages"), [(10, 1), (11, 2), (39, 4), (40, 4), (41, 5)])
+def test_a_last_page_of_any_size_is_read_once(
+    pleo: Sandbox, run_tap: Callable[..., Run], items: int, pages: int, at_once: int
+) -> None:
+    pleo.max_limit = 10
+    job = pleo.add_job(items=items)
+
+    run = run_tap(page_size=10, max_concurrent_requests=at_once)
+
+    assert (run.returncode, run.warnings) == (0, [])
+    expected = [item["accountingEntryId"] for item in job.items]
+    assert [record["accountingEntryId"] for record in run.records()] == expected
+    assert [record["accountingEntryId"] for record in run.records("export_job_items")] == expected
+    assert len(pleo.requests_to(ITEMS)) == pages
+    assert run.bookmark(job.id)["page"] == pages
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_with_four_requests_in_flight_resumes_after_the_last_page(
+    pleo: Sandbox,
+    start_tap: Callable[..., subprocess.Popen[bytes]],
+    run_tap: Callable[..., Run],
+    outputs: Outputs,
+    number: signal.Signals,
+) -> None:
+    done, young = pleo.add_job(items=90), pleo.add_job(items=10)
+    settings = {"page_size": 10, "max_concurrent_requests": 4}
+    processes: list[subprocess.Popen[bytes]] = []
+    # Four answers wait for each other; the last to come sends the signal.
+    together = threading.Barrier(4, action=lambda: processes[0].send_signal(number), timeout=30)
+    pleo.add_fault(Fault(path=ITEMS, nth=2, times=4, kind="callback", callback=lambda _: together.wait()))
+
+    processes.append(start_tap(**settings))
+    stopped = finish(processes[0], outputs)
+    first = len(pleo.requests_to(ITEMS))
+    # The first page may still be in hand, not written, when the signal comes.
+    pages = next((each["page"] for each in partitions(stopped.state) if each["context"]["jobId"] == done.id), 0)
+    pleo.faults.clear()
+    rest = run_tap(state=stopped.state, **settings)
+
+    assert (stopped.returncode, rest.returncode) == (128 + number, 0), stopped.stderr
+    assert pages <= first <= pages + 1 + 4
+    assert len(pleo.requests_to(ITEMS)) - first == 9 - pages + 1
+    assert [record["accountingEntryId"] for record in stopped.records() + rest.records()] == [
+        item["accountingEntryId"] for job in (done, young) for item in job.items
+    ]

@@ -1,4 +1,4 @@
-"""Many interrupted runs against a Pleo that misbehaves at random: whatever happens, no item is lost.
+"""Many interrupted runs against a Pleo that misbehaves at random: no item is ever lost.
 
 The real streams, reader, bookmarks and paging run in process; only the HTTP client is replaced. A run is cut off
 between any two batches, before or after its progress has been noted, and resumed from its last state as JSON. Between
@@ -47,7 +47,7 @@ def uuid(number: int) -> str:
 
 @dataclass
 class UnreliablePleo:
-    """Stands where the HTTP client stands. Jobs are lists of ids with their statuses."""
+    """Replaces the HTTP client. Jobs are lists of ids with their statuses."""
 
     random: Random
     trouble: float
@@ -55,7 +55,7 @@ class UnreliablePleo:
     readable: set[str] = field(init=False)
     throttled: int = 0
     repeated: Counter[str] = field(default_factory=Counter)
-    """By job: export items that came once more on the page after theirs."""
+    """By job: export items that were repeated on the page after theirs."""
 
     def __post_init__(self) -> None:
         self.readable = set(self.jobs)
@@ -100,7 +100,7 @@ class UnreliablePleo:
         page = rows[start : start + size]
         end = start + len(page)
         if trouble and page and self.random.random() < trouble / 4:
-            # A row of the page before comes once more.
+            # A row of the page before is repeated.
             page = [rows[max(0, start - 1)], *page]
             self.repeated[params.get("job_id", "")] += 1
         if trouble and self.random.random() < trouble / 8:
@@ -160,7 +160,7 @@ class World:
                     for record in batch.records[:kept]
                 )
                 if random.random() < cut:
-                    # What a last STATE would say at this moment counts, too.
+                    # A last STATE of this moment counts, too.
                     self.state = random.choice((self.state, json.dumps(bookmarks.to_state())))
                     return -9
                 if kept < len(batch.records):
@@ -195,7 +195,7 @@ class World:
             items = self.pleo.jobs[job_id]
             safe = sum(self.written[job_id, id_] > 0 or status in ENDED for id_, status in items.items())
             assert progress
-            # A row that comes once more after a resume counts twice; the ids find that out at the end.
+            # A row that is repeated after a resume counts twice; the ids find that out at the end.
             assert progress.items <= safe + self.pleo.repeated[job_id]
             assert not progress.complete or safe == len(items)
 

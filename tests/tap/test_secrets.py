@@ -1,4 +1,4 @@
-"""What a real process prints while it logs as much as it can, and while Pleo quotes what it should not."""
+"""No secret in the output of a real process, at the highest log level or when Pleo quotes one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stream maps, flattening and deselection give the same records as the fast way, but for what they change."""
+"""Stream maps, flattening and deselection give the same records as the fast way, except for their changes."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def config(config: dict[str, Any], request: pytest.FixtureRequest) -> dict[str, 
 
 
 def stopped_cleanly(run: Run, code: int) -> None:
-    """Assert what holds after any signal at any moment."""
+    """Check the outcome of any signal at any moment."""
     assert run.returncode == code
     assert run.stdout == b"" or run.stdout.endswith(b"\n")
     for line in run.stdout.splitlines():
@@ -111,7 +111,7 @@ def test_while_waiting_for_the_budget(
 
 @BOTH_SIGNALS
 @pytest.mark.parametrize("config", [{"page_size": 100}], indirect=True)
-def test_in_the_middle_of_a_page_that_a_slow_reader_holds_up(
+def test_while_a_slow_reader_delays_a_page(
     pleo: Sandbox,
     start_tap: Callable[..., subprocess.Popen[bytes]],
     run_tap: Callable[..., Run],
@@ -156,7 +156,7 @@ def test_twice_at_once_as_process_groups_do(
     processes: list[subprocess.Popen[bytes]] = []
 
     def both(_: Sandbox) -> None:
-        # Held up meanwhile, so that it finds both.
+        # Delayed meanwhile, so that it finds both.
         for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
             processes[0].send_signal(number)
 

@@ -1,4 +1,4 @@
-"""State: what it says, when it is written, and that nothing in it can make a run lose an item."""
+"""State: its content, when it is written, and that no state makes a run lose an item."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cursors_asked_for(pleo: Sandbox, since: int = 0) -> list[str | None]:
     return [r.query.get("after", [None])[0] for r in pleo.requests[since:] if r.path == ITEMS]
 
 
-# What a state says
+# Content
 
 
 def test_the_state_has_one_partition_per_job_with_the_documented_members(
@@ -70,7 +70,7 @@ def test_the_digest_does_not_depend_on_the_order_of_the_items(pleo: Sandbox, run
     assert shuffled.bookmark(job.id)["digest"] == in_order
 
 
-# When it is written
+# Timing
 
 
 def test_a_state_follows_each_page_and_is_never_ahead_of_its_records(
@@ -92,10 +92,10 @@ def test_a_state_follows_each_page_and_is_never_ahead_of_its_records(
     assert set(pages) == set(range(4 + 1 + 2 + 1))
 
 
-# Going on from it
+# Resuming
 
 
-def test_a_run_goes_on_after_the_last_page_written(
+def test_a_run_resumes_after_the_last_page_written(
     pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
 ) -> None:
     job = pleo.add_job(items=45)
@@ -157,7 +157,7 @@ def test_a_changed_page_size_reads_the_job_again(
     assert run.bookmark(job.id)["page_size"] == 7
 
 
-@pytest.mark.parametrize("status", [400, 410])
+@pytest.mark.parametrize("status", [400, 404, 410, 422])
 def test_a_cursor_that_pleo_no_longer_accepts_reads_the_job_again(
     pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run], status: int
 ) -> None:
@@ -208,7 +208,7 @@ def test_a_refused_cursor_leaves_the_restart_for_differing_ids(
     assert run.bookmark(job.id)["complete"] is True
 
 
-def test_each_of_several_jobs_is_gone_on_with_where_it_stopped(
+def test_each_of_several_jobs_resumes_where_it_stopped(
     pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
 ) -> None:
     jobs = [pleo.add_job(items=60), pleo.add_job(items=60)]
@@ -255,7 +255,7 @@ def test_a_fatal_error_is_preceded_by_all_the_progress_made(pleo: Sandbox, run_t
 # Lost, foreign, hand-edited
 
 
-def test_without_its_state_a_run_reads_what_is_not_finished_yet(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_without_state_a_run_reads_the_unfinished_items(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = pleo.add_job(items=25)
     run_tap()
     for entry in all_ids(job)[:20]:
@@ -284,7 +284,7 @@ def garbage(job: Job) -> list[Any]:
     return [e for e in wrong if all(e != entry(job, **r) for r in right)] + absent + ids_ + [None, 1, "x", []]
 
 
-def test_garbage_in_the_state_restarts_its_job_with_one_warning(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_invalid_state_restarts_its_job_with_one_warning(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = pleo.add_job(items=15)
     entries = garbage(job)
 
@@ -319,7 +319,7 @@ def test_garbage_in_the_state_restarts_its_job_with_one_warning(pleo: Sandbox, r
         ),
     ],
 )
-def test_a_state_of_another_shape_is_no_obstacle(
+def test_a_state_of_another_shape_is_accepted(
     pleo: Sandbox, run_tap: Callable[..., Run], state: dict[str, Any], warnings: int
 ) -> None:
     job = pleo.add_job(items=15)
@@ -332,7 +332,7 @@ def test_a_state_of_another_shape_is_no_obstacle(
     assert run.state["bookmarks"].keys() == {"export_items"}
 
 
-def test_plausible_lies_in_the_state_are_found_out_by_the_ids(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_plausible_but_wrong_state_is_detected_by_the_ids(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = pleo.add_job(items=25)
     bookmark = run_tap().bookmark(job.id)
     # Says that the first page has been written, with the digest of quite other items.

@@ -1,4 +1,4 @@
-"""One odd answer of Pleo's costs its job at most: never the other jobs, a traceback, or memory without bound."""
+"""An absurd answer fails its job at most: never other jobs, no traceback, no unbounded memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ODD_JOBS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("odd", ODD_JOBS)
-def test_a_job_with_absurd_numbers_is_read_all_the_same(pleo: Sandbox, run_tap: Callable[..., Run], odd: str) -> None:
+def test_a_job_with_absurd_numbers_is_read(pleo: Sandbox, run_tap: Callable[..., Run], odd: str) -> None:
     job = pleo.add_job(items=3)
     other = pleo.add_job(items=2)
     records = [encode(job.record | ODD_JOBS[odd]), encode(other.record)]
@@ -48,14 +48,14 @@ def test_a_job_with_absurd_numbers_is_read_all_the_same(pleo: Sandbox, run_tap: 
     assert {name: record[name] for name in ODD_JOBS[odd]} == ODD_JOBS[odd]
 
 
-def test_a_job_long_expired_but_listed_has_no_time_left(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_listed_job_that_expired_long_ago_has_no_time_left(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = pleo.add_job(items=3)
     expired = encode(job.record | {"expiresIn": -(10**9)})
     pleo.add_fault(Fault(path="/v3/export-jobs", status=200, body=page([expired])))
 
     run = run_tap()
 
-    times = [line for line in run.warnings if "to its expiry" in line]
+    times = [line for line in run.warnings if "expires in" in line]
     assert times
     assert all(f"Export job {job.id}: expires in 0 minute(s)" in line for line in times)
 
@@ -89,13 +89,11 @@ def test_odd_headers_of_a_refusal_are_retried(pleo: Sandbox, run_tap: Callable[.
 
 
 def bomb(size: int) -> bytes:
-    """Return a gzip body that unpacks to so many bytes."""
+    """Return a gzip body that unpacks to that many bytes."""
     return gzip.compress(b" " * size, compresslevel=9)
 
 
-def test_a_body_that_unpacks_beyond_its_limit_is_cut_off_and_costs_its_job_only(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_a_body_beyond_its_limit_fails_only_its_job(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     older, younger = two_jobs(pleo, 3)
     bomb_ = Fault(
         path=ITEMS,
@@ -139,23 +137,7 @@ def test_job_items_of_another_job_are_an_error(pleo: Sandbox, run_tap: Callable[
     assert {record["jobId"] for record in run.records()} == {other.id}
 
 
-@pytest.mark.parametrize("status", [404, 410, 422])
-def test_a_cursor_refused_in_any_way_restarts_the_job_once(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run], status: int
-) -> None:
-    job = pleo.add_job(items=30)
-    first = stop_at_page(2, page_size=10, max_retries=0, max_concurrent_requests=1)
-    cursor = first.bookmark(job.id)["cursor"]
-    pleo.add_fault(Fault(path=ITEMS, query={"after": cursor}, status=status, body={"type": "BAD_CURSOR"}))
-
-    run = run_tap(page_size=10, state=first.state, max_concurrent_requests=1)
-
-    assert run.returncode == 0, run.stderr
-    assert len({record["accountingEntryId"] for record in run.records()}) == 30
-    assert run.bookmark(job.id)["complete"] is True
-
-
-def test_connections_that_turn_out_closed_cost_no_wait(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_closed_connections_are_replaced_without_waiting(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     pleo.add_job(items=60)
     for number in range(2, 8):
         pleo.add_fault(Fault(path=ITEMS, kind="reset", nth=2 * number))
@@ -179,21 +161,10 @@ def test_an_iban_that_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callable[...
     assert any("no ***" in line for line in run.errors + run.warnings)
 
 
-@pytest.mark.parametrize("total", [b"1e400", b"9" * 4301, b'"many"', b"[]"])
-def test_an_odd_total_costs_the_reading_ahead_only(pleo: Sandbox, run_tap: Callable[..., Run], total: bytes) -> None:
-    job = pleo.add_job(items=3)
-    rows = b",".join(encode(item | {"tomorrow": 1}) for item in job.items)
-    body = b'{"data":[' + rows + b'],"pagination":{"hasNextPage":false,"total":' + total + b"}}"
-    pleo.add_fault(Fault(path=ITEMS, status=200, body=body, nth=None))
-
-    run = run_tap()
-
-    assert run.returncode == 0, run.stderr
-    assert len(run.records()) == 3
-
-
 @pytest.mark.parametrize("id_", ["../../v1/introspect?x=", "urn:uuid:8eb648ab-464b-42a0-ba17-eda703657e33", "a\nb"])
-def test_an_id_of_a_job_that_is_no_uuid_gets_into_no_path(pleo: Sandbox, run_tap: Callable[..., Run], id_: str) -> None:
+def test_a_job_id_that_is_not_a_uuid_never_gets_into_a_path(
+    pleo: Sandbox, run_tap: Callable[..., Run], id_: str
+) -> None:
     job = pleo.add_job(items=2)
     records = [encode(job.record | {"id": id_}), encode(job.record)]
     pleo.add_fault(Fault(path="/v3/export-jobs", status=200, body=page(records)))
@@ -206,7 +177,7 @@ def test_an_id_of_a_job_that_is_no_uuid_gets_into_no_path(pleo: Sandbox, run_tap
     assert {request.path for request in pleo.requests} == {"/v3/export-jobs", f"/v3/export-jobs/{job.id}/items", ITEMS}
 
 
-def test_an_id_that_looks_like_a_uuid_and_is_none_is_named_as_it_is(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_an_id_similar_to_a_uuid_is_reported_unchanged(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = pleo.add_job(items=2)
     odd = "00000000-0000-4000-8000-00000000000x"
     job.item_statuses[odd] = "pending"

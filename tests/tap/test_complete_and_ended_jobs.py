@@ -1,4 +1,4 @@
-"""Complete means that both layers list the same items; jobs that end are missed only if they were not complete."""
+"""A job is complete if both layers list the same items; an ended job is reported only if it was not complete."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_job_whose_layers_disagree_twice_is_an_error_that_names_the_items(
     assert healed.bookmark(broken.id)["complete"] is True
 
 
-def test_an_item_that_the_control_layer_lacks_arrives_with_a_null_status_and_is_an_error(
+def test_an_item_without_a_job_item_has_a_null_status_and_is_an_error(
     pleo: Sandbox, run_tap: Callable[..., Run]
 ) -> None:
     job = pleo.add_job(items=5)
@@ -98,7 +98,7 @@ def test_an_item_that_the_control_layer_lacks_arrives_with_a_null_status_and_is_
 # Jobs that go
 
 
-def test_a_complete_job_that_has_ended_leaves_the_state_in_silence(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_complete_job_that_has_ended_leaves_the_state_silently(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     ended, running = pleo.add_job(items=5), pleo.add_job(items=5)
     state = run_tap().state
     ended.finish("completed", pleo.now())
@@ -111,7 +111,7 @@ def test_a_complete_job_that_has_ended_leaves_the_state_in_silence(pleo: Sandbox
 
 
 @pytest.mark.parametrize("how", ["failed", "unknown"])
-def test_an_incomplete_job_that_has_ended_is_named_as_lost_data_once(
+def test_an_incomplete_job_that_has_ended_is_reported_once(
     pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run], how: str
 ) -> None:
     job = pleo.add_job(items=25)
@@ -193,7 +193,7 @@ def test_uuids_of_other_case_in_the_state_are_the_same_jobs(
     assert [e["context"]["jobId"] for e in partitions(run.state)] == [job.id]
 
 
-def test_a_job_that_pleo_says_nothing_about_keeps_its_progress(
+def test_a_job_that_pleo_does_not_answer_for_keeps_its_progress(
     pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
 ) -> None:
     half_read, other = pleo.add_job(items=25), pleo.add_job(items=5, status="in_progress")
@@ -212,7 +212,7 @@ def test_a_job_that_pleo_says_nothing_about_keeps_its_progress(
     assert set(ids(run_tap(state=run.state))) == set(all_ids(half_read)[10:])
 
 
-def test_a_named_job_that_ended_once_it_was_complete_is_no_failure(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_named_job_that_ended_after_completion_is_not_a_failure(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = pleo.add_job(items=5)
     state = run_tap(job_ids=[job.id]).state
     job.finish("completed", pleo.now())

@@ -1,4 +1,4 @@
-"""What Pleo sends beyond the declared schema is named once."""
+"""Fields that Pleo sends beyond the declared schema are reported once."""
 
 from __future__ import annotations
 
@@ -176,16 +176,14 @@ def test_a_record_as_declared_is_not_looked_into_name_by_name(
     assert len(reader.decode_page(page(row, {"id": "2", "amount": None, "lines": None})).records) == 2
 
 
-def test_a_name_already_told_hides_none_beside_it(reader: PageReader, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_known_new_name_does_not_hide_others(reader: PageReader, caplog: pytest.LogCaptureFixture) -> None:
     reader.decode_page(page({"id": "1", "old": 1}))
     reader.decode_page(page({"id": "1", "old": 1, "new": 1}))
 
     assert [message.split("'")[1] for message in caplog.messages] == ["old", "new"]
 
 
-def test_a_number_of_any_length_hides_no_new_name_beside_it(
-    reader: PageReader, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_long_number_does_not_hide_new_names(reader: PageReader, caplog: pytest.LogCaptureFixture) -> None:
     number = "7" * 4301
     row = f'{{"id":"1","amount":{{"value":{number},"scale":1e400}},"lines":[{{"cost":-{number}}}]}}'
 

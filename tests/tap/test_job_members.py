@@ -1,4 +1,4 @@
-"""Whatever Pleo's OpenAPI document allows of an export job can be read off it."""
+"""Every export job that Pleo's OpenAPI document allows can be read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(rows: Sequence[dict[str, Any]]) -> list[ExportJob]:
 def moment(text: str | None) -> datetime | None:
     """Return a time of RFC 3339 in UTC, None where Python's calendar has no such time."""
     try:
-        return text and datetime.fromisoformat(text).astimezone(UTC)  # type: ignore[return-value] # None and "" are no time
+        return text and datetime.fromisoformat(text).astimezone(UTC)  # type: ignore[return-value] # None and "" are not times
     except OverflowError:
         return None
 
@@ -90,7 +90,7 @@ def test_jobs_of_any_times_have_an_order(rows: list[dict[str, Any]]) -> None:
 
 
 @given(document.row("ExportJobV3"))
-def test_a_number_of_items_is_read_whatever_its_size(row: dict[str, Any]) -> None:
+def test_numbers_of_items_of_any_size_are_read(row: dict[str, Any]) -> None:
     (job,) = read([row])
 
     assert job.number_of_items in {row["numberOfItems"], None}

@@ -1,4 +1,4 @@
-"""What else Pleo's schemas allow, from the varied world of the sandbox: it arrives as it was sent."""
+"""Everything in the varied world of the sandbox arrives as it was sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pleo(outputs: Outputs) -> Iterator[Sandbox]:
 
 
 def known(record: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
-    """What is left of a record without the members that its sender left out."""
+    """Return a record without the members that Pleo did not send."""
     return {name: value for name, value in record.items() if name in sent or value is not None}
 
 
@@ -63,7 +63,7 @@ def test_items_of_the_varied_world_arrive_as_they_were_sent(pleo: Sandbox, run_t
     assert [status for entry, status in statuses(pleo).items() if entry in set(sent) - set(records)] == ["on_hold"]
 
 
-def test_a_file_of_nothing_arrives_too(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_file_without_values_arrives(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = pleo.add_job(items=2, kinds=HOSTILE)
 
     run = run_tap()
@@ -73,7 +73,7 @@ def test_a_file_of_nothing_arrives_too(pleo: Sandbox, run_tap: Callable[..., Run
     assert files == [{"url": None, "type": None, "size": None}] * 2
 
 
-def test_more_job_items_than_the_largest_page_holds(outputs: Outputs, run_tap: Callable[..., Run]) -> None:
+def test_more_job_items_than_fit_on_the_largest_page(outputs: Outputs, run_tap: Callable[..., Run]) -> None:
     with Sandbox.holding("crowded") as crowded:
         outputs.secrets |= {crowded.api_key}
         (job,) = (job for job in crowded.jobs.values() if job.items)

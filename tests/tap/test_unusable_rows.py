@@ -1,4 +1,4 @@
-"""What no API should send: it arrives whole, or it is named; it never takes anything else with it."""
+"""Extreme rows arrive whole or are reported; they never affect other rows or jobs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def hostile_but_whole(pleo: Sandbox) -> Job:
     return job
 
 
-def test_what_can_be_represented_arrives_byte_for_byte(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_large_and_deep_values_arrive_byte_for_byte(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = hostile_but_whole(pleo)
 
     run = run_tap()
@@ -62,7 +62,7 @@ def test_what_can_be_represented_arrives_byte_for_byte(pleo: Sandbox, run_tap: C
     assert run.bookmark(job.id)["complete"] is True
 
 
-def test_in_the_sdks_way_it_arrives_with_the_same_values(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_with_stream_maps_the_values_are_the_same(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     hostile_but_whole(pleo)
 
     mapped = run_tap(stream_maps={"export_items": {"mapped": "'yes'"}})
@@ -74,7 +74,7 @@ def test_in_the_sdks_way_it_arrives_with_the_same_values(pleo: Sandbox, run_tap:
         assert (record[name] if name in record else record["additionalFields"][name]) == value
 
 
-def test_of_a_name_that_comes_twice_in_an_item_the_last_counts(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_last_of_two_members_with_one_name_counts(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job, _ = two_jobs(pleo, 1)
     serve(pleo, ITEMS, [row(job.items[0] | {"note": "first"}, b'"note":"last","novelty":1,"novelty":2')], job_id=job.id)
 
@@ -120,7 +120,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_rows_that_cannot_be_items_are_named_and_all_others_arrive(
+def test_unusable_items_are_reported_and_all_others_arrive(
     pleo: Sandbox, run_tap: Callable[..., Run], at_once: int
 ) -> None:
     job, other = two_jobs(pleo, 4)
@@ -140,18 +140,18 @@ def test_rows_that_cannot_be_items_are_named_and_all_others_arrive(
     assert "; and 1 more. Report it to Pleo; the job stays incomplete" in first
     assert run.errors[-1] == f"1 export job(s) could not be read to the end, see above: {job.id}"
     assert "Traceback" not in run.stderr
-    # The page is asked for again once Pleo has mended it.
+    # The page is asked for again once Pleo has repaired it.
     assert (run.bookmark(job.id)["page"], run.bookmark(job.id)["complete"]) == (1, False)
     assert run.bookmark(other.id)["complete"] is True
     for fault in faults:
         pleo.faults.remove(fault)
     serve(pleo, ITEMS, good[2:], job_id=job.id, after="page1")
-    mended = run_tap(state=run.state)
-    assert (mended.returncode, ids(mended)) == (0, all_ids(job)[2:])
-    assert mended.bookmark(job.id)["complete"] is True
+    repaired = run_tap(state=run.state)
+    assert (repaired.returncode, ids(repaired)) == (0, all_ids(job)[2:])
+    assert repaired.bookmark(job.id)["complete"] is True
 
 
-def test_the_id_of_an_item_that_cannot_be_had_is_named(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_id_of_an_unusable_item_is_reported(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job, other = two_jobs(pleo, 3)
     good = [encode(item) for item in job.items]
     serve(pleo, ITEMS, [good[0], b"null", good[2]], job_id=job.id)
@@ -165,9 +165,7 @@ def test_the_id_of_an_item_that_cannot_be_had_is_named(pleo: Sandbox, run_tap: C
     assert len(run.errors) == 3
 
 
-def test_rows_that_cannot_be_job_items_keep_the_job_incomplete_and_stop_nothing(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_unusable_job_items_keep_their_job_incomplete(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job, other = two_jobs(pleo, 3)
     path = f"{JOBS}/{job.id}/items"
     rows = [encode(job.row(entry)) for entry in all_ids(job)]
@@ -185,9 +183,7 @@ def test_rows_that_cannot_be_job_items_keep_the_job_incomplete_and_stop_nothing(
     assert run.bookmark(job.id)["complete"] is False
 
 
-def test_rows_that_cannot_be_jobs_are_named_and_the_other_jobs_are_read(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_unusable_jobs_are_reported_and_the_others_are_read(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job, other = two_jobs(pleo, 3)
     serve(pleo, JOBS, [b"null", encode(other.record), b'{"id":""}', encode(job.record)])
 
@@ -220,7 +216,7 @@ def test_a_page_nested_too_deeply_fails_only_its_job(
     assert "Traceback" not in run.stderr
 
 
-def test_what_stream_maps_cannot_take_is_named_in_one_line(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_record_too_deep_for_stream_maps_is_one_error(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
     job = pleo.add_job(items=1, created_at=datetime.now(UTC) - timedelta(minutes=1))
     serve(pleo, ITEMS, [row(job.items[0], b'"novelty":' + b"7" * 5000)], job_id=job.id)
 

@@ -85,7 +85,7 @@ def test_an_id_of_another_spelling_is_named_as_pleo_wrote_it(written: str) -> No
 
 
 @pytest.mark.parametrize("change", [str.lower, str.upper])
-def test_what_names_a_uuid_is_not_kept_twice(change: Callable[[str], str]) -> None:
+def test_uuids_are_not_stored_twice(change: Callable[[str], str]) -> None:
     compact = JobItemIds()
     compact.expect(change("0fa07a3f-2e29-4065-afa2-31e959acdd98"), "pending")
 
@@ -130,7 +130,7 @@ def test_a_key_that_straddles_two_entries_hides_no_real_one(
     assert set(compact.missing()) == {*written} - {real}
 
 
-def test_ids_of_one_bucket_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_of_one_bucket_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ids, "BUCKETS", 1)
     compact = JobItemIds()
     written = [f"id {number}" for number in range(20)]
@@ -152,7 +152,7 @@ def test_an_id_takes_about_twenty_bytes() -> None:
     assert not compact._rare_statuses
 
 
-def test_any_number_of_statuses_is_told_apart() -> None:
+def test_any_number_of_statuses_is_distinguished() -> None:
     compact = JobItemIds()
     for number in range(300):
         compact.expect(f"id {number}", f"status {number}")
@@ -162,13 +162,13 @@ def test_any_number_of_statuses_is_told_apart() -> None:
             assert compact.see(key_of(f"id {number}"), f"id {number}")[1] == f"status {number}"
 
 
-def test_digests_are_those_that_states_already_hold() -> None:
+def test_digests_match_those_in_existing_states() -> None:
     assert digest_of(bytes(range(16))) == 0xF9477B91722FE719F946834577E0E8A2
     assert key_of("no uuid") == bytes.fromhex("ce6974bf63c943faaeff53e0db111786")
     assert key_of("no uuid") != key_of("NO UUID")
 
 
-def test_all_are_seen_when_each_expected_id_has_been_and_no_other() -> None:
+def test_all_seen_means_every_expected_id_and_no_other() -> None:
     compact = JobItemIds()
     assert (compact.all_seen, compact.unusable, compact.matched_late) == (True, 0, [])
     for id_ in ("a", "b", "c"):
@@ -195,7 +195,7 @@ def show(compact: JobItemIds, *shown: str) -> JobItemIds:
     return compact
 
 
-def test_what_was_seen_while_an_earlier_listing_was_expected_stays_seen() -> None:
+def test_merged_ids_stay_seen() -> None:
     earlier = show(expecting("kept", "gone", "seen by neither"), "kept", "gone", "early", "foreign", "foreign")
     now = expecting("kept", "seen by neither", "early", "new")
 
@@ -210,7 +210,7 @@ def test_what_was_seen_while_an_earlier_listing_was_expected_stays_seen() -> Non
 
 
 @given(before=st.lists(IDS), now=st.lists(IDS), shown=st.lists(IDS), common=st.lists(IDS))
-def test_after_taking_over_it_is_as_if_all_had_been_expected_at_once(
+def test_merging_equals_expecting_everything_at_once(
     before: list[str], now: list[str], shown: list[str], common: list[str]
 ) -> None:
     earlier = show(expecting(*before, *common), *shown, *common[::2])
@@ -227,7 +227,7 @@ def test_after_taking_over_it_is_as_if_all_had_been_expected_at_once(
     } - {*map(key_of, [*before, *common])}
 
 
-def test_unseen_ids_are_expected_as_before() -> None:
+def test_reset_ids_are_still_expected() -> None:
     written = [f"id {number}" for number in range(200)]
     later = expecting(*written, "early")
     later.merge_seen(show(expecting(*written), *written[:150], "early", "foreign"))
@@ -243,7 +243,7 @@ def test_unseen_ids_are_expected_as_before() -> None:
     assert again.all_seen
 
 
-def test_ids_of_one_bucket_are_all_unseen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_ids_of_a_bucket_are_reset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ids, "BUCKETS", 1)
     written = [f"id {number}" for number in range(20)]
 
@@ -255,7 +255,7 @@ def test_ids_of_one_bucket_are_all_unseen_again(monkeypatch: pytest.MonkeyPatch)
 
 
 @given(listed=st.lists(IDS), others=st.lists(IDS))
-def test_it_lists_what_it_expects_whatever_has_been_seen(listed: list[str], others: list[str]) -> None:
+def test_expected_ids_are_listed_seen_or_not(listed: list[str], others: list[str]) -> None:
     compact = JobItemIds()
     for id_ in listed:
         compact.expect(id_, None)
@@ -266,8 +266,8 @@ def test_it_lists_what_it_expects_whatever_has_been_seen(listed: list[str], othe
 
 
 @given(id_=IDS)
-def test_an_item_without_a_job_item_has_a_share_that_no_job_item_has_and_keeps_it_between_runs(id_: str) -> None:
+def test_unlisted_item_key_is_stable_and_unique(id_: str) -> None:
     key = unlisted(key_of(id_))
-    # What an earlier version has written into a state is compared with it.
+    # Written into a state by an earlier version is compared with it.
     assert key == b"?" + key_of(id_)
     assert len(key) != len(key_of(id_))

@@ -1,4 +1,4 @@
-"""Whatever Pleo's OpenAPI document allows becomes a record: nothing lost, no digit changed, of the stream's schema."""
+"""Every row that Pleo's OpenAPI document allows becomes a record: complete, exact, valid by the stream's schema."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STREAMS = streams()
 SCHEMAS = {"export_jobs": "ExportJobV3", "export_job_items": "ExportJobItemV3", "export_items": "ExportItemV3"}
-# What the tap adds, where it does not depend on the row.
+# Added by the tap regardless of the row.
 ADDED = {"export_jobs": {}, "export_job_items": {}, "export_items": {"jobId": JOB, "itemStatus": "pending"}}
 rows = st.sampled_from(sorted(SCHEMAS)).flatmap(
     lambda name: st.tuples(st.just(STREAMS[name]), st.lists(document.row(SCHEMAS[name]), min_size=1, max_size=2))
@@ -58,7 +58,7 @@ def test_the_status_of_a_job_item_is_read(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMAS.values())
-def test_what_is_drawn_of_the_document_conforms_to_it(name: str) -> None:
+def test_drawn_values_conform_to_the_document(name: str) -> None:
     drawn = document.sample(document.of(name, growing=False), 40, 1)
 
     assert [violations(name, value) for value in drawn] == [[]] * len(drawn)
@@ -87,7 +87,7 @@ def parts(value: Any) -> Iterator[Any]:
         yield from parts(member)
 
 
-def test_what_is_drawn_is_as_varied_as_the_document_allows() -> None:
+def test_drawn_values_are_as_varied_as_the_document_allows() -> None:
     items = document.sample(document.row("ExportItemV3"), 60, 1)
     declared = document.DOCUMENT["ExportItemV3"]["properties"].keys()
 
