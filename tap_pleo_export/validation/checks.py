@@ -1,4 +1,4 @@
-"""The built-in checks: pure functions from a record and its bookkeeping method to findings."""
+"""The built-in checks: functions from a record and its bookkeeping method to findings. No I/O."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNKNOWN_VENDOR = (
 
 
 def builtin_checks(settings: Settings) -> Iterator[Check]:
-    """Yield the built-in checks that these settings switch on, in their public order."""
+    """Yield the built-in checks that these settings enable, in their public order."""
     yield required_configuration(settings)
     yield _expense_gl_account(settings)
     known = settings.references

@@ -1,4 +1,4 @@
-"""The check `required_configuration`: what an item calls for exists in its company's configuration."""
+"""The check `required_configuration`: the journal and accounts that an item requires are configured."""
 
 from __future__ import annotations
 

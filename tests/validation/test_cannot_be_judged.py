@@ -58,8 +58,8 @@ def test_a_stream_without_what_a_check_reads_is_refused_before_its_first_record(
     before = schema("export_jobs")
     output, error = run_until_error(before + without(member) + record(item()), EVERY_CHECK)
     assert error == (
-        f"line 2 of the input is a SCHEMA of export_items without what these checks read: '{member}' for {checks}. "
-        "Select it in the tap under this name, flatten in the loader only, or disable the checks"
+        f"line 2 of the input is a SCHEMA of export_items without members that checks read: '{member}' for {checks}. "
+        "Select them in the tap under these names, flatten only in the loader, or disable the checks"
     )
     assert output.data == before
 
@@ -71,7 +71,7 @@ def test_flattened_members_are_absent() -> None:
 
 @pytest.mark.parametrize("open_schema", [{}, {"properties": {}}, {"properties": None}])
 def test_a_schema_that_lists_nothing_is_refused(open_schema: dict[str, Any]) -> None:
-    assert "without what these checks read" in run_until_error(schema(schema=open_schema))[1]
+    assert "without members that checks read" in run_until_error(schema(schema=open_schema))[1]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_user_check_on_a_member_that_no_item_has_is_refused_with_the_settings(
     assert run_.returncode == 1
     first, _ = run_.log("ERROR")
     assert first == (
-        "config /checks/0/schema/properties/notes: no export item has a member 'notes', did you mean 'note'?"
+        "config /checks/0/schema/properties/notes: export items have no member 'notes', did you mean 'note'?"
     )
 
 

@@ -145,7 +145,7 @@ def test_a_finding_of_a_warning_is_counted_as_such_and_fails_no_item(tmp_path: P
 def test_likely_mistakes_are_warned_of(tmp_path: Path) -> None:
     run = Run(schema(), {"gl_account_not_required_for": ["milage"]}, tmp_path)
     (warning,) = run.log("WARNING")
-    assert warning.startswith("config /gl_account_not_required_for/0: 'milage' is no item type")
+    assert warning.startswith("config /gl_account_not_required_for/0: 'milage' is not an item type")
     assert warning.endswith("did you mean 'mileage'?")
 
 
@@ -153,7 +153,7 @@ def test_likely_mistakes_are_warned_of(tmp_path: Path) -> None:
 def test_settings_file_that_is_no_json_object(text: str, tmp_path: Path) -> None:
     run = Run(b"", text, tmp_path)
     assert run.returncode == 1
-    assert run.stderr.strip().endswith("config.json is no readable JSON object with settings")
+    assert run.stderr.strip().endswith("config.json is not a readable JSON object with settings")
     assert run.stderr.count("\n") == 1
 
 
@@ -257,7 +257,7 @@ def test_fault_of_the_program_is_one_line_with_type_and_place(level: str) -> Non
     stderr = run.stderr.decode()
     assert run.returncode == 1
     (error,) = (text for text in stderr.splitlines() if " | ERROR " in text)
-    assert "Fault of the program: KeyError in tap_pleo_export." in error
+    assert "Program error: KeyError in tap_pleo_export." in error
     assert ("Traceback (most recent call last)" in stderr) is (level == "DEBUG")
     assert "GB33BUKB20201555555555" not in stderr
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tap_pleo_export.validation import Posting, Validator, parse_settings
-from tap_pleo_export.validation.messages import KEPT
+from tap_pleo_export.validation.messages import MAX_CACHED
 from tests.helpers.mapper import GOOD, item, record, run, schema
 
 CONTRA = {"id": "2f0c3a1e", "name": "Pleo GBP", "code": None, "identifier": "bank-01"}
@@ -89,7 +89,7 @@ def test_where_the_check_breaks_there_is_no_posting_and_the_item_fails() -> None
 
 
 def test_each_item_has_its_own_however_many_accounts_there_are() -> None:
-    count = KEPT + 2
+    count = MAX_CACHED + 2
     lines = [record(item(number, contraAccount={"code": str(number)})) for number in range(count)]
     annotated = run(b"".join([schema(), *lines]), GOOD).records()
 

@@ -216,16 +216,16 @@ def test_a_role_of_the_users_own_needs_table_becomes_legal() -> None:
     [
         (
             {"requirements": [{"when": {"types": ["milage"]}, "needs": []}]},
-            "/requirements/0/when/types/0: 'milage' is no item type that Pleo documents, did you mean 'mileage'?",
+            "/requirements/0/when/types/0: 'milage' is not an item type that Pleo documents, did you mean 'mileage'?",
         ),
         (
             {"requirements": [{"when": {}, "needs": ["walet"]}]},
-            "/requirements: 'walet' is a role of your own, did you mean 'wallet'?",
+            "/requirements: 'walet' is a new role, did you mean 'wallet'?",
         ),
-        ({"references": {"tags": []}}, "/references/tags: is empty, so nothing it is asked for exists"),
+        ({"references": {"tags": []}}, "/references/tags: is empty, so its check fails every code"),
         (
             check(schema={"requierd": ["note"]}),
-            "/checks/0/schema/requierd: is no JSON Schema keyword and has no effect, did you mean 'required'?",
+            "/checks/0/schema/requierd: is not a JSON Schema keyword and has no effect, did you mean 'required'?",
         ),
     ],
 )
