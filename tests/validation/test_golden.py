@@ -25,8 +25,3 @@ def test_output_is_as_recorded(settings: Path) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         expected.write_bytes(output.data)
     assert output.data == expected.read_bytes()
-
-
-def test_there_is_a_case_for_each_mode() -> None:
-    modes = {json.loads(path.read_text()).get("on_failure") for path in CASES}
-    assert modes == {"annotate", "separate", "drop"}
