@@ -95,7 +95,7 @@ def _target(reference: object) -> Where | None:
 
 
 def part_at(schema: object, where: Where) -> object:
-    """Return the part of a schema at a place; None if there is no such place."""
+    """Return the part of a schema at a place; None if the place does not exist."""
     for step in where:
         if isinstance(schema, list):
             # A reference within an embedded document (`$id`) may not exist in this one.

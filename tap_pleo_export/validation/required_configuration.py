@@ -34,7 +34,7 @@ def required_configuration(settings: Settings) -> Check:
 
 
 def _missing(requirement: Requirement, record: Record) -> Finding:
-    """Describe a missing requirement by what the user can configure, if anything; else by what the item lacks."""
+    """Describe a missing requirement, preferably as a gap in the configuration, else as a gap in the item."""
     path = next((f"/{role}" for role in ("contraAccount", "vendor") if role in requirement), "/companyId")
     role = _leading_role(requirement)
     if role == "vendor":

@@ -26,7 +26,7 @@ class SettingsError(ValueError):
     """The settings cannot be used.
 
     Attributes:
-        problems: One line per mistake: JSON Pointer, what is wrong, what is allowed.
+        problems: One line per mistake: JSON Pointer, the mistake and the allowed values.
     """
 
     def __init__(self, problems: list[str]) -> None:

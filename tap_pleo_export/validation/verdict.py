@@ -17,7 +17,7 @@ UNEXPECTED = "unexpected_failure"
 
 
 class Subject(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What a finding is about, for programs; only the members that apply are written.
+    """Subject of a finding as data, for programs; only the members that apply are written.
 
     Attributes:
         role: `journal`, `vendor`, `contraAccount`, `glAccount`, `taxCode`, `tag`, or an account role of the
@@ -49,7 +49,7 @@ class Finding(msgspec.Struct, frozen=True, rename="camel"):
         failure_reason_type: Pleo's item failure type (OpenAPI `UpdateExportJobItemV3`); None when passed.
         failure_reason: Text in Pleo's wording; None when passed.
         path: JSON Pointer into the record, `""` if no member is at fault; None when passed.
-        subject: What the finding is about; None when passed, when the check broke, and for user-defined checks.
+        subject: The missing or unknown thing; None when passed, when the check broke, and for user-defined checks.
     """
 
     check: str
@@ -114,7 +114,7 @@ class Verdict(
         return cls("failed", errors[0].failure_reason_type, _reasons(errors), findings, method, posting)
 
     def for_pleo(self) -> tuple[str | None, str] | None:
-        """Return type and reason of the findings on the item; None if there are none, even if a check broke."""
+        """Return type and reason of the findings on the item; None without findings, even if a check broke."""
         found = [f for f in self.checks if f.severity == "error" and f.status == "failed"]
         return (found[0].failure_reason_type, _reasons(found)) if found else None
 

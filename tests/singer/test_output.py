@@ -1,4 +1,4 @@
-"""How lines are cut into writes: a kill between two of them leaves whole lines behind."""
+"""Lines are grouped into writes so that a kill leaves whole lines."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_second_signal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         writer.flush()
     assert stream.data == b"x" * 5
     writer.flush()
-    assert stream.data == b"x" * 5, "what was given up is not written later"
+    assert stream.data == b"x" * 5, "discarded lines are not written later"
 
 
 def test_signal_between_lines_ends_at_once() -> None:

@@ -1,4 +1,4 @@
-"""What cannot be judged is refused or said, and never told to Pleo as if it were a finding."""
+"""Items that cannot be checked are refused or reported as errors, never sent to Pleo as findings."""
 
 from __future__ import annotations
 

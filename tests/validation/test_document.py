@@ -1,4 +1,4 @@
-"""Whatever Pleo's OpenAPI document allows of an export item gets a verdict, and nothing else about it changes."""
+"""Any export item that Pleo's OpenAPI document allows gets a verdict and is otherwise unchanged."""
 
 from __future__ import annotations
 

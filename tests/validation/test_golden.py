@@ -1,6 +1,6 @@
-"""Golden files: for each settings file, what the mapper makes of `input.jsonl`, byte for byte.
+"""Golden files: the exact output for `input.jsonl` by settings file.
 
-`UPDATE_GOLDEN=1 pytest tests/validation/test_golden.py` writes them anew; read the difference before keeping it.
+`UPDATE_GOLDEN=1 pytest tests/validation/test_golden.py` rewrites them; review the difference.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What becomes of a line: an earlier verdict is removed, a new one added, the rest stays."""
+"""An earlier verdict is removed from a line, a new one is added, the rest is unchanged."""
 
 from __future__ import annotations
 

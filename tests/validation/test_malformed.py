@@ -1,4 +1,4 @@
-"""Input that is no Singer: refused by line number, without a word of it, after everything before it."""
+"""Input that is not Singer is refused by line number and never quoted; earlier lines pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Properties that hold whatever the items and the settings are."""
+"""Properties for random items and settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: every mistake at once, each with its JSON Pointer, what is allowed, and what was meant."""
+"""Settings: all mistakes at once, with JSON Pointer, allowed values and the nearest name."""
 
 from __future__ import annotations
 
