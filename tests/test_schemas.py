@@ -1,4 +1,4 @@
-"""The three stream schemas: what a warehouse's tables are made from."""
+"""The three stream schemas: the source of a warehouse's tables."""
 
 import copy
 import json
@@ -165,7 +165,7 @@ LENIENT: list[tuple[str, list[str | int], Any]] = [
     ("export_items", ["amount", "inWalletCurrency", "rounding"], "up"),
     ("export_items", ["additionalFields"], None),
 ]
-# What is no table's business to accept: the types that a loader derives its columns from.
+# Values that no table accepts: the types that a loader derives its columns from.
 REFUSED: list[tuple[str, list[str | int], Any]] = [
     ("export_jobs", ["id"], None),
     ("export_jobs", ["numberOfItems"], "2"),
@@ -234,7 +234,7 @@ def test_everything_but_the_keys_is_nullable(stream: str) -> None:
     assert strict == set(KEYS[stream])
 
 
-def test_no_keyword_narrows_what_pleo_may_send(stream: str) -> None:
+def test_no_keyword_restricts_values_from_pleo(stream: str) -> None:
     schema = load(stream)
     allowed = {"type", "description", "properties", "items", "additionalProperties"}
     assert {path: set(node) - allowed for path, node in nodes(schema) if not set(node) <= allowed} == {}

@@ -1,1 +1,1 @@
-"""What all plugins share: command line, output, signals, redaction, exact JSON. Knows nothing of Pleo."""
+"""Shared by all plugins and independent of Pleo: command line, messages, signals, redaction, exact JSON."""

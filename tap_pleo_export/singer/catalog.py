@@ -1,4 +1,4 @@
-"""Checks a catalog for what the SDK and this tap need."""
+"""Checks that the SDK and this tap can use a catalog."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line of every plugin: settings files, options that are JSON files, refusals, exit codes."""
+"""The command line of every plugin: settings files, JSON options, errors and exit codes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PACKAGE = __name__.partition(".")[0]
 
 
 class CommandLine(PluginBase):
-    """What an SDK plugin does between its command line and its run; stands before the SDK's class among the bases."""
+    """Mixin that runs an SDK plugin from the command line; list it before the SDK's class."""
 
     @classmethod
     @abc.abstractmethod
     def execute(cls, *, config: dict[str, Any], parse_env_config: bool, **options: Any) -> int:  # noqa: ANN401 - by plugin
-        """Run the plugin with its settings and its own options; return the exit code."""
+        """Run the plugin with its settings and options; return the exit code."""
 
     @classmethod
     def invoke(
@@ -40,89 +40,89 @@ class CommandLine(PluginBase):
         config: Any = None,  # noqa: ANN401 - what cb_config returns
         **options: Any,  # noqa: ANN401 - by plugin
     ) -> None:
-        """Run the command line, and exit with the run's code.
+        """Run the command line and exit with the exit code of the run.
 
         Raises:
-            SystemExit: At its end.
+            SystemExit: Always.
         """
         if about:
             cls.print_about(about_format)
             sys.exit(0)
         cls.print_version(cls.logger.info)
         code = cls.execute(config=config.config, parse_env_config=config.parse_env, **options)
-        # The process behind need not wait for this one's interpreter to end.
+        # The next process need not wait for this interpreter to exit.
         sys.stdout.close()
         sys.exit(code)
 
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401 - the SDK's own
-        """Read the settings files; one that cannot be read is the user's to mend."""
+        """Read the settings files; report an unreadable one as a usage error."""
         try:
             return super().cb_config(ctx, param, value)
         except (OSError, ValueError, TypeError, RecursionError):
             raise click.ClickException(
-                f"--config: {' or '.join(value)} is no readable JSON object with settings"
+                f"--config: {' or '.join(value)} is not a readable JSON object with settings"
             ) from None
 
 
 def read_dotenv() -> None:
-    """Take what a file `.env` of the folder that the command runs in, or of one above it, adds to the environment.
+    """Add the variables of a `.env` file in the working directory, or in one above it, to the environment.
 
-    The SDK looks beside its own code instead, and prefers the file to the environment.
+    The SDK looks next to its own code instead and lets the file override the environment.
     """
     if path := find_dotenv(usecwd=True):
         load_dotenv(path, override=False)
 
 
 def main(plugin: type[PluginBase]) -> None:
-    """Run a plugin's command line; whatever ends it is a line, each refused setting one of its own."""
+    """Run a plugin's command line; errors are one line each, without a traceback."""
     try:
-        # Logging is set up by this.
+        # Sets up logging.
         command = plugin.cli
     except ValueError as error:
         click.ClickException(f"LOGLEVEL or SINGER_SDK_LOG_CONFIG: {error}").show()
         sys.exit(1)
     try:
         _check_stdout(sys.stdout)
-        # What the imports have made lives as long as the process: no collection need look at it again.
+        # Imported objects live as long as the process: exclude them from garbage collection.
         gc.freeze()
         command()
     except ConfigValidationError as error:
-        # Also where the SDK does not expect one.
         for problem in error.errors:
             plugin.logger.error(problem)  # noqa: TRY400 - a user reads a line, not a traceback
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - whatever it is
+    except Exception as error:  # noqa: BLE001 - any error is one line
         raise stop(plugin.logger, error, OutputError) from None
 
 
 def stop(logger: logging.Logger, error: Exception, *expected: type[Exception]) -> SystemExit:
-    """Say in one line why the run ends, and return what ends it.
+    """Log in one line why the run ends, and return the SystemExit to raise.
 
     Args:
-        logger: Where it is said.
+        logger: Receives the line.
         error: The reason.
-        expected: Reasons whose text says it all; any other is a fault of the program, named by its type and place.
+        expected: Exceptions whose text is all that a user needs. Any other is a program error, described by its type
+            and place.
     """
-    # A fault may come before anything else has done it.
+    # The error may precede the usual call.
     guard_logs()
     if isinstance(error, expected):
         logger.error("%s", error)
     else:
         name, place = type(error).__name__, _place(error)
-        logger.error("Fault of the program: %s in %s. Run it with LOGLEVEL=DEBUG and report the traceback", name, place)
+        logger.error("Program error: %s in %s. Run again with LOGLEVEL=DEBUG and report the traceback", name, place)
         logger.debug("Traceback of the %s:", name, exc_info=error)
     return SystemExit(1)
 
 
 def _check_stdout(stdout: object) -> None:
-    # Python has none where its descriptor was closed at the start; the next file to be opened would take its place.
+    # None if its descriptor was closed at the start; the next opened file would take its place.
     if stdout is None:
         raise OutputError("standard output is closed: connect it to a loader or a file")
 
 
 def _place(error: Exception) -> str:
-    """Return where in this package an exception came up, or where at all."""
+    """Return where an exception was raised, in this package if possible."""
     places = [(str(frame.f_globals.get("__name__")), line) for frame, line in traceback.walk_tb(error.__traceback__)]
     own = [place for place in places if place[0].startswith(f"{PACKAGE}.")]
     module, line = (own or places)[-1]
@@ -130,23 +130,23 @@ def _place(error: Exception) -> str:
 
 
 def refuse(problems: list[str]) -> None:
-    """Refuse the settings if there are problems with them.
+    """Refuse the settings if they have problems.
 
     Args:
         problems: One line each.
 
     Raises:
-        ConfigValidationError: With all of them; the SDK logs each as an ERROR and exits with 1.
+        ConfigValidationError: With all problems; the SDK logs each as an ERROR and exits with 1.
     """
     if problems:
         raise ConfigValidationError("Config validation failed", errors=problems, schema={})
 
 
 def json_file(file: Any, option: str) -> dict[str, Any] | None:  # noqa: ANN401 - an open text file or None
-    """Return the content of a file given as an option; None if none was.
+    """Return the content of a JSON file given as an option; None without a file.
 
     Raises:
-        click.ClickException: It holds no JSON object.
+        click.ClickException: The file does not contain a JSON object.
     """
     if file is None:
         return None
@@ -155,5 +155,5 @@ def json_file(file: Any, option: str) -> dict[str, Any] | None:  # noqa: ANN401 
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise click.ClickException(f"{option}: {file.name} does not hold a JSON object")
+        raise click.ClickException(f"{option}: {file.name} does not contain a JSON object")
     return content

@@ -1,4 +1,4 @@
-"""JSON as it came: numbers digit for digit, text that has no UTF-8, and the bytes of what nobody looks into."""
+"""JSON without loss: exact numbers, lone surrogates, and undecoded parts as their original bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Json = bytes | msgspec.Raw
-"""JSON as it came, or as it will be written."""
+"""Encoded JSON."""
 
 Members = dict[str, Json]
 """Members of a JSON object."""
@@ -23,19 +23,19 @@ Members = dict[str, Json]
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _encode = _encoder.encode
 encode_into = _encoder.encode_into
-"""Encode JSON at the end (-1) of a buffer; raises UnicodeEncodeError where only :func:`encode` helps."""
+"""Encode JSON at the end (-1) of a buffer; raises UnicodeEncodeError for text that only :func:`encode` accepts."""
 _value = msgspec.json.Decoder(float_hook=Decimal).decode
 _members: Callable[[Json], Members] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode  # type: ignore[assignment]
 _elements: Callable[[Json], list[Json]] = msgspec.json.Decoder(list[msgspec.Raw]).decode  # type: ignore[assignment]
-# Any escape, so that each is consumed once; those of surrogates are caught.
+# Matches any escape, so that each is consumed once; captures those of surrogates.
 _ESCAPE = re.compile(rb"\\(?:(u[dD][89a-fA-F])|.)", re.DOTALL)
 
 
 def encode(value: object) -> bytes:
-    """Encode JSON; a Decimal is written as a number, digit for digit.
+    """Encode JSON; a Decimal becomes a number with the same digits.
 
     Raises:
-        TypeError: There is no JSON for this, or for an exact fraction beside text with a lone surrogate.
+        TypeError: The value has no JSON form, or mixes a Decimal with text that has a lone surrogate.
     """
     try:
         return _encode(value)
@@ -48,7 +48,7 @@ def decode(data: Json) -> Any:  # noqa: ANN401 - JSON
 
     Raises:
         ValueError: This is not JSON.
-        RecursionError: It is nested too deeply.
+        RecursionError: The JSON is nested too deeply.
     """
     try:
         return _value(data)
@@ -58,21 +58,21 @@ def decode(data: Json) -> Any:  # noqa: ANN401 - JSON
 
 
 def members(data: Json) -> Members:
-    """Split a JSON object into its members, their bytes as they are; of a repeated name the last one counts.
+    """Split a JSON object into its undecoded members; of a repeated name the last one counts.
 
     Raises:
         ValueError: This is not a JSON object.
-        RecursionError: It is nested too deeply.
+        RecursionError: The JSON is nested too deeply.
     """
     try:
         return _members(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        # Text with the escapes of lone surrogates, which msgspec refuses even unread, is legal JSON.
+        # msgspec refuses escapes of lone surrogates, which are legal JSON, even in undecoded parts.
         return _members_with_surrogates(str(bytes(data), "utf-8"))
 
 
 def _members_with_surrogates(source: str) -> Members:
-    """Split an object while the backslashes of surrogates are another character, which stands nowhere else in it."""
+    """Split an object while an unused character replaces the backslashes of surrogates."""
     escapes = source.lower()
     marks = (chr(code) for code in range(0x80, 0xD800) if f"\\u{code:04x}" not in escapes)
     mask = next(mark.encode() for mark in marks if mark not in source)
@@ -87,18 +87,18 @@ def _members_with_surrogates(source: str) -> Members:
 
 
 def elements(data: Json) -> list[Json]:
-    """Split a JSON array into its elements, their bytes as they are, but for those beside text with lone surrogates.
+    """Split a JSON array into its undecoded elements; with lone surrogates, elements are encoded again.
 
     Raises:
         ValueError: This is not a JSON array.
-        RecursionError: It is nested too deeply.
+        RecursionError: The JSON is nested too deeply.
     """
     try:
         return _elements(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         values = decode(data)
         if not isinstance(values, list):
-            raise ValueError("not a JSON array") from None  # noqa: TRY004 - as of any other text that is none
+            raise ValueError("not a JSON array") from None  # noqa: TRY004 - the same error as for other text
         return [encode(value) for value in values]
 
 
@@ -117,7 +117,7 @@ def _integer(digits: str) -> int | Decimal:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _standard = json.JSONDecoder(parse_float=Decimal, parse_int=_integer, parse_constant=_no_constant)

@@ -27,7 +27,7 @@ class StreamMapper(CommandLine, InlineMapper):
 
     Attributes:
         mapped_stream: Name of the stream.
-        purpose: What is done with its records, in the past tense.
+        purpose: Past participle for warnings, such as `validated`.
         expected_errors: Exceptions whose text is all that a user needs.
         streams_received: Streams of which a message came, in their order.
     """
@@ -72,7 +72,7 @@ class StreamMapper(CommandLine, InlineMapper):
 
     @abc.abstractmethod
     def finish(self) -> None:
-        """Log what was done; called once, however the run ends."""
+        """Log the results; called once, however the run ends."""
 
     @abc.abstractmethod
     def counts(self) -> Mapping[str, object]:

@@ -1,7 +1,6 @@
-"""Singer messages read line by line: their members as bytes, and the line that they came in.
+"""Reads Singer messages line by line and keeps their members as bytes.
 
-Only what is looked at is decoded further. So what is not changed is written as it was read: exact numbers, unknown
-members, order.
+Members are decoded only where needed, so unchanged ones are written exactly as read: numbers, unknown members, order.
 """
 
 from __future__ import annotations
@@ -24,25 +23,25 @@ if TYPE_CHECKING:
     from tap_pleo_export.singer.signals import Interrupts
 
 BUFFER = 1 << 16
-"""Bytes read or written at once: what a pipe holds."""
+"""Bytes to read or write at once: the size of a pipe."""
 
 
 class InputError(ValueError):
-    """The input cannot be taken; the message names the line and shows none of it."""
+    """The input is unusable; the message names the line without quoting it."""
 
 
 class InputMessage:
-    """A Singer message as it was read.
+    """A Singer message.
 
     Attributes:
-        line: The line that it came in, without its newline.
-        members: Its members, each as the bytes it came in.
-        type: Its `type`.
-        stream: Its `stream`, if that is text.
-        number: Which line of the input it is, from 1; 0 if nobody counts.
+        line: The line of input without its newline.
+        members: The message's members, undecoded.
+        type: The member `type`.
+        stream: The member `stream` if it is a string.
+        number: Line number in the input, from 1; 0 if unknown.
 
     Raises:
-        InputError: This is no Singer message.
+        InputError: The line is not a Singer message.
     """
 
     __slots__ = ("line", "members", "number", "stream", "type")
@@ -57,14 +56,14 @@ class InputMessage:
         except (ValueError, RecursionError):
             raise InputError("is not a JSON object: the tap was cut off, or prints other text") from None
         if kind is None:
-            raise InputError("has no message type: it is no Singer message")
+            raise InputError("has no message type: it is not a Singer message")
         self.type = kind
 
     def unchanged(self) -> bytes:
-        """Return the line for passing it on.
+        """Return the line to pass on.
 
         Raises:
-            InputError: It is no UTF-8; members that nobody decodes are not checked otherwise.
+            InputError: It is not UTF-8, which only decoding would check otherwise.
         """
         try:
             str(self.line, "utf-8")
@@ -80,12 +79,12 @@ def _text(data: bytes) -> str | None:
 
 
 class MessageReader(GenericSingerReader[bytes]):
-    """Hands messages on, split into their members.
+    """Passes each message to the callback of its type.
 
     Args:
-        unknown: Receives messages of a type without a callback.
-        tick: Called whenever there may be nothing to read for a while: does what is due, and returns in how many
-            seconds it is to be called again, None if nothing will be due. By default reading waits for ever.
+        unknown: Callback for messages of other types.
+        tick: Called before each wait for input. Returns the seconds until it should be called again, or None if it
+            has nothing to do. By default, waits have no limit.
     """
 
     def __init__(self, unknown: Callable[[InputMessage], None], tick: Callable[[], float | None] | None = None) -> None:
@@ -95,31 +94,31 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @property
     def default_input(self) -> IO[bytes]:
-        """Standard input, with a buffer of the size of a pipe.
+        """Standard input, buffered by the size of a pipe.
 
         Raises:
-            InputError: It is closed.
+            InputError: Standard input is closed.
         """
         if sys.__stdin__ is None:
             raise InputError("standard input is closed: connect it to a tap or a file")
         return os.fdopen(sys.stdin.fileno(), "rb", buffering=BUFFER, closefd=False)
 
-    def deserialize_json(self, line: bytes) -> InputMessage:  # type: ignore[override] # more than its members
-        """Read a message."""
+    def deserialize_json(self, line: bytes) -> InputMessage:  # type: ignore[override] # more than a dict
+        """Return the message of a line."""
         return InputMessage(line)
 
     def process_lines(self, file_input: IO[bytes] | None, callbacks: dict[str, Callable[[Any], None]]) -> Counter[str]:
-        """Hand each message to the callback of its type.
+        """Pass each message to the callback of its type.
 
         Args:
-            file_input: Lines of JSON, split at newline bytes only; blank ones are skipped.
+            file_input: Lines of JSON, split at newline bytes only; blank lines are skipped.
             callbacks: By message type.
 
         Returns:
             Number of messages by type.
 
         Raises:
-            InputError: A line cannot be mapped; names its number, from 1.
+            InputError: A line is unusable; names its number, from 1.
         """
         counts: Counter[str] = Counter()
         lines = self.default_input if file_input is None else getattr(file_input, "buffer", file_input)
@@ -136,7 +135,7 @@ class MessageReader(GenericSingerReader[bytes]):
         return counts
 
     def _in_time(self, file_input: IO[bytes]) -> Iterable[bytes]:
-        """Yield lines; between them call `tick`, on time also where none comes."""
+        """Yield lines; call `tick` between them, and on time while none arrives."""
         if self._tick is None or not _has_descriptor(file_input):
             yield from file_input
             return
@@ -169,16 +168,16 @@ def _has_descriptor(file_input: IO[bytes]) -> bool:
 def run_reader(
     logger: logging.Logger, interrupts: Interrupts, read: Callable[[], object], *expected: type[Exception]
 ) -> bool:
-    """Read the input, where a signal may end it; what else ends it early is one line.
+    """Read all input; a signal may end it at any time, and an expected error is logged in one line.
 
     Args:
-        logger: Where that is said.
-        interrupts: The signals.
-        read: Reads it.
-        expected: Exceptions whose text says it all.
+        logger: Receives the error.
+        interrupts: Signal handling.
+        read: Reads the input.
+        expected: Exceptions whose text is all that a user needs; OSError is expected too.
 
     Returns:
-        Whether it was read to its end.
+        Whether the input was read completely.
     """
     try:
         with interrupts.allowed():
@@ -187,6 +186,6 @@ def run_reader(
         logger.error("%s", problem)  # noqa: TRY400 - a user reads a line, not a traceback
         return False
     except OSError as problem:
-        logger.error("cannot read messages: %s", problem.strerror)  # noqa: TRY400 - the same
+        logger.error("Cannot read messages: %s", problem.strerror)  # noqa: TRY400 - the same
         return False
     return True

@@ -1,4 +1,4 @@
-"""Singer messages on standard output, in writes that a kill does not tear where a pipe takes them whole."""
+"""Writes Singer messages to standard output, so that a kill leaves whole lines where a pipe takes writes whole."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("singer.output")
 
-# Half of its buffer is the longest line that Meltano takes; it tells its plugins how large that is.
+# Meltano sets this for its plugins; the longest line it accepts is half of this size.
 BUFFER_VARIABLE = "MELTANO_ELT_BUFFER_SIZE"
 _NAMED = re.compile(rb'"(stream|exportJobId|jobId|accountingEntryId)":"([^"]{1,100})"')
 
 
 class OutputError(Exception):
-    """Standard output cannot be written; ``str()`` says why."""
+    """Standard output cannot be written; the message says why."""
 
 
 class LineWriter(GenericSingerWriter[bytes, object]):
     """Writes messages as whole lines of exact JSON, and counts bytes.
 
     Args:
-        hold: How many bytes may wait for :meth:`flush`, all in one write; by default none, and lines share a write only
-            where a pipe takes it whole.
-        shield: Holds off, while lines are written, whatever might raise between two parts of them.
-        reader_gone: How an error says that nobody reads any more.
-        stream: A binary stream without a buffer; by default standard output, past its buffer.
+        hold: Bytes to collect for one write; they wait for :meth:`flush`. By default lines are written at once, several
+            in one write only if a pipe takes it whole.
+        shield: Context that delays signals while lines are written.
+        reader_gone: Text of the error when the reading process has ended.
+        stream: Unbuffered binary stream; by default standard output, bypassing its buffer.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         self._shield = shield
         self._reader_gone = reader_gone
         self._stream = stream
-        self._longest = longest_line()
+        self._longest = max_line_bytes()
 
     def serialize_message(self, message: object) -> bytes:
-        """Return a message's line, as :meth:`write_messages` takes it or of the SDK's classes."""
+        """Return the line of a message, also of the SDK's message classes."""
         if isinstance(message, bytes):
             return message
         return encode(message.to_dict() if isinstance(message, Message) else message)
@@ -79,13 +79,13 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         self.write_messages((self.serialize_message(message),))
 
     def write_messages(self, messages: Iterable[object]) -> None:
-        """Write messages, a line each; no line is split between two writes.
+        """Write messages, one line each; no line is split between two writes.
 
         Args:
-            messages: What a msgspec encoder makes Singer messages of, or the bytes of lines.
+            messages: Lines as bytes, or objects that msgspec encodes as Singer messages.
 
         Raises:
-            OutputError: Whoever reads them has gone, or the disk is full.
+            OutputError: The reading process has ended, or the disk is full.
         """
         lines, most, longest = self._lines, self._most, self._longest
         for message in messages:
@@ -97,7 +97,7 @@ class LineWriter(GenericSingerWriter[bytes, object]):
                     encode_into(message, lines, -1)
                 lines += b"\n"
             except BaseException:
-                # Of a signal's SystemExit, too, no part of a line is left behind.
+                # Leave no partial line behind, not even after a signal's SystemExit.
                 del lines[end:]
                 raise
             size = len(lines)
@@ -109,17 +109,17 @@ class LineWriter(GenericSingerWriter[bytes, object]):
             self._write(len(lines))
 
     def flush(self) -> None:
-        """Write what is held.
+        """Write the collected lines.
 
         Raises:
-            OutputError: As :meth:`write_messages`; what was held is discarded.
+            OutputError: As :meth:`write_messages`; the lines are discarded.
         """
         if self._lines:
             self._write(len(self._lines))
 
     @cached_property
-    def _out(self) -> Any:  # noqa: ANN401 - raw, where standard output has such a layer
-        # Past the buffer, which is empty: each write is a system call.
+    def _out(self) -> Any:  # noqa: ANN401 - the raw layer if standard output has one
+        # Bypass the empty buffer: each write is a system call.
         return self._stream or getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
 
     def _write(self, size: int) -> None:
@@ -138,29 +138,29 @@ class LineWriter(GenericSingerWriter[bytes, object]):
             while written < size:
                 taken = out.write(whole[written:] if written else whole)
                 if taken is None:
-                    # A pipe that does not block, and is full.
+                    # The pipe is non-blocking and full.
                     select.select((), (out,), ())
                 else:
                     written += taken
         except BrokenPipeError:
             raise OutputError(f"{self._reader_gone}: its own log says why") from None
         except OSError as error:
-            raise OutputError(f"standard output cannot be written ({error.strerror})") from None
+            raise OutputError(f"cannot write to standard output ({error.strerror})") from None
         self.bytes_written += written
 
 
-def longest_line() -> float:
-    """Return how many bytes a line may have for whoever runs this process; there is no limit but Meltano's."""
+def max_line_bytes() -> float:
+    """Return how many bytes a line may have; only Meltano sets a limit."""
     size = os.environ.get(BUFFER_VARIABLE, "")
     return int(size) // 2 if size.isascii() and size.isdigit() else float("inf")
 
 
 def _warn_of(line: bytearray, longest: float) -> None:
-    """Name a line that Meltano will end the run for: its own message names neither record nor size."""
+    """Warn of a line that makes Meltano end the run, because Meltano names neither record nor size."""
     named = dict(reversed(_NAMED.findall(bytes(line))))
     names = ", ".join(f"{name.decode()} {value.decode(errors='replace')}" for name, value in reversed(named.items()))
     logger.warning(
-        "A message of %s bytes (%s) follows, and Meltano takes no more than %s: set elt.buffer_size "
+        "The next message has %s bytes (%s), more than Meltano's limit of %s: set elt.buffer_size "
         "(%s) to %d or more, then run again",
         f"{len(line) - 1:,}",
         names or "no record",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RunMetric(enum.StrEnum):
-    """Metrics that the SDK does not have; like its own ones, text with a value."""
+    """Metrics that the SDK does not have."""
 
     RUN_SUMMARY = "run_summary"
 
@@ -64,10 +64,10 @@ def run_summary(plugin: str, exit_code: int, seconds: float, counts: Mapping[str
 
 
 class MetricLines(StructuredFormatter):
-    """The SDK's formatter, whose message of a metric is more than the word METRIC."""
+    """The SDK's structured formatter, with the name and value of a metric in its message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a line of JSON; ``metric_info`` stays as the SDK has it."""
+        """Return a line of JSON; ``metric_info`` is unchanged."""
         line = super().format(record)
         point = record.args[0] if isinstance(record.args, tuple) and record.args else None
         if not isinstance(point, Point):
@@ -79,9 +79,9 @@ class MetricLines(StructuredFormatter):
 
 
 def name_streams() -> None:
-    """Have every structured handler of the process name the streams of its METRIC lines."""
+    """Make all structured log handlers name the stream in the messages of METRIC lines, which Meltano shows."""
     loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
     for handler in (handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers):
-        # Not a formatter that somebody has made of it.
+        # Not a subclass.
         if type(handler.formatter) is StructuredFormatter:
             handler.setFormatter(MetricLines(defaults=handler.formatter._defaults))  # noqa: SLF001 - has no public name

@@ -1,4 +1,4 @@
-"""Violations of a JSON Schema in one line each: where, what is wrong, what is allowed, what was probably meant."""
+"""Violations of a JSON Schema in one line each: path, mistake, allowed values and the nearest known name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Violation(NamedTuple):
 
     Attributes:
         path: The member at fault; an unknown or a missing member is its own path.
-        text: What is wrong with it, to be read after its path. Never quotes a value that the schema marks `secret`.
+        text: The mistake, to be read after the path. Never quotes a value that the schema marks `secret`.
         keyword: The JSON Schema keyword that is violated, such as `required`.
         schema_path: Path of that keyword in the schema.
     """
@@ -44,8 +44,8 @@ def violations(schema: dict[str, Any], document: object) -> list[Violation]:
     """Return all violations of a JSON Schema (2020-12), sorted by path.
 
     Args:
-        schema: May use three annotations of ours: `x-name` says what an unknown name should have been (a `setting` or
-            `value` by default), `x-error` is the text for a value that is wrong in any way, and values below `secret`
+        schema: May use three extra annotations: `x-name` is the kind of name in the text about an unknown one (`setting`
+            or `value` by default), `x-error` is the text for a value that is wrong in any way, and values below `secret`
             are not quoted.
         document: Anything that JSON decodes to.
     """

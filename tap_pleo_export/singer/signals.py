@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: stop at once while waiting, never inside a page."""
+"""SIGTERM and SIGINT end a run at once while it waits, but never inside a page."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ SECOND_SIGNAL_SECONDS = 1.0
 
 
 class Interrupts:
-    """Turns a signal into ``SystemExit(128 + signal number)`` where the run can bear it.
+    """Turns a signal into ``SystemExit(128 + signal number)`` where the run can be interrupted.
 
-    Outside of :meth:`allowed` a signal is only noted. A second one, a second or more after the first, ends the run
-    wherever it is.
+    Outside of :meth:`allowed` a signal is only recorded. A second signal, at least one second later, ends the run
+    anywhere.
 
     Args:
-        grace: Seconds that :meth:`shielded` has left after a signal, then the run ends wherever it is; by default there
-            is no end to them.
+        grace: Seconds after a signal until the run ends even inside :meth:`shielded`; by default unlimited.
     """
 
     def __init__(self, *, grace: float | None = None) -> None:
@@ -36,15 +35,15 @@ class Interrupts:
         self._lock = threading.Lock()
         self._pending: int | None = None
         self._first_at = 0.0
-        self._look_again = False
+        self._check_again = False
 
     def install(self) -> None:
-        """Handle the signals from now on."""
+        """Install the signal handlers."""
         for number in SIGNALS:
             signal.signal(number, self.handle)
 
     def handle(self, number: int, _frame: FrameType | None = None) -> None:
-        """Take a signal."""
+        """Handle a signal."""
         if self._pending is None:
             self._pending = number
             self._first_at = time.monotonic()
@@ -52,25 +51,25 @@ class Interrupts:
                 signal.signal(signal.SIGALRM, self._too_late)
                 signal.setitimer(signal.ITIMER_REAL, self._grace)
             self._stop_if_allowed()
-        elif self._look_again:
-            self._look_again = False
+        elif self._check_again:
+            self._check_again = False
             self._stop_if_allowed()
         elif time.monotonic() - self._first_at >= SECOND_SIGNAL_SECONDS:
             raise SystemExit(128 + self._pending)
 
     def pending(self) -> bool:
-        """Return whether a signal has come."""
+        """Return whether a signal was received."""
         return self._pending is not None
 
     @contextlib.contextmanager
     def allowed(self) -> Iterator[None]:
-        """Let a signal end the run inside this block."""
+        """Allow a signal to end the run inside this block."""
         self._allowed = True
         try:
             self._stop_if_allowed()
             yield
         except Exception:
-            # What a signal broke on its way out, a lock in use say, is no failure of its own.
+            # An error caused by the interruption, such as a lock in use, is not a separate failure.
             if self._pending is not None:
                 raise SystemExit(128 + self._pending) from None
             raise
@@ -79,7 +78,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def shielded(self) -> Iterator[None]:
-        """Let this block run to its end even inside :meth:`allowed`."""
+        """Finish this block before a signal ends the run, even inside :meth:`allowed`."""
         with self._lock:
             self._shields += 1
         try:
@@ -90,12 +89,12 @@ class Interrupts:
             if threading.current_thread() is threading.main_thread():
                 self._stop_if_allowed()
             elif self._pending is not None:
-                # Only the main thread can stop the run: have it look again.
-                self._look_again = True
+                # Only the main thread can end the run: make it check again.
+                self._check_again = True
                 signal.pthread_kill(threading.main_thread().ident or 0, self._pending)
 
     def sleep(self, seconds: float) -> None:
-        """Wait; where shielded blocks have an end to them, a signal ends the wait and the run inside them, too."""
+        """Wait; with a grace period, a signal ends wait and run even inside :meth:`shielded`."""
         self._exposed = self._grace is not None and threading.current_thread() is threading.main_thread()
         try:
             self._stop_if_allowed()

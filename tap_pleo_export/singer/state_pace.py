@@ -1,18 +1,18 @@
-"""When a STATE message is due. Pure: the clock and the sizes are given."""
+"""Decides when a STATE message is due. No I/O."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-LONGEST_DELAY = 5.0
+MAX_DELAY = 5.0
 
 
 @dataclass(slots=True)
 class StatePace:
     """Keeps STATE messages from outweighing RECORD messages.
 
-    A STATE follows each page unless the last one was larger than what has been written since; then it waits until as
-    many bytes have been written, five seconds at most.
+    A STATE follows each page unless the last STATE was larger than everything written since. Then it waits until as
+    many bytes have been written, at most five seconds.
     """
 
     size: int = 0
@@ -23,11 +23,11 @@ class StatePace:
         """Return whether a STATE is due.
 
         Args:
-            written: Bytes of records written so far in the run.
-            now: A monotonic clock's reading in seconds.
+            written: Bytes written so far in the run.
+            now: Monotonic time in seconds.
         """
-        return written - self.written >= self.size or now - self.at >= LONGEST_DELAY
+        return written - self.written >= self.size or now - self.at >= MAX_DELAY
 
     def emitted(self, size: int, written: int, now: float) -> None:
-        """Note that a STATE of ``size`` bytes has been written."""
+        """Record that a STATE of ``size`` bytes was written."""
         self.size, self.written, self.at = size, written, now

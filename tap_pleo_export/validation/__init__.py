@@ -1,6 +1,6 @@
-"""Checks of export items before they are recorded: configuration in, record in, findings out.
+"""Checks export items before they are recorded: configuration and record in, findings out.
 
-Pure: no Singer, and no I/O but `references` (reference lists and the shipped tables).
+Independent of Singer; the only I/O is reading reference lists and the shipped tables.
 
     settings → Validator → judge(record) → Verdict (findings, in Pleo's words)
 """

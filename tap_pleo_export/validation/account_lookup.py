@@ -65,7 +65,7 @@ class AccountLookup:
         return self._companies.get(company.lower(), self._fallback) if company else self._fallback
 
     def _provided(self, role: str, record: Record, company: Company) -> Provided:
-        """Return the code for a role, or path and key of a vendor; None or an empty value if there is none."""
+        """Return the code for a role, or path and key of a vendor; None or an empty value without one."""
         if role == "journal":
             return company.journal
         if role == "contraAccount":

@@ -1,4 +1,4 @@
-"""A check, and the wording of its findings: Pleo's documented texts and item failure types."""
+"""A check and the texts of its findings, as Pleo documents them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Check:
     Attributes:
         id: Public name.
         severity: `error` or `warning`.
-        judge: Returns the findings on a record; none if it is in order. May raise on a record of another shape.
-        reads: Members of an item, top-level ones, without which it cannot judge.
+        judge: Returns the findings on a record. May raise if the record has an unexpected shape.
+        reads: Top-level members of an item that the check needs.
     """
 
     id: str

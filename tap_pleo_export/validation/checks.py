@@ -1,8 +1,8 @@
-"""The built-in checks: pure functions from a record and its bookkeeping method to findings."""
+"""The built-in checks: functions from a record and its bookkeeping method to findings. No I/O."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tap_pleo_export.validation.check import INVALID, VENDOR, Check, account_missing, failed
 from tap_pleo_export.validation.item import key_of, lines_of, vendor_of
@@ -10,11 +10,14 @@ from tap_pleo_export.validation.required_configuration import required_configura
 from tap_pleo_export.validation.verdict import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tap_pleo_export.validation.settings import Settings
     from tap_pleo_export.validation.verdict import Finding, Method, Record
 
+UNKNOWN_ACCOUNT = "Account No. {} does not exist in the Accounting System. Check Category."
+UNKNOWN_TAX = "Tax Code {} does not exist in the Accounting System"
+UNKNOWN_TAG = "Tag with code {} does not exist on the Accounting System. Check the Tag."
 UNKNOWN_VENDOR = (
     "Selected vendor cannot be processed because it does not exist or is currently blocked. "
     "Please verify the vendor’s status in the accounting system and try again."  # noqa: RUF001 - Pleo's apostrophe
@@ -22,16 +25,13 @@ UNKNOWN_VENDOR = (
 
 
 def builtin_checks(settings: Settings) -> Iterator[Check]:
-    """Yield the built-in checks that these settings switch on, in their public order."""
+    """Yield the built-in checks that these settings enable, in their public order."""
     yield required_configuration(settings)
     yield _expense_gl_account(settings)
     known = settings.references
-    if "gl_accounts" in known:
-        yield _gl_account_exists(known["gl_accounts"])
-    if "tax_codes" in known:
-        yield _tax_code_exists(known["tax_codes"])
-    if "tags" in known:
-        yield _tag_exists(known["tags"])
+    for list_name, check in _LINE_CHECKS.items():
+        if list_name in known:
+            yield _codes_exist(check, known[list_name])
     if "vendors" in known:
         yield _vendor_exists(known["vendors"], settings)
 
@@ -60,56 +60,50 @@ def _expense_gl_account(settings: Settings) -> Check:
     return Check(name, "error", judge, _LINES | ({"type"} if exempt else set()))
 
 
-def _gl_account_exists(known: frozenset[str]) -> Check:
-    name = "gl_account_exists"
+class _LineCheck(NamedTuple):
+    """A check that all codes of a member of the lines are in a reference list."""
+
+    id: str
+    role: str
+    member: str
+    reason: str
+    codes: Callable[[Record], list[str | None]]
+
+
+def _codes_exist(check: _LineCheck, known: frozenset[str]) -> Check:
+    name, role, member, reason, codes = check
 
     def judge(record: Record, _method: Method) -> list[Finding]:
         findings = []
         for index, line in enumerate(lines_of(record)):
-            account = line.get("account")
-            code = account and key_of(account, "code", "identifier")
-            if code and code not in known:
-                reason = f"Account No. {code} does not exist in the Accounting System. Check Category."
-                subject = Subject("glAccount", line=index + 1, code=code)
-                findings.append(failed(name, INVALID, reason, f"/accountingEntryLines/{index}/account", subject))
-        return findings
-
-    return Check(name, "error", judge, _LINES)
-
-
-def _tax_code_exists(known: frozenset[str]) -> Check:
-    name = "tax_code_exists"
-
-    def judge(record: Record, _method: Method) -> list[Finding]:
-        findings = []
-        for index, line in enumerate(lines_of(record)):
-            tax = line.get("tax")
-            code = tax and key_of(tax, "code")
-            if code and code not in known:
-                reason = f"Tax Code {code} does not exist in the Accounting System"
-                subject = Subject("taxCode", line=index + 1, code=code)
-                findings.append(failed(name, INVALID, reason, f"/accountingEntryLines/{index}/tax", subject))
-        return findings
-
-    return Check(name, "error", judge, _LINES)
-
-
-def _tag_exists(known: frozenset[str]) -> Check:
-    name = "tag_exists"
-
-    def judge(record: Record, _method: Method) -> list[Finding]:
-        findings = []
-        for index, line in enumerate(lines_of(record)):
-            for place, tag in enumerate(line.get("tags") or ()):
-                code = tag and key_of(tag, "code")
+            for place, code in enumerate(codes(line)):
                 if code and code not in known:
-                    reason = f"Tag with code {code} does not exist on the Accounting System. Check the Tag."
-                    path = f"/accountingEntryLines/{index}/tags/{place}"
-                    subject = Subject("tag", line=index + 1, code=code)
-                    findings.append(failed(name, INVALID, reason, path, subject))
+                    path = f"/accountingEntryLines/{index}/{member}" + (f"/{place}" if member == "tags" else "")
+                    subject = Subject(role, line=index + 1, code=code)
+                    findings.append(failed(name, INVALID, reason.format(code), path, subject))
         return findings
 
     return Check(name, "error", judge, _LINES)
+
+
+def _account_codes(line: Record) -> list[str | None]:
+    return [key_of(line.get("account") or {}, "code", "identifier")]
+
+
+def _tax_codes(line: Record) -> list[str | None]:
+    return [key_of(line.get("tax") or {}, "code")]
+
+
+def _tag_codes(line: Record) -> list[str | None]:
+    return [key_of(tag or {}, "code") for tag in line.get("tags") or ()]
+
+
+_LINE_CHECKS = {
+    "gl_accounts": _LineCheck("gl_account_exists", "glAccount", "account", UNKNOWN_ACCOUNT, _account_codes),
+    "tax_codes": _LineCheck("tax_code_exists", "taxCode", "tax", UNKNOWN_TAX, _tax_codes),
+    "tags": _LineCheck("tag_exists", "tag", "tags", UNKNOWN_TAG, _tag_codes),
+}
+"""By reference list."""
 
 
 def _vendor_exists(known: frozenset[str], settings: Settings) -> Check:

@@ -1,4 +1,4 @@
-"""What the checks read in an export item (OpenAPI `ExportItemV3`)."""
+"""Reads members of an export item (OpenAPI `ExportItemV3`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def bookkeeping_method(record: Record, null_bookkeeping: Method) -> tuple[Method, bool]:
-    """Return how an item is recorded, and whether its method is one that Pleo documents."""
+    """Return how an item is recorded, and whether Pleo documents its bookkeeping method."""
     if record.get("type") in BALANCE_MOVES:
         return "journal", True
     bookkeeping = record.get("bookkeeping")
@@ -24,7 +24,7 @@ def bookkeeping_method(record: Record, null_bookkeeping: Method) -> tuple[Method
 
 
 def key_of(entity: dict[str, Any], *names: str) -> str | None:
-    """Return the first of an entity's members that is neither null nor blank, as text."""
+    """Return the first of these members that is neither null nor blank, as text."""
     for name in names:
         value = entity.get(name)
         if value is None:
@@ -46,7 +46,7 @@ def currency_of(record: Record) -> str | None:
 
 
 def vendor_of(record: Record, null_bookkeeping: Method) -> tuple[str, str | None] | None:
-    """Return the path and the key of the item's vendor, or of the supplier that stands in; None if there is none."""
+    """Return path and key of the item's vendor, or of the supplier used instead; None if it has neither."""
     if vendor := record.get("vendor"):
         return "/vendor", key_of(vendor, "code", "externalId")
     if null_bookkeeping == "accounts_payable" and record.get("bookkeeping") is None:

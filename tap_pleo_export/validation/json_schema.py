@@ -1,4 +1,4 @@
-"""Walks over JSON Schemas: their parts, and the members of the record that they name."""
+"""Finds the subschemas of JSON Schemas and the record members that they name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAPS = {"dependentSchemas": True, **dict.fromkeys(("properties", "patternProper
 
 
 def subschemas(schema: object, where: Where = (), *, whole: bool = True) -> Iterator[Subschema]:
-    """Yield each subschema with its place, and whether it speaks of the whole value rather than a part of it."""
+    """Yield each subschema with its place, and whether it applies to the whole value rather than a part of it."""
     if isinstance(schema, dict):
         yield where, whole, schema
         for place, same, part in _parts(schema):
@@ -30,7 +30,7 @@ def subschemas(schema: object, where: Where = (), *, whole: bool = True) -> Iter
 
 
 def _parts(schema: dict[str, Any]) -> Iterator[tuple[Where, bool, object]]:
-    """Yield a schema's immediate parts: their place, whether they speak of the same value, themselves."""
+    """Yield a schema's immediate parts: place, whether it applies to the same value, and the part itself."""
     for keyword, value in schema.items():
         if keyword in _SINGLE:
             yield (keyword,), _SINGLE[keyword], value
@@ -41,7 +41,7 @@ def _parts(schema: dict[str, Any]) -> Iterator[tuple[Where, bool, object]]:
 
 
 def members_named(schema: object) -> dict[str, Where]:
-    """Return the members of the whole value that a schema names, each with its first place; local references count."""
+    """Return the top-level members that a schema names, each with its first place; follows local references."""
     found: dict[str, Where] = {}
     places: list[Where] = [()]
     for base in places:
@@ -73,7 +73,7 @@ def unfolded(schema: object) -> int:
             return 1
         if id(part) not in sizes:
             sizes[id(part)] = 1
-            # Definitions count where they are referred to.
+            # Definitions count where they are used.
             below = [sub for place, _, sub in _parts(part) if place[0] not in {"$defs", "definitions"}]
             for reference in (part.get("$ref"), part.get("$dynamicRef")):
                 if isinstance(reference, str):
@@ -86,7 +86,7 @@ def unfolded(schema: object) -> int:
 
 
 def _target(reference: object) -> Where | None:
-    """Return the place that a local reference names by its path."""
+    """Return the place that a local reference points to by its path."""
     if reference == "#":
         return ()
     if not isinstance(reference, str) or not reference.startswith("#/"):
@@ -95,10 +95,10 @@ def _target(reference: object) -> Where | None:
 
 
 def part_at(schema: object, where: Where) -> object:
-    """Return the part of a schema at a place; None if there is no such place."""
+    """Return the part of a schema at a place; None if the place does not exist."""
     for step in where:
         if isinstance(schema, list):
-            # A reference within an embedded document (`$id`) may name what is no place of this one.
+            # A reference within an embedded document (`$id`) may not exist in this one.
             schema = {str(index): element for index, element in enumerate(schema)}.get(str(step))
         elif isinstance(schema, dict):
             schema = schema.get(str(step))

@@ -1,4 +1,4 @@
-"""What becomes of the messages of `export_items`: annotated, moved aside, dropped, reported."""
+"""Maps the messages of `export_items`: adds verdicts, separates or drops failed items, makes updates."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FAILED = "export_items_failed"
 UPDATES = "export_job_item_updates"
 KEYS = ("jobId", "accountingEntryId")
 
-KEPT = 1024
-"""Annotations that are kept, so that their like need not be encoded; a company has a few accounts."""
+MAX_CACHED = 1024
+"""Size of the cache of encoded verdicts without findings; a company has few accounts."""
 
 _OUTCOMES = {"error": "failed", "warning": "warned"}
 _MARK = f',"{MEMBERS[0]}":'.encode()
@@ -29,8 +29,8 @@ class ItemMapping:
     """Maps the messages of `export_items` to lines.
 
     Attributes:
-        items: Number of items by outcome: `passed`, `failed`.
-        findings: Number of items by (check, outcome): `failed`, `warned`, `broken` (whatever the check's severity).
+        items: Number of items by status: `passed`, `failed`.
+        findings: Number of items by (check, outcome): `failed`, `warned`, or `broken` for any severity.
         without_keys: Number of failed items that lack the keys of an update.
     """
 
@@ -46,21 +46,21 @@ class ItemMapping:
         self._schema_seen = False
 
     def schema(self, message: Members) -> Iterator[bytes]:
-        """Extend the SCHEMA, and precede the records of added streams with theirs."""
+        """Extend the SCHEMA and yield those of the added streams."""
         self._schema_seen = True
         schema = _object(message, "schema")
         own = schema.get("properties") or {}
         if not isinstance(own, dict):
             raise InputError("has a schema with properties that are not an object")
         if lacking := self._validator.lacking(own):
-            raise InputError(_cannot_be_judged(lacking))
+            raise InputError(_lacking_members(lacking))
         message = message | {"schema": _annotated_schema(message["schema"])}
         if not self._only_updates:
             yield join(message)
         yield from self._added_schemas(message)
 
     def record(self, message: Members) -> Iterator[bytes]:
-        """Annotate the record, and move, drop and report it as the settings say."""
+        """Annotate the record; separate, drop or report it according to the settings."""
         if not self._schema_seen:
             self._schema_seen = True
             yield from self._added_schemas(_bare_schema())
@@ -84,7 +84,7 @@ class ItemMapping:
             yield join(message | {"stream": encode(FAILED)})
 
     def activate_version(self, message: Members) -> Iterator[bytes]:
-        """Activate the version for the items set aside, too."""
+        """Activate the version for separated items as well."""
         if self._only_updates:
             return
         yield join(message)
@@ -117,13 +117,13 @@ class ItemMapping:
         )
 
     def _annotation(self, verdict: Verdict) -> bytes:
-        """Return a verdict as a JSON object; those without a finding differ by method and posting only."""
+        """Return a verdict as a JSON object; without findings it depends only on method and posting."""
         if verdict.checks is not self._validator.nothing_found:
             return encode(verdict)
         kind = verdict.bookkeeping_method, verdict.posting
         known = self._clean.get(kind)
         if known is None:
-            if len(self._clean) >= KEPT:
+            if len(self._clean) >= MAX_CACHED:
                 self._clean.clear()
             known = self._clean[kind] = encode(verdict)
         return known
@@ -155,17 +155,17 @@ class ItemMapping:
 
 
 def annotated(record: bytes, annotation: bytes) -> bytes:
-    """Return a record with an annotation's members after its own; the bytes of both stay as they are.
+    """Return a record with the members of an annotation appended, as bytes.
 
     Args:
         record: A JSON object with at least one member.
-        annotation: Another.
+        annotation: Another one.
     """
     return record[:-1] + b"," + annotation[1:]
 
 
 def without_verdict(record: bytes) -> bytes:
-    """Return a record without the members of an earlier verdict, its other bytes as they are where possible."""
+    """Return a record without the members of an earlier verdict; other bytes are unchanged where possible."""
     start = record.rfind(_MARK)
     if start > 0:
         rest = record[:start] + b"}"
@@ -173,15 +173,15 @@ def without_verdict(record: bytes) -> bytes:
             if tuple(members(b"{" + record[start + 1 :])) == MEMBERS and members(rest).keys().isdisjoint(MEMBERS):
                 return rest
         except ValueError:
-            pass  # the mark stands in a nested object: no tail of ours
+            pass  # the mark is part of a nested object
     return join({name: value for name, value in members(record).items() if name not in MEMBERS})
 
 
-def _cannot_be_judged(lacking: dict[str, list[str]]) -> str:
+def _lacking_members(lacking: dict[str, list[str]]) -> str:
     named = "; ".join(f"'{member}' for {', '.join(checks)}" for member, checks in lacking.items())
     return (
-        f"is a SCHEMA of {ITEMS} without what these checks read: {named}. "
-        "Select it in the tap under this name, flatten in the loader only, or disable the checks"
+        f"is a SCHEMA of {ITEMS} without members that checks read: {named}. "
+        "Select them in the tap under these names, flatten only in the loader, or disable the checks"
     )
 
 
@@ -210,5 +210,5 @@ def _schema_message(stream: str, schema: dict[str, Any]) -> Members:
 
 
 def _bare_schema() -> Members:
-    """Return what can be said of items whose SCHEMA never came."""
+    """Return a minimal SCHEMA for items that were received without one."""
     return _schema_message(ITEMS, {"type": "object", "properties": shipped("validation_streams.json")["annotation"]})

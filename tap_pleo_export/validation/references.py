@@ -1,4 +1,4 @@
-"""Reference lists that a user keeps in files: the only I/O of the package."""
+"""Reads reference lists from files."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _FIRST_DELIMITER = re.compile(r'^(?:"(?:[^"]|"")*"|[^,;\t]*)([,;\t])')
 
 
 class ReferenceListError(ValueError):
-    """A reference list cannot be used; the message says why, without the file's content."""
+    """A reference list cannot be used; the message does not quote the file."""
 
 
 def reference_list(source: list[str] | str) -> frozenset[str]:
     """Return the values of a reference list.
 
     Args:
-        source: The values, or the path of a file: `.json` holds an array of strings, any other is read as
-            UTF-8 text or CSV, of which the first column counts.
+        source: The values, or the path of a file: a JSON array of strings if it ends with `.json`, otherwise UTF-8
+            text or the first column of a CSV.
 
     Raises:
-        ReferenceListError: The file cannot be read, or does not hold a list of strings.
+        ReferenceListError: The file cannot be read or is not a list of strings.
     """
     values = source if isinstance(source, list) else _read(Path(source))
     return frozenset(filter(None, (value.strip() for value in values)))

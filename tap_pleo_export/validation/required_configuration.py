@@ -1,4 +1,4 @@
-"""The check `required_configuration`: what an item calls for exists in its company's configuration."""
+"""The check `required_configuration`: the journal and accounts that an item requires are configured."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def required_configuration(settings: Settings) -> Check:
 
 
 def _missing(requirement: Requirement, record: Record) -> Finding:
-    """Describe a missing requirement by what the user can configure, if anything; else by what the item lacks."""
+    """Describe a missing requirement, preferably as a gap in the configuration, else as a gap in the item."""
     path = next((f"/{role}" for role in ("contraAccount", "vendor") if role in requirement), "/companyId")
     role = _leading_role(requirement)
     if role == "vendor":

@@ -1,4 +1,4 @@
-"""The needs table: which journal and accounts an export item calls for."""
+"""The needs table: which journal and accounts an export item requires."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tap_pleo_export.validation.verdict import METHODS
 from tap_pleo_export.validation.vocabulary import OWN_ROLES
 
 Requirement = tuple[str, ...]
-"""Roles of which any one will do."""
+"""Roles of which any one is sufficient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class NeedsTable:
         return table
 
     def needs(self, method: str, type_: object) -> tuple[Requirement, ...]:
-        """Return what an item of this type calls for when recorded by this method; empty if no row matches."""
+        """Return the requirements of an item by method and type; empty if no row matches."""
         found = self.by_type.get((method, type_))
         return self.otherwise.get(method, ()) if found is None else found
 

@@ -1,4 +1,4 @@
-"""Settings of a validation: parsed once, all mistakes reported at once."""
+"""Settings of the validation: parsed once, with all mistakes reported together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SettingsError(ValueError):
     """The settings cannot be used.
 
     Attributes:
-        problems: One line per mistake: JSON Pointer, what is wrong, what is allowed.
+        problems: One line per mistake: JSON Pointer, the mistake and the allowed values.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -36,7 +36,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """Journal and accounts that a company provides; what is null or empty is not in here.
+    """Journal and accounts that a company configures, without null and empty ones.
 
     Attributes:
         journal: Code of the journal.
@@ -49,7 +49,7 @@ class Company:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of the mapper, as compiled.
+    """Compiled settings of the mapper.
 
     Attributes:
         companies: By company id in lower case; `*` is the fallback.
@@ -61,8 +61,8 @@ class Settings:
         disabled_checks: Ids of checks that are not run.
         on_failure: `annotate`, `separate` or `drop`.
         emit_updates: Whether failed items also become job item updates.
-        only_updates: Whether nothing but these updates and STATE is written.
-        hints: Likely mistakes that are legal, one line each.
+        only_updates: Whether only these updates and STATE are written.
+        hints: Likely mistakes in valid settings, one line each.
     """
 
     companies: dict[str, Company] = field(default_factory=dict)
@@ -89,7 +89,7 @@ def parse_settings(config: Mapping[str, Any]) -> Settings:
     """Compile settings; null counts as not set.
 
     Raises:
-        SettingsError: With every mistake that was found.
+        SettingsError: With all mistakes.
     """
     config = {name: value for name, value in config.items() if value is not None}
     references: dict[str, frozenset[str]] = {}
@@ -120,7 +120,7 @@ def parse_settings(config: Mapping[str, Any]) -> Settings:
 
 
 def _entries(config: Mapping[str, Any], name: str) -> list[tuple[int, dict[str, Any]]]:
-    """Return the maps of a list, with their index; what has another shape is reported as a violation."""
+    """Return the objects of a list with their index; other values are reported as violations."""
     entries = config.get(name)
     return [(i, e) for i, e in enumerate(entries) if isinstance(e, dict)] if isinstance(entries, list) else []
 
@@ -139,7 +139,7 @@ def _has_schema(check: object) -> bool:
 
 
 def _schema_for(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Narrow the schema to the names that this configuration makes legal: account roles and check ids."""
+    """Restrict the schema to the account roles and check ids that this configuration defines."""
     schema = settings_schema()
     ids = [check["id"] for _, check in _entries(config, "checks") if isinstance(check.get("id"), str)]
     schema["properties"]["disabled_checks"]["items"]["enum"] = list(dict.fromkeys([*BUILTIN_CHECKS, *ids]))
@@ -211,17 +211,17 @@ def _code(value: str | None) -> str | None:
 
 
 def _hints(config: Mapping[str, Any], references: dict[str, frozenset[str]]) -> Iterator[str]:
-    """Yield what is legal, since Pleo may add types and users may add roles, and yet is likely a mistake."""
+    """Yield likely mistakes that are valid, because Pleo may add types and users may add roles."""
     for name, values in references.items():
         if not values:
-            yield f"/references/{name}: is empty, so nothing it is asked for exists"
+            yield f"/references/{name}: is empty, so its check fails every code"
     for path, type_ in _item_types(config):
         if type_ not in ITEM_TYPES:
-            yield f"{pointer(path)}: {type_!r} is no item type that Pleo documents{nearest(type_, ITEM_TYPES)}"
+            yield f"{pointer(path)}: {type_!r} is not an item type that Pleo documents{nearest(type_, ITEM_TYPES)}"
     known = (*ACCOUNT_ROLES, *OWN_ROLES)
     for role in sorted(account_roles(config.get("requirements", [])).difference(known)):
         if hint := nearest(role, known):
-            yield f"/requirements: {role!r} is a role of your own{hint}"
+            yield f"/requirements: {role!r} is a new role{hint}"
 
 
 def _item_types(config: Mapping[str, Any]) -> Iterator[tuple[list[object], str]]:

@@ -15,8 +15,8 @@ from tap_pleo_export.validation.verdict import Finding, Record, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_UNFOLDED = 10_000
-"""Subschemas, references followed: each of them costs time and memory on every item."""
+MAX_SUBSCHEMAS = 10_000
+"""Limit of subschemas after following references: each costs time and memory on every item."""
 
 NESTED = "is nested too deeply, or has too long a chain of references"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -51,10 +51,10 @@ class UserCheck:
     Attributes:
         id: Name of the check.
         severity: `error` or `warning`.
-        failure: The finding of a record that fails, without its path.
+        failure: The finding on a failing record, without its path.
         schema: Compiled schema, formats asserted.
-        reads: Members of an item, top-level ones, that the schema names.
-        hints: Likely mistakes that are legal JSON Schema, each beginning with a JSON Pointer into the schema.
+        reads: Top-level members of an item that the schema names.
+        hints: Likely mistakes in a valid schema, each beginning with a JSON Pointer into it.
     """
 
     id: str
@@ -69,8 +69,8 @@ class UserCheck:
         """Compile one entry of the setting `checks`.
 
         Raises:
-            SchemaError: The schema is no valid JSON Schema 2020-12, or too large a one, or refers to another document,
-                or names a member that no export item has.
+            SchemaError: The schema is not valid JSON Schema 2020-12, is too large, refers to another document, or names
+                a member that export items do not have.
         """
         try:
             return cls._of(definition)
@@ -86,7 +86,7 @@ class UserCheck:
         named = members_named(schema)
         known = shipped("export_items.json")["properties"]
         unknown = [
-            f"{pointer(where)}: no export item has a member {name!r}{nearest(name, known)}"
+            f"{pointer(where)}: export items have no member {name!r}{nearest(name, known)}"
             for name, where in named.items()
             if name not in known
         ]
@@ -103,7 +103,7 @@ class UserCheck:
         )
 
     def judge(self, record: Record) -> tuple[Finding, ...]:
-        """Return no finding, or the one that the record's first violation makes."""
+        """Return a finding for the record's first violation, if any."""
         if self.schema.is_valid(record):
             return ()
         path = pointer(next(self.schema.iter_errors(record)).instance_path)
@@ -115,7 +115,7 @@ def compile_schema(schema: dict[str, Any] | bool) -> jsonschema_rs.Draft202012Va
     """Compile a JSON Schema, formats asserted.
 
     Raises:
-        SchemaError: With every violation of the metaschema, or the first thing that does not resolve or compile.
+        SchemaError: With all violations of the metaschema, or the first part that does not resolve or compile.
     """
     problems = list(_schema_problems(schema))
     if problems:
@@ -130,8 +130,8 @@ def compile_schema(schema: dict[str, Any] | bool) -> jsonschema_rs.Draft202012Va
     except ValueError:
         # The library's recursion limit.
         raise SchemaError([f": {NESTED}"]) from None
-    if unfolded(schema) > MOST_UNFOLDED:
-        raise SchemaError([f": unfolds into more than {MOST_UNFOLDED:,} subschemas, references followed; shorten it"])
+    if unfolded(schema) > MAX_SUBSCHEMAS:
+        raise SchemaError([f": unfolds into more than {MAX_SUBSCHEMAS:,} subschemas, references followed; shorten it"])
     return compiled
 
 
@@ -139,12 +139,12 @@ def _schema_problems(schema: object) -> Iterator[str]:
     for violation in violations({"$ref": _DIALECT}, schema):
         text = violation.text
         if violation.keyword == "anyOf" and isinstance(name := part_at(schema, violation.path), str):
-            # Only `type` may be one of several things.
+            # In the metaschema, only `type` uses anyOf.
             text = unknown("type", name, _TYPES)
         yield f"{pointer(violation.path)}: {text}"
     for where, _, part in subschemas(schema):
         if part.get("$schema", _DIALECT).rstrip("#") != _DIALECT:
-            yield f"{pointer([*where, '$schema'])}: only JSON Schema 2020-12 is understood ({_DIALECT})"
+            yield f"{pointer([*where, '$schema'])}: only JSON Schema 2020-12 is supported ({_DIALECT})"
 
 
 def _hints(schema: object) -> Iterator[str]:
@@ -152,7 +152,7 @@ def _hints(schema: object) -> Iterator[str]:
         for keyword in part:
             if keyword not in _KEYWORDS and not keyword.startswith("x-"):
                 place = pointer([*where, keyword])
-                yield f"{place}: is no JSON Schema keyword and has no effect{nearest(keyword, _KEYWORDS)}"
+                yield f"{place}: is not a JSON Schema keyword and has no effect{nearest(keyword, _KEYWORDS)}"
 
 
 def _refuse(uri: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Runs all checks on an item and sums up their findings."""
+"""Runs all checks on an item and combines their findings."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class Validator:
-    """All checks that the settings switch on, compiled.
+    """All checks that the settings enable.
 
     Attributes:
-        nothing_found: The `checks` of every verdict without a finding; the same tuple each time.
+        nothing_found: The `checks` of all verdicts without findings, a shared tuple.
     """
 
     def __init__(self, settings: Settings, on_unknown_method: Callable[[Record], None] = lambda _record: None) -> None:
         """Compile the checks.
 
         Args:
-            settings: What `parse_settings` returns.
+            settings: Compiled settings.
             on_unknown_method: Called with each record whose bookkeeping method Pleo does not document.
         """
         checks = [*builtin_checks(settings), *map(_user_check, settings.checks)]
@@ -43,13 +43,13 @@ class Validator:
         self._accounts = AccountLookup(settings) if located else None
 
     def lacking(self, members: Container[str]) -> dict[str, list[str]]:
-        """Return what the checks read and a stream does not have.
+        """Return the members that checks read but a stream lacks.
 
         Args:
-            members: The stream's members, top-level ones.
+            members: Top-level members of the stream.
 
         Returns:
-            Ids of the checks that read it, by absent member.
+            Ids of the checks that read it, by missing member.
         """
         absent: dict[str, list[str]] = {}
         for check in self._checks:
@@ -71,7 +71,7 @@ class Validator:
         for index, judge in enumerate(self._judges):
             try:
                 findings = judge(record, method)
-            except Exception as cause:  # noqa: BLE001 - a check that breaks is a finding, never a crash
+            except Exception as cause:  # noqa: BLE001 - a broken check is a finding, never a crash
                 findings = (_broken(self._checks[index], cause),)
             if findings:
                 found[index] = findings
@@ -82,12 +82,12 @@ class Validator:
         return Verdict.of(tuple(finding for part in entries for finding in part), method, posting)
 
     def _posting(self, record: Record, method: Method) -> Posting | None:
-        """Return where an item is posted; it reads what `required_configuration` reads, so it breaks only with it."""
+        """Return where an item is posted; breaks only where `required_configuration` breaks."""
         if self._accounts is None:
             return None
         try:
             return self._accounts.posting(record, method)
-        except Exception:  # noqa: BLE001 - the check has broken, too, and says so
+        except Exception:  # noqa: BLE001 - the check reports the same error
             return None
 
 

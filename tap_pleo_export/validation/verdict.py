@@ -1,4 +1,4 @@
-"""What a check reports: a finding; what all checks together report: a verdict."""
+"""The results of validation: findings of checks, and the verdict on an item."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNEXPECTED = "unexpected_failure"
 
 
 class Subject(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What a finding is about, for programs; only the members that apply are written.
+    """Subject of a finding as data, for programs; only the members that apply are written.
 
     Attributes:
         role: `journal`, `vendor`, `contraAccount`, `glAccount`, `taxCode`, `tag`, or an account role of the
@@ -49,7 +49,7 @@ class Finding(msgspec.Struct, frozen=True, rename="camel"):
         failure_reason_type: Pleo's item failure type (OpenAPI `UpdateExportJobItemV3`); None when passed.
         failure_reason: Text in Pleo's wording; None when passed.
         path: JSON Pointer into the record, `""` if no member is at fault; None when passed.
-        subject: What the finding is about; None when passed, when the check broke, and for user-defined checks.
+        subject: The missing or unknown thing; None when passed, when the check broke, and for user-defined checks.
     """
 
     check: str
@@ -62,12 +62,12 @@ class Finding(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Posting(msgspec.Struct, frozen=True, rename="camel"):
-    """Where an item is posted, as the configuration, the item and the needs table give it.
+    """Where an item is posted, according to configuration, item and needs table.
 
     Attributes:
-        journal: Code of the journal; None if none is called for or provided.
-        counter_account: Code, or else identifier, of the account opposite to those of the lines; None likewise.
-        counter_account_role: What that account is: `contraAccount` (the item's own) or a role of the configuration.
+        journal: Code of the journal; None if not required or not configured.
+        counter_account: Code, or else identifier, of the account opposite to those of the lines; None as above.
+        counter_account_role: `contraAccount` for the account of the item, or a role of the configuration.
     """
 
     journal: str | None = None
@@ -107,14 +107,14 @@ class Verdict(
 
     @classmethod
     def of(cls, findings: tuple[Finding, ...], method: Method, posting: Posting | None = None) -> Verdict:
-        """Sum up the findings of all checks."""
+        """Combine the findings of all checks."""
         errors = [f for f in findings if f.severity == "error" and f.status != "passed"]
         if not errors:
             return cls("passed", None, None, findings, method, posting)
         return cls("failed", errors[0].failure_reason_type, _reasons(errors), findings, method, posting)
 
     def for_pleo(self) -> tuple[str | None, str] | None:
-        """Return type and reason of what was found in the item; None if nothing was, and a check only broke."""
+        """Return type and reason of the findings on the item; None without findings, even if a check broke."""
         found = [f for f in self.checks if f.severity == "error" and f.status == "failed"]
         return (found[0].failure_reason_type, _reasons(found)) if found else None
 

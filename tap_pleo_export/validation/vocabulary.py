@@ -1,4 +1,4 @@
-"""Names that Pleo documents (OpenAPI `ExportItemTypeV3`); other values are legal, Pleo may add some."""
+"""Names that Pleo documents (OpenAPI `ExportItemTypeV3`); other values are valid, because Pleo may add some."""
 
 ITEM_TYPES = (
     "card_purchase",
@@ -21,16 +21,16 @@ ITEM_TYPES = (
 )
 
 BALANCE_MOVES = ("wallet_topup", "wallet_unload")
-"""Types that are always recorded as a journal entry, whatever their bookkeeping method."""
+"""Types that are always recorded as a journal entry, regardless of their bookkeeping method."""
 
 OWN_ROLES = ("journal", "vendor", "contraAccount")
-"""Needs that are no account of the configuration."""
+"""Requirements that are not accounts of the configuration."""
 
 NO_ACCOUNT = frozenset({"journal", "vendor"})
-"""Needs that are no account at all."""
+"""Requirements that are not accounts."""
 
 ACCOUNT_ROLES = ("wallet", "outOfPocket", "contra", "accountsPayable")
-"""Accounts that every configuration may name."""
+"""Accounts that any configuration may define."""
 
 BUILTIN_CHECKS = (
     "required_configuration",

@@ -1,6 +1,6 @@
-"""A test kit for Singer mappers: build messages, run the mapper, judge what came out.
+"""A test kit for Singer mappers: build messages, run the mapper, check its output.
 
-The kit knows Singer, not what this mapper does: `check_protocol` holds for the output of any mapper.
+The kit is independent of this mapper: `check_protocol` applies to any mapper.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def state(value: Any) -> bytes:
 
 @dataclass
 class Output:
-    """What the mapper wrote."""
+    """Output of the mapper."""
 
     data: bytes
 
@@ -151,7 +151,7 @@ def run(data: bytes, config: dict[str, Any] | None = None) -> Output:
 
 
 def run_until_error(data: bytes, config: dict[str, Any] | None = None) -> tuple[Output, str]:
-    """Map messages in this process, and return what came out with the error that ended it, if any."""
+    """Map messages in this process, and return the output and the error that ended the run, if any."""
     out = io.BytesIO()
     mapper = ValidationMapper(config=copy.deepcopy(config or {}), output=out)
     error = ""
@@ -164,7 +164,7 @@ def run_until_error(data: bytes, config: dict[str, Any] | None = None) -> tuple[
 
 
 def check_protocol(output: Output) -> None:
-    """Assert what holds for every Singer stream: a SCHEMA before its records, keys present, records valid."""
+    """Assert the rules of every Singer stream: a SCHEMA before its records, keys present, records valid."""
     validators: dict[str, jsonschema_rs.Draft7Validator] = {}
     keys: dict[str, list[str]] = {}
     for message in output.messages:

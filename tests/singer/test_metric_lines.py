@@ -20,7 +20,7 @@ def record(message: str, *arguments: object) -> logging.LogRecord:
     return logging.LogRecord("singer_sdk.metrics", logging.INFO, "", 1, message, arguments, None)
 
 
-def test_a_metric_names_its_stream_and_keeps_its_members() -> None:
+def test_metric_message_names_its_stream() -> None:
     written = json.loads(MetricLines().format(record("METRIC: %s", POINT)))
     before = json.loads(StructuredFormatter().format(record("METRIC: %s", POINT)))
 
@@ -29,11 +29,11 @@ def test_a_metric_names_its_stream_and_keeps_its_members() -> None:
     assert written.keys() == before.keys()
 
 
-def test_other_lines_are_the_sdks() -> None:
+def test_other_lines_are_unchanged() -> None:
     assert json.loads(MetricLines().format(record("%d jobs", 3)))["message"] == "3 jobs"
 
 
-def test_a_run_summary_has_the_shape_of_the_sdks_metrics() -> None:
+def test_run_summary_has_the_shape_of_sdk_metrics() -> None:
     written = json.loads(MetricLines().format(record("METRIC: %s", run_summary("tap-x", 1, 2.34567, {"items": 3}))))
 
     assert written["message"] == "METRIC: tap-x run_summary 2.346"
@@ -56,7 +56,7 @@ def ends_with(ending: Any) -> int:
     ("ending", "exit_code"),
     [(0, 0), (1, 1), (SystemExit(143), 143), (SystemExit(), 0), (SystemExit("text"), 1), (ValueError(), 1)],
 )
-def test_a_run_summary_has_the_exit_code_however_the_run_ends(
+def test_run_summary_has_the_exit_code_of_any_ending(
     ending: Any, exit_code: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -1,4 +1,4 @@
-"""How lines are cut into writes: a kill between two of them leaves whole lines behind."""
+"""Lines are grouped into writes so that a kill leaves whole lines."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def written(messages: list[str]) -> tuple[Writes, LineWriter]:
 
 
 @given(st.lists(st.integers(0, 2 * PIPE_BUF), max_size=40))
-def test_lines_are_whole_and_share_a_write_only_if_a_pipe_takes_it_whole(lengths: list[int]) -> None:
+def test_writes_are_whole_lines_within_pipe_size(lengths: list[int]) -> None:
     messages = ["x" * length for length in lengths]
 
     writes, writer = written(messages)
@@ -78,7 +78,7 @@ def holding(stream: Trickle, run: Interrupts) -> LineWriter:
     return LineWriter(hold=1000, shield=run.shielded, stream=cast("Any", stream))
 
 
-def test_lines_are_held_until_they_are_many_or_wanted() -> None:
+def test_lines_are_collected_until_full_or_flushed() -> None:
     stream = Trickle()
     writer = holding(stream, Interrupts())
     for number in range(20):
@@ -97,7 +97,7 @@ def test_short_writes_are_continued() -> None:
     assert stream.data == b"x" * 23 + b"\n"
 
 
-def test_a_signal_waits_for_the_end_of_the_lines_being_written() -> None:
+def test_signal_waits_for_lines_being_written() -> None:
     stream, run = Trickle(), Interrupts()
     writer = holding(stream, run)
 
@@ -113,7 +113,7 @@ def test_a_signal_waits_for_the_end_of_the_lines_being_written() -> None:
     assert stream.data == b"x" * 23 + b"\n"
 
 
-def test_a_second_signal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_signal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(9))
     monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
     stream, run = Trickle(), Interrupts()
@@ -124,10 +124,10 @@ def test_a_second_signal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         writer.flush()
     assert stream.data == b"x" * 5
     writer.flush()
-    assert stream.data == b"x" * 5, "what was given up is not written later"
+    assert stream.data == b"x" * 5, "discarded lines are not written later"
 
 
-def test_a_signal_between_lines_ends_at_once() -> None:
+def test_signal_between_lines_ends_at_once() -> None:
     run = Interrupts()
     writer = holding(Trickle(), run)
     writer.write_message(b"x")
@@ -136,7 +136,7 @@ def test_a_signal_between_lines_ends_at_once() -> None:
     assert exit_.value.code == 130
 
 
-def test_a_line_that_is_broken_off_leaves_nothing_behind() -> None:
+def test_partial_line_is_discarded() -> None:
     stream = Trickle()
     writer = holding(stream, Interrupts())
     writer.write_message(b"whole")

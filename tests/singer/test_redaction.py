@@ -38,8 +38,7 @@ def test_known_secrets_are_masked(secrets: list[str], around: list[str]) -> None
 
 
 @pytest.mark.parametrize(
-    "header",
-    ["Basic " + b64encode(b"unknown-key:").decode(), "Bearer abc.def-ghi_jkl", "Bearer 0123456789abcdef=="],
+    "header", ["Basic " + b64encode(b"unknown-key:").decode(), "Bearer abc.def-ghi_jkl", "Bearer 0123456789abcdef=="]
 )
 def test_unknown_authorization_header_is_masked(header: str) -> None:
     masked = logged([], "sending {'Authorization': '%s'}", header)

@@ -10,7 +10,7 @@ import pytest
 from tap_pleo_export.singer.signals import Interrupts
 
 
-def test_inside_a_page_a_signal_is_noted_and_ends_the_run_at_the_next_wait() -> None:
+def test_signal_inside_a_page_ends_the_run_at_the_next_wait() -> None:
     run = Interrupts()
     run.handle(signal.SIGTERM)
 
@@ -19,7 +19,7 @@ def test_inside_a_page_a_signal_is_noted_and_ends_the_run_at_the_next_wait() -> 
     assert stopped.value.code == 143
 
 
-def test_at_a_wait_a_signal_ends_the_run_at_once() -> None:
+def test_signal_during_a_wait_ends_the_run_at_once() -> None:
     run = Interrupts()
 
     with pytest.raises(SystemExit) as stopped, run.allowed():
@@ -27,7 +27,7 @@ def test_at_a_wait_a_signal_ends_the_run_at_once() -> None:
     assert stopped.value.code == 130
 
 
-def test_a_shielded_block_runs_to_its_end_first() -> None:
+def test_shielded_block_finishes_first() -> None:
     run = Interrupts()
     steps = []
 
@@ -42,14 +42,14 @@ def test_a_shielded_block_runs_to_its_end_first() -> None:
     assert steps == ["token kept"]
 
 
-def test_the_same_signal_twice_at_once_counts_once() -> None:
+def test_immediate_second_signal_is_ignored() -> None:
     run = Interrupts()
 
     run.handle(signal.SIGINT)
     run.handle(signal.SIGINT)
 
 
-def test_a_second_signal_later_ends_the_run_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_second_signal_ends_the_run_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     run = Interrupts()
@@ -61,7 +61,7 @@ def test_a_second_signal_later_ends_the_run_wherever_it_is(monkeypatch: pytest.M
     assert stopped.value.code == 143
 
 
-def test_what_a_signal_breaks_on_its_way_out_is_no_failure() -> None:
+def test_error_caused_by_a_signal_is_not_a_failure() -> None:
     run = Interrupts()
 
     def wait() -> None:
@@ -75,6 +75,6 @@ def test_what_a_signal_breaks_on_its_way_out_is_no_failure() -> None:
     assert stopped.value.code == 143
 
 
-def test_without_a_signal_a_failure_stays_one() -> None:
+def test_error_without_a_signal_is_raised() -> None:
     with pytest.raises(RuntimeError, match="broken"), Interrupts().allowed():
         raise RuntimeError("broken")

@@ -1,13 +1,13 @@
-"""STATE messages never outweigh RECORD messages, and are never held back for long."""
+"""STATE messages do not outweigh RECORD messages and never wait long."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.singer.state_pace import LONGEST_DELAY, StatePace
+from tap_pleo_export.singer.state_pace import MAX_DELAY, StatePace
 
-# Bytes of each page, and seconds that it takes.
+# Bytes and seconds of each page.
 PAGES = st.lists(st.tuples(st.integers(0, 10**6), st.floats(0, 3)), max_size=100)
 
 
@@ -23,21 +23,21 @@ def test_states_do_not_outweigh_records(pages: list[tuple[int, float]], state_si
         since_last += size
         now += seconds
         due = pace.due(written, now)
-        assert due == (first or since_last >= state_size or now - last_at >= LONGEST_DELAY)
+        assert due == (first or since_last >= state_size or now - last_at >= MAX_DELAY)
         if due:
             written += state_size
             pace.emitted(state_size, written, now)
             first, since_last, last_at = False, 0, now
 
 
-def test_a_small_state_follows_each_page() -> None:
+def test_small_state_follows_each_page() -> None:
     pace = StatePace()
     for page in range(1, 50):
         assert pace.due(page * 1000, page * 0.01)
         pace.emitted(300, page * 1000 + 300, page * 0.01)
 
 
-def test_a_large_state_is_held_back_for_five_seconds_at_most() -> None:
+def test_large_state_waits_at_most_five_seconds() -> None:
     pace = StatePace()
     pace.emitted(10**6, 0, 100.0)
 

@@ -58,7 +58,7 @@ def test_it_is_one_line_with_type_and_place(
     assert run.returncode == 1
     lines = run.stderr.decode().splitlines()
     (error,) = (line for line in lines if " | ERROR " in line)
-    assert "Fault of the program: KeyError in tap_pleo_export." in error
+    assert "Program error: KeyError in tap_pleo_export." in error
     assert error.endswith("Run it with LOGLEVEL=DEBUG and report the traceback")
     assert ("Traceback (most recent call last)" in run.stderr.decode()) is (level == "DEBUG")
     assert pleo.api_key not in run.stderr.decode()

@@ -1,4 +1,4 @@
-"""The rules of validation once more, as plainly as they can be said and as slowly as that may be.
+"""The rules of validation implemented a second time, as simply as possible, without regard to speed.
 
 Written from the public description of the mapper, not from its code: the two must agree.
 """
@@ -76,7 +76,7 @@ def entry_of(config: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
 
 
 def provided(config: dict[str, Any], item: dict[str, Any], role: str) -> str:
-    """Return the code that a role stands for, of a vendor something; empty if it is not provided."""
+    """Return the code for a role, or any text for a vendor; empty if it is missing."""
     entry = entry_of(config, item)
     if role == "journal":
         return text(entry.get("journal"))

@@ -10,25 +10,11 @@ if TYPE_CHECKING:
     from random import Random
 
 TYPES = [*ITEM_TYPES, "overdraft", "type_of_tomorrow"]
-COMPANIES = [
-    "12abc3d4-e567-890e-1234-abc56e78fabc",
-    "12ABC3D4-E567-890E-1234-ABC56E78FABC",
-    "company-2",
-    None,
-]
+COMPANIES = ["12abc3d4-e567-890e-1234-abc56e78fabc", "12ABC3D4-E567-890E-1234-ABC56E78FABC", "company-2", None]
 CURRENCIES = ["GBP", "EUR", "SEK", "UNDEFINED"]
 CODES = ["6100", "0400", "A/1", "7300"]
 BLANKS = [None, "", "  "]
-ROLES = [
-    "journal",
-    "vendor",
-    "contraAccount",
-    "wallet",
-    "outOfPocket",
-    "contra",
-    "accountsPayable",
-    "clearing",
-]
+ROLES = ["journal", "vendor", "contraAccount", "wallet", "outOfPocket", "contra", "accountsPayable", "clearing"]
 FAILURES = ["validation_failure", "tag_unknown"]
 
 NOTE = {"required": ["note"], "properties": {"note": {"type": "string", "minLength": 3}}}
@@ -111,13 +97,7 @@ def config(random: Random) -> dict[str, Any]:
     named = {
         role for row in own_rows or [] for need in row["needs"] for role in ([need] if isinstance(need, str) else need)
     }
-    roles = [
-        "wallet",
-        "outOfPocket",
-        "contra",
-        "accountsPayable",
-        *(["clearing"] if "clearing" in named else []),
-    ]
+    roles = ["wallet", "outOfPocket", "contra", "accountsPayable", *(["clearing"] if "clearing" in named else [])]
     companies = random.sample([str(COMPANIES[0]).upper(), "company-2", "*"], random.randrange(4))
     chosen = random.sample(list(enumerate(USER_SCHEMAS)), random.randrange(3))
     checks = [

@@ -1,4 +1,4 @@
-"""What cannot be judged is refused or said, and never told to Pleo as if it were a finding."""
+"""Items that cannot be checked are refused or reported as errors, never sent to Pleo as findings."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def own(schema_: Any) -> dict[str, Any]:
         ("accountingEntryLines", LINE_CHECKS),
     ],
 )
-def test_a_stream_without_what_a_check_reads_is_refused_before_its_first_record(member: str, checks: str) -> None:
+def test_schema_without_members_that_checks_read_is_refused(member: str, checks: str) -> None:
     before = schema("export_jobs")
     output, error = run_until_error(before + without(member) + record(item()), EVERY_CHECK)
     assert error == (
-        f"line 2 of the input is a SCHEMA of export_items without what these checks read: '{member}' for {checks}. "
-        "Select it in the tap under this name, flatten in the loader only, or disable the checks"
+        f"line 2 of the input is a SCHEMA of export_items without members that checks read: '{member}' for {checks}. "
+        "Select them in the tap under these names, flatten only in the loader, or disable the checks"
     )
     assert output.data == before
 
@@ -70,8 +70,8 @@ def test_flattened_members_are_absent() -> None:
 
 
 @pytest.mark.parametrize("open_schema", [{}, {"properties": {}}, {"properties": None}])
-def test_a_schema_that_lists_nothing_is_refused(open_schema: dict[str, Any]) -> None:
-    assert "without what these checks read" in run_until_error(schema(schema=open_schema))[1]
+def test_schema_without_properties_is_refused(open_schema: dict[str, Any]) -> None:
+    assert "without members that checks read" in run_until_error(schema(schema=open_schema))[1]
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_a_schema_that_lists_nothing_is_refused(open_schema: dict[str, Any]) -> 
         (own({"required": ["note"]}) | {"disabled_checks": ["own"]}, "note", False),
     ],
 )
-def test_only_what_enabled_checks_read_must_be_there(config: dict[str, Any], member: str, refused: bool) -> None:
+def test_only_members_read_by_enabled_checks_are_required(config: dict[str, Any], member: str, refused: bool) -> None:
     assert (f"'{member}' for " in run_until_error(without(member), GOOD | config)[1]) == refused
 
 
-def test_the_tap_delivers_every_member_that_the_built_in_checks_read() -> None:
+def test_tap_schema_has_all_members_that_checks_read() -> None:
     data = schema(schema=shipped("export_items.json"))
     config = EVERY_CHECK | {"null_bookkeeping": "accounts_payable", "gl_account_not_required_for": ["fee"]}
     assert run_until_error(data, config)[1] == ""
@@ -115,7 +115,7 @@ def broken(number: int, **changes: Any) -> dict[str, Any]:
     return item(number, **{"vendor": "of another shape"} | changes)
 
 
-def test_a_broken_check_fails_the_item_makes_no_update_and_ends_in_an_error(tmp_path: Path) -> None:
+def test_broken_check_fails_the_item_without_an_update(tmp_path: Path) -> None:
     data = schema() + record(broken(1)) + record(item(2)) + state(1)
     run_ = Run(data, EVERY_CHECK | {"emit_updates": True, "disabled_checks": ["vendor_exists"]}, tmp_path)
     assert run_.returncode == 0, "no enabled check reads the vendor of this item"
@@ -132,7 +132,7 @@ def test_a_broken_check_fails_the_item_makes_no_update_and_ends_in_an_error(tmp_
     assert run_.output.order[-1] == ("STATE", None)
 
 
-def test_a_finding_beside_a_broken_check_is_told_to_pleo_alone() -> None:
+def test_update_omits_broken_checks() -> None:
     both = broken(1, accountingEntryLines=failing()["accountingEntryLines"])
     output = run(schema() + record(both), EVERY_CHECK | {"emit_updates": True})
     (update,) = output.records("export_job_item_updates")
@@ -141,7 +141,7 @@ def test_a_finding_beside_a_broken_check_is_told_to_pleo_alone() -> None:
     assert "vendor_exists could not run" in output.records()[0]["validationFailureReason"]
 
 
-def test_a_broken_warning_fails_no_item_but_is_counted(tmp_path: Path) -> None:
+def test_broken_warning_is_counted_but_fails_no_item(tmp_path: Path) -> None:
     config = own({"properties": {"note": {"pattern": "^a"}}})
     config["checks"][0]["severity"] = "warning"
     run_ = Run(schema() + record(item(note="\ud800")), config, tmp_path)
@@ -150,16 +150,16 @@ def test_a_broken_warning_fails_no_item_but_is_counted(tmp_path: Path) -> None:
     assert run_.output.records()[0]["validationStatus"] == "passed"
 
 
-def test_a_user_check_on_a_member_that_no_item_has_is_refused_with_the_settings(tmp_path: Path) -> None:
+def test_user_check_on_unknown_member_is_refused(tmp_path: Path) -> None:
     run_ = Run(b"not even JSON", own({"properties": {"notes": {}}, "required": ["notes"]}), tmp_path)
     assert run_.returncode == 1
     first, _ = run_.log("ERROR")
     assert first == (
-        "config /checks/0/schema/properties/notes: no export item has a member 'notes', did you mean 'note'?"
+        "config /checks/0/schema/properties/notes: export items have no member 'notes', did you mean 'note'?"
     )
 
 
-def test_only_updates_lets_no_version_and_no_unknown_message_through() -> None:
+def test_emit_updates_only_drops_versions_and_unknown_messages() -> None:
     data = (
         schema()
         + line({"type": "ACTIVATE_VERSION", "stream": "export_items", "version": 1})

@@ -48,7 +48,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_a_schema_too_large_to_judge_with_is_refused(what: str) -> None:
+def test_oversized_schema_is_refused(what: str) -> None:
     schema, expected = REFUSED[what]
 
     with pytest.raises(SettingsError) as caught:
@@ -74,7 +74,7 @@ ACCEPTED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("what", ACCEPTED)
-def test_a_schema_of_any_other_size_judges(what: str) -> None:
+def test_large_but_acceptable_schema_works(what: str) -> None:
     validator = Validator(parse_settings(settings(ACCEPTED[what])))
 
     (verdict,) = (check for check in validator.judge({"note": "1"}).checks if check.check == "own")

@@ -44,19 +44,19 @@ class Run:
         return [parts[3] for parts in lines if len(parts) == 4 and parts[1].strip() == level]
 
 
-def test_sums_up(tmp_path: Path) -> None:
+def test_summary_with_failures_is_a_warning(tmp_path: Path) -> None:
     run = Run(schema() + record(item()) + record(failing(2)) + record(failing(3)), GOOD, tmp_path)
     assert run.returncode == 0
     assert run.log("WARNING") == ["export_items: 3 items, 1 passed, 2 failed; expense_gl_account 2 failed"]
 
 
-def test_sums_up_without_a_warning_where_nothing_failed(tmp_path: Path) -> None:
+def test_summary_without_failures_is_not_a_warning(tmp_path: Path) -> None:
     run = Run(schema() + record(item()), GOOD, tmp_path)
     assert "export_items: 1 items, 1 passed, 0 failed; no findings" in run.log("INFO")
     assert run.log("WARNING") == []
 
 
-def test_ends_with_a_machine_readable_summary(tmp_path: Path) -> None:
+def test_run_summary_metric(tmp_path: Path) -> None:
     run = Run(schema() + record(item()) + record(failing(2)) + record(item(3, companyId=7)), GOOD, tmp_path)
     assert run.summary == {
         "plugin": "map-pleo-validation",
@@ -68,25 +68,25 @@ def test_ends_with_a_machine_readable_summary(tmp_path: Path) -> None:
     }
 
 
-def test_summary_of_a_run_that_an_error_ends(tmp_path: Path) -> None:
+def test_run_summary_metric_after_an_error(tmp_path: Path) -> None:
     summary = Run(schema() + record(item()) + b"{", GOOD, tmp_path).summary
     assert (summary["items"], summary["exit_code"]) == (1, 1)
 
 
-def test_says_how_many_items_it_dropped(tmp_path: Path) -> None:
+def test_dropped_items_are_counted(tmp_path: Path) -> None:
     run = Run(schema() + record(item()) + record(failing(2)), GOOD | {"on_failure": "drop"}, tmp_path)
     assert run.log("WARNING")[0] == "Dropped 1 failed items (on_failure: drop)"
     assert len(run.output.records()) == 1
 
 
-def test_failed_item_without_job_gives_a_warning_instead_of_an_update(tmp_path: Path) -> None:
+def test_failed_item_without_job_id_is_a_warning_and_no_update(tmp_path: Path) -> None:
     nameless = {name: value for name, value in failing().items() if name != "jobId"}
     run = Run(schema() + record(nameless), GOOD | {"emit_updates": True}, tmp_path)
     assert run.log("WARNING")[0] == "No update for 1 failed items without jobId or accountingEntryId"
     assert run.output.records("export_job_item_updates") == []
 
 
-def test_names_the_streams_that_came_instead_of_items(tmp_path: Path) -> None:
+def test_missing_stream_is_a_warning_that_lists_other_streams(tmp_path: Path) -> None:
     data = schema("export_jobs") + record({"id": "1"}, "pleo_items") + state(1)
     run = Run(data, {}, tmp_path)
     (warning,) = run.log("WARNING")
@@ -94,7 +94,7 @@ def test_names_the_streams_that_came_instead_of_items(tmp_path: Path) -> None:
     assert run.output.data == data
 
 
-def test_unknown_method_gives_one_warning(tmp_path: Path) -> None:
+def test_unknown_method_is_one_warning(tmp_path: Path) -> None:
     odd = [record(item(number, bookkeeping={"method": f"ledger_{number}"})) for number in range(3)]
     run = Run(schema() + b"".join(odd), GOOD, tmp_path)
     (warning,) = run.log("WARNING")
@@ -113,12 +113,8 @@ def test_malformed_line_ends_the_run_after_everything_before_it(tmp_path: Path) 
     assert "Traceback" not in run.stderr
 
 
-def test_every_mistake_in_the_settings_is_named_before_anything_is_read(tmp_path: Path) -> None:
-    run = Run(
-        b"not even JSON",
-        {"on_failur": "drop", "configuration": [{"companyId": "*", "journal": 100}]},
-        tmp_path,
-    )
+def test_all_mistakes_in_settings_are_reported_before_reading(tmp_path: Path) -> None:
+    run = Run(b"not even JSON", {"on_failur": "drop", "configuration": [{"companyId": "*", "journal": 100}]}, tmp_path)
     assert run.returncode == 1
     assert run.output.data == b""
     first, second, _ = run.log("ERROR")
@@ -127,13 +123,13 @@ def test_every_mistake_in_the_settings_is_named_before_anything_is_read(tmp_path
     assert "Traceback" not in run.stderr
 
 
-def test_an_item_counts_once_for_a_check_however_often_it_fails(tmp_path: Path) -> None:
+def test_item_counts_once_per_check(tmp_path: Path) -> None:
     twice = item(accountingEntryLines=[{"account": None}, {"account": None}])
     run = Run(schema() + record(twice), GOOD, tmp_path)
     assert run.log("WARNING") == ["export_items: 1 items, 0 passed, 1 failed; expense_gl_account 1 failed"]
 
 
-def test_a_finding_of_a_warning_is_counted_as_such_and_fails_no_item(tmp_path: Path) -> None:
+def test_warnings_are_counted_separately(tmp_path: Path) -> None:
     check = {"id": "long_note", "severity": "warning", "schema": {"properties": {"note": {"minLength": 50}}}}
     check |= {"failureReasonType": "validation_failure", "failureReason": "Short."}
     run = Run(schema() + record(item()) + record(failing(2)), GOOD | {"checks": [check]}, tmp_path)
@@ -142,18 +138,18 @@ def test_a_finding_of_a_warning_is_counted_as_such_and_fails_no_item(tmp_path: P
     ]
 
 
-def test_likely_mistakes_are_warned_of(tmp_path: Path) -> None:
+def test_likely_mistake_is_a_warning(tmp_path: Path) -> None:
     run = Run(schema(), {"gl_account_not_required_for": ["milage"]}, tmp_path)
     (warning,) = run.log("WARNING")
-    assert warning.startswith("config /gl_account_not_required_for/0: 'milage' is no item type")
+    assert warning.startswith("config /gl_account_not_required_for/0: 'milage' is not an item type")
     assert warning.endswith("did you mean 'mileage'?")
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '"x"'])
-def test_settings_file_that_is_no_json_object(text: str, tmp_path: Path) -> None:
+def test_settings_file_that_is_not_an_object(text: str, tmp_path: Path) -> None:
     run = Run(b"", text, tmp_path)
     assert run.returncode == 1
-    assert run.stderr.strip().endswith("config.json is no readable JSON object with settings")
+    assert run.stderr.strip().endswith("config.json is not a readable JSON object with settings")
     assert run.stderr.count("\n") == 1
 
 
@@ -163,7 +159,7 @@ def test_input_from_a_file(tmp_path: Path) -> None:
     assert len(Run(b"", GOOD, tmp_path, "--input", str(file)).output.records()) == 1
 
 
-def test_about_lists_the_settings_and_nothing_it_does_not_honour() -> None:
+def test_about_lists_only_supported_settings() -> None:
     done = subprocess.run([*COMMAND, "--about", "--format=json"], capture_output=True, timeout=TIMEOUT, check=True)
     about = json.loads(done.stdout)
     assert about["capabilities"] == ["about", "structured-logging"]
@@ -178,7 +174,7 @@ def test_about_lists_the_settings_and_nothing_it_does_not_honour() -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signal_ends_the_run_with_its_code_and_whole_lines(number: int, code: int) -> None:
+def test_signal_ends_the_run_with_exit_code_and_whole_lines(number: int, code: int) -> None:
     with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin
         process.stdin.write(schema() + record(item()) + state(1) + record(item(2)))
@@ -194,7 +190,7 @@ def test_signal_ends_the_run_with_its_code_and_whole_lines(number: int, code: in
         assert f'"exit_code":{code},"items":'.encode() in log
 
 
-def test_loader_that_stops_reading_gives_one_error_line() -> None:
+def test_loader_that_stops_reading_is_one_error_line() -> None:
     with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.close()
@@ -225,7 +221,7 @@ def test_closed_stream_is_one_line(stream: str, redirection: str) -> None:
 
 
 @pytest.mark.parametrize("odd", [{"anyOf": 7}, {"type": 7}, {"properties": {"note": 7}}])
-def test_schema_that_is_no_json_schema_is_the_loaders_to_judge(odd: dict[str, Any], tmp_path: Path) -> None:
+def test_invalid_json_schema_passes_to_the_loader(odd: dict[str, Any], tmp_path: Path) -> None:
     own = dict(ITEM_SCHEMA["properties"])
     odd = odd | {"properties": own | odd.get("properties", {})}
     run = Run(schema(schema=odd) + record(item()), GOOD, tmp_path)
@@ -245,7 +241,7 @@ cli()
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
-def test_fault_of_the_program_is_one_line_with_type_and_place(level: str) -> None:
+def test_program_error_is_one_line_with_type_and_place(level: str) -> None:
     run = subprocess.run(
         [sys.executable, "-c", FAULT],
         input=schema(),
@@ -257,7 +253,7 @@ def test_fault_of_the_program_is_one_line_with_type_and_place(level: str) -> Non
     stderr = run.stderr.decode()
     assert run.returncode == 1
     (error,) = (text for text in stderr.splitlines() if " | ERROR " in text)
-    assert "Fault of the program: KeyError in tap_pleo_export." in error
+    assert "Program error: KeyError in tap_pleo_export." in error
     assert ("Traceback (most recent call last)" in stderr) is (level == "DEBUG")
     assert "GB33BUKB20201555555555" not in stderr
 

@@ -1,4 +1,4 @@
-"""Whatever Pleo's OpenAPI document allows of an export item gets a verdict, and nothing else about it changes."""
+"""Any export item that Pleo's OpenAPI document allows gets a verdict and is otherwise unchanged."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def check_verdict(record: dict[str, Any]) -> None:
 
 @document.examples(60)
 @given(st.lists(document.row("ExportItemV3"), min_size=1, max_size=2), st.sampled_from(list(CONFIGS)))
-def test_every_item_that_the_document_allows_gets_a_verdict(items: list[dict[str, Any]], name: str) -> None:
+def test_any_item_that_openapi_allows_gets_a_verdict(items: list[dict[str, Any]], name: str) -> None:
     read = lines(STREAMS["export_items"], items)
 
     output = run(schema("export_items") + b"".join(read), CONFIGS[name])
@@ -90,11 +90,8 @@ def check_updates(output: Output, failed: list[dict[str, Any]]) -> None:
 
 
 @settings(max_examples=25)
-@given(
-    st.lists(document.row("ExportJobV3"), max_size=2),
-    st.lists(document.row("ExportJobItemV3"), max_size=2),
-)
-def test_jobs_and_job_items_pass_as_they_are(jobs: list[dict[str, Any]], items: list[dict[str, Any]]) -> None:
+@given(st.lists(document.row("ExportJobV3"), max_size=2), st.lists(document.row("ExportJobItemV3"), max_size=2))
+def test_jobs_and_job_items_pass_unchanged(jobs: list[dict[str, Any]], items: list[dict[str, Any]]) -> None:
     read = lines(STREAMS["export_jobs"], jobs) + lines(STREAMS["export_job_items"], items)
     data = schema("export_jobs") + schema("export_job_items") + b"".join(read)
 

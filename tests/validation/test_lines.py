@@ -1,4 +1,4 @@
-"""What becomes of a line: an earlier verdict is removed, a new one added, the rest stays."""
+"""An earlier verdict is removed from a line, a new one is added, the rest is unchanged."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from tests.helpers.mapper import GOOD, dumps, failing, item, record, run, schema
         ('{"a": {"x": 2,"validationStatus": 1}, "b": 1.0,%s}', '{"a": {"x": 2,"validationStatus": 1}, "b": 1.0}'),
     ],
 )
-def test_an_earlier_verdict_is_removed_wherever_it_stands(annotated: str, plain: str) -> None:
+def test_earlier_verdict_is_removed_from_any_position(annotated: str, plain: str) -> None:
     (line,) = run(schema() + record({}), {}).lines[1:]
     verdict = bytes(members(line)["record"])[1:-1].decode()
     assert without_verdict(annotated.replace("%s", verdict).encode()) == plain.encode()
 
 
-def test_the_tap_may_write_spaces_and_any_order_of_members() -> None:
+def test_whitespace_and_member_order_do_not_matter() -> None:
     text = dumps({"record": failing() | {"a": [1, {}]}, "type": "RECORD", "stream": "export_items"}, (" , ", " : "))
     output = run(schema() + text.encode() + b"\n" + record(item(2)), GOOD)
     assert [after["validationStatus"] for after in output.records()] == ["failed", "passed"]

@@ -31,14 +31,6 @@ MODES: list[dict[str, Any]] = [
 ]
 
 
-def test_every_item_carries_the_six_members_and_keeps_its_own() -> None:
-    output = run(schema() + record(item()) + record(failing(2)), GOOD)
-    for before, after in zip([item(), failing(2)], output.records(), strict=True):
-        assert list(after) == [*before, *MEMBERS]
-        assert {name: after[name] for name in before} == before
-    check_protocol(output)
-
-
 def test_verdict_of_a_failed_item() -> None:
     (after,) = run(schema() + record(failing()), GOOD).records()
     reason = "Account (line 1) missing: provide account (line 1) in the configurations"
@@ -71,7 +63,7 @@ def test_verdict_of_a_failed_item() -> None:
     }
 
 
-def test_schema_is_extended_and_otherwise_kept() -> None:
+def test_schema_is_extended() -> None:
     (message,) = run(schema(bookmark_properties=["date"], vendor_extension={"a": 1})).messages
     assert message["bookmark_properties"] == ["date"]
     assert message["vendor_extension"] == {"a": 1}
@@ -83,7 +75,7 @@ def test_schema_is_extended_and_otherwise_kept() -> None:
     assert all(members[name]["description"] for name in MEMBERS)
 
 
-def test_record_envelope_is_kept() -> None:
+def test_record_envelope_is_unchanged() -> None:
     message = {
         "record": item(),
         "custom": [1],
@@ -141,7 +133,7 @@ def test_text_is_kept_byte_for_byte(note: str) -> None:
     assert run(once.data, GOOD).data == once.data
 
 
-def test_items_mapped_already_stay_byte_for_byte_whatever_their_members_are_called() -> None:
+def test_second_run_is_byte_identical_despite_nested_member_names() -> None:
     nested = {"method": "journal", "validationStatus": "of another program"}
     text = dumps(item(), (", ", ": ")).replace('"bookkeeping": null', f'"bookkeeping": {dumps(nested)}').encode()
     once = run(schema() + b'{"type": "RECORD", "stream": "export_items", "record": ' + text + b"}\n", GOOD)
@@ -195,15 +187,11 @@ def test_separated_item_keeps_its_envelope_and_schema() -> None:
     output = run(schema(bookmark_properties=["date"]) + record(failing(), version=3), GOOD | {"on_failure": "separate"})
     items, aside, after = output.messages
     assert aside == items | {"stream": "export_items_failed"}
-    assert (after["stream"], after["version"], after["time_extracted"]) == (
-        "export_items_failed",
-        3,
-        EXTRACTED,
-    )
+    assert (after["stream"], after["version"], after["time_extracted"]) == ("export_items_failed", 3, EXTRACTED)
     assert after["record"]["validationStatus"] == "failed"
 
 
-def test_only_updates_and_state_where_nothing_else_is_wanted() -> None:
+def test_emit_updates_only_writes_updates_and_state() -> None:
     other = schema("export_jobs") + record({"id": "1"}, "export_jobs")
     data = schema() + other + record(item()) + record(failing(7)) + state({"a": 1})
 
@@ -254,11 +242,11 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("data", OTHERS)
-def test_everything_else_passes_byte_for_byte(data: bytes) -> None:
+def test_other_messages_pass_byte_for_byte(data: bytes) -> None:
     assert run(data, GOOD | {"emit_updates": True}).data == data
 
 
-def test_activated_version_reaches_the_items_set_aside() -> None:
+def test_version_is_activated_for_separated_items() -> None:
     data = schema() + line({"type": "ACTIVATE_VERSION", "stream": "export_items", "version": 5})
     assert run(data, {"on_failure": "separate"}).order[-2:] == [
         ("ACTIVATE_VERSION", "export_items"),
@@ -266,12 +254,12 @@ def test_activated_version_reaches_the_items_set_aside() -> None:
     ]
 
 
-def test_blank_lines_are_skipped_and_a_last_line_needs_no_newline() -> None:
+def test_blank_lines_and_missing_final_newline() -> None:
     output = run(b"\n" + schema() + b"  \r\n" + record(item()).rstrip(b"\n"), GOOD)
     assert output.order == [("SCHEMA", "export_items"), ("RECORD", "export_items")]
 
 
-def test_records_without_schema_are_still_judged() -> None:
+def test_records_without_schema_are_validated() -> None:
     output = run(record(failing()), GOOD | {"on_failure": "separate", "emit_updates": True})
     check_protocol(output)
     assert output.records("export_items_failed")[0]["validationStatus"] == "failed"
@@ -288,7 +276,7 @@ def own(schema_: dict[str, Any]) -> dict[str, Any]:
     return GOOD | {"checks": [check]}
 
 
-def test_a_check_never_sees_an_earlier_verdict() -> None:
+def test_checks_do_not_see_an_earlier_verdict() -> None:
     config = own({"not": {"propertyNames": {"not": {"pattern": "^validation"}}}})
     once = run(schema() + record(item()), config)
     assert once.records()[0]["validationStatus"] == "failed"

@@ -1,4 +1,4 @@
-"""Properties that hold whatever the items and the settings are."""
+"""Properties for random items and settings."""
 
 from __future__ import annotations
 
@@ -26,10 +26,7 @@ def runs(draw: st.DrawFn) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:
     items = [item(number, **random_cases.item(random)) for number in range(draw(st.integers(0, 12)))]
     lines = [record(value) + (state(number) if random.random() < 0.3 else b"") for number, value in enumerate(items)]
     config = draw(st.sampled_from([GOOD, random_cases.config(random)]))
-    mode = {
-        "on_failure": draw(st.sampled_from(["annotate", "separate", "drop"])),
-        "emit_updates": draw(st.booleans()),
-    }
+    mode = {"on_failure": draw(st.sampled_from(["annotate", "separate", "drop"])), "emit_updates": draw(st.booleans())}
     return schema(schema=FREE_SCHEMA) + b"".join(lines), items, config | mode
 
 
@@ -72,9 +69,7 @@ def test_no_item_is_lost_or_duplicated(case: tuple[bytes, list[dict[str, Any]], 
 
 @settings(deadline=None, max_examples=120)
 @given(runs())
-def test_a_second_run_changes_nothing_and_repeats_only_what_the_first_added(
-    case: tuple[bytes, list[dict[str, Any]], dict[str, Any]],
-) -> None:
+def test_second_run_is_idempotent(case: tuple[bytes, list[dict[str, Any]], dict[str, Any]]) -> None:
     data, _, config = case
     once = run(data, config)
     twice = run(once.data, config)
@@ -85,7 +80,7 @@ def test_a_second_run_changes_nothing_and_repeats_only_what_the_first_added(
 
 @settings(deadline=None, max_examples=60)
 @given(runs(), RANDOM)
-def test_a_second_run_replaces_the_first_verdict(
+def test_second_run_replaces_the_verdict(
     case: tuple[bytes, list[dict[str, Any]], dict[str, Any]], random: Random
 ) -> None:
     data, _, config = case

@@ -1,4 +1,4 @@
-"""What the oracle does not cover: broken items, user checks, formats."""
+"""Cases without an oracle: broken items, user checks, formats."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ITEM: dict[str, Any] = {
     "vendor": {"code": "V", "externalId": None},
     "supplier": None,
     "accountingEntryLines": [
-        {"account": {"code": "6100", "identifier": None}, "tax": {"code": "T1"}, "tags": [{"code": "P"}]},
+        {"account": {"code": "6100", "identifier": None}, "tax": {"code": "T1"}, "tags": [{"code": "P"}]}
     ],
     "note": None,
 }
@@ -69,7 +69,7 @@ IF_NULL = {"null_bookkeeping": "accounts_payable"}
         ("vendor_exists", IF_NULL, ["vendor", "bookkeeping", "supplier"]),
     ],
 )
-def test_a_check_names_every_member_that_it_reads(check: str, config: dict[str, Any], members: list[str]) -> None:
+def test_checks_declare_the_members_they_read(check: str, config: dict[str, Any], members: list[str]) -> None:
     lacking = Validator(parse_settings(CONFIG | config)).lacking(())
 
     assert sorted(member for member, checks in lacking.items() if check in checks) == sorted(members)
@@ -77,7 +77,7 @@ def test_a_check_names_every_member_that_it_reads(check: str, config: dict[str, 
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(list(ITEM)), SHAPES), st.sampled_from(["journal", "accounts_payable"]))
-def test_no_shape_of_an_item_stops_the_validator(odd: dict[str, Any], null_bookkeeping: str) -> None:
+def test_validator_survives_items_of_any_shape(odd: dict[str, Any], null_bookkeeping: str) -> None:
     config = CONFIG | {"null_bookkeeping": null_bookkeeping, "gl_account_not_required_for": ["fee"]}
     verdict = Validator(parse_settings(config)).judge(ITEM | odd)
     broken = [finding for finding in verdict.checks if finding.status == "error"]
@@ -87,7 +87,7 @@ def test_no_shape_of_an_item_stops_the_validator(odd: dict[str, Any], null_bookk
     msgspec.json.encode(verdict)
 
 
-def test_a_check_that_breaks_fails_the_item_and_no_other_check() -> None:
+def test_broken_check_does_not_affect_other_checks() -> None:
     found = statuses(CONFIG, ITEM | {"accountingEntryLines": ["line"]})
     assert found == {
         "required_configuration": "passed",
@@ -99,7 +99,7 @@ def test_a_check_that_breaks_fails_the_item_and_no_other_check() -> None:
     }
 
 
-def test_the_text_of_a_broken_check_shows_nothing_of_the_item() -> None:
+def test_broken_check_does_not_quote_the_item() -> None:
     verdict = Validator(parse_settings(CONFIG)).judge(ITEM | {"vendor": "GB33BUKB"})
     assert (
         verdict.failure_reason == "Check vendor_exists could not run: the item has an unexpected shape (AttributeError)"
@@ -107,7 +107,7 @@ def test_the_text_of_a_broken_check_shows_nothing_of_the_item() -> None:
     assert verdict.failure_reason_type == "unexpected_failure"
 
 
-def test_a_recursive_user_schema_is_understood() -> None:
+def test_recursive_user_schema() -> None:
     schema = {"$ref": "#/$defs/node", "$defs": {"node": {"properties": {"vendor": {"$ref": "#/$defs/node"}}}}}
     assert statuses(own(schema), ITEM) == {"own": "passed"}
 
@@ -130,7 +130,7 @@ def test_path_of_a_user_finding(schema: Any, path: str) -> None:
     assert (finding.status, finding.path, finding.failure_reason) == ("failed", path, "No.")
 
 
-def test_a_warning_fails_nothing() -> None:
+def test_warning_does_not_fail_the_item() -> None:
     verdict = Validator(parse_settings(own({"required": ["files"]}, severity="warning"))).judge(ITEM)
     assert (verdict.status, verdict.failure_reason_type, verdict.failure_reason) == ("passed", None, None)
     assert [(finding.status, finding.severity) for finding in verdict.checks] == [("failed", "warning")]
@@ -145,7 +145,7 @@ def test_a_warning_fails_nothing() -> None:
         ({"maximum": 100000}, Decimal("1e400"), "failed"),
         ({"type": "integer"}, 12345678901234567, "passed"),
         ({"multipleOf": 1}, Decimal("0.5"), "failed"),
-        ({"pattern": "^a"}, "\ud800", "error"),  # a lone surrogate is no text that a pattern could judge
+        ({"pattern": "^a"}, "\ud800", "error"),  # patterns cannot match a lone surrogate
     ],
 )
 def test_values_in_a_user_check(schema: dict[str, Any], value: Any, status: str) -> None:
@@ -173,24 +173,24 @@ def test_disabled_checks_leave_no_entry() -> None:
         ({"bookkeeping": 7}, ("journal", False)),
     ],
 )
-def test_how_an_item_is_recorded_and_whether_pleo_documents_it(members: dict[str, Any], method: object) -> None:
+def test_bookkeeping_method(members: dict[str, Any], method: object) -> None:
     assert bookkeeping_method({"type": "card_purchase"} | members, "accounts_payable") == method
 
 
 @pytest.mark.parametrize(
     ("code", "key"), [(None, "2"), ("", "2"), (" \t", "2"), (" 1 ", "1"), (0, "0"), (Decimal("1.50"), "1.50")]
 )
-def test_a_key_is_the_first_member_that_says_something_as_text(code: Any, key: str) -> None:
+def test_key_is_the_first_non_blank_member(code: Any, key: str) -> None:
     assert key_of({"code": code, "identifier": "2"}, "code", "identifier") == key
 
 
-def test_a_finding_without_a_reason_adds_none() -> None:
+def test_finding_without_a_reason() -> None:
     verdict = Verdict.of((Finding("a", "error", "error"), Finding("b", "failed", "error", "t", "No.")), "journal")
 
     assert (verdict.status, verdict.failure_reason_type, verdict.failure_reason) == ("failed", None, "; No.")
 
 
-def test_an_unknown_currency_is_said_to_be() -> None:
+def test_unknown_currency_is_reported() -> None:
     verdict = Validator(parse_settings({})).judge(ITEM | {"amount": None})
 
     assert verdict.checks[1].failure_reason == (
@@ -198,7 +198,7 @@ def test_an_unknown_currency_is_said_to_be() -> None:
     )
 
 
-def test_pleo_is_told_what_was_found_in_the_item_and_nothing_of_a_check_that_broke() -> None:
+def test_update_has_only_failed_errors() -> None:
     broken = Finding("a", "error", "error", "unexpected_failure", "Broken.")
     warned = Finding("b", "failed", "warning", "warned", "Warned.")
     passed = Finding("c", "passed", "error")

@@ -1,4 +1,4 @@
-"""The validator agrees with a plain re-telling of its rules on 20,000 random items and configurations."""
+"""The validator agrees with a simple second implementation on 20,000 random items and configurations."""
 
 from __future__ import annotations
 

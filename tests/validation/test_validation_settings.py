@@ -1,4 +1,4 @@
-"""Settings: every mistake at once, each with its JSON Pointer, what is allowed, and what was meant."""
+"""Settings: all mistakes at once, with JSON Pointer, allowed values and the nearest name."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from tap_pleo_export.validation.settings import settings_schema
 if TYPE_CHECKING:
     from pathlib import Path
 
-CHECK: dict[str, Any] = {
-    "id": "own",
-    "schema": {},
-    "failureReasonType": "validation_failure",
-    "failureReason": "No.",
-}
+CHECK: dict[str, Any] = {"id": "own", "schema": {}, "failureReasonType": "validation_failure", "failureReason": "No."}
 
 
 def problems(config: dict[str, Any]) -> list[str]:
@@ -38,30 +33,18 @@ def check(**members: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("config", "start", "end"),
     [
-        (
-            {"on_failur": 1},
-            "/on_failur: unknown setting 'on_failur', did you mean 'on_failure'?",
-            "emit_updates)",
-        ),
+        ({"on_failur": 1}, "/on_failur: unknown setting 'on_failur', did you mean 'on_failure'?", "emit_updates)"),
         (
             {"on_failure": "seperate"},
             "/on_failure: unknown value 'seperate', did you mean 'separate'?",
             "(allowed: annotate, separate, drop)",
         ),
-        (
-            {"null_bookkeeping": "ap"},
-            "/null_bookkeeping: unknown value 'ap'",
-            "(allowed: journal, accounts_payable)",
-        ),
+        ({"null_bookkeeping": "ap"}, "/null_bookkeeping: unknown value 'ap'", "(allowed: journal, accounts_payable)"),
         ({"emit_updates": "onyl"}, "/emit_updates: unknown value 'onyl', did you mean 'only'?", ""),
         ({"configuration": {}}, "/configuration: expected a list", ""),
         ({"configuration": [{}]}, "/configuration/0/companyId: is missing", ""),
         (company(companyId=""), "/configuration/0/companyId: must not be empty", ""),
-        (
-            company(jurnal="J"),
-            "/configuration/0/jurnal: unknown setting 'jurnal', did you mean 'journal'?",
-            "",
-        ),
+        (company(jurnal="J"), "/configuration/0/jurnal: unknown setting 'jurnal', did you mean 'journal'?", ""),
         (
             company(journal=100),
             '/configuration/0/journal: 100 is not text: write it in quotes ("100")',
@@ -73,26 +56,14 @@ def check(**members: Any) -> dict[str, Any]:
             "/configuration/0/accounts/wallet: 400 is not text: write it in quotes",
             "",
         ),
-        (
-            company(accounts={"wallet": {"GBP": 400}}),
-            "/configuration/0/accounts/wallet/GBP: 400 is not text",
-            "",
-        ),
-        (
-            company(accounts={"wallet": {"gbp": "1"}}),
-            "/configuration/0/accounts/wallet/gbp: is not a currency",
-            "or *",
-        ),
+        (company(accounts={"wallet": {"GBP": 400}}), "/configuration/0/accounts/wallet/GBP: 400 is not text", ""),
+        (company(accounts={"wallet": {"gbp": "1"}}), "/configuration/0/accounts/wallet/gbp: is not a currency", "or *"),
         (
             company(accounts={"walet": "1"}),
             "/configuration/0/accounts/walet: unknown account role 'walet', did you mean 'wallet'?",
             "(allowed: wallet, outOfPocket, contra, accountsPayable)",
         ),
-        (
-            company(accounts={"contraAccount": "1"}),
-            "/configuration/0/accounts/contraAccount: unknown account role",
-            "",
-        ),
+        (company(accounts={"contraAccount": "1"}), "/configuration/0/accounts/contraAccount: unknown account role", ""),
         (
             {"configuration": [{"companyId": "aB"}, {"companyId": "Ab"}]},
             "/configuration/1/companyId: company ab has an entry already",
@@ -116,11 +87,7 @@ def check(**members: Any) -> dict[str, Any]:
             "/references/gl_account: unknown setting 'gl_account', did you mean 'gl_accounts'?",
             "",
         ),
-        (
-            {"references": {"tags": ["a", 7]}},
-            '/references/tags/1: 7 is not text: write it in quotes ("7")',
-            "",
-        ),
+        ({"references": {"tags": ["a", 7]}}, '/references/tags/1: 7 is not text: write it in quotes ("7")', ""),
         (
             {"references": {"tags": "no/such.csv"}},
             "/references/tags: cannot read 'no/such.csv': No such file or directory",
@@ -151,11 +118,7 @@ def check(**members: Any) -> dict[str, Any]:
             "(allowed: array, boolean, integer, null, number, object, string)",
         ),
         (check(schema={"minLength": "3"}), "/checks/0/schema/minLength: expected a whole number", ""),
-        (
-            check(schema={"properties": {"a": {"pattern": "(["}}}),
-            "/checks/0/schema/properties/a/pattern: ",
-            "",
-        ),
+        (check(schema={"properties": {"a": {"pattern": "(["}}}), "/checks/0/schema/properties/a/pattern: ", ""),
         (check(schema={"format": "dat"}), "/checks/0/schema/format: Unknown format", ""),
         (check(schema={"$ref": "https://schemas.example/a.json"}), "/checks/0/schema: ", ""),
         (check(schema={"$ref": "#/$defs/a"}), "/checks/0/schema: ", ""),
@@ -203,7 +166,7 @@ def test_null_counts_as_not_set() -> None:
     assert parse_settings(dict.fromkeys(names)) == parse_settings({})
 
 
-def test_a_role_of_the_users_own_needs_table_becomes_legal() -> None:
+def test_role_of_a_custom_needs_table_is_accepted() -> None:
     rows = [{"when": {}, "needs": [["clearing", "wallet"]]}]
     config = company(accounts={"clearing": "1"}) | {"requirements": rows}
     verdict = Validator(parse_settings(config)).judge({"type": "fee"})
@@ -216,20 +179,20 @@ def test_a_role_of_the_users_own_needs_table_becomes_legal() -> None:
     [
         (
             {"requirements": [{"when": {"types": ["milage"]}, "needs": []}]},
-            "/requirements/0/when/types/0: 'milage' is no item type that Pleo documents, did you mean 'mileage'?",
+            "/requirements/0/when/types/0: 'milage' is not an item type that Pleo documents, did you mean 'mileage'?",
         ),
         (
             {"requirements": [{"when": {}, "needs": ["walet"]}]},
-            "/requirements: 'walet' is a role of your own, did you mean 'wallet'?",
+            "/requirements: 'walet' is a new role, did you mean 'wallet'?",
         ),
-        ({"references": {"tags": []}}, "/references/tags: is empty, so nothing it is asked for exists"),
+        ({"references": {"tags": []}}, "/references/tags: is empty, so its check fails every code"),
         (
             check(schema={"requierd": ["note"]}),
-            "/checks/0/schema/requierd: is no JSON Schema keyword and has no effect, did you mean 'required'?",
+            "/checks/0/schema/requierd: is not a JSON Schema keyword and has no effect, did you mean 'required'?",
         ),
     ],
 )
-def test_likely_mistake_is_hinted_at(config: dict[str, Any], hint: str) -> None:
+def test_likely_mistake_is_a_hint(config: dict[str, Any], hint: str) -> None:
     assert parse_settings(config).hints == (hint,)
 
 
@@ -262,7 +225,7 @@ def test_reference_files(name: str, data: bytes, expected: set[str], tmp_path: P
         ("", b"", "Is a directory"),
     ],
 )
-def test_reference_file_that_cannot_be_used(name: str, data: bytes, why: str, tmp_path: Path) -> None:
+def test_unusable_reference_file(name: str, data: bytes, why: str, tmp_path: Path) -> None:
     if name:
         (tmp_path / name).write_bytes(data)
     (problem,) = problems({"references": {"vendors": str(tmp_path / name)}})
@@ -270,7 +233,7 @@ def test_reference_file_that_cannot_be_used(name: str, data: bytes, why: str, tm
     assert why in problem
 
 
-def test_no_schema_is_fetched_from_elsewhere() -> None:
+def test_remote_schemas_are_not_fetched() -> None:
     # A real one: the library would connect past Python's sockets.
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
