@@ -1,4 +1,4 @@
-"""The requests of reporting: a job, its control layer, updates of its items, events."""
+"""Requests of the target: an export job, its control layer, updates of its items, events."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from msgspec import Raw
 from singer_sdk.streams.rest import HTTPRequest
 
 from tap_pleo_export.api.error_mapping import has_ended, of_list
-from tap_pleo_export.api.errors import JobEnded, RequestRefused, WrongJob
+from tap_pleo_export.api.errors import JobEnded, JobRefused, RequestRefused, WrongJob
 from tap_pleo_export.api.paging import CursorPaginator, walk
 from tap_pleo_export.api.request import Call
 from tap_pleo_export.singer.record_decoder import Page, PageInfo, whole_number
-from tap_pleo_export.target.job import Known, ReportedJob
+from tap_pleo_export.target.jobs import ItemOutcome, ReportedJob
 from tap_pleo_export.text import storable
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ READ_SCOPE = "export-jobs:read"
 WRITE_SCOPE = "export-jobs:write"
 
 
-class Job(msgspec.Struct, rename="camel"):
-    """As much of an export job as is needed (OpenAPI schema ``ExportJobV3``)."""
+class JobRecord(msgspec.Struct, rename="camel"):
+    """Members read of an export job (OpenAPI schema ``ExportJobV3``)."""
 
     id: str
     status: str | None
@@ -43,35 +43,35 @@ class Job(msgspec.Struct, rename="camel"):
 
 
 class JobItem(msgspec.Struct, rename="camel"):
-    """As much of an export job item as is needed (OpenAPI schema ``ExportJobItemV3``)."""
+    """Members read of an export job item (OpenAPI schema ``ExportJobItemV3``)."""
 
     accounting_entry_id: str
     status: str | None = None
     external_id: Any = None
 
     @property
-    def known(self) -> Known:
-        """What it says."""
-        return Known(self.status, self.external_id if isinstance(self.external_id, str) and self.external_id else None)
+    def outcome(self) -> ItemOutcome:
+        """Its outcome."""
+        return ItemOutcome(self.status, _text(self.external_id))
 
 
 class UpdateError(msgspec.Struct, rename="camel"):
-    """An update that Pleo refused (OpenAPI schema ``ExportJobItemUpdateErrorV3``)."""
+    """An update refused by Pleo (OpenAPI schema ``ExportJobItemUpdateErrorV3``)."""
 
     accounting_entry_id: str
     type: str | None = None
     message: str | None = None
 
 
-class UpdateAnswer(msgspec.Struct):
-    """What became of each update (OpenAPI schema ``ExportJobItemUpdateV3``)."""
+class UpdateResponse(msgspec.Struct):
+    """Result of each update (OpenAPI schema ``ExportJobItemUpdateV3``)."""
 
     data: list[JobItem]
     errors: list[UpdateError] | None = None
 
 
 class _Single(msgspec.Struct):
-    data: Job
+    data: JobRecord
 
 
 class _JobItems(msgspec.Struct):
@@ -81,11 +81,11 @@ class _JobItems(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class ReportingApi:
-    """Pleo's side of reporting.
+    """Reads jobs, and builds the requests that change them.
 
     Attributes:
-        connection: What all requests share.
-        headers: Headers of each request besides its signature.
+        connection: Shared by all requests.
+        headers: Headers of each request, without its signature.
         timeout: Seconds for a whole request.
     """
 
@@ -94,80 +94,60 @@ class ReportingApi:
     timeout: float
 
     def job(self, job_id: str) -> ReportedJob:
-        """Read a job (``GET /v3/export-jobs/{jobId}``), without its items.
+        """Read a job (``GET /v3/export-jobs/{jobId}``) without its items; its status is None if Pleo does not know it.
 
         Raises:
-            PleoError: It cannot be read; a job that Pleo does not know is none of it.
+            PleoError: It cannot be read.
         """
+        client = self.connection.client
         try:
-            found = self._get(f"/v3/export-jobs/{job_id}", _decoded_as(_Single)).data
+            answer = client.send(self._call("GET", f"/v3/export-jobs/{job_id}", READ_SCOPE))
         except RequestRefused as refusal:
             if _is_unknown(refusal):
                 return ReportedJob(job_id, None)
-            raise
-        if found.id.lower() != job_id:
-            raise WrongJob(job_id, "an answer", found.id)
-        failure = found.failure_reason_type if isinstance(found.failure_reason_type, str) else None
+            raise JobRefused(job_id, refusal) from None
+        record = client.read(answer, decoder(_Single)).data
+        if record.id.lower() != job_id:
+            raise WrongJob(job_id, "an answer", record.id)
         return ReportedJob(
             job_id,
-            found.status or "unknown",
-            whole_number(found.number_of_items),
-            failure,
-            started=found.started_at is not None,
+            record.status or "unknown",
+            whole_number(record.number_of_items),
+            _text(record.failure_reason_type),
+            started=record.started_at is not None,
         )
 
-    def job_items(self, job_id: str) -> Iterator[tuple[str, Known]]:
-        """Read a job's control layer (``GET /v3/export-jobs/{jobId}/items``): entry ids, and what Pleo has of them.
+    def job_items(self, job_id: str) -> Iterator[tuple[str, ItemOutcome]]:
+        """Read a job's control layer (``GET /v3/export-jobs/{jobId}/items``): entry ids and outcomes.
 
         Raises:
             JobEnded: Pleo no longer knows the job.
-            PleoError: It cannot be read to its end.
+            PleoError: It cannot be read completely.
         """
         listing = _ControlLayer(self, f"/v3/export-jobs/{job_id}/items")
         with of_list(f"export job items of export job {job_id}"), _of_job(job_id):
             for page in walk(listing, CursorPaginator()):
                 for row in page.records:
-                    yield row.accounting_entry_id, row.known
+                    yield row.accounting_entry_id, row.outcome
 
-    def update(self, job_id: str, updates: Iterable[ItemUpdate]) -> UpdateAnswer:
-        """Send updates of one job's items (``PUT /v3/export-jobs/{jobId}/items``).
-
-        Raises:
-            OutcomeUnknown: Nobody knows what took effect.
-            RequestRefused: Nothing did.
-            FatalError: Nothing can be sent.
-        """
+    def put(self, job_id: str, updates: Iterable[ItemUpdate]) -> Call:
+        """Return the request that updates items of one job (``PUT /v3/export-jobs/{jobId}/items``)."""
         body = [update.to_body() for update in updates]
-        return self._send("PUT", f"/v3/export-jobs/{job_id}/items", body, _decoded_as(UpdateAnswer))
+        return self._call("PUT", f"/v3/export-jobs/{job_id}/items", WRITE_SCOPE, body=body)
 
-    def post(self, event: JobEvent) -> None:
-        """Send an event (``POST /v3/export-job-events``); raises as :meth:`update`."""
-        # Whatever the body says, there is nothing to be read in it.
-        self._send("POST", "/v3/export-job-events", event.to_body(), lambda _: None)
+    def post(self, event: JobEvent) -> Call:
+        """Return the request that posts an event (``POST /v3/export-job-events``)."""
+        return self._call("POST", "/v3/export-job-events", WRITE_SCOPE, body=event.to_body())
 
-    def _get(self, path: str, decode: Callable[[bytes], T], **params: object) -> T:
-        return self.connection.client.get(self.call("GET", path, READ_SCOPE, params=params), decode)
+    def page(self, path: str, limit: int, after: Token) -> Call:
+        """Return the request for a page of a control layer."""
+        return self._call("GET", path, READ_SCOPE, params={"limit": limit, "after": after})
 
-    def _send(self, method: str, path: str, body: object, decode: Callable[[bytes], T]) -> T:
-        return self.connection.client.get(self.call(method, path, WRITE_SCOPE, body=body), decode)
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        scope: str,
-        *,
-        params: dict[str, Any] | None = None,
-        body: Any = None,  # noqa: ANN401 - any JSON value
+    def _call(
+        self, method: str, path: str, scope: str, *, params: dict[str, Any] | None = None, body: list[Any] | dict[str, Any] | None = None
     ) -> Call:
-        """Return a request."""
-        request = HTTPRequest(
-            url=self.connection.api_url + path,
-            method=method,
-            params=params or {},
-            headers=self.headers,
-            data=body,
-        )
+        url = self.connection.api_url + path
+        request = HTTPRequest(url=url, method=method, params=params or {}, headers=self.headers, data=body)
         return Call(request, self.connection.authenticator, self.timeout, scope)
 
 
@@ -182,11 +162,11 @@ class _ControlLayer:
         connection = self.api.connection
         limit = connection.large_page
         try:
-            return connection.client.send(self._call(token))
+            return connection.client.send(self.api.page(self.path, limit, token))
         except RequestRefused as refusal:
             if refusal.status != HTTPStatus.BAD_REQUEST or not connection.ask_for_less(limit):
                 raise
-        return connection.client.send(self._call(token))
+        return connection.client.send(self.api.page(self.path, connection.large_page, token))
 
     def read(self, answer: Answer) -> Page:
         return self.api.connection.client.read(answer, _page)
@@ -194,9 +174,24 @@ class _ControlLayer:
     def ids(self, page: Page) -> Iterable[str]:
         return (row.accounting_entry_id for row in page.records)
 
-    def _call(self, token: Token) -> Call:
-        params = {"limit": self.api.connection.large_page, "after": token}
-        return self.api.call("GET", self.path, READ_SCOPE, params=params)
+
+def decoder(kind: type[T]) -> Callable[[bytes], T]:
+    """Return a function that decodes a body to a type."""
+
+    def decode(body: bytes) -> T:
+        text, _ = storable(body)
+        return msgspec.json.decode(text, type=kind)
+
+    return decode
+
+
+def _page(body: bytes) -> Page:
+    decoded = decoder(_JobItems)(body)
+    return Page(decoded.data, PageInfo.read(decoded.pagination))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _is_unknown(refusal: RequestRefused) -> bool:
@@ -211,16 +206,3 @@ def _of_job(job_id: str) -> Iterator[None]:
         if _is_unknown(refusal):
             raise JobEnded(job_id, f"{refusal.status}{refusal.detail}") from None
         raise
-
-
-def _page(body: bytes) -> Page:
-    decoded = _decoded_as(_JobItems)(body)
-    return Page(decoded.data, PageInfo.read(decoded.pagination))
-
-
-def _decoded_as(kind: type[T]) -> Callable[[bytes], T]:
-    def decode(body: bytes) -> T:
-        text, _ = storable(body)
-        return msgspec.json.decode(text, type=kind)
-
-    return decode
