@@ -144,7 +144,13 @@ class ReportingApi:
         return self._call("GET", path, READ_SCOPE, params={"limit": limit, "after": after})
 
     def _call(
-        self, method: str, path: str, scope: str, *, params: dict[str, Any] | None = None, body: list[Any] | dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        scope: str,
+        *,
+        params: dict[str, Any] | None = None,
+        body: list[Any] | dict[str, Any] | None = None,
     ) -> Call:
         url = self.connection.api_url + path
         request = HTTPRequest(url=url, method=method, params=params or {}, headers=self.headers, data=body)

@@ -17,6 +17,7 @@ from tap_pleo_export.singer.command_line import main
 from tap_pleo_export.singer.exact_json import decode
 from tap_pleo_export.singer.message_reader import InputError, LineReader, read_through
 from tap_pleo_export.singer.message_writer import LineWriter, OutputError
+from tap_pleo_export.singer.metrics import run_with_summary
 from tap_pleo_export.target.acknowledgement import Acknowledgement
 from tap_pleo_export.target.jobs import JobCache
 from tap_pleo_export.target.run import Outcomes, ReportingRun
@@ -104,6 +105,9 @@ class TargetPleoExport(PleoPlugin, Target):
         Raises:
             SystemExit: 128 + n on signal n.
         """
+        return run_with_summary(self.name, lambda: self._run(file_input), self.outcomes.counts)
+
+    def _run(self, file_input: IO[bytes] | None) -> int:
         self.interrupts.install()
         try:
             whole = read_through(self.logger, self.interrupts, lambda: self._listen(file_input), OutputError, PleoError)

@@ -91,6 +91,16 @@ class Outcomes:
         """Count an invalid record."""
         self._refuse([line], "Line %d: %s: %s; not sent. %s", line, name, problems, HOW_TO_RETRY)
 
+    def counts(self) -> dict[str, object]:
+        """Return the counts of the run summary; ``unsent`` are records received but not settled."""
+        return {
+            "accepted": self.accepted,
+            "already": self.already,
+            "refused": self.refused,
+            "unsent": self.acknowledgement.unsettled,
+            "events": dict(self.events),
+        }
+
     def summary(self, *, dry_run: bool) -> str:
         """Return the run's last line."""
         events = ", ".join(f"{count} {event}" for event, count in sorted(self.events.items())) or "none"

@@ -63,11 +63,15 @@ class ReportingSink(RecordSink):
             return
         if time := parse_time(members.get(EXPORTED_AT)):
             members[EXPORTED_AT] = format_time(time)
-        self.report(members.pop("jobId").lower(), members, context["line"])
+        reported = self.parse(members.pop("jobId").lower(), members, context["line"])
+        if isinstance(reported, ItemUpdate):
+            self._reporter.update(reported)
+        else:
+            self._reporter.event(reported)
 
     @abc.abstractmethod
-    def report(self, job_id: str, members: dict[str, Any], line: int) -> None:
-        """Report a valid record."""
+    def parse(self, job_id: str, members: dict[str, Any], line: int) -> ItemUpdate | JobEvent:
+        """Return what a valid record reports."""
 
     def _present(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return the declared members without null and ""; warn once about each unknown one."""
@@ -85,11 +89,9 @@ class ExportJobItemUpdates(ReportingSink):
     name = "export_job_item_updates"
     identified_by: ClassVar[dict[str, str]] = {"jobId": "export job", "accountingEntryId": "item"}
 
-    def report(self, job_id: str, members: dict[str, Any], line: int) -> None:
-        """Report the outcome of an item."""
-        self._reporter.update(
-            ItemUpdate(job_id, members.pop("accountingEntryId"), members.pop("status"), members, line)
-        )
+    def parse(self, job_id: str, members: dict[str, Any], line: int) -> ItemUpdate:
+        """Return the outcome of an item."""
+        return ItemUpdate(job_id, members.pop("accountingEntryId"), members.pop("status"), members, line)
 
 
 class ExportJobEvents(ReportingSink):
@@ -98,9 +100,9 @@ class ExportJobEvents(ReportingSink):
     name = "export_job_events"
     identified_by: ClassVar[dict[str, str]] = {"jobId": "export job", "event": "event"}
 
-    def report(self, job_id: str, members: dict[str, Any], line: int) -> None:
-        """Report an event."""
-        self._reporter.event(JobEvent(job_id, members.pop("event"), members, line))
+    def parse(self, job_id: str, members: dict[str, Any], line: int) -> JobEvent:
+        """Return the event of a job."""
+        return JobEvent(job_id, members.pop("event"), members, line)
 
 
 SINKS = {sink.name: sink for sink in (ExportJobItemUpdates, ExportJobEvents)}

@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from sandbox.problems import Problem
-from sandbox.world import World
 from tap_pleo_export.api.connection import Connection
 from tap_pleo_export.api.errors import OutcomeUnknown, RequestRefused
 from tap_pleo_export.api.request import Answer
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox import Job
+    from sandbox.world import World
     from tap_pleo_export.api.client import PleoClient
     from tap_pleo_export.api.credentials import Authenticator
     from tap_pleo_export.api.request import Call
@@ -57,8 +57,8 @@ class DirectPleo:
 
     def send(self, call: Call) -> Answer:
         """Answer a request as the API does."""
-        job_id = call.path.split("/")[3] if call.method != "POST" else call.request.data["jobId"]  # type: ignore[index, call-overload] # our body
-        job = self.world.jobs[job_id]
+        body: Any = call.request.data
+        job = self.world.jobs[body["jobId"] if call.method == "POST" else call.path.split("/")[3]]
         if call.method == "GET":
             return self._answer(call, self._page(job) if call.path.endswith("/items") else {"data": job.record})
         self.writes += 1
@@ -67,7 +67,6 @@ class DirectPleo:
             raise Killed
         if mishap == "lost before":
             raise OutcomeUnknown(call.method, call.path, "lost")
-        body: Any = call.request.data
         answer = self._post(job, body) if call.method == "POST" else self._put(job, body, mishap)
         if mishap == "killed after":
             raise Killed
@@ -104,12 +103,13 @@ class DirectPleo:
             data.append(job.row(entry))
         return {"data": data[1:] if mishap == "unmentioned" else data, "errors": errors}
 
-    def _post(self, job: Job, event: dict[str, str]) -> None:
+    def _post(self, job: Job, event: dict[str, str]) -> dict[str, Any]:
         try:
             job.apply(event, START)
         except Problem as problem:
             raise RequestRefused("POST", "/", problem.status, problem.body["type"], "") from None
         self.changed.append((None, event["event"]))
+        return {}
 
 
 @dataclass

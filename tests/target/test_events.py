@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.helpers.target import event, state, tap_state, update, updates
-from tests.helpers.target_faults import Outcome, Row, before_event, both, check, expire, on_event, only, play_all
+from tests.helpers.target_faults import Row, RowResult, before_event, both, check, expire, on_event, only
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from sandbox import Job, Sandbox
 

@@ -14,19 +14,19 @@ from tests.helpers.target import FAILED, state, update, updates
 from tests.helpers.target_faults import (
     Row,
     RowResult,
-    run_ends,
-    job_ends,
-    item_refused,
     answering,
     before_put,
     both,
     check,
     entry,
     expire,
+    item_refused,
+    job_ends,
     on_control,
     on_job,
     on_put,
     only,
+    run_ends,
 )
 
 if TYPE_CHECKING:

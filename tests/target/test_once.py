@@ -14,11 +14,11 @@ from tests.helpers.target import state, update, updates
 from tests.helpers.target_faults import (
     Row,
     RowResult,
-    job_ends,
     before_put,
     check,
     entry,
     expire,
+    job_ends,
     on_control,
     on_put,
     only,

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 from sandbox.world import World
+from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 from tests.helpers.reporting import START, DirectPleo, Killed, Mishap, Reporting
 
 if TYPE_CHECKING:
@@ -145,9 +145,7 @@ def test_first_update_counts_and_all_are_settled(jobs: Any, messages: Any, size:
 
 @given(worlds, inputs, batches, st.lists(st.sampled_from(MISHAPS), max_size=12), st.booleans())
 @settings(max_examples=EXAMPLES)
-def test_lost_answers_do_not_matter(
-    jobs: Any, messages: Any, size: int, mishaps: list[Mishap], complete: bool
-) -> None:
+def test_lost_answers_do_not_matter(jobs: Any, messages: Any, size: int, mishaps: list[Mishap], complete: bool) -> None:
     undisturbed, disturbed = (Reporting(make(jobs), size, complete_jobs=complete, start_jobs=True) for _ in range(2))
     disturbed.pleo.mishaps = list(mishaps)
     for run in (undisturbed, disturbed):
@@ -186,9 +184,7 @@ def test_killed_and_repeated_run_has_the_same_result(
 
 @given(worlds, inputs, batches, st.booleans())
 @settings(max_examples=EXAMPLES)
-def test_dry_run_predicts_the_real_run(
-    jobs: Any, messages: Any, size: int, complete: bool
-) -> None:
+def test_dry_run_predicts_the_real_run(jobs: Any, messages: Any, size: int, complete: bool) -> None:
     dry, wet = (
         Reporting(make(jobs), size, complete_jobs=complete, dry_run=dry, start_jobs=True) for dry in (True, False)
     )
