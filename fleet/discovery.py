@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
-from singer_sdk.streams.rest import HTTPRequest
 
 from fleet import limits, secrets
 from fleet.companies import with_defaults
 from fleet.secrets import SecretMissing
-from tap_pleo_export.api.connection import Connection
-from tap_pleo_export.api.daemon_pool import BackgroundCalls
+from tap_pleo_export.api.daemon_pool import DaemonPool
 from tap_pleo_export.api.errors import FatalError, PleoError
 from tap_pleo_export.api.jobs import READABLE_STATUSES, ExportJob
 from tap_pleo_export.api.paging import CursorPaginator, CursorStuckError, Token, walk
-from tap_pleo_export.api.request import Answer, Call
-from tap_pleo_export.api.sender import Transport
+from tap_pleo_export.api.pleo_api import PleoApi
+from tap_pleo_export.api.request import ApiRequest, ApiResponse
+from tap_pleo_export.api.sender import Sender
 from tap_pleo_export.singer.record_decoder import Page, PageInfo
 from tap_pleo_export.singer.redaction import SECRETS
 from tap_pleo_export.text import one_line, storable
@@ -104,9 +103,9 @@ class Discovery:
 
     def __init__(self, requests_at_once: int) -> None:
         self.requests_at_once = requests_at_once
-        self._background = BackgroundCalls(requests_at_once)
-        self._transport = Transport()
-        self._connections: dict[str, tuple[dict[str, Any], Connection]] = {}
+        self._background = DaemonPool(requests_at_once)
+        self._sender = Sender()
+        self._connections: dict[str, tuple[dict[str, Any], PleoApi]] = {}
         self._lock = threading.Lock()
 
     def look(self, fleet: Fleet, companies: Iterable[Company], seconds: float) -> Iterator[Look]:
@@ -155,7 +154,7 @@ class Discovery:
             return Look(company.id, failure=f"Program error: {type(error).__name__} at {_place(error)}")
         return Look(company.id, tuple(_seen(job) for job in jobs if job.readable and job.has_plain_id))
 
-    def _connection(self, fleet: Fleet, company: Company) -> Connection:
+    def _connection(self, fleet: Fleet, company: Company) -> PleoApi:
         """Return the connection of a credential: one for all of its companies, so that they share a budget."""
         credential = fleet.credential_of(company)
         settings = with_defaults(fleet.settings_of(company) | secrets.look_up_all(credential, fleet.folder))
@@ -169,13 +168,13 @@ class Discovery:
         with self._lock:
             known, connection = self._connections.get(company.credential_name, (None, None))
             if connection is None or known != wanted:
-                connection = Connection.from_settings(
+                connection = PleoApi.from_settings(
                     wanted,
                     user_agent=_user_agent(settings),
                     scopes=[SCOPE],
                     sleep=_sleep,
                     learn_secrets=SECRETS.learn,
-                    transport=self._transport,
+                    sender=self._sender,
                 )
                 self._connections[company.credential_name] = wanted, connection
             return connection
@@ -185,11 +184,11 @@ class Discovery:
 class _Listing:
     """The pages of a company's readable jobs."""
 
-    connection: Connection
+    connection: PleoApi
     fleet: Fleet
     company: Company
 
-    def fetch(self, token: Token) -> Answer:
+    def fetch(self, token: Token) -> ApiResponse:
         params = {
             "company_id": self.company.company_id,
             "statuses": list(READABLE_STATUSES),
@@ -197,17 +196,18 @@ class _Listing:
             "after": token,
         }
         settings = self.fleet.settings_of(self.company)
-        request = HTTPRequest(
-            url=self.connection.api_url + PATH,
-            method="GET",
-            params={name: value for name, value in params.items() if value is not None},
+        request = ApiRequest(
+            "GET",
+            self.connection.api_url + PATH,
+            params,
             headers={"Accept": "application/json", "User-Agent": _user_agent(settings)},
+            timeout=self.fleet.file.discovery.request_timeout,
+            scope=SCOPE,
         )
-        timeout = self.fleet.file.discovery.request_timeout
-        return self.connection.client.send(Call(request, self.connection.authenticator, timeout, SCOPE))
+        return self.connection.send(request)
 
-    def read(self, answer: Answer) -> Page:
-        return self.connection.client.read(answer, _page)
+    def read(self, answer: ApiResponse) -> Page:
+        return self.connection.read(answer, _page)
 
     def ids(self, page: Page) -> Iterable[str]:
         return (job.id for job in page.records)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
-    from tap_pleo_export.api.daemon_pool import BackgroundCalls
-    from tap_pleo_export.api.request import Answer
+    from tap_pleo_export.api.daemon_pool import DaemonPool
+    from tap_pleo_export.api.request import ApiResponse
     from tap_pleo_export.singer.record_decoder import Page
 
 Token = str | int | None
@@ -30,10 +30,10 @@ class CursorStuckError(Exception):
 class Listing(Protocol):
     """A list of Pleo's that comes in pages."""
 
-    def fetch(self, token: Token) -> Answer:
+    def fetch(self, token: Token) -> ApiResponse:
         """Fetch the page that begins at the token."""
 
-    def read(self, answer: Answer) -> Page:
+    def read(self, answer: ApiResponse) -> Page:
         """Read a fetched page; one whose body is damaged is fetched again."""
 
     def ids(self, page: Page) -> Iterable[str]:
@@ -132,7 +132,7 @@ class Lookahead:
     def __init__(
         self,
         listing: Listing,
-        background: BackgroundCalls,
+        background: DaemonPool,
         width: Callable[[], int],
         start: Start,
         warn: Callable[[str], None],
@@ -144,7 +144,7 @@ class Lookahead:
         self._warn = warn
         self._first: Future[Page] | None = None
         self._expected: _ExpectedPages | None = None
-        self._in_flight: deque[tuple[int, Future[Answer]]] = deque()
+        self._in_flight: deque[tuple[int, Future[ApiResponse]]] = deque()
         self._taken = False
         self.gave_up = False
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from singer_sdk.metrics import Counter
     from singer_sdk.singerlib.messages import RecordMessage
 
-    from tap_pleo_export.api.connection import Connection
+    from tap_pleo_export.api.pleo_api import PleoApi
     from tap_pleo_export.singer.message_writer import LineWriter
     from tap_pleo_export.singer.signals import Interrupts
     from tap_pleo_export.tap.bookmarks import Bookmarks
@@ -48,7 +48,7 @@ class BatchTap(Protocol):
     """What a stream needs of its tap."""
 
     streams: Mapping[str, Any]
-    connection: Connection
+    api: PleoApi
     reader: ExportReader
     outcome: RunOutcome
     bookmarks: Bookmarks

@@ -15,7 +15,7 @@ from singer_sdk.streams.rest import PageContext
 from tap_pleo_export.api import error_mapping as refusals
 from tap_pleo_export.api.errors import RequestRefused, RowsUnusable
 from tap_pleo_export.api.paging import CursorPaginator, Lookahead, walk
-from tap_pleo_export.api.request import Call
+from tap_pleo_export.api.request import ApiRequest
 from tap_pleo_export.singer.field_drift import DriftWatch
 from tap_pleo_export.singer.record_decoder import RecordShape
 from tap_pleo_export.tap.batch_stream import BatchStream
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context
 
-    from tap_pleo_export.api.connection import Connection
     from tap_pleo_export.api.credentials import Authenticator
     from tap_pleo_export.api.paging import Start, Token
-    from tap_pleo_export.api.request import Answer
+    from tap_pleo_export.api.pleo_api import PleoApi
+    from tap_pleo_export.api.request import ApiResponse
     from tap_pleo_export.singer.record_decoder import Page
 
 
@@ -40,32 +40,32 @@ class StreamListing:
     stream: PagedStream
     context: Context | None
 
-    def fetch(self, token: Token) -> Answer:
+    def fetch(self, token: Token) -> ApiResponse:
         """Fetch the page that begins at the token; a smaller one if Pleo refuses it for its size."""
         call = self.stream.call_for(self.context, token)
-        connection = self.stream.connection
+        api = self.stream.api
         with self._cursor_of(call):
             try:
-                return connection.client.send(call)
+                return api.send(call)
             except RequestRefused as refusal:
-                asked = call.request.params.get("limit")
-                if refusal.status != HTTPStatus.BAD_REQUEST or not connection.ask_for_less(asked):
+                asked = call.params.get("limit")
+                if refusal.status != HTTPStatus.BAD_REQUEST or not api.reduce_page_size(asked):
                     raise
-            return connection.client.send(self.stream.call_for(self.context, token))
+            return api.send(self.stream.call_for(self.context, token))
 
-    def read(self, answer: Answer) -> Page:
+    def read(self, answer: ApiResponse) -> Page:
         """Read a fetched page."""
-        with self._cursor_of(answer.call):
-            return self.stream.connection.client.read(answer, self.stream.decode_page)
+        with self._cursor_of(answer.request):
+            return self.stream.api.read(answer, self.stream.decode_page)
 
     def ids(self, page: Page) -> Iterable[str]:
         """Return what tells the page's records apart."""
         return map(attrgetter(self.stream.keys_read[0]), page.records)
 
-    def _cursor_of(self, call: Call) -> contextlib.AbstractContextManager[None]:
+    def _cursor_of(self, call: ApiRequest) -> contextlib.AbstractContextManager[None]:
         if self.context is None:
             return contextlib.nullcontext()
-        return refusals.of_cursor(self.context["jobId"], call.request.params.get("after"))
+        return refusals.of_cursor(self.context["jobId"], call.params.get("after"))
 
 
 class PagedStream(BatchStream):
@@ -111,19 +111,19 @@ class PagedStream(BatchStream):
     """Members that the connector adds."""
 
     @property
-    def connection(self) -> Connection:
-        """What all requests of the run share."""
-        return self._tap.connection
+    def api(self) -> PleoApi:
+        """The API client, one for all streams of the run."""
+        return self._tap.api
 
     @property
     def url_base(self) -> str:
         """The API's address."""
-        return self.connection.api_url
+        return self.api.api_url
 
     @property
     def authenticator(self) -> Authenticator:
         """Signs each request; one for all streams of the run."""
-        return self.connection.authenticator
+        return self.api.authenticator
 
     @cached_property
     def user_agent(self) -> str:
@@ -143,7 +143,7 @@ class PagedStream(BatchStream):
     def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:  # noqa: ARG002 - the SDK's signature
         """Return the query of a page; None leaves a parameter out."""
         return {
-            "limit": self.connection.large_page if self.small_rows else self.connection.page_size,
+            "limit": self.api.large_page if self.small_rows else self.api.page_size,
             "after": next_page_token if isinstance(next_page_token, str) else None,
             "offset": next_page_token if isinstance(next_page_token, int) else None,
         }
@@ -152,10 +152,20 @@ class PagedStream(BatchStream):
         """Return what decides where each page begins, and when to stop."""
         return CursorPaginator()
 
-    def call_for(self, context: Context | None, token: Token) -> Call:
+    def call_for(self, context: Context | None, token: Token) -> ApiRequest:
         """Return the request for the page that begins at a token."""
         page = PageContext(stream_context=context, next_page_token=token)
-        return Call(self.get_http_request(page=page), self.authenticator, self.timeout, self.oauth_scope)
+        request = self.get_http_request(page=page)
+        return ApiRequest(
+            method=request.method,
+            url=request.url,
+            params=request.params,
+            headers=request.headers,
+            body=request.data,
+            auth=self.authenticator,
+            timeout=self.timeout,
+            scope=self.oauth_scope,
+        )
 
     @property
     def keys_read(self) -> tuple[str, ...]:
@@ -191,7 +201,7 @@ class PagedStream(BatchStream):
             self.logger.warning("Export job %s: pages are read in turn from here on: %s", context["jobId"], reason)
 
         listing = StreamListing(self, context)
-        return Lookahead(listing, self.connection.background, self.connection.width, start, warn)
+        return Lookahead(listing, self.api.pool, self.api.allowed_concurrency, start, warn)
 
     def pages(
         self, context: Context | None = None, start: Start = FIRST_PAGE, lookahead: Lookahead | None = None

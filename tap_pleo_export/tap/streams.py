@@ -48,9 +48,9 @@ class ExportJobs(PagedStream):
             JobError: Pleo does not know it, or refuses.
         """
         call = self.call_for(None, None)
-        call = replace(call, request=replace(call.request, url=f"{call.request.url}/{job_id}", params={}))
+        call = replace(call, url=f"{call.url}/{job_id}", params={})
         with refusals.of_job(job_id):
-            return self.connection.client.get(call, self.shape.decode_single)
+            return self.api.get(call, self.shape.decode_single)
 
     def batches(self, context: Context | None) -> Iterator[Batch]:  # noqa: ARG002 - there is one context
         """Yield all jobs of the run, oldest first."""

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import Raw
-from singer_sdk.streams.rest import HTTPRequest
 
 from tap_pleo_export.api.error_mapping import has_ended, of_list
 from tap_pleo_export.api.errors import JobEnded, JobRefused, RequestRefused, WrongJob
 from tap_pleo_export.api.paging import CursorPaginator, walk
-from tap_pleo_export.api.request import Call
+from tap_pleo_export.api.request import ApiRequest
 from tap_pleo_export.singer.record_decoder import Page, PageInfo, whole_number
 from tap_pleo_export.target.jobs import ItemOutcome, ReportedJob
 from tap_pleo_export.text import storable
@@ -22,9 +21,9 @@ from tap_pleo_export.text import storable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tap_pleo_export.api.connection import Connection
     from tap_pleo_export.api.paging import Token
-    from tap_pleo_export.api.request import Answer
+    from tap_pleo_export.api.pleo_api import PleoApi
+    from tap_pleo_export.api.request import ApiResponse
     from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 
 T = TypeVar("T")
@@ -81,17 +80,9 @@ class _JobItems(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class ReportingApi:
-    """Reads jobs, and builds the requests that change them.
+    """Reads jobs, and builds the requests that change them."""
 
-    Attributes:
-        connection: Shared by all requests.
-        headers: Headers of each request, without its signature.
-        timeout: Seconds for a whole request.
-    """
-
-    connection: Connection
-    headers: dict[str, str]
-    timeout: float
+    client: PleoApi
 
     def job(self, job_id: str) -> ReportedJob:
         """Read a job (``GET /v3/export-jobs/{jobId}``) without its items; its status is None if Pleo does not know it.
@@ -99,14 +90,12 @@ class ReportingApi:
         Raises:
             PleoError: It cannot be read.
         """
-        client = self.connection.client
         try:
-            answer = client.send(self._call("GET", f"/v3/export-jobs/{job_id}", READ_SCOPE))
+            record = self.client.get(self._request("GET", f"/v3/export-jobs/{job_id}"), decoder(_Single)).data
         except RequestRefused as refusal:
             if _is_unknown(refusal):
                 return ReportedJob(job_id, None)
             raise JobRefused(job_id, refusal) from None
-        record = client.read(answer, decoder(_Single)).data
         if record.id.lower() != job_id:
             raise WrongJob(job_id, "an answer", record.id)
         return ReportedJob(
@@ -130,31 +119,22 @@ class ReportingApi:
                 for row in page.records:
                     yield row.accounting_entry_id, row.outcome
 
-    def put(self, job_id: str, updates: Iterable[ItemUpdate]) -> Call:
+    def put(self, job_id: str, updates: Iterable[ItemUpdate]) -> ApiRequest:
         """Return the request that updates items of one job (``PUT /v3/export-jobs/{jobId}/items``)."""
         body = [update.to_body() for update in updates]
-        return self._call("PUT", f"/v3/export-jobs/{job_id}/items", WRITE_SCOPE, body=body)
+        return self._request("PUT", f"/v3/export-jobs/{job_id}/items", body=body)
 
-    def post(self, event: JobEvent) -> Call:
+    def post(self, event: JobEvent) -> ApiRequest:
         """Return the request that posts an event (``POST /v3/export-job-events``)."""
-        return self._call("POST", "/v3/export-job-events", WRITE_SCOPE, body=event.to_body())
+        return self._request("POST", "/v3/export-job-events", body=event.to_body())
 
-    def page(self, path: str, limit: int, after: Token) -> Call:
+    def page(self, path: str, after: Token) -> ApiRequest:
         """Return the request for a page of a control layer."""
-        return self._call("GET", path, READ_SCOPE, params={"limit": limit, "after": after})
+        return self._request("GET", path, params={"limit": self.client.large_page, "after": after})
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        scope: str,
-        *,
-        params: dict[str, Any] | None = None,
-        body: list[Any] | dict[str, Any] | None = None,
-    ) -> Call:
-        url = self.connection.api_url + path
-        request = HTTPRequest(url=url, method=method, params=params or {}, headers=self.headers, data=body)
-        return Call(request, self.connection.authenticator, self.timeout, scope)
+    def _request(self, method: str, path: str, **request: Any) -> ApiRequest:  # noqa: ANN401 - of ApiRequest
+        scope = READ_SCOPE if method == "GET" else WRITE_SCOPE
+        return ApiRequest(method, self.client.api_url + path, scope=scope, **request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +144,18 @@ class _ControlLayer:
     api: ReportingApi
     path: str
 
-    def fetch(self, token: Token) -> Answer:
-        connection = self.api.connection
-        limit = connection.large_page
+    def fetch(self, token: Token) -> ApiResponse:
+        client = self.api.client
+        limit = client.large_page
         try:
-            return connection.client.send(self.api.page(self.path, limit, token))
+            return client.send(self.api.page(self.path, token))
         except RequestRefused as refusal:
-            if refusal.status != HTTPStatus.BAD_REQUEST or not connection.ask_for_less(limit):
+            if refusal.status != HTTPStatus.BAD_REQUEST or not client.reduce_page_size(limit):
                 raise
-        return connection.client.send(self.api.page(self.path, connection.large_page, token))
+        return client.send(self.api.page(self.path, token))
 
-    def read(self, answer: Answer) -> Page:
-        return self.api.connection.client.read(answer, _page)
+    def read(self, answer: ApiResponse) -> Page:
+        return self.api.client.read(answer, _page)
 
     def ids(self, page: Page) -> Iterable[str]:
         return (row.accounting_entry_id for row in page.records)

@@ -128,7 +128,7 @@ class EventPoster:
 
     def _send(self, job: ReportedJob, event: JobEvent) -> None:
         with self.run.shielded():
-            self.run.api.connection.client.send(self.run.api.post(event))
+            self.run.api.client.send(self.run.api.post(event))
             self._count(job, event)
 
     def _pretend(self, job: ReportedJob, event: JobEvent) -> None:

@@ -67,8 +67,7 @@ class TargetPleoExport(PleoPlugin, Target):
         from tap_pleo_export.target.api import ReportingApi  # noqa: PLC0415
         from tap_pleo_export.target.reporter import Reporter  # noqa: PLC0415
 
-        headers = {"Accept": "application/json", "User-Agent": self.user_agent}
-        api = ReportingApi(self.connection, headers, self.config["request_timeout"])
+        api = ReportingApi(self.api)
         run = ReportingRun(
             api=api,
             jobs=JobCache(api),

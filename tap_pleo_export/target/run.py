@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.api.errors import OutcomeUnknown
-from tap_pleo_export.api.patience import attempts
 from tap_pleo_export.target.jobs import ItemOutcome
 
 if TYPE_CHECKING:
@@ -151,18 +150,14 @@ class ReportingRun:
             PleoError: The job cannot be read.
         """
 
-        def announce(state: tenacity.RetryCallState) -> None:
-            failure = state.outcome.exception() if state.outcome else None
+        def announce(failure: BaseException, _: float) -> None:
             if isinstance(failure, OutcomeUnknown):
                 self.outcomes.logger.warning(
                     "%s; checking Pleo's state, then sending again what is missing", failure.what
                 )
 
-        for attempt in attempts(
-            self.policy,
-            worth_repeating=lambda error: isinstance(error, OutcomeUnknown),
-            announce=announce,
-            sleep=self.sleep,
+        for attempt in self.policy.attempts(
+            lambda error: isinstance(error, OutcomeUnknown), before_wait=announce, sleep=self.sleep
         ):
             if attempt.retry_state.attempt_number > 1:
                 self.jobs.read_again(job)

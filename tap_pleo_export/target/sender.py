@@ -54,7 +54,7 @@ class UpdateSender:
         Raises:
             PleoError: Not all could be settled.
         """
-        client = self.run.api.connection.client
+        client = self.run.api.client
         tasks = [_Task(updates)]
         while tasks:
             task = tasks.pop()

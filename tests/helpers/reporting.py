@@ -8,12 +8,11 @@ import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from sandbox.problems import Problem
-from tap_pleo_export.api.connection import Connection
 from tap_pleo_export.api.errors import OutcomeUnknown, RequestRefused
-from tap_pleo_export.api.request import Answer
+from tap_pleo_export.api.request import ApiResponse
 from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.target.acknowledgement import Acknowledgement
 from tap_pleo_export.target.api import ReportingApi
@@ -26,9 +25,8 @@ if TYPE_CHECKING:
 
     from sandbox import Job
     from sandbox.world import World
-    from tap_pleo_export.api.client import PleoClient
-    from tap_pleo_export.api.credentials import Authenticator
-    from tap_pleo_export.api.request import Call
+    from tap_pleo_export.api.pleo_api import PleoApi
+    from tap_pleo_export.api.request import ApiRequest
 
 T = TypeVar("T")
 Mishap = Literal["", "lost before", "lost after", "too large", "killed before", "killed after", "unmentioned"]
@@ -51,34 +49,39 @@ class DirectPleo:
     """
 
     world: World
+    api_url: ClassVar[str] = "http://pleo.test"
+    large_page: ClassVar[int] = 1000
     mishaps: list[Mishap] = field(default_factory=list)
     writes: int = 0
     changed: list[tuple[str | None, str]] = field(default_factory=list)
 
-    def send(self, call: Call) -> Answer:
-        """Answer a request as the API does."""
-        body: Any = call.request.data
-        job = self.world.jobs[body["jobId"] if call.method == "POST" else call.path.split("/")[3]]
-        if call.method == "GET":
-            return self._answer(call, self._page(job) if call.path.endswith("/items") else {"data": job.record})
+    def send(self, request: ApiRequest) -> ApiResponse:
+        """ApiResponse a request as the API does."""
+        body: Any = request.body
+        job = self.world.jobs[body["jobId"] if request.method == "POST" else request.path.split("/")[3]]
+        if request.method == "GET":
+            return self._answer(request, self._page(job) if request.path.endswith("/items") else {"data": job.record})
         self.writes += 1
         mishap: Mishap = self.mishaps.pop(0) if self.mishaps else ""
         if mishap == "killed before":
             raise Killed
         if mishap == "lost before":
-            raise OutcomeUnknown(call.method, call.path, "lost")
-        answer = self._post(job, body) if call.method == "POST" else self._put(job, body, mishap)
+            raise OutcomeUnknown(request.method, request.path, "lost")
+        answer = self._post(job, body) if request.method == "POST" else self._put(job, body, mishap)
         if mishap == "killed after":
             raise Killed
         if mishap == "lost after":
-            raise OutcomeUnknown(call.method, call.path, "lost")
-        return self._answer(call, answer)
+            raise OutcomeUnknown(request.method, request.path, "lost")
+        return self._answer(request, answer)
 
-    def read(self, answer: Answer, decode: Callable[[bytes], T]) -> T:
+    def get(self, request: ApiRequest, decode: Callable[[bytes], T]) -> T:
+        return self.read(self.send(request), decode)
+
+    def read(self, answer: ApiResponse, decode: Callable[[bytes], T]) -> T:
         return decode(answer.body)
 
-    def _answer(self, call: Call, value: object) -> Answer:
-        return Answer(call, "application/json", json.dumps(value).encode())
+    def _answer(self, request: ApiRequest, value: object) -> ApiResponse:
+        return ApiResponse(request, "application/json", json.dumps(value).encode())
 
     def _page(self, job: Job) -> dict[str, Any]:
         rows = [job.row(entry) for entry in job.item_statuses]
@@ -126,15 +129,7 @@ class Reporting:
     reporter: Reporter = field(init=False)
 
     def __post_init__(self) -> None:
-        connection = Connection(
-            api_url="http://pleo.test",
-            authenticator=cast("Authenticator", None),
-            client=cast("PleoClient", self.pleo),
-            page_size=100,
-            concurrency=1,
-            background=cast("Any", None),
-        )
-        api = ReportingApi(connection, {}, 10.0)
+        api = ReportingApi(cast("PleoApi", self.pleo))
         self.outcomes = Outcomes(logging.getLogger("test-reporting"), Acknowledgement())
         run = ReportingRun(
             api=api,

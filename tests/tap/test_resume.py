@@ -19,10 +19,12 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_pleo_export.api.connection import Connection
+from tap_pleo_export.api.budget import RequestBudget
 from tap_pleo_export.api.credentials import ApiKeyAuth
 from tap_pleo_export.api.errors import FatalError, PleoError, PleoUnavailable, RequestRefused
-from tap_pleo_export.api.request import Answer, Call
+from tap_pleo_export.api.pleo_api import PleoApi
+from tap_pleo_export.api.request import ApiRequest, ApiResponse
+from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.tap.bookmarks import Bookmarks
 from tap_pleo_export.tap.plugin import TapPleoExport
 
@@ -57,14 +59,14 @@ class UnreliablePleo:
     def __post_init__(self) -> None:
         self.readable = set(self.jobs)
 
-    def get(self, call: Call, decode: Callable[[bytes], Any]) -> Any:
+    def get(self, call: ApiRequest, decode: Callable[[bytes], Any]) -> Any:
         return self.read(self.send(call), decode)
 
-    def send(self, call: Call) -> Answer:
-        params = {name: value for name, value in call.request.params.items() if value is not None}
-        return Answer(call, "", msgspec.json.encode(self._answer(call.path, params)))
+    def send(self, call: ApiRequest) -> ApiResponse:
+        params = {name: value for name, value in call.params.items() if value is not None}
+        return ApiResponse(call, "", msgspec.json.encode(self._answer(call.path, params)))
 
-    def read(self, answer: Answer, decode: Callable[[bytes], Any]) -> Any:
+    def read(self, answer: ApiResponse, decode: Callable[[bytes], Any]) -> Any:
         return decode(answer.body)
 
     def _answer(self, path: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,14 +139,16 @@ class World:
     def run(self, cut: float) -> int:
         """Run once, cut off before or after any batch with that probability; return the exit code."""
         tap = TapPleoExport(config=CONFIG | {"page_size": self.page_size}, state=json.loads(self.state))
-        tap.connection = Connection(
+        tap.api = api = PleoApi(
             api_url="https://pleo.invalid",
             authenticator=ApiKeyAuth("key"),
-            client=self.pleo,  # type: ignore[arg-type]
+            budget=RequestBudget(1),
+            policy=RetryPolicy(),
             page_size=self.page_size,
             concurrency=self.concurrency,
-            background=Foreground(),  # type: ignore[arg-type]
         )
+        api.send, api.read, api.get = self.pleo.send, self.pleo.read, self.pleo.get  # type: ignore[method-assign, assignment]
+        api.pool = Foreground()  # type: ignore[assignment]
         bookmarks, outcome, reader = tap.bookmarks, tap.outcome, tap.reader
         random = self.pleo.random
         try:
