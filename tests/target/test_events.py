@@ -201,7 +201,7 @@ UNCERTAIN = [
     row(
         id="500 for good: the state waits",
         setup=on_event(status=500, nth=None),
-        sees=(f"{UNKNOWN}status 500; checking Pleo's state", f"{UNKNOWN}status 500. Run again"),
+        sees=(f"{UNKNOWN}status 500); checking Pleo's state", f"{UNKNOWN}status 500). Run again"),
         exit=1,
         events=("completed", "completed"),
         states=(),

@@ -250,7 +250,7 @@ UNKNOWN_OUTCOMES = [
     run_ends(
         id="500 for good: nothing behind it is acknowledged",
         setup=on_put(status=500, nth=None),
-        sees=(f"{UNKNOWN}status 500; checking Pleo's state", f"{UNKNOWN}status 500. Run again: Pleo is asked first"),
+        sees=(f"{UNKNOWN}status 500); checking Pleo's state", f"{UNKNOWN}status 500). Run again"),
         puts=(4, 4),
         summary="0 accepted, 0 already reported, 0 refused, 6 unsent",
     ),
