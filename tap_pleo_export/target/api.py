@@ -5,40 +5,27 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw
 
-from tap_pleo_export.api.error_mapping import has_ended, of_list
+from tap_pleo_export.api.error_mapping import as_list_error, has_ended
 from tap_pleo_export.api.errors import JobEnded, JobRefused, RequestRefused, WrongJob
-from tap_pleo_export.api.paging import CursorPaginator, walk
+from tap_pleo_export.api.jobs import ExportJob, JobRow
+from tap_pleo_export.api.paging import PageDecoder, decode_single
 from tap_pleo_export.api.request import ApiRequest
-from tap_pleo_export.singer.record_decoder import Page, PageInfo, whole_number
 from tap_pleo_export.target.jobs import ItemOutcome, ReportedJob
 from tap_pleo_export.text import storable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from tap_pleo_export.api.paging import Token
     from tap_pleo_export.api.pleo_api import PleoApi
-    from tap_pleo_export.api.request import ApiResponse
     from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 
-T = TypeVar("T")
 READ_SCOPE = "export-jobs:read"
 WRITE_SCOPE = "export-jobs:write"
-
-
-class JobRecord(msgspec.Struct, rename="camel"):
-    """Members read of an export job (OpenAPI schema ``ExportJobV3``)."""
-
-    id: str
-    status: str | None
-    number_of_items: Raw = Raw(b"null")
-    failure_reason_type: Any = None
-    started_at: Any = None
 
 
 class JobItem(msgspec.Struct, rename="camel"):
@@ -51,7 +38,7 @@ class JobItem(msgspec.Struct, rename="camel"):
     @property
     def outcome(self) -> ItemOutcome:
         """Its outcome."""
-        return ItemOutcome(self.status, _text(self.external_id))
+        return ItemOutcome(self.status, (isinstance(self.external_id, str) and self.external_id) or None)
 
 
 class UpdateError(msgspec.Struct, rename="camel"):
@@ -69,13 +56,7 @@ class UpdateResponse(msgspec.Struct):
     errors: list[UpdateError] | None = None
 
 
-class _Single(msgspec.Struct):
-    data: JobRecord
-
-
-class _JobItems(msgspec.Struct):
-    data: list[JobItem]
-    pagination: Raw
+_JOB_ITEMS: PageDecoder[JobItem] = PageDecoder(JobItem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +66,20 @@ class ReportingApi:
     client: PleoApi
 
     def job(self, job_id: str) -> ReportedJob:
-        """Read a job (``GET /v3/export-jobs/{jobId}``) without its items; its status is None if Pleo does not know it.
+        """Read a job (``GET /v3/export-jobs/{jobId}``) without its items; the status of an unknown job is None.
 
         Raises:
             PleoError: It cannot be read.
         """
         try:
-            record = self.client.get(self._request("GET", f"/v3/export-jobs/{job_id}"), decoder(_Single)).data
+            job = self.client.get(self._request("GET", f"/v3/export-jobs/{job_id}"), _decode_job)
         except RequestRefused as refusal:
             if _is_unknown(refusal):
                 return ReportedJob(job_id, None)
             raise JobRefused(job_id, refusal) from None
-        if record.id.lower() != job_id:
-            raise WrongJob(job_id, "an answer", record.id)
-        return ReportedJob(
-            job_id,
-            record.status or "unknown",
-            whole_number(record.number_of_items),
-            _text(record.failure_reason_type),
-            started=record.started_at is not None,
-        )
+        if job.id.lower() != job_id:
+            raise WrongJob(job_id, "an answer", job.id)
+        return ReportedJob(job_id, job.status or "unknown", job.number_of_items, job.failure, job.started)
 
     def job_items(self, job_id: str) -> Iterator[tuple[str, ItemOutcome]]:
         """Read a job's control layer (``GET /v3/export-jobs/{jobId}/items``): entry ids and outcomes.
@@ -113,9 +88,13 @@ class ReportingApi:
             JobEnded: Pleo no longer knows the job.
             PleoError: It cannot be read completely.
         """
-        listing = _ControlLayer(self, f"/v3/export-jobs/{job_id}/items")
-        with of_list(f"export job items of export job {job_id}"), _of_job(job_id):
-            for page in walk(listing, CursorPaginator()):
+
+        def request(token: Token) -> ApiRequest:
+            params = {"limit": self.client.large_page, "after": token}
+            return self._request("GET", f"/v3/export-jobs/{job_id}/items", params=params)
+
+        with as_list_error(f"export job items of export job {job_id}"), _unknown_job_has_ended(job_id):
+            for page in self.client.listing(request, _JOB_ITEMS.decode).pages():
                 for row in page.records:
                     yield row.accounting_entry_id, row.outcome
 
@@ -128,56 +107,24 @@ class ReportingApi:
         """Return the request that posts an event (``POST /v3/export-job-events``)."""
         return self._request("POST", "/v3/export-job-events", body=event.to_body())
 
-    def page(self, path: str, after: Token) -> ApiRequest:
-        """Return the request for a page of a control layer."""
-        return self._request("GET", path, params={"limit": self.client.large_page, "after": after})
-
-    def _request(self, method: str, path: str, **request: Any) -> ApiRequest:  # noqa: ANN401 - of ApiRequest
+    def _request(
+        self, method: str, path: str, *, params: dict[str, Any] | None = None, body: object = None
+    ) -> ApiRequest:
         scope = READ_SCOPE if method == "GET" else WRITE_SCOPE
-        return ApiRequest(method, self.client.api_url + path, scope=scope, **request)
+        return ApiRequest(method, self.client.api_url + path, params or {}, body=body, scope=scope)
 
 
-@dataclass(frozen=True, slots=True)
-class _ControlLayer:
-    """The pages of a job's control layer."""
+def decode_response(body: bytes) -> UpdateResponse:
+    """Decode the answer to an update.
 
-    api: ReportingApi
-    path: str
-
-    def fetch(self, token: Token) -> ApiResponse:
-        client = self.api.client
-        limit = client.large_page
-        try:
-            return client.send(self.api.page(self.path, token))
-        except RequestRefused as refusal:
-            if refusal.status != HTTPStatus.BAD_REQUEST or not client.reduce_page_size(limit):
-                raise
-        return client.send(self.api.page(self.path, token))
-
-    def read(self, answer: ApiResponse) -> Page:
-        return self.api.client.read(answer, _page)
-
-    def ids(self, page: Page) -> Iterable[str]:
-        return (row.accounting_entry_id for row in page.records)
+    Raises:
+        msgspec.MsgspecError: It is not such an answer.
+    """
+    return msgspec.json.decode(storable(body)[0], type=UpdateResponse)
 
 
-def decoder(kind: type[T]) -> Callable[[bytes], T]:
-    """Return a function that decodes a body to a type."""
-
-    def decode(body: bytes) -> T:
-        text, _ = storable(body)
-        return msgspec.json.decode(text, type=kind)
-
-    return decode
-
-
-def _page(body: bytes) -> Page:
-    decoded = decoder(_JobItems)(body)
-    return Page(decoded.data, PageInfo.read(decoded.pagination))
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _decode_job(body: bytes) -> ExportJob:
+    return ExportJob.from_row(msgspec.json.decode(decode_single(body), type=JobRow))
 
 
 def _is_unknown(refusal: RequestRefused) -> bool:
@@ -185,7 +132,7 @@ def _is_unknown(refusal: RequestRefused) -> bool:
 
 
 @contextlib.contextmanager
-def _of_job(job_id: str) -> Iterator[None]:
+def _unknown_job_has_ended(job_id: str) -> Iterator[None]:
     try:
         yield
     except RequestRefused as refusal:

@@ -15,7 +15,7 @@ from tap_pleo_export.pleo_plugin import settings
 from tap_pleo_export.pleo_plugin.plugin import PleoPlugin
 from tap_pleo_export.singer.command_line import main
 from tap_pleo_export.singer.exact_json import decode
-from tap_pleo_export.singer.message_reader import InputError, LineReader, read_through
+from tap_pleo_export.singer.message_reader import InputError, MessageReader, run_reader
 from tap_pleo_export.singer.message_writer import LineWriter, OutputError
 from tap_pleo_export.singer.metrics import run_with_summary
 from tap_pleo_export.target.acknowledgement import Acknowledgement
@@ -48,7 +48,9 @@ class TargetPleoExport(PleoPlugin, Target):
     grace = 10.0
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
-        super().__init__(message_reader=LineReader(unknown=_refuse_type, tick=self._tick), setup_mapper=False, **kwargs)
+        super().__init__(
+            message_reader=MessageReader(unknown=_refuse_type, tick=self._tick), setup_mapper=False, **kwargs
+        )
         self.outcomes = Outcomes(self.logger, Acknowledgement())
         self._unreadable = False
         self._writer = LineWriter(
@@ -109,7 +111,7 @@ class TargetPleoExport(PleoPlugin, Target):
     def _run(self, file_input: IO[bytes] | None) -> int:
         self.interrupts.install()
         try:
-            whole = read_through(self.logger, self.interrupts, lambda: self._listen(file_input), OutputError, PleoError)
+            whole = run_reader(self.logger, self.interrupts, lambda: self._listen(file_input), OutputError, PleoError)
         finally:
             self.close()
             self.logger.info(self.outcomes.summary(dry_run=self.config["dry_run"]))

@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 from tap_pleo_export.api.entry_keys import key_of
 from tap_pleo_export.api.error_mapping import has_ended
 from tap_pleo_export.api.errors import AnswerTooLarge, OutcomeUnknown, RequestRefused
-from tap_pleo_export.target.api import UpdateResponse, decoder
+from tap_pleo_export.target.api import decode_response
 from tap_pleo_export.target.jobs import Comparison
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from tap_pleo_export.target.api import UpdateError
+    from tap_pleo_export.target.api import UpdateError, UpdateResponse
     from tap_pleo_export.target.jobs import ReportedJob
     from tap_pleo_export.target.run import ReportingRun
     from tap_pleo_export.target.updates import ItemUpdate
 
 NO_SUCH_ENTRY = "ACCOUNTING_ENTRY_DOES_NOT_EXIST"
-decode_response = decoder(UpdateResponse)
 
 
 @dataclass(slots=True)

@@ -8,12 +8,16 @@ import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sandbox.problems import Problem
+from tap_pleo_export.api.budget import RequestBudget
+from tap_pleo_export.api.credentials import ApiKeyAuth
 from tap_pleo_export.api.errors import OutcomeUnknown, RequestRefused
+from tap_pleo_export.api.pleo_api import PleoApi
 from tap_pleo_export.api.request import ApiResponse
 from tap_pleo_export.api.retry import RetryPolicy
+from tap_pleo_export.api.sender import Sender
 from tap_pleo_export.target.acknowledgement import Acknowledgement
 from tap_pleo_export.target.api import ReportingApi
 from tap_pleo_export.target.jobs import JobCache
@@ -25,11 +29,11 @@ if TYPE_CHECKING:
 
     from sandbox import Job
     from sandbox.world import World
-    from tap_pleo_export.api.pleo_api import PleoApi
-    from tap_pleo_export.api.request import ApiRequest
+from tap_pleo_export.api.request import ApiRequest
 
 T = TypeVar("T")
 Mishap = Literal["", "lost before", "lost after", "too large", "killed before", "killed after", "unmentioned"]
+UNUSED_SENDER = Sender()
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
@@ -37,8 +41,7 @@ class Killed(BaseException):
     """The process is killed."""
 
 
-@dataclass
-class DirectPleo:
+class DirectPleo(PleoApi):
     """A client whose requests are answered by a world's jobs.
 
     Attributes:
@@ -48,19 +51,25 @@ class DirectPleo:
         changed: Changes that took effect: (entry, status) or (None, event).
     """
 
-    world: World
-    api_url: ClassVar[str] = "http://pleo.test"
-    large_page: ClassVar[int] = 1000
-    mishaps: list[Mishap] = field(default_factory=list)
-    writes: int = 0
-    changed: list[tuple[str | None, str]] = field(default_factory=list)
+    def __init__(self, world: World) -> None:
+        super().__init__(
+            api_url="http://pleo.test",
+            authenticator=ApiKeyAuth("key"),
+            budget=RequestBudget(1),
+            policy=RetryPolicy(),
+            sender=UNUSED_SENDER,
+        )
+        self.world = world
+        self.mishaps: list[Mishap] = []
+        self.writes = 0
+        self.changed: list[tuple[str | None, str]] = []
 
     def send(self, request: ApiRequest) -> ApiResponse:
         """ApiResponse a request as the API does."""
         body: Any = request.body
         job = self.world.jobs[body["jobId"] if request.method == "POST" else request.path.split("/")[3]]
         if request.method == "GET":
-            return self._answer(request, self._page(job) if request.path.endswith("/items") else {"data": job.record})
+            return self._respond(request, self._page(job) if request.path.endswith("/items") else {"data": job.record})
         self.writes += 1
         mishap: Mishap = self.mishaps.pop(0) if self.mishaps else ""
         if mishap == "killed before":
@@ -72,15 +81,12 @@ class DirectPleo:
             raise Killed
         if mishap == "lost after":
             raise OutcomeUnknown(request.method, request.path, "lost")
-        return self._answer(request, answer)
-
-    def get(self, request: ApiRequest, decode: Callable[[bytes], T]) -> T:
-        return self.read(self.send(request), decode)
+        return self._respond(request, answer)
 
     def read(self, answer: ApiResponse, decode: Callable[[bytes], T]) -> T:
         return decode(answer.body)
 
-    def _answer(self, request: ApiRequest, value: object) -> ApiResponse:
+    def _respond(self, request: ApiRequest, value: object) -> ApiResponse:
         return ApiResponse(request, "application/json", json.dumps(value).encode())
 
     def _page(self, job: Job) -> dict[str, Any]:
@@ -129,7 +135,7 @@ class Reporting:
     reporter: Reporter = field(init=False)
 
     def __post_init__(self) -> None:
-        api = ReportingApi(cast("PleoApi", self.pleo))
+        api = ReportingApi(self.pleo)
         self.outcomes = Outcomes(logging.getLogger("test-reporting"), Acknowledgement())
         run = ReportingRun(
             api=api,
