@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -59,44 +58,60 @@ class UpdateResponse(msgspec.Struct):
 _JOB_ITEMS: PageDecoder[JobItem] = PageDecoder(JobItem)
 
 
-@dataclass(frozen=True, slots=True)
 class ReportingApi:
-    """Reads jobs, and builds the requests that change them."""
+    """Reads export jobs, each once and again after a write with an unknown outcome; builds the writing requests.
 
-    client: PleoApi
+    Args:
+        client: Sends the requests.
+    """
+
+    def __init__(self, client: PleoApi) -> None:
+        self.client = client
+        self._jobs: dict[str, ReportedJob] = {}
 
     def job(self, job_id: str) -> ReportedJob:
-        """Read a job (``GET /v3/export-jobs/{jobId}``) without its items; the status of an unknown job is None.
+        """Return a job; the first time, read it with its control layer.
 
         Raises:
             PleoError: It cannot be read.
         """
-        try:
-            job = self.client.get(self._request("GET", f"/v3/export-jobs/{job_id}"), _decode_job)
-        except RequestRefused as refusal:
-            if _is_unknown(refusal):
-                return ReportedJob(job_id, None)
-            raise JobRefused(job_id, refusal) from None
-        if job.id.lower() != job_id:
-            raise WrongJob(job_id, "an answer", job.id)
-        return ReportedJob(job_id, job.status or "unknown", job.number_of_items, job.failure, job.started)
+        if job_id not in self._jobs:
+            job = self._read_job(job_id)
+            self.read_items(job)
+            self._jobs[job_id] = job
+        return self._jobs[job_id]
 
-    def job_items(self, job_id: str) -> Iterator[tuple[str, ItemOutcome]]:
-        """Read a job's control layer (``GET /v3/export-jobs/{jobId}/items``): entry ids and outcomes.
+    def running_job(self, job_id: str) -> ReportedJob | None:
+        """Return a job unless it has ended; do not read the items of a job that has. Raises as :meth:`job`."""
+        if job_id not in self._jobs and self._read_job(job_id).ended:
+            return None
+        job = self.job(job_id)
+        return None if job.ended else job
 
-        Raises:
-            JobEnded: Pleo no longer knows the job.
-            PleoError: It cannot be read completely.
-        """
+    def read_again(self, job: ReportedJob) -> None:
+        """Update a job and its outcomes; raises as :meth:`job`."""
+        now = self._read_job(job.id)
+        job.failure, job.started = now.failure, job.started or now.started
+        # A dry run assumes that it has started the job.
+        job.status = "in_progress" if now.status == "pending" and job.started else now.status
+        self.read_items(job)
+
+    def read_items(self, job: ReportedJob) -> None:
+        """Update a job's outcomes from its control layer; raises as :meth:`job`."""
+        if job.status is None:
+            return
+        path = f"/v3/export-jobs/{job.id}/items"
 
         def request(token: Token) -> ApiRequest:
-            params = {"limit": self.client.large_page, "after": token}
-            return self._request("GET", f"/v3/export-jobs/{job_id}/items", params=params)
+            return self._request("GET", path, params={"limit": self.client.large_page, "after": token})
 
-        with as_list_error(f"export job items of export job {job_id}"), _unknown_job_has_ended(job_id):
-            for page in self.client.listing(request, _JOB_ITEMS.decode).pages():
-                for row in page.records:
-                    yield row.accounting_entry_id, row.outcome
+        pages = self.client.listing(request, _JOB_ITEMS.decode).pages()
+        try:
+            with as_list_error(f"export job items of export job {job.id}"), _unknown_job_has_ended(job.id):
+                job.set_items((row.accounting_entry_id, row.outcome) for page in pages for row in page.records)
+        except JobEnded:
+            # It was deleted after its record was read.
+            job.status = None
 
     def put(self, job_id: str, updates: Iterable[ItemUpdate]) -> ApiRequest:
         """Return the request that updates items of one job (``PUT /v3/export-jobs/{jobId}/items``)."""
@@ -106,6 +121,19 @@ class ReportingApi:
     def post(self, event: JobEvent) -> ApiRequest:
         """Return the request that posts an event (``POST /v3/export-job-events``)."""
         return self._request("POST", "/v3/export-job-events", body=event.to_body())
+
+    def _read_job(self, job_id: str) -> ReportedJob:
+        """Read a job (``GET /v3/export-jobs/{jobId}``) without its items; the status of an unknown job is None."""
+        try:
+            with _unknown_job_has_ended(job_id):
+                job = self.client.get(self._request("GET", f"/v3/export-jobs/{job_id}"), _decode_job)
+        except JobEnded:
+            return ReportedJob(job_id, None)
+        except RequestRefused as refusal:
+            raise JobRefused(job_id, refusal) from None
+        if job.id.lower() != job_id:
+            raise WrongJob(job_id, "an answer", job.id)
+        return ReportedJob(job_id, job.status or "unknown", job.number_of_items, job.failure, job.started)
 
     def _request(
         self, method: str, path: str, *, params: dict[str, Any] | None = None, body: object = None
@@ -127,15 +155,11 @@ def _decode_job(body: bytes) -> ExportJob:
     return ExportJob.from_row(msgspec.json.decode(decode_single(body), type=JobRow))
 
 
-def _is_unknown(refusal: RequestRefused) -> bool:
-    return refusal.status == HTTPStatus.NOT_FOUND and has_ended(refusal)
-
-
 @contextlib.contextmanager
 def _unknown_job_has_ended(job_id: str) -> Iterator[None]:
     try:
         yield
     except RequestRefused as refusal:
-        if _is_unknown(refusal):
+        if refusal.status == HTTPStatus.NOT_FOUND and has_ended(refusal):
             raise JobEnded(job_id, f"{refusal.status}{refusal.detail}") from None
         raise

@@ -57,7 +57,7 @@ class EventPoster:
         """Complete a running job if all its items are final; raises as :meth:`post`."""
         if job.open_items():
             # Another run may have reported them.
-            self.run.jobs.read_again(job)
+            self.run.api.read_again(job)
         if not job.writable:
             return
         if event := job.completion():
@@ -68,7 +68,7 @@ class EventPoster:
 
     def _disagreement(self, job: ReportedJob, event: str) -> str | None:
         if job.open_items():
-            self.run.jobs.read_again(job)
+            self.run.api.read_again(job)
         due = job.completion()
         if due == event:
             return None
@@ -142,4 +142,4 @@ class EventPoster:
     def _read_after_refusal(self, job: ReportedJob, refusal: RequestRefused) -> None:
         if not refusal.final:
             raise refusal
-        self.run.jobs.read_again(job)
+        self.run.api.read_again(job)

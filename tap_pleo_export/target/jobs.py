@@ -8,7 +8,6 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_pleo_export.api.entry_keys import key_of
-from tap_pleo_export.api.errors import JobEnded
 from tap_pleo_export.api.jobs import ENDED_STATUSES
 from tap_pleo_export.target.updates import COMPLETED, COMPLETED_WITH_ERRORS
 from tap_pleo_export.text import one_line
@@ -16,7 +15,6 @@ from tap_pleo_export.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tap_pleo_export.target.api import ReportingApi
     from tap_pleo_export.target.updates import ItemUpdate
 
 SUCCESSFUL = "successful"
@@ -142,60 +140,3 @@ class ReportedJob:
         if self.status is None:
             return f"Export job {self.id} is unknown to Pleo"
         return f"Export job {self.id} is '{self.status}'" + (f" ({self.failure})" if self.failure else "")
-
-
-class JobCache:
-    """The export jobs of a run: each is read once, and again after a write with an unknown outcome."""
-
-    def __init__(self, api: ReportingApi) -> None:
-        self._api = api
-        self._jobs: dict[str, ReportedJob] = {}
-
-    def get(self, job_id: str) -> ReportedJob:
-        """Return a job; the first time, read it with its control layer.
-
-        Raises:
-            PleoError: It cannot be read.
-        """
-        if job_id not in self._jobs:
-            job = self._api.job(job_id)
-            self.read_items(job)
-            self._jobs[job_id] = job
-        return self._jobs[job_id]
-
-    def get_running(self, job_id: str) -> ReportedJob | None:
-        """Return a job unless it has ended; the items of an ended job not seen before are not read.
-
-        Raises:
-            PleoError: It cannot be read.
-        """
-        if job_id not in self._jobs and self._api.job(job_id).ended:
-            return None
-        job = self.get(job_id)
-        return None if job.ended else job
-
-    def read_again(self, job: ReportedJob) -> None:
-        """Read a job and its control layer again.
-
-        Raises:
-            PleoError: It cannot be read.
-        """
-        now = self._api.job(job.id)
-        job.failure, job.started = now.failure, job.started or now.started
-        # A dry run assumes that it has started the job.
-        job.status = "in_progress" if now.status == "pending" and job.started else now.status
-        self.read_items(job)
-
-    def read_items(self, job: ReportedJob) -> None:
-        """Read a job's control layer again.
-
-        Raises:
-            PleoError: It cannot be read.
-        """
-        if job.status is None:
-            return
-        try:
-            job.set_items(self._api.job_items(job.id))
-        except JobEnded:
-            # It was deleted after its record was read.
-            job.status = None

@@ -19,7 +19,6 @@ from tap_pleo_export.singer.message_reader import InputError, MessageReader, run
 from tap_pleo_export.singer.message_writer import LineWriter, OutputError
 from tap_pleo_export.singer.metrics import run_with_summary
 from tap_pleo_export.target.acknowledgement import Acknowledgement
-from tap_pleo_export.target.jobs import JobCache
 from tap_pleo_export.target.run import Outcomes, ReportingRun
 from tap_pleo_export.target.sinks import SINKS
 from tap_pleo_export.text import one_line
@@ -69,10 +68,8 @@ class TargetPleoExport(PleoPlugin, Target):
         from tap_pleo_export.target.api import ReportingApi  # noqa: PLC0415
         from tap_pleo_export.target.reporter import Reporter  # noqa: PLC0415
 
-        api = ReportingApi(self.api)
         run = ReportingRun(
-            api=api,
-            jobs=JobCache(api),
+            api=ReportingApi(self.api),
             outcomes=self.outcomes,
             policy=RetryPolicy(max_retries=self.config["max_retries"]),
             sleep=self.interrupts.sleep,

@@ -49,14 +49,14 @@ class Reporter:
         """
         self._acknowledgement.begin(update.line)
         self._add_candidate(update.job_id)
-        if self._sender.open_updates(self._run.jobs.get(update.job_id), [update]):
+        if self._sender.open_updates(self._run.api.job(update.job_id), [update]):
             self._queue.add(update, time.monotonic())
         self._send_due()
 
     def event(self, event: JobEvent) -> None:
         """Take an event: `started` is posted at once, others at the end of the input; raises as :meth:`update`."""
         self._acknowledgement.begin(event.line)
-        job = self._run.jobs.get(event.job_id)
+        job = self._run.api.job(event.job_id)
         self._add_candidate(event.job_id)
         if event.event == STARTED:
             self._poster.post_started(job, event)
@@ -95,9 +95,9 @@ class Reporter:
         """Send all waiting updates, then post the events due at the end of the input; raises as :meth:`update`."""
         self.flush()
         for event in self._events.values():
-            self._poster.post(self._run.jobs.get(event.job_id), event)
+            self._poster.post(self._run.api.job(event.job_id), event)
         for job_id in {**self._candidates, **self._complete_in_state} if self._complete_jobs else ():
-            if job := self._run.jobs.get_running(job_id):
+            if job := self._run.api.running_job(job_id):
                 self._poster.complete(job)
         self._acknowledgement.release()
         self._run.pass_states()
@@ -111,7 +111,7 @@ class Reporter:
     def _send_due(self, *, everything: bool = False) -> None:
         while job_id := self._queue.oldest() if everything else self._queue.due(time.monotonic()):
             batch = self._queue.take(job_id)
-            job = self._run.jobs.get(job_id)
+            job = self._run.api.job(job_id)
             if updates := self._sender.open_updates(job, batch.updates.values()):
                 self._poster.start_before_writing(job)
                 self._sender.send(job, updates)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tap_pleo_export.api.retry import RetryPolicy
     from tap_pleo_export.target.acknowledgement import Acknowledgement
     from tap_pleo_export.target.api import ReportingApi
-    from tap_pleo_export.target.jobs import JobCache, ReportedJob
+    from tap_pleo_export.target.jobs import ReportedJob
     from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 
 HOW_TO_RETRY = "The state still advances: fix the cause, then run with --full-refresh"
@@ -121,8 +121,7 @@ class ReportingRun:
     """Services and settings of one run.
 
     Attributes:
-        api: Pleo's API.
-        jobs: The run's export jobs.
+        api: Export jobs, and requests that change them.
         outcomes: Settles updates and events.
         policy: How often, and after which waits, a request with an unknown outcome is repeated.
         sleep: Waits.
@@ -133,7 +132,6 @@ class ReportingRun:
     """
 
     api: ReportingApi
-    jobs: JobCache
     outcomes: Outcomes
     policy: RetryPolicy
     sleep: Callable[[float], None]
@@ -160,5 +158,5 @@ class ReportingRun:
             lambda error: isinstance(error, OutcomeUnknown), before_wait=announce, sleep=self.sleep
         ):
             if attempt.retry_state.attempt_number > 1:
-                self.jobs.read_again(job)
+                self.api.read_again(job)
             yield attempt

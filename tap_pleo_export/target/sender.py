@@ -135,7 +135,7 @@ class UpdateSender:
         """Let the control layer decide about unclear updates; send those still open once more, then refuse them."""
         if not task.unclear:
             return []
-        self.run.jobs.read_items(job)
+        self.run.api.read_items(job)
         unclear = [update for update in task.updates if update.key in task.unclear]
         updates = self.open_updates(job, unclear, task.tried)
         if not task.last:
@@ -149,7 +149,7 @@ class UpdateSender:
         if not refusal.final:
             raise refusal
         if has_ended(refusal):
-            self.run.jobs.read_again(job)
+            self.run.api.read_again(job)
             job.closed = True
             self.run.outcomes.refuse_all(job, self.open_updates(job, task.updates))
             return []

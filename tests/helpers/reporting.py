@@ -20,7 +20,6 @@ from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.api.sender import Sender
 from tap_pleo_export.target.acknowledgement import Acknowledgement
 from tap_pleo_export.target.api import ReportingApi
-from tap_pleo_export.target.jobs import JobCache
 from tap_pleo_export.target.reporter import Reporter
 from tap_pleo_export.target.run import Outcomes, ReportingRun
 
@@ -135,11 +134,9 @@ class Reporting:
     reporter: Reporter = field(init=False)
 
     def __post_init__(self) -> None:
-        api = ReportingApi(self.pleo)
         self.outcomes = Outcomes(logging.getLogger("test-reporting"), Acknowledgement())
         run = ReportingRun(
-            api=api,
-            jobs=JobCache(api),
+            api=ReportingApi(self.pleo),
             outcomes=self.outcomes,
             policy=RetryPolicy(max_retries=20, first_wait=0.0),
             sleep=lambda _: None,
