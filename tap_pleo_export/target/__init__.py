@@ -1,1 +1,1 @@
-"""The target: reports item results and job events back to Pleo."""
+"""The target: reports outcomes of items and job events to Pleo."""

@@ -1,187 +1,165 @@
-"""The requests of reporting: a job, its control layer, updates of its items, events."""
+"""Requests of the target: an export job, its control layer, updates of its items, events."""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Raw
 
 from tap_pleo_export.api.error_mapping import as_list_error, has_ended
-from tap_pleo_export.api.errors import JobEnded, RequestRefused, WrongJob
-from tap_pleo_export.api.paging import PageDecoder, whole_number
+from tap_pleo_export.api.errors import JobEnded, JobRefused, RequestRefused, WrongJob
+from tap_pleo_export.api.jobs import ExportJob, JobRow
+from tap_pleo_export.api.paging import PageDecoder, decode_single
 from tap_pleo_export.api.request import ApiRequest
-from tap_pleo_export.target.job import Known, ReportedJob
+from tap_pleo_export.target.jobs import ItemOutcome, ReportedJob
 from tap_pleo_export.text import storable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from tap_pleo_export.api.paging import Token
     from tap_pleo_export.api.pleo_api import PleoApi
     from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 
-T = TypeVar("T")
 READ_SCOPE = "export-jobs:read"
 WRITE_SCOPE = "export-jobs:write"
 
 
-class Job(msgspec.Struct, rename="camel"):
-    """As much of an export job as is needed (OpenAPI schema ``ExportJobV3``)."""
-
-    id: str
-    status: str | None
-    number_of_items: Raw = Raw(b"null")
-    failure_reason_type: Any = None
-    started_at: Any = None
-
-
 class JobItem(msgspec.Struct, rename="camel"):
-    """As much of an export job item as is needed (OpenAPI schema ``ExportJobItemV3``)."""
+    """Members read of an export job item (OpenAPI schema ``ExportJobItemV3``)."""
 
     accounting_entry_id: str
     status: str | None = None
     external_id: Any = None
 
     @property
-    def known(self) -> Known:
-        """What it says."""
-        return Known(self.status, self.external_id if isinstance(self.external_id, str) and self.external_id else None)
+    def outcome(self) -> ItemOutcome:
+        """Its outcome."""
+        return ItemOutcome(self.status, (isinstance(self.external_id, str) and self.external_id) or None)
 
 
 class UpdateError(msgspec.Struct, rename="camel"):
-    """An update that Pleo refused (OpenAPI schema ``ExportJobItemUpdateErrorV3``)."""
+    """An update refused by Pleo (OpenAPI schema ``ExportJobItemUpdateErrorV3``)."""
 
     accounting_entry_id: str
     type: str | None = None
     message: str | None = None
 
 
-class UpdateAnswer(msgspec.Struct):
-    """What became of each update (OpenAPI schema ``ExportJobItemUpdateV3``)."""
+class UpdateResponse(msgspec.Struct):
+    """Result of each update (OpenAPI schema ``ExportJobItemUpdateV3``)."""
 
     data: list[JobItem]
     errors: list[UpdateError] | None = None
 
 
-class _Single(msgspec.Struct):
-    data: Job
-
-
 _JOB_ITEMS: PageDecoder[JobItem] = PageDecoder(JobItem)
 
 
-@dataclass(frozen=True, slots=True)
 class ReportingApi:
-    """Pleo's side of reporting.
+    """Reads export jobs, each once and again after a write with an unknown outcome; builds the writing requests.
 
-    Attributes:
-        connection: What all requests share.
-        headers: Headers of each request besides its signature.
-        timeout: Seconds for a whole request.
+    Args:
+        client: Sends the requests.
     """
 
-    connection: PleoApi
-    headers: dict[str, str]
-    timeout: float
+    def __init__(self, client: PleoApi) -> None:
+        self.client = client
+        self._jobs: dict[str, ReportedJob] = {}
 
     def job(self, job_id: str) -> ReportedJob:
-        """Read a job (``GET /v3/export-jobs/{jobId}``), without its items.
+        """Return a job; the first time, read it with its control layer.
 
         Raises:
-            PleoError: It cannot be read; a job that Pleo does not know is none of it.
+            PleoError: It cannot be read.
         """
-        try:
-            found = self._get(f"/v3/export-jobs/{job_id}", _decoded_as(_Single)).data
-        except RequestRefused as refusal:
-            if _is_unknown(refusal):
-                return ReportedJob(job_id, None)
-            raise
-        if found.id.lower() != job_id:
-            raise WrongJob(job_id, "an answer", found.id)
-        failure = found.failure_reason_type if isinstance(found.failure_reason_type, str) else None
-        return ReportedJob(
-            job_id,
-            found.status or "unknown",
-            whole_number(found.number_of_items),
-            failure,
-            started=found.started_at is not None,
-        )
+        if job_id not in self._jobs:
+            job = self._read_job(job_id)
+            self.read_items(job)
+            self._jobs[job_id] = job
+        return self._jobs[job_id]
 
-    def job_items(self, job_id: str) -> Iterator[tuple[str, Known]]:
-        """Read a job's control layer (``GET /v3/export-jobs/{jobId}/items``): entry ids, and what Pleo has of them.
+    def running_job(self, job_id: str) -> ReportedJob | None:
+        """Return a job unless it has ended; do not read the items of a job that has. Raises as :meth:`job`."""
+        if job_id not in self._jobs and self._read_job(job_id).ended:
+            return None
+        job = self.job(job_id)
+        return None if job.ended else job
 
-        Raises:
-            JobEnded: Pleo no longer knows the job.
-            PleoError: It cannot be read to its end.
-        """
-        path = f"/v3/export-jobs/{job_id}/items"
+    def read_again(self, job: ReportedJob) -> None:
+        """Update a job and its outcomes; raises as :meth:`job`."""
+        now = self._read_job(job.id)
+        job.failure, job.started = now.failure, job.started or now.started
+        # A dry run assumes that it has started the job.
+        job.status = "in_progress" if now.status == "pending" and job.started else now.status
+        self.read_items(job)
+
+    def read_items(self, job: ReportedJob) -> None:
+        """Update a job's outcomes from its control layer; raises as :meth:`job`."""
+        if job.status is None:
+            return
+        path = f"/v3/export-jobs/{job.id}/items"
 
         def request(token: Token) -> ApiRequest:
-            return self.call("GET", path, READ_SCOPE, params={"limit": self.connection.large_page, "after": token})
+            return self._request("GET", path, params={"limit": self.client.large_page, "after": token})
 
-        listing = self.connection.listing(request, _JOB_ITEMS.decode)
-        with as_list_error(f"export job items of export job {job_id}"), _of_job(job_id):
-            for page in listing.pages():
-                for row in page.records:
-                    yield row.accounting_entry_id, row.known
+        pages = self.client.listing(request, _JOB_ITEMS.decode).pages()
+        try:
+            with as_list_error(f"export job items of export job {job.id}"), _unknown_job_has_ended(job.id):
+                job.set_items((row.accounting_entry_id, row.outcome) for page in pages for row in page.records)
+        except JobEnded:
+            # It was deleted after its record was read.
+            job.status = None
 
-    def update(self, job_id: str, updates: Iterable[ItemUpdate]) -> UpdateAnswer:
-        """Send updates of one job's items (``PUT /v3/export-jobs/{jobId}/items``).
-
-        Raises:
-            OutcomeUnknown: Nobody knows what took effect.
-            RequestRefused: Nothing did.
-            FatalError: Nothing can be sent.
-        """
+    def put(self, job_id: str, updates: Iterable[ItemUpdate]) -> ApiRequest:
+        """Return the request that updates items of one job (``PUT /v3/export-jobs/{jobId}/items``)."""
         body = [update.to_body() for update in updates]
-        return self._send("PUT", f"/v3/export-jobs/{job_id}/items", body, _decoded_as(UpdateAnswer))
+        return self._request("PUT", f"/v3/export-jobs/{job_id}/items", body=body)
 
-    def post(self, event: JobEvent) -> None:
-        """Send an event (``POST /v3/export-job-events``); raises as :meth:`update`."""
-        # Whatever the body says, there is nothing to be read in it.
-        self._send("POST", "/v3/export-job-events", event.to_body(), lambda _: None)
+    def post(self, event: JobEvent) -> ApiRequest:
+        """Return the request that posts an event (``POST /v3/export-job-events``)."""
+        return self._request("POST", "/v3/export-job-events", body=event.to_body())
 
-    def _get(self, path: str, decode: Callable[[bytes], T], **params: object) -> T:
-        return self.connection.get(self.call("GET", path, READ_SCOPE, params=params), decode)
+    def _read_job(self, job_id: str) -> ReportedJob:
+        """Read a job (``GET /v3/export-jobs/{jobId}``) without its items; the status of an unknown job is None."""
+        try:
+            with _unknown_job_has_ended(job_id):
+                job = self.client.get(self._request("GET", f"/v3/export-jobs/{job_id}"), _decode_job)
+        except JobEnded:
+            return ReportedJob(job_id, None)
+        except RequestRefused as refusal:
+            raise JobRefused(job_id, refusal) from None
+        if job.id.lower() != job_id:
+            raise WrongJob(job_id, "an answer", job.id)
+        return ReportedJob(job_id, job.status or "unknown", job.number_of_items, job.failure, job.started)
 
-    def _send(self, method: str, path: str, body: object, decode: Callable[[bytes], T]) -> T:
-        return self.connection.get(self.call(method, path, WRITE_SCOPE, body=body), decode)
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        scope: str,
-        *,
-        params: dict[str, Any] | None = None,
-        body: Any = None,  # noqa: ANN401 - any JSON value
+    def _request(
+        self, method: str, path: str, *, params: dict[str, Any] | None = None, body: object = None
     ) -> ApiRequest:
-        """Return a request."""
-        url = self.connection.api_url + path
-        return ApiRequest(method, url, params or {}, self.headers, body, timeout=self.timeout, scope=scope)
+        scope = READ_SCOPE if method == "GET" else WRITE_SCOPE
+        return ApiRequest(method, self.client.api_url + path, params or {}, body=body, scope=scope)
 
 
-def _is_unknown(refusal: RequestRefused) -> bool:
-    return refusal.status == HTTPStatus.NOT_FOUND and has_ended(refusal)
+def decode_response(body: bytes) -> UpdateResponse:
+    """Decode the answer to an update.
+
+    Raises:
+        msgspec.MsgspecError: It is not such an answer.
+    """
+    return msgspec.json.decode(storable(body)[0], type=UpdateResponse)
+
+
+def _decode_job(body: bytes) -> ExportJob:
+    return ExportJob.from_row(msgspec.json.decode(decode_single(body), type=JobRow))
 
 
 @contextlib.contextmanager
-def _of_job(job_id: str) -> Iterator[None]:
+def _unknown_job_has_ended(job_id: str) -> Iterator[None]:
     try:
         yield
     except RequestRefused as refusal:
-        if _is_unknown(refusal):
+        if refusal.status == HTTPStatus.NOT_FOUND and has_ended(refusal):
             raise JobEnded(job_id, f"{refusal.status}{refusal.detail}") from None
         raise
-
-
-def _decoded_as(kind: type[T]) -> Callable[[bytes], T]:
-    def decode(body: bytes) -> T:
-        text, _ = storable(body)
-        return msgspec.json.decode(text, type=kind)
-
-    return decode

@@ -1,55 +1,142 @@
-"""The jobs of a run, each read once, and again where nobody knows what took effect."""
+"""Export jobs as the target knows them: statuses and the outcomes of their items."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
 
-from tap_pleo_export.api.errors import JobEnded
+from tap_pleo_export.api.entry_keys import key_of
+from tap_pleo_export.api.jobs import ENDED_STATUSES
+from tap_pleo_export.target.updates import COMPLETED, COMPLETED_WITH_ERRORS
+from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    from tap_pleo_export.target.api import ReportingApi
-    from tap_pleo_export.target.job import ReportedJob
+    from collections.abc import Iterable
+
+    from tap_pleo_export.target.updates import ItemUpdate
+
+SUCCESSFUL = "successful"
+ABANDONED = "abandoned"
+FINAL_STATUSES = frozenset({SUCCESSFUL, "failed", ABANDONED})
 
 
-class Jobs:
-    """Jobs by id."""
+class ItemOutcome(NamedTuple):
+    """An item's status and ``externalId``."""
 
-    def __init__(self, api: ReportingApi) -> None:
-        self._api = api
-        self._jobs: dict[str, ReportedJob] = {}
+    status: str | None
+    external_id: str | None = None
 
-    def get(self, job_id: str) -> ReportedJob:
-        """Return a job, read with its control layer if this is the first time.
+    def __str__(self) -> str:
+        """Return it for a message, on one line."""
+        return one_line(f"'{self.status}'" + (f" with externalId '{self.external_id}'" if self.external_id else ""))
 
-        Raises:
-            PleoError: It cannot be read.
-        """
-        if job_id not in self._jobs:
-            job = self._api.job(job_id)
-            self.read_items(job)
-            self._jobs[job_id] = job
-        return self._jobs[job_id]
 
-    def get_running(self, job_id: str) -> ReportedJob | None:
-        """Return a job as :meth:`get` does; None, without a look at its items, if it is read now and has ended."""
-        if job_id not in self._jobs and self._api.job(job_id).ended:
+class Comparison(Enum):
+    """How an update compares with Pleo's outcome of the item."""
+
+    OPEN = "the item is not final: send the update"
+    REPORTED = "Pleo has the same outcome already"
+    CONFLICT = "Pleo has another outcome"
+
+
+@dataclass(slots=True)
+class ReportedJob:
+    """An export job and the known outcomes of its items.
+
+    Attributes:
+        id: Its id, in lower case.
+        status: Its status; None if Pleo does not know the job.
+        number_of_items: ``numberOfItems``; None if unknown.
+        failure: ``failureReasonType``, if any.
+        started: Whether it was ever started.
+        closed: Whether this run writes nothing more to it.
+        items: Pleo's outcome of each item, by the entry's key.
+        assumed: Outcomes that a dry run assumes for items still open in Pleo.
+    """
+
+    id: str
+    status: str | None
+    number_of_items: int | None = None
+    failure: str | None = None
+    started: bool = False
+    closed: bool = False
+    items: dict[bytes, ItemOutcome] = field(default_factory=dict)
+    assumed: dict[bytes, ItemOutcome] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether Pleo accepts no more updates."""
+        return self.status is None or self.status in ENDED_STATUSES
+
+    @property
+    def writable(self) -> bool:
+        """Whether this run may still write to it."""
+        return not (self.ended or self.closed)
+
+    @property
+    def unlisted(self) -> int:
+        """How many of ``numberOfItems`` the control layer does not list."""
+        return max(0, (self.number_of_items or 0) - len(self.items))
+
+    def set_items(self, items: Iterable[tuple[str, ItemOutcome]]) -> None:
+        """Store the control layer: entry ids and outcomes."""
+        # Most items have no externalId: they share one outcome per status.
+        shared: dict[ItemOutcome, ItemOutcome] = {}
+        for entry_id, outcome in items:
+            key = key_of(entry_id)
+            if key in self.assumed and outcome.status not in FINAL_STATUSES:
+                continue
+            self.items[key] = shared.setdefault(outcome, outcome) if outcome.external_id is None else outcome
+
+    def compare(self, update: ItemUpdate) -> Comparison:
+        """Compare an update with Pleo's outcome of its item."""
+        outcome = self.items.get(update.key)
+        if outcome is None or outcome.status not in FINAL_STATUSES:
+            return Comparison.OPEN
+        if self.ended and outcome.status == ABANDONED:
+            # Pleo abandoned it when the job ended: no other outcome was reported.
+            return Comparison.OPEN
+        if outcome.status != update.status:
+            return Comparison.CONFLICT
+        if outcome.external_id and update.external_id and outcome.external_id != update.external_id:
+            return Comparison.CONFLICT
+        return Comparison.REPORTED
+
+    def accept(self, update: ItemUpdate, external_id: str | None = None) -> None:
+        """Note that Pleo accepted an update, and with which ``externalId`` if the answer has one."""
+        self.items[update.key] = ItemOutcome(update.status, external_id or update.external_id)
+
+    def assume(self, update: ItemUpdate) -> None:
+        """Assume that Pleo accepted an update."""
+        self.accept(update)
+        self.assumed[update.key] = self.items[update.key]
+
+    def open_items(self) -> int:
+        """Return how many items are not final."""
+        statuses = self._statuses()
+        return statuses.total() - sum(statuses[status] for status in FINAL_STATUSES)
+
+    def completion(self) -> str | None:
+        """Return the completion event due; None while items are open or unlisted, or if there are none."""
+        if not self.items or self.unlisted or self.open_items():
             return None
-        return self.get(job_id)
+        return COMPLETED if self._statuses().keys() == {SUCCESSFUL} else COMPLETED_WITH_ERRORS
 
-    def read_again(self, job: ReportedJob) -> None:
-        """Read a job and its control layer again; raises as :meth:`get`."""
-        now = self._api.job(job.id)
-        job.failure, job.started = now.failure, job.started or now.started
-        # A job that a dry run has started in thought is not pending again.
-        job.status = "in_progress" if now.status == "pending" and job.started else now.status
-        self.read_items(job)
+    def incomplete(self) -> str:
+        """Return why no completion event is due."""
+        if self.unlisted:
+            return f"Pleo lists {len(self.items)} of its {self.number_of_items} items"
+        if not self.items:
+            return "it has no items"
+        return f"{self.open_items()} of its {len(self.items)} items are still open"
 
-    def read_items(self, job: ReportedJob) -> None:
-        """Read a job's control layer again; raises as :meth:`get`."""
-        if job.status is None:
-            return
-        try:
-            job.learn(self._api.job_items(job.id))
-        except JobEnded:
-            # Since its record was read.
-            job.status = None
+    def _statuses(self) -> Counter[str | None]:
+        return Counter(outcome.status for outcome in self.items.values())
+
+    def __str__(self) -> str:
+        """Return it for a message, with its status."""
+        if self.status is None:
+            return f"Export job {self.id} is unknown to Pleo"
+        return f"Export job {self.id} is '{self.status}'" + (f" ({self.failure})" if self.failure else "")

@@ -1,44 +1,45 @@
-"""What comes in, in its order: updates into batches, events and states at their time."""
+"""Input in order: updates into batches; events and states when they are due."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from tap_pleo_export.target.batches import Batches
-from tap_pleo_export.target.completion import Completion
-from tap_pleo_export.target.sender import Sender
+from tap_pleo_export.target.events import EventPoster
+from tap_pleo_export.target.queue import UpdateQueue
+from tap_pleo_export.target.sender import UpdateSender
 from tap_pleo_export.target.updates import STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tap_pleo_export.target.run import Run
+    from tap_pleo_export.target.run import ReportingRun
     from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 
 
 class Reporter:
     """Reports to Pleo.
 
-    The **first** update of an item stands, so that the outcome depends neither on which updates share a request nor on
+    The **first** update of an item counts, so that the result depends neither on which updates share a request nor on
     where an earlier run was cut off.
 
     Args:
-        run: What it needs of its run.
+        run: Services and settings of the run.
         batch_size: Updates in one request, 1 to 100.
-        complete_jobs: Whether jobs are completed at the end of the input.
+        complete_jobs: Whether to complete jobs at the end of the input.
     """
 
-    def __init__(self, run: Run, *, batch_size: int, complete_jobs: bool) -> None:
+    def __init__(self, run: ReportingRun, *, batch_size: int, complete_jobs: bool) -> None:
         self._run = run
+        self._acknowledgement = run.outcomes.acknowledgement
         self._complete_jobs = complete_jobs
-        self._batches = Batches(batch_size)
-        self._sender = Sender(run)
-        self._completion = Completion(run, self._sender)
+        self._queue = UpdateQueue(batch_size)
+        self._sender = UpdateSender(run)
+        self._poster = EventPoster(run)
         self._events: dict[str, JobEvent] = {}
-        # In the order in which they came: those of records, and those that only a state calls complete.
+        # In input order: jobs of records, and jobs known only from a state that calls them complete.
         self._candidates: dict[str, None] = {}
-        self._called_complete: dict[str, None] = {}
+        self._complete_in_state: dict[str, None] = {}
 
     def update(self, update: ItemUpdate) -> None:
         """Take an update of an item.
@@ -46,81 +47,75 @@ class Reporter:
         Raises:
             PleoError: Nothing more can be reported.
         """
-        self._run.acknowledgement.begin(update.line)
-        self._consider(update.job_id)
-        self._offer(update)
-        self.tick()
+        self._acknowledgement.begin(update.line)
+        self._add_candidate(update.job_id)
+        if self._sender.open_updates(self._run.api.job(update.job_id), [update]):
+            self._queue.add(update, time.monotonic())
+        self._send_due()
 
     def event(self, event: JobEvent) -> None:
-        """Take an event: `started` is posted at once, the others at the end of the input; raises as :meth:`update`."""
-        self._run.acknowledgement.begin(event.line)
-        job = self._run.jobs.get(event.job_id)
-        self._consider(event.job_id)
+        """Take an event: `started` is posted at once, others at the end of the input; raises as :meth:`update`."""
+        self._acknowledgement.begin(event.line)
+        job = self._run.api.job(event.job_id)
+        self._add_candidate(event.job_id)
         if event.event == STARTED:
-            self._completion.start(job, event)
+            self._poster.post_started(job, event)
             return
-        self._run.acknowledgement.hold()
+        self._acknowledgement.defer()
         first = self._events.setdefault(event.job_id, event)
-        if first is event:
-            return
         if first.event != event.event:
-            self._run.logger.error("%s is not posted: an earlier line says '%s'", event, first.event)
-            self._run.tally.refused += 1
-        self._run.acknowledgement.settle(event.line)
+            self._run.outcomes.refuse_event(event, f"an earlier line says '{first.event}'")
+        elif first is not event:
+            self._acknowledgement.settle(event.line)
 
     def state(self, state: bytes, line: int, complete: Iterable[str]) -> None:
         """Take a state.
 
         Args:
             state: Its value, as JSON on one line.
-            line: Where it stood in the input.
+            line: Its line in the input.
             complete: The jobs that it calls complete.
         """
-        for job_id in complete if self._complete_jobs else ():
-            self._called_complete[job_id.lower()] = None
-            self._run.acknowledgement.hold()
-        self._run.acknowledgement.add(state, line)
-        self._run.passed_on()
+        if self._complete_jobs and (job_ids := [job_id.lower() for job_id in complete]):
+            self._complete_in_state |= dict.fromkeys(job_ids)
+            self._acknowledgement.defer()
+        self._acknowledgement.add(state, line)
+        self._run.pass_states()
 
     def tick(self) -> float | None:
-        """Send what has waited long enough; return in how many seconds the next is due, None if nothing waits."""
-        while (job_id := self._batches.due(time.monotonic())) is not None:
-            self._flush(job_id)
-        return self._batches.next_due(time.monotonic())
+        """Send the batches that are due; return the seconds until the next one is, None if nothing waits."""
+        self._send_due()
+        return self._queue.next_due(time.monotonic())
 
     def flush(self) -> None:
-        """Send all that waits; raises as :meth:`update`."""
-        # What was said again of an item is judged once its first update is settled, and may wait anew.
-        while len(self._batches):
-            for job_id in self._batches.jobs():
-                self._flush(job_id)
+        """Send all waiting updates; raises as :meth:`update`."""
+        self._send_due(everything=True)
 
     def finish(self) -> None:
-        """Send all that waits, then post what is due at the end of the input; raises as :meth:`update`."""
+        """Send all waiting updates, then post the events due at the end of the input; raises as :meth:`update`."""
         self.flush()
         for event in self._events.values():
-            self._completion.post_given(self._run.jobs.get(event.job_id), event)
-        for job_id in {**self._candidates, **self._called_complete} if self._complete_jobs else ():
-            if (job := self._run.jobs.get_running(job_id)) is not None and not job.ended:
-                self._completion.complete(job)
-        self._run.acknowledgement.release()
-        self._run.passed_on()
+            self._poster.post(self._run.api.job(event.job_id), event)
+        for job_id in {**self._candidates, **self._complete_in_state} if self._complete_jobs else ():
+            if job := self._run.api.running_job(job_id):
+                self._poster.complete(job)
+        self._acknowledgement.release()
+        self._run.pass_states()
 
-    def _consider(self, job_id: str) -> None:
-        """Note a job that may have to be completed: whatever covers its records waits for that."""
+    def _add_candidate(self, job_id: str) -> None:
+        """Note a job that may have to be completed: states that cover its records wait for that."""
         self._candidates[job_id] = None
         if self._complete_jobs:
-            self._run.acknowledgement.hold()
+            self._acknowledgement.defer()
 
-    def _offer(self, update: ItemUpdate) -> None:
-        if self._sender.still_open(self._run.jobs.get(update.job_id), (update,)):
-            self._batches.add(update, time.monotonic())
-            if self._batches.full(update.job_id):
-                self._flush(update.job_id)
-
-    def _flush(self, job_id: str) -> None:
-        batch = self._batches.take(job_id)
-        self._sender.send(self._run.jobs.get(job_id), tuple(batch.updates.values()))
-        for update in batch.later:
-            self._offer(update)
-        self._run.passed_on()
+    def _send_due(self, *, everything: bool = False) -> None:
+        while job_id := self._queue.oldest() if everything else self._queue.due(time.monotonic()):
+            batch = self._queue.take(job_id)
+            job = self._run.api.job(job_id)
+            if updates := self._sender.open_updates(job, batch.updates.values()):
+                self._poster.start_before_writing(job)
+                self._sender.send(job, updates)
+            # Updates of an item whose first one was refused wait again.
+            for update in self._sender.open_updates(job, batch.later):
+                self._queue.add(update, time.monotonic())
+            self._run.pass_states()

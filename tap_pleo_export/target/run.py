@@ -1,74 +1,162 @@
-"""What reporting shares in one run, and how it goes on where nobody knows what a request did."""
+"""The state of one run: services, counts, and the lines that explain each refusal."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tap_pleo_export.api.errors import OutcomeUnknown
+from tap_pleo_export.target.jobs import ItemOutcome
 
 if TYPE_CHECKING:
     import contextlib
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+
+    import tenacity
 
     from tap_pleo_export.api.retry import RetryPolicy
     from tap_pleo_export.target.acknowledgement import Acknowledgement
     from tap_pleo_export.target.api import ReportingApi
-    from tap_pleo_export.target.job import ReportedJob
-    from tap_pleo_export.target.jobs import Jobs
-    from tap_pleo_export.target.tally import Tally
+    from tap_pleo_export.target.jobs import ReportedJob
+    from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 
-P = ParamSpec("P")
-T = TypeVar("T")
+HOW_TO_RETRY = "The state still advances: fix the cause, then run with --full-refresh"
+"""A refusal is final for this run; the next run sends nothing again that Pleo accepted."""
+MAX_NAMED_ITEMS = 10
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """Settles updates and events: counts each, says why it is refused, and acknowledges it.
+
+    Attributes:
+        logger: Gets one ERROR line per refusal.
+        acknowledgement: The states that wait for the records.
+        accepted: Updates accepted by Pleo in this run.
+        already: Updates reported before.
+        refused: Updates and events refused by Pleo or by the target.
+        events: Events accepted, by name.
+    """
+
+    logger: logging.Logger
+    acknowledgement: Acknowledgement
+    accepted: int = 0
+    already: int = 0
+    refused: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+
+    def mark_accepted(self, update: ItemUpdate, *, already: bool = False) -> None:
+        """Settle an update accepted by Pleo, in this run or ``already`` before."""
+        self.accepted += not already
+        self.already += already
+        self.acknowledgement.settle(update.line)
+
+    def refuse(self, update: ItemUpdate, why: str) -> None:
+        """Settle an update that is refused for good."""
+        self._refuse([update.line], "%s: %s; not reported as '%s'. %s", update, why, update.status, HOW_TO_RETRY)
+
+    def report_conflict(self, job: ReportedJob, update: ItemUpdate) -> None:
+        """Settle an update whose item has another outcome in Pleo."""
+        self._refuse(
+            [update.line],
+            "%s: Pleo has %s, the update says %s; not sent. Check the accounting system for a second entry and "
+            "remove the wrong one; Pleo keeps its outcome",
+            update,
+            job.items[update.key],
+            ItemOutcome(update.status, update.external_id),
+        )
+
+    def refuse_all(self, job: ReportedJob, updates: Sequence[ItemUpdate]) -> None:
+        """Settle the updates of a job that can no longer be written to, in one line."""
+        if not updates:
+            return
+        named = ", ".join(update.entry_id for update in updates[:MAX_NAMED_ITEMS])
+        more = f" and {len(updates) - MAX_NAMED_ITEMS} more" if len(updates) > MAX_NAMED_ITEMS else ""
+        remedy = (
+            "Export the entries again in Pleo (this creates a new job)"
+            if job.ended
+            else "Nothing more is written to this job in this run; run again"
+        )
+        lines = [update.line for update in updates]
+        self._refuse(lines, "%s: refused %d update(s), items %s%s. %s", job, len(lines), named, more, remedy)
+
+    def refuse_event(self, event: JobEvent, why: str) -> None:
+        """Settle an event that is refused for good."""
+        self._refuse([event.line], "%s not posted: %s", event, why)
+
+    def refuse_record(self, line: int, name: str, problems: str) -> None:
+        """Count an invalid record."""
+        self._refuse([line], "Line %d: %s: %s; not sent. %s", line, name, problems, HOW_TO_RETRY)
+
+    def counts(self) -> dict[str, object]:
+        """Return the counts of the run summary; ``unsent`` are records received but not settled."""
+        return {
+            "accepted": self.accepted,
+            "already": self.already,
+            "refused": self.refused,
+            "unsent": self.acknowledgement.unsettled,
+            "events": dict(self.events),
+        }
+
+    def summary(self, *, dry_run: bool) -> str:
+        """Return the run's last line."""
+        events = ", ".join(f"{count} {event}" for event, count in sorted(self.events.items())) or "none"
+        return (
+            f"{'Dry run, nothing was sent: ' if dry_run else ''}{self.accepted} accepted, "
+            f"{self.already} already reported, {self.refused} refused, {self.acknowledgement.unsettled} unsent; "
+            f"events: {events}"
+        )
+
+    def _refuse(self, lines: Sequence[int], message: str, *arguments: object) -> None:
+        self.logger.error(message, *arguments)
+        self.refused += len(lines)
+        for line in lines:
+            self.acknowledgement.settle(line)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What reporting shares in one run.
+class ReportingRun:
+    """Services and settings of one run.
 
     Attributes:
-        api: Pleo.
-        jobs: The run's jobs.
-        tally: Where outcomes are counted.
-        acknowledgement: Which states may be passed on.
-        logger: Where each refusal is said.
-        policy: How often, and after which waits, something is sent again.
+        api: Export jobs, and requests that change them.
+        outcomes: Settles updates and events.
+        policy: How often, and after which waits, a request with an unknown outcome is repeated.
         sleep: Waits.
         shielded: A block that a signal ends after ten seconds only.
-        passed_on: Called where states may have become due.
-        start_jobs: Whether a job that is ``pending`` is started before its first write.
-        dry_run: Whether nothing is to be sent.
+        pass_states: Passes on the states that are due.
+        start_jobs: Whether to start a ``pending`` job before its first write.
+        dry_run: Whether to send nothing.
     """
 
     api: ReportingApi
-    jobs: Jobs
-    tally: Tally
-    acknowledgement: Acknowledgement
-    logger: logging.Logger
+    outcomes: Outcomes
     policy: RetryPolicy
     sleep: Callable[[float], None]
     shielded: Callable[[], contextlib.AbstractContextManager[None]]
-    passed_on: Callable[[], None]
+    pass_states: Callable[[], None]
     start_jobs: bool = False
     dry_run: bool = False
 
-    def until_known(self, job: ReportedJob, send: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Make a request; where nobody knows what became of it, read the job and make it again.
+    def attempts(self, job: ReportedJob) -> Iterator[tenacity.AttemptManager]:
+        """Yield attempts at a write until its outcome is known; before each further one, read the job again.
 
         Raises:
-            OutcomeUnknown: Still unknown, after all attempts.
+            OutcomeUnknown: It is still unknown after the last attempt.
+            PleoError: The job cannot be read.
         """
 
         def announce(failure: BaseException, _: float) -> None:
             if isinstance(failure, OutcomeUnknown):
-                self.logger.warning("%s; Pleo is asked what it has, then the rest is sent again", failure.what)
+                self.outcomes.logger.warning(
+                    "%s; checking Pleo's state, then sending again what is missing", failure.what
+                )
 
         for attempt in self.policy.attempts(
             lambda error: isinstance(error, OutcomeUnknown), before_wait=announce, sleep=self.sleep
         ):
-            with attempt:
-                if attempt.retry_state.attempt_number > 1:
-                    self.jobs.read_again(job)
-                return send(*args, **kwargs)
-        raise AssertionError  # pragma: no cover - tenacity either returns or raises
+            if attempt.retry_state.attempt_number > 1:
+                self.api.read_again(job)
+            yield attempt

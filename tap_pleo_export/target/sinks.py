@@ -1,9 +1,9 @@
-"""The target's sinks: which streams it takes, what their records must be, and where they go."""
+"""The target's sinks: the streams it accepts, checks of their records, and where the records go."""
 
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jsonschema_rs
 from jsonschema_rs import ValidationErrorKind as Kind
@@ -11,148 +11,130 @@ from singer_sdk.sinks import RecordSink
 
 from tap_pleo_export.api.jobs import PLAIN_UUID, format_time, parse_time
 from tap_pleo_export.singer.schema_files import shipped
-from tap_pleo_export.target.updates import TRY_AGAIN, ItemUpdate, JobEvent
+from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_pleo_export.target.reporter import Reporter
+    from tap_pleo_export.target.run import Outcomes
 
 STREAMS_FILE = "report_streams.json"
 SDK_MEMBERS = "_sdc_"
-TIMES = ("exportedAt",)
-
-
-class ReportingTarget(Protocol):
-    """What a sink needs of its target."""
-
-    reporter: Reporter
-
-    def refused(self) -> None:
-        """Count a record that is refused unsent."""
+EXPORTED_AT = "exportedAt"
 
 
 class ReportingSink(RecordSink):
-    """A stream of the target: its name, its records' schema (`schemas/report_streams.json`), what becomes of them."""
+    """A stream of the target; `schemas/report_streams.json` has the schema of its records."""
 
     name: ClassVar[str]
-    named_by: ClassVar[dict[str, str]]
-    """The members that name a record in a message, with their titles."""
+    identified_by: ClassVar[dict[str, str]]
+    """The members that identify a record in a message, with their titles."""
 
     def __init__(self, target: Any, **sink: Any) -> None:  # noqa: ANN401 - the SDK's arguments
         super().__init__(target, **sink)
-        self._reporting: ReportingTarget = target
+        self._reporter: Reporter = target.reporter
+        self._outcomes: Outcomes = target.outcomes
         self._rules = jsonschema_rs.Draft202012Validator(self.declared())
         self._unknown: set[str] = set()
 
     @classmethod
     def declared(cls) -> dict[str, Any]:
-        """Return the JSON Schema of the records, as they are once null and "" are taken out."""
+        """Return the JSON Schema of the records, after null and "" are removed."""
         streams = shipped(STREAMS_FILE)
         return {**streams[cls.name], "$defs": streams["$defs"]}
 
     def get_validator(self) -> None:
-        """No validation by the SDK: it takes half a millisecond a record, and its lines quote values."""
+        """Disable the SDK's validation: it takes half a millisecond per record and quotes values."""
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        """Hand a record on, or refuse it in one line.
+        """Report a record, or refuse it in one line.
 
         Args:
-            record: As it came.
-            context: `line`: where it stood in the input.
+            record: The record as received.
+            context: `line`: its line in the input.
         """
-        known = self._known(record)
-        problems = [*_problems(self._rules, known), *_time_problems(known)]
+        members = self._present(record)
+        problems = dict.fromkeys((*_schema_problems(self._rules, members), *_time_problems(members)))
         if problems:
-            self.logger.error(
-                "Line %d: %s: %s, so it is not sent. %s",
-                context["line"],
-                ", ".join(f"{title} {_id(known.get(name))}" for name, title in self.named_by.items()),
-                "; ".join(dict.fromkeys(problems)),
-                TRY_AGAIN,
-            )
-            self._reporting.refused()
+            ids = ", ".join(f"{title} {_id(members.get(name))}" for name, title in self.identified_by.items())
+            self._outcomes.refuse_record(context["line"], ids, "; ".join(problems))
             return
-        job_id = known.pop("jobId").lower()
-        for name in TIMES:
-            if name in known:
-                known[name] = format_time(parse_time(known[name]))  # type: ignore[arg-type] # checked above
-        self.report(job_id, known, context["line"])
+        if time := parse_time(members.get(EXPORTED_AT)):
+            members[EXPORTED_AT] = format_time(time)
+        reported = self.parse(members.pop("jobId").lower(), members, context["line"])
+        if isinstance(reported, ItemUpdate):
+            self._reporter.update(reported)
+        else:
+            self._reporter.event(reported)
 
     @abc.abstractmethod
-    def report(self, job_id: str, members: dict[str, str], line: int) -> None:
-        """Report a record that is as it must be."""
+    def parse(self, job_id: str, members: dict[str, Any], line: int) -> ItemUpdate | JobEvent:
+        """Return what a valid record reports."""
 
-    def _known(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Return what a record says: null and "" say nothing, members that no schema has are named once."""
-        declared = self.declared_members()
-        for name in record.keys() - declared:
-            if not name.startswith(SDK_MEMBERS) and name not in self._unknown:
+    def _present(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return the declared members without null and ""; warn once about each unknown one."""
+        declared = self.schema["properties"]
+        for name in record.keys() - declared.keys() - self._unknown:
+            if not name.startswith(SDK_MEMBERS):
                 self._unknown.add(name)
-                self.logger.warning("Member '%s' of '%s' is unknown and not sent", one_line(name), self.name)
+                self.logger.warning("Ignored unknown member '%s' of '%s'", one_line(name), self.name)
         return {name: value for name, value in record.items() if name in declared and value is not None and value != ""}
-
-    @classmethod
-    def declared_members(cls) -> set[str]:
-        """Return the members that a record may have."""
-        return set(cls.declared()["properties"])
 
 
 class ExportJobItemUpdates(ReportingSink):
     """Outcomes of export job items (contents of OpenAPI schema ``UpdateExportJobItemV3``)."""
 
     name = "export_job_item_updates"
-    named_by: ClassVar[dict[str, str]] = {"jobId": "export job", "accountingEntryId": "item"}
+    identified_by: ClassVar[dict[str, str]] = {"jobId": "export job", "accountingEntryId": "item"}
 
-    def report(self, job_id: str, members: dict[str, str], line: int) -> None:
-        """Report the outcome of an item."""
-        entry_id, status = members.pop("accountingEntryId"), members.pop("status")
-        self._reporting.reporter.update(ItemUpdate(job_id, entry_id, status, members, line))  # type: ignore[arg-type] # one of the two
+    def parse(self, job_id: str, members: dict[str, Any], line: int) -> ItemUpdate:
+        """Return the outcome of an item."""
+        return ItemUpdate(job_id, members.pop("accountingEntryId"), members.pop("status"), members, line)
 
 
 class ExportJobEvents(ReportingSink):
     """Events of export jobs (contents of OpenAPI schema ``CreateExportJobEvent``)."""
 
     name = "export_job_events"
-    named_by: ClassVar[dict[str, str]] = {"jobId": "export job", "event": "event"}
+    identified_by: ClassVar[dict[str, str]] = {"jobId": "export job", "event": "event"}
 
-    def report(self, job_id: str, members: dict[str, str], line: int) -> None:
-        """Report an event."""
-        self._reporting.reporter.event(JobEvent(job_id, members.pop("event"), members, line))
-
-
-SINKS = (ExportJobItemUpdates, ExportJobEvents)
-"""The streams that the target takes."""
+    def parse(self, job_id: str, members: dict[str, Any], line: int) -> JobEvent:
+        """Return the event of a job."""
+        return JobEvent(job_id, members.pop("event"), members, line)
 
 
-def _problems(validator: jsonschema_rs.Draft202012Validator, record: dict[str, Any]) -> Iterator[str]:
-    """Yield which members are at fault, and how; values are not quoted."""
+SINKS = {sink.name: sink for sink in (ExportJobItemUpdates, ExportJobEvents)}
+"""The streams that the target accepts, by name."""
+
+
+def _schema_problems(validator: jsonschema_rs.Draft202012Validator, record: dict[str, Any]) -> Iterator[str]:
+    """Yield the invalid members and what is wrong with each, without their values."""
     errors = list(validator.iter_errors(record))
-    # While the status itself is at fault, nobody knows which reasons belong to it.
+    # Which reasons are required depends on the status: an invalid status is reported alone.
     plain = [error for error in errors if error.schema_path[0] not in {"then", "else"}]
     for error in plain or errors:
-        place = f"'{error.instance_path[0]}'" if error.instance_path else ""
+        member = f"'{error.instance_path[0]}'" if error.instance_path else ""
         match error.kind:
             case Kind.Required(property=name):
-                yield f"'{name}' is missing" + ("" if plain else ": it belongs to 'failed'")
+                yield f"'{name}' is missing" + ("" if plain else " (required with 'failed')")
             case Kind.FalseSchema():
-                yield f"{place} belongs to 'failed' only"
+                yield f"{member} is allowed with 'failed' only"
             case Kind.Enum(options=options):
-                yield f"{place} is none of {', '.join(map(str, options))}"
+                yield f"{member} is not one of {', '.join(map(str, options))}"
             case Kind.Pattern():
-                yield f"{place} is no UUID"
+                yield f"{member} is not a UUID"
             case _:
-                yield f"{place} is no text"
+                yield f"{member} is not text"
 
 
 def _time_problems(record: dict[str, Any]) -> Iterator[str]:
-    for name in TIMES:
-        if isinstance(record.get(name), str) and parse_time(record[name]) is None:
-            yield f"'{name}' is no time like 2026-01-31T12:00:00Z"
+    if isinstance(record.get(EXPORTED_AT), str) and parse_time(record[EXPORTED_AT]) is None:
+        yield f"'{EXPORTED_AT}' is not a time like 2026-01-31T12:00:00Z"
 
 
 def _id(value: object) -> str:
-    """Return an id for a message; of what is none nothing is shown."""
+    """Return an id for a message; anything else is not shown."""
     shown = isinstance(value, str) and (PLAIN_UUID.fullmatch(value) or value.isidentifier())
     return one_line(str(value)) if shown else "unknown"

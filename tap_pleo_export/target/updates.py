@@ -1,4 +1,4 @@
-"""What is to be reported: updates of export job items, and job events. Pure."""
+"""Outcomes to report to Pleo: updates of export job items, and job events. No I/O."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from typing import Literal
 
 from tap_pleo_export.api.entry_keys import key_of
 
-TRY_AGAIN = "The state moves on all the same: mend the cause and run with --full-refresh"
-"""What a refusal says: it is final for this run, and nothing that was accepted is sent again by another."""
-
 STARTED = "started"
 FAILED = "failed"
 COMPLETED = "completed"
 COMPLETED_WITH_ERRORS = "completed_with_errors"
 COMPLETIONS = (COMPLETED, COMPLETED_WITH_ERRORS)
-# The job status that an event leads to.
+# The job status that follows an event.
 STATUS_AFTER = {STARTED: "in_progress"} | {event: event for event in (FAILED, *COMPLETIONS)}
 
 
@@ -25,10 +22,10 @@ class ItemUpdate:
 
     Attributes:
         job_id: The export job's id, in lower case.
-        entry_id: The accounting entry's id, as it came.
-        status: What became of the item.
-        details: The other members of the request's body: reasons of a failure, or what is known of the record made.
-        line: Where it stood in the input.
+        entry_id: The accounting entry's id, as received.
+        status: The outcome.
+        details: The other members of the request body: failure reasons, or the record in the accounting system.
+        line: Its line in the input.
     """
 
     job_id: str
@@ -39,20 +36,20 @@ class ItemUpdate:
 
     @property
     def key(self) -> bytes:
-        """What tells it from other items of the job, whatever the case of its id."""
+        """The item's key within its job; ids compare case-insensitively."""
         return key_of(self.entry_id)
 
     @property
     def external_id(self) -> str | None:
-        """The identifier of the record made in the accounting system."""
+        """The record's identifier in the accounting system."""
         return self.details.get("externalId")
 
     def to_body(self) -> dict[str, str]:
-        """Return the member of the request's body."""
+        """Return its element of the request body."""
         return {"accountingEntryId": self.entry_id, "status": self.status, **self.details}
 
     def __str__(self) -> str:
-        """Return what names it in a message."""
+        """Return its name for messages."""
         return f"Line {self.line}: export job {self.job_id}, item {self.entry_id}"
 
 
@@ -63,8 +60,8 @@ class JobEvent:
     Attributes:
         job_id: The export job's id, in lower case.
         event: One of :data:`STATUS_AFTER`.
-        details: Both reasons with ``failed``, else nothing.
-        line: Where it stood in the input; 0 if it is the target's own.
+        details: Both reasons with ``failed``, otherwise empty.
+        line: Its line in the input; 0 if the target created it.
     """
 
     job_id: str
@@ -73,10 +70,10 @@ class JobEvent:
     line: int = 0
 
     def to_body(self) -> dict[str, str]:
-        """Return the request's body."""
+        """Return the request body."""
         return {"jobId": self.job_id, "event": self.event, **self.details}
 
     def __str__(self) -> str:
-        """Return what names it in a message."""
+        """Return its name for messages."""
         line = f"Line {self.line}: export" if self.line else "Export"
         return f"{line} job {self.job_id}, event '{self.event}'"

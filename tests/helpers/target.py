@@ -1,4 +1,4 @@
-"""The target as a process, its input, and what it is to say."""
+"""The target as a process, its input and its output."""
 
 from __future__ import annotations
 
@@ -56,23 +56,28 @@ def state(value: Any) -> bytes:
 
 
 def tap_state(*jobs: Job | str, complete: bool = True) -> dict[str, Any]:
-    """Return a state of the tap's."""
+    """Return a state of the tap."""
     entry = {"page": 1, "cursor": None, "page_size": 100, "items": 1, "digest": "1", "complete": complete}
     ids = [job if isinstance(job, str) else job.id for job in jobs]
     return {"bookmarks": {"export_items": {"partitions": [{"context": {"jobId": id_}, **entry} for id_ in ids]}}}
 
 
 def passed_on(run: Run) -> list[Any]:
-    """Return the states that the target has passed on; it prints nothing else."""
+    """Return the states passed on, which must be the only output."""
     assert run.stdout == b"" or run.stdout.endswith(b"\n")
     return [json.loads(text) for text in run.stdout.split(b"\n")[:-1]]
 
 
 def summary(run: Run) -> str:
-    """Return the run's last line."""
-    said = run.stderr.splitlines()[-1].split(" | ", 3)
-    assert said[1].strip() == "INFO"
-    return said[3]
+    """Return the run's last line before its METRIC line."""
+    return run.log("INFO")[-2]
+
+
+def run_summary(run: Run) -> dict[str, Any]:
+    """Return the tags of the METRIC line that ends the run."""
+    _, _, metric = run.log("INFO")[-1].partition("METRIC: ")
+    tags: dict[str, Any] = json.loads(metric)["tags"]
+    return tags
 
 
 def said(run: Run) -> list[str]:
@@ -83,7 +88,7 @@ def said(run: Run) -> list[str]:
 
 
 def check_said(run: Run, phrases: Iterable[str]) -> None:
-    """Assert that each phrase is in an ERROR or WARNING line of its own, in this order; there are no other lines."""
+    """Assert that the ERROR and WARNING lines contain these phrases, one each, in order."""
     lines = said(run)
     expected = list(phrases)
     assert len(lines) == len(expected), run.stderr
@@ -104,7 +109,7 @@ def writes(pleo: Sandbox) -> list[Request]:
 
 
 def sizes(pleo: Sandbox) -> list[int]:
-    """Return how many updates each PUT had."""
+    """Return the number of updates in each PUT."""
     return [len(request.json) for request in puts(pleo)]
 
 
@@ -115,7 +120,7 @@ def statuses(job: Job) -> list[str]:
 def start_target(
     folder: Path, environment: dict[str, str], settings: dict[str, Any], *arguments: str
 ) -> subprocess.Popen[bytes]:
-    """Start the target as a process, with a pipe at each end; it reads nothing yet."""
+    """Start the target with a pipe at each end and without input."""
     config = folder / "target.json"
     config.write_text(json.dumps({name: value for name, value in settings.items() if value is not None}))
     return subprocess.Popen(
@@ -129,16 +134,16 @@ def start_target(
 
 
 def settings_of(pleo: Sandbox, **settings: Any) -> dict[str, Any]:
-    """Return settings that reach a local Pleo, and give up after one retry."""
+    """Return settings for the sandbox, with one retry."""
     return {"api_url": pleo.url, "api_key": pleo.api_key, "max_retries": 1, "max_requests_per_minute": 9999, **settings}
 
 
 def feed(process: subprocess.Popen[bytes], data: bytes, outputs: Outputs) -> Run:
-    """Write the rest of a process's input, and wait for its end."""
+    """Write the rest of the input, and wait for the end of the process."""
     assert process.stdin is not None
     try:
         process.stdin.write(data)
         process.stdin.flush()
     except BrokenPipeError:
-        pass  # it has ended before it read all
+        pass  # it ended before reading everything
     return finish(process, outputs)

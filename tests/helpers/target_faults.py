@@ -1,9 +1,9 @@
-"""The target's fault matrix: what a row is, how faults are brought about, how a row is played."""
+"""The target's fault matrix: its rows, the faults, and how a row is run and checked."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sandbox import Fault, Sandbox
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import pytest
-
     from sandbox import Change, Job, Request
     from tests.conftest import Outputs, Run
 
@@ -47,24 +45,24 @@ def only(*made: Callable[[Job], bytes]) -> Callable[[Job, Job], bytes]:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of the matrix.
+    """A row of the matrix.
 
     Attributes:
         id: The fault.
-        setup: Brings it about; given Pleo and the job that it is about.
-        input: What the target reads behind both SCHEMAs.
-        sees: Phrases in ERROR and WARNING lines, in this order, each in a line of its own; there are no other lines.
+        setup: Causes it, given Pleo and the job concerned.
+        input: The input after both SCHEMAs.
+        sees: Phrases of the ERROR and WARNING lines, one line each, in order; no other lines are allowed.
         exit: The exit code.
-        puts: How many updates each PUT has.
-        items: What becomes of the job's four items, a letter each, see ``LETTERS``.
-        job: What becomes of the job.
+        puts: Number of updates in each PUT.
+        items: Final statuses of the job's four items, one letter each, see ``LETTERS``.
+        job: Final status of the job.
         events: Names of the events in POSTs.
-        states: What is passed on; what depends on the job's id as a function of it.
-        summary: How the last line begins.
+        states: States passed on; those that depend on the job's id as a function of it.
+        summary: Start of the last line.
         reads: How often the job's record is read.
-        items_before: Statuses of the job's items before, as a letter each.
-        job_before: Status of the job before.
-        settings: Beyond the usual.
+        items_before: Initial statuses of the job's items, one letter each.
+        job_before: Initial status of the job.
+        settings: Additional settings.
     """
 
     id: str
@@ -84,9 +82,14 @@ class Row:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+item_refused = partial(Row, exit=1, puts=(4, 1, 2), items="fpss")
+job_ends = partial(Row, exit=1, items="aaaa", job="failed")
+run_ends = partial(Row, exit=1, items="pppp", puts=(4,), states=())
+
+
 @dataclass(frozen=True)
-class Outcome:
-    """What a row came to: the run, the names that its phrases use, what Pleo was asked, and what is there now."""
+class RowResult:
+    """Result of a row: the run, the names in its phrases, requests and changes, final statuses."""
 
     run: Run
     names: dict[str, str]
@@ -97,23 +100,23 @@ class Outcome:
 
 
 def on_put(**fault: Any) -> Setup:
-    """Return a fault of the job's updates."""
+    """Return a fault of the job's PUTs."""
     return lambda pleo, job: pleo.add_fault(Fault(path=f"/v3/export-jobs/{job.id}/items", method="PUT", **fault))
 
 
 def on_control(**fault: Any) -> Setup:
-    """Return a fault of the job's control layer."""
+    """Return a fault of reading the job's control layer."""
     return lambda pleo, job: pleo.add_fault(Fault(path=f"/v3/export-jobs/{job.id}/items", method="GET", **fault))
 
 
 def on_job(**fault: Any) -> Setup:
-    """Return a fault of the job's record."""
-    # A path stands for what is below it, too; a pattern for what fits it: an id without its first character.
+    """Return a fault of reading the job."""
+    # A plain path would match the paths below it, too; a pattern matches only whole paths.
     return lambda pleo, job: pleo.add_fault(Fault(path=f"/v3/export-jobs/*{job.id[1:]}", method="GET", **fault))
 
 
 def on_event(**fault: Any) -> Setup:
-    """Return a fault of events."""
+    """Return a fault of posting events."""
     return lambda pleo, _: pleo.add_fault(Fault(path="/v3/export-job-events", method="POST", **fault))
 
 
@@ -128,17 +131,17 @@ def both(*setups: Setup) -> Setup:
 
 
 def before_put(change: Callable[[Sandbox, Job], object], nth: int = 1) -> Setup:
-    """Let something happen just before a PUT."""
+    """Make a change just before a PUT."""
     return lambda pleo, job: on_put(kind="callback", nth=nth, callback=lambda pleo: change(pleo, job))(pleo, job)
 
 
 def before_event(change: Callable[[Sandbox, Job], object]) -> Setup:
-    """Let something happen just before an event."""
+    """Make a change just before an event."""
     return lambda pleo, job: on_event(kind="callback", callback=lambda pleo: change(pleo, job))(pleo, job)
 
 
 def answering(change: Callable[[dict[str, Any]], object], times: int = 1) -> Setup:
-    """Change the answers to PUTs: lists `data` and `errors` are given."""
+    """Change the answers to PUTs, which have the lists `data` and `errors`."""
 
     def rewrite(answer: dict[str, Any]) -> dict[str, Any]:
         change(answer)
@@ -155,7 +158,7 @@ def entry(job: Job, number: int) -> str:
     return list(job.item_statuses)[number]
 
 
-def play(row: Row, folder: Path, environment: dict[str, str], outputs: Outputs) -> Outcome:
+def play(row: Row, folder: Path, outputs: Outputs) -> RowResult:
     """Run the target against a row's fault."""
     folder.mkdir()
     words = {letter: word for word, letter in LETTERS.items()}
@@ -172,25 +175,14 @@ def play(row: Row, folder: Path, environment: dict[str, str], outputs: Outputs) 
         names |= {f"item{number}": id_ for number, id_ in enumerate(job.item_statuses)}
         messages = row.input(job, other)
         row.setup(pleo, job)
-        process = start_target(folder, environment, settings_of(pleo, **row.settings))
+        process = start_target(folder, environment_without_settings("LOGLEVEL"), settings_of(pleo, **row.settings))
         run = feed(process, SCHEMAS + messages, outputs)
         items = "".join(LETTERS[status] for status in job.item_statuses.values())
-        return Outcome(run, names, pleo.requests, pleo.changes, items, job.status)
+        return RowResult(run, names, pleo.requests, pleo.changes, items, job.status)
 
 
-def play_all(rows: Sequence[Row], request: pytest.FixtureRequest, folder: Path, outputs: Outputs) -> dict[str, Outcome]:
-    """Play the rows that are to be tested side by side: they wait more than they work."""
-    wanted = {item.name for item in request.session.items if item.path == request.path}
-    chosen = [row for row in rows if f"test_row[{row.id}]" in wanted]
-    assert len({row.id for row in rows}) == len(rows)
-    environment = environment_without_settings("LOGLEVEL")
-    with ThreadPoolExecutor(4) as pool:
-        played = pool.map(lambda row: play(row, folder / str(rows.index(row)), environment, outputs), chosen)
-        return {row.id: outcome for row, outcome in zip(chosen, played, strict=True)}
-
-
-def check(row: Row, outcome: Outcome) -> None:
-    """Assert that a row came to what it says."""
+def check(row: Row, outcome: RowResult) -> None:
+    """Assert that a row has the expected result."""
     run, names = outcome.run, outcome.names
     check_said(run, [phrase.format(**names) for phrase in row.sees])
     assert run.returncode == row.exit, run.stderr
@@ -203,7 +195,7 @@ def check(row: Row, outcome: Outcome) -> None:
     assert summary(run).startswith(row.summary)
     reads = sum(request.path == f"/v3/export-jobs/{names['job']}" for request in outcome.requests)
     assert row.reads in {None, reads}
-    # Nothing is changed twice, and each member that is sent says something.
+    # Nothing is changed twice, and no member is sent empty.
     entries = [change.entry_id for change in outcome.changes if change.entry_id]
     assert len(set(entries)) == len(entries)
     assert all(value for request in puts for each in request.json for value in each.values())

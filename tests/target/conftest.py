@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.helpers.target import SCHEMAS, feed, settings_of, start_target
+from tests.helpers.target_faults import RowResult, play
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sandbox import Sandbox
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def start(pleo: Sandbox, environment: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
-    """Start the target; settings given as keywords are laid over the usual ones, None removes one."""
+    """Start the target; keywords override the default settings, None removes one."""
 
     def start_it(*arguments: str, env: dict[str, str] | None = None, **settings: Any) -> subprocess.Popen[bytes]:
         return start_target(tmp_path, environment | (env or {}), settings_of(pleo, **settings), *arguments)
@@ -29,9 +31,22 @@ def start(pleo: Sandbox, environment: dict[str, str], tmp_path: Path) -> Callabl
 
 @pytest.fixture
 def report(start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs) -> Callable[..., Run]:
-    """Run the target to its end on messages that follow both SCHEMAs."""
+    """Run the target on both SCHEMAs and further messages."""
 
     def run(*messages: bytes, **settings: Any) -> Run:
         return feed(start(**settings), SCHEMAS + b"".join(messages), outputs)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def results(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, outputs: Outputs
+) -> Iterator[dict[str, Future[RowResult]]]:
+    """Results of the selected rows of a module's MATRIX, run side by side because they mostly wait."""
+    selected = {item.name for item in request.session.items if item.path == request.path}
+    rows = [row for row in request.module.MATRIX if f"test_row[{row.id}]" in selected]
+    assert len({row.id for row in rows}) == len(rows)
+    folder = tmp_path_factory.mktemp("rows")
+    with ThreadPoolExecutor(4) as pool:
+        yield {row.id: pool.submit(play, row, folder / str(number), outputs) for number, row in enumerate(rows)}

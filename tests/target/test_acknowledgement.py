@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from tap_pleo_export.target.acknowledgement import MOST_WAITING, Acknowledgement
+from tap_pleo_export.target.acknowledgement import MAX_WAITING_STATES, Acknowledgement
 
 
-def test_a_state_is_due_once_when_everything_before_it_is_settled() -> None:
+def test_state_is_due_once_when_all_records_before_it_are_settled() -> None:
     acknowledgement = Acknowledgement()
     acknowledgement.add(b"0", 1)
-    assert acknowledgement.due() == b"0"
-    assert acknowledgement.due() is None
+    assert (acknowledgement.due(), acknowledgement.due()) == (b"0", None)
 
     acknowledgement.begin(2)
     acknowledgement.begin(3)
@@ -20,8 +19,8 @@ def test_a_state_is_due_once_when_everything_before_it_is_settled() -> None:
     acknowledgement.settle(2)
     assert acknowledgement.due() == b"1"
     acknowledgement.settle(5)
-    assert (acknowledgement.due(), acknowledgement.unsettled) == (b"2", 0)
     acknowledgement.settle(5)
+    assert (acknowledgement.due(), acknowledgement.unsettled) == (b"2", 0)
 
 
 def test_older_states_are_skipped() -> None:
@@ -32,13 +31,13 @@ def test_older_states_are_skipped() -> None:
     assert (acknowledgement.due(), acknowledgement.due()) == (b"3", None)
 
 
-def test_states_of_which_many_wait_are_thinned_out_but_for_the_first_and_the_last() -> None:
+def test_many_waiting_states_are_thinned_out_except_the_first_and_last() -> None:
     acknowledgement = Acknowledgement()
     lines = range(1, 200, 2)
     for line in lines:
         acknowledgement.begin(line)
         acknowledgement.add(str(line).encode(), line + 1)
-        assert len(acknowledgement._waiting) <= MOST_WAITING
+        assert len(acknowledgement._waiting) <= MAX_WAITING_STATES
     acknowledgement.settle(1)
     assert acknowledgement.due() == b"1"
     for line in lines:
@@ -46,16 +45,15 @@ def test_states_of_which_many_wait_are_thinned_out_but_for_the_first_and_the_las
     assert acknowledgement.due() == b"199"
 
 
-def test_what_is_held_is_released_at_the_end_the_last_one_alone() -> None:
+def test_last_deferred_state_is_released_at_the_end() -> None:
     acknowledgement = Acknowledgement()
     acknowledgement.begin(1)
     acknowledgement.add(b"before", 2)
-    acknowledgement.hold()
-    acknowledgement.add(b"held", 3)
+    acknowledgement.defer()
+    acknowledgement.add(b"deferred", 3)
     acknowledgement.add(b"last", 4)
     acknowledgement.settle(1)
-    assert acknowledgement.due() == b"before"
-    assert acknowledgement.due() is None
+    assert (acknowledgement.due(), acknowledgement.due()) == (b"before", None)
 
     acknowledgement.release()
     assert acknowledgement.due() == b"last"

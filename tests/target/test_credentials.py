@@ -120,7 +120,7 @@ def test_a_short_client_id_masks_no_words(
 
     run = report(update(job, 0, status="nonsense"), state(1), **oauth(pleo, tmp_path))
 
-    check_said(run, [f"Line 3: export job {job.id}, item {next(iter(job.item_statuses))}: 'status' is none of"])
+    check_said(run, [f"Line 3: export job {job.id}, item {next(iter(job.item_statuses))}: 'status' is not one of"])
     assert run.returncode == 1
 
 

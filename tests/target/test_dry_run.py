@@ -65,8 +65,8 @@ def test_it_fails_as_the_real_run_would(pleo: Sandbox, report: Callable[..., Run
 
     assert (dry.returncode, wet.returncode) == (1, 1)
     assert [text.split(":")[0] for text in said(dry)] == [text.split(":")[0] for text in said(wet)]
-    assert f"item {job.id}: the export job has no such item, so it is not reported as 'successful'" in said(dry)[1]
-    assert "event 'completed' is not posted: 1 of its 3 items are still open" in said(dry)[2]
+    assert f"item {job.id}: the export job has no such item; not reported as 'successful'" in said(dry)[1]
+    assert "event 'completed' not posted: 1 of its 3 items are still open" in said(dry)[2]
     assert summary(dry) == "Dry run, nothing was sent: " + summary(wet)
     assert passed_on(dry) == []
     assert passed_on(wet) == [1]

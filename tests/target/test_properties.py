@@ -1,6 +1,6 @@
-"""Any updates of any jobs, in any batches, cut and delivered again anywhere: the same in the end, each once.
+"""Random updates and events, in any batches, killed and repeated anywhere: the same result, each update once.
 
-Pleo is the sandbox's own jobs without HTTP in between, so that thousands of runs take seconds.
+The sandbox's jobs answer without HTTP, so that thousands of runs take seconds.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sandbox.world import World
 from tap_pleo_export.target.updates import ItemUpdate, JobEvent
-from tests.helpers.reporting import Killed, Mishap, Pleo, Reporting, world
+from tests.helpers.reporting import START, DirectPleo, Killed, Mishap, Reporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ KILLS: tuple[Mishap, ...] = (*MISHAPS, "killed before", "killed after")
 
 
 class Said(NamedTuple):
-    """An update: of which job's which item (the last is none of it), what, under which externalId."""
+    """An update; the last item number is unknown to the job."""
 
     job: int
     item: int
@@ -67,12 +68,15 @@ def quiet() -> Iterator[None]:
     logger.disabled = False
 
 
-def make(jobs: Sequence[tuple[str, Sequence[str]]]) -> Pleo:
-    return Pleo(world(*({"items": ITEMS, "status": status, "item_status": items} for status, items in jobs)))
+def make(jobs: Sequence[tuple[str, Sequence[str]]]) -> DirectPleo:
+    world = World(seed=1, clock=lambda: START)
+    for status, items in jobs:
+        world.add_job(items=ITEMS, status=status, item_status=list(items))
+    return DirectPleo(world)
 
 
 def deliver(run: Reporting, messages: Sequence[Any], first_line: int = 1) -> None:
-    """Hand messages to a run, to their end."""
+    """Report messages, and finish the run."""
     jobs: list[Job] = list(run.pleo.world.jobs.values())
     for line, message in enumerate(messages, first_line):
         match message:
@@ -88,12 +92,12 @@ def deliver(run: Reporting, messages: Sequence[Any], first_line: int = 1) -> Non
     run.reporter.finish()
 
 
-def outcome(pleo: Pleo) -> Any:
+def outcome(pleo: DirectPleo) -> Any:
     return [(job.status, job.item_statuses, job.outcomes) for job in pleo.world.jobs.values()]
 
 
-def check_each_once(pleo: Pleo) -> None:
-    """Assert that no item was changed twice, and at most one completion of a job accepted."""
+def check_each_once(pleo: DirectPleo) -> None:
+    """Assert that no item was changed twice, and that each job has at most one completion."""
     entries = [entry for entry, _ in pleo.changed if entry]
     assert len(set(entries)) == len(entries)
     ends = [event for entry, event in pleo.changed if entry is None and event != "started"]
@@ -102,24 +106,23 @@ def check_each_once(pleo: Pleo) -> None:
 
 @given(worlds, inputs, batches, batches, st.booleans())
 @settings(max_examples=EXAMPLES)
-def test_batch_borders_change_nothing(jobs: Any, messages: Any, one: int, two: int, complete: bool) -> None:
+def test_batch_size_does_not_matter(jobs: Any, messages: Any, one: int, two: int, complete: bool) -> None:
     runs = [Reporting(make(jobs), batch_size=size, complete_jobs=complete, start_jobs=True) for size in (one, two)]
     for run in runs:
         deliver(run, messages)
 
     assert outcome(runs[0].pleo) == outcome(runs[1].pleo)
-    assert runs[0].tally == runs[1].tally
+    assert runs[0].counts() == runs[1].counts()
     for run in runs:
         check_each_once(run.pleo)
 
 
 @given(worlds, inputs, batches)
 @settings(max_examples=EXAMPLES)
-def test_the_first_update_stands_and_each_is_settled(jobs: Any, messages: Any, size: int) -> None:
+def test_first_update_counts_and_all_are_settled(jobs: Any, messages: Any, size: int) -> None:
     run = Reporting(make(jobs), batch_size=size)
     expected = [dict(enumerate(items)) for _, items in jobs]
     for message in messages:
-        # An entry that the job does not have is the one after the last.
         if isinstance(message, Said) and message.item < ITEMS and jobs[message.job][0] != "completed_with_errors":
             known = expected[message.job]
             if known[message.item] in {"pending", "in_progress"}:
@@ -131,10 +134,10 @@ def test_the_first_update_stands_and_each_is_settled(jobs: Any, messages: Any, s
     ]
     updates = sum(isinstance(message, Said) for message in messages)
     events = sum(isinstance(message, Noted) for message in messages)
-    total = run.tally.accepted + run.tally.already + run.tally.refused
+    total = run.outcomes.accepted + run.outcomes.already + run.outcomes.refused
     assert updates <= total <= updates + events
-    assert run.acknowledgement.unsettled == 0
-    # The last state is passed on, each once, in order.
+    assert run.outcomes.acknowledgement.unsettled == 0
+    # States are passed on in order, each at most once; the last one always.
     states = [number for number, message in enumerate(messages, 1) if message == "state"]
     assert [int(state) for state in run.passed] == sorted({int(state) for state in run.passed})
     assert [int(state) for state in run.passed[-1:]] == states[-1:]
@@ -142,22 +145,20 @@ def test_the_first_update_stands_and_each_is_settled(jobs: Any, messages: Any, s
 
 @given(worlds, inputs, batches, st.lists(st.sampled_from(MISHAPS), max_size=12), st.booleans())
 @settings(max_examples=EXAMPLES)
-def test_lost_answers_change_nothing(
-    jobs: Any, messages: Any, size: int, mishaps: list[Mishap], complete: bool
-) -> None:
+def test_lost_answers_do_not_matter(jobs: Any, messages: Any, size: int, mishaps: list[Mishap], complete: bool) -> None:
     undisturbed, disturbed = (Reporting(make(jobs), size, complete_jobs=complete, start_jobs=True) for _ in range(2))
     disturbed.pleo.mishaps = list(mishaps)
     for run in (undisturbed, disturbed):
         deliver(run, messages)
 
     assert outcome(disturbed.pleo) == outcome(undisturbed.pleo)
-    assert disturbed.tally == undisturbed.tally
+    assert disturbed.counts() == undisturbed.counts()
     check_each_once(disturbed.pleo)
 
 
 @given(worlds, inputs, batches, st.lists(st.sampled_from(KILLS), max_size=12), st.booleans())
 @settings(max_examples=EXAMPLES)
-def test_cut_anywhere_and_delivered_again_it_comes_to_the_same(
+def test_killed_and_repeated_run_has_the_same_result(
     jobs: Any, messages: Any, size: int, mishaps: list[Mishap], complete: bool
 ) -> None:
     undisturbed = Reporting(make(jobs), complete_jobs=complete, start_jobs=True)
@@ -183,9 +184,7 @@ def test_cut_anywhere_and_delivered_again_it_comes_to_the_same(
 
 @given(worlds, inputs, batches, st.booleans())
 @settings(max_examples=EXAMPLES)
-def test_a_dry_run_says_what_the_real_one_does_and_does_nothing(
-    jobs: Any, messages: Any, size: int, complete: bool
-) -> None:
+def test_dry_run_predicts_the_real_run(jobs: Any, messages: Any, size: int, complete: bool) -> None:
     dry, wet = (
         Reporting(make(jobs), size, complete_jobs=complete, dry_run=dry, start_jobs=True) for dry in (True, False)
     )
@@ -193,6 +192,6 @@ def test_a_dry_run_says_what_the_real_one_does_and_does_nothing(
     for run in (dry, wet):
         deliver(run, messages)
 
-    assert dry.tally == wet.tally
-    assert (dry.pleo.sent, dry.pleo.posted) == ([], [])
+    assert dry.counts() == wet.counts()
+    assert dry.pleo.writes == 0
     assert outcome(dry.pleo) == untouched
