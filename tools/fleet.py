@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tools.postgres import Postgres
 
 BIN = CHECKOUT / ".venv-fleet" / "bin"
-CODE = "fleet.definitions"
+CODE = "dagster_pleo_export.definitions"
 DAGSTER, MELTANO_DATABASE, WAREHOUSE = "dagster", "meltano", "warehouse"
 STOP_SECONDS = 30
 POLL_SECONDS = 0.5
@@ -83,7 +83,6 @@ class FleetRig:
             "no_proxy": "127.0.0.1",
             "DAGSTER_HOME": str(self.home),
             "PLEO_FLEET": str(self.file),
-            "PYTHONPATH": str(CHECKOUT),
             "XDG_STATE_HOME": str(self.home / "state"),
             "MELTANO_DATABASE_URI": self.server.url(self.prefix + MELTANO_DATABASE),
             "TARGET_POSTGRES_SQLALCHEMY_URL": self.server.url(self.prefix + WAREHOUSE),
@@ -107,15 +106,15 @@ class FleetRig:
         (self.home / "dagster.yaml").write_text(yaml.safe_dump(dagster), "utf-8")
 
     def command(self, *arguments: str) -> str:
-        """Run ``python -m fleet`` and return what it prints."""
-        command = [str(BIN / "python"), "-m", "fleet", *arguments]
+        """Run ``dagster-pleo-export`` and return its output."""
+        command = [str(BIN / "dagster-pleo-export"), *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise FleetFailed(f"fleet {arguments[0]}: {done.stderr.strip()}")
+            raise FleetFailed(f"{arguments[0]}: {done.stderr.strip()}")
         return done.stdout
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return what ``fleet status`` tells of each company."""
+        """Return the rows of ``dagster-pleo-export status`` by company."""
         return {row["company"]: row for row in json.loads(self.command("status", "--json"))}
 
     def start(self, name: str, *command: str | Path) -> subprocess.Popen[bytes]:
@@ -133,7 +132,7 @@ class FleetRig:
 
     def start_webhook(self) -> str:
         """Start the webhook and return its address."""
-        self.start("webhook", BIN / "python", "-m", "fleet", "webhook", "--port", "0")
+        self.start("webhook", BIN / "dagster-pleo-export", "webhook", "--port", "0")
         log = self.home / "webhook.log"
         self.wait(lambda: "Listening on" in log.read_text("utf-8"), 60, "the webhook")
         return log.read_text("utf-8").split("Listening on ")[1].split()[0]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from fleet import companies, installation, limits, secrets
-from fleet.companies import FleetError
-from fleet.secrets import SecretMissing
+from dagster_pleo_export import companies, limits, runtime, secrets
+from dagster_pleo_export.companies import FleetError
+from dagster_pleo_export.secrets import SecretMissing
 from tap_pleo_export.singer.redaction import SECRETS
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ def test_a_table_is_read_anew_each_time(tmp_path: Path, monkeypatch: pytest.Monk
         for name in ("acme", "beta"):
             database.execute("INSERT INTO companies VALUES (?, ?, 'partner')", (name, UUID))
             database.commit()
-            assert name in installation.fleet().companies
+            assert name in runtime.fleet().companies
 
     monkeypatch.setenv("DATABASE", "sqlite:////nowhere/planted.db")
     with pytest.raises(FleetError, match="cannot be read: OperationalError") as refused:
-        installation.fleet()
+        runtime.fleet()
     assert "planted" not in str(refused.value)
 
 
@@ -107,7 +107,7 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
         "Company 'beta'",
         "Company 'delta'",
         "Company 'gamma'",
-        "Company 'twice' is there twice",
+        "Company 'twice' is listed more than once",
         "Credential 'both', api_key",
     ]
     assert any("did you mean 'page_size'" in line for line in found)
@@ -120,7 +120,7 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
         ({"credentials": {"acme": {"api_key": "in plain sight"}}}, "got `str` - at `$.credentials[...].api_key`"),
         ({"companys": []}, "unknown field `companys`"),
         ({"limits": {"runs": 0}}, "limits.runs must be at least 1"),
-        ({"credentials": {"*": KEY}}, "must name '{credential}'"),
+        ({"credentials": {"*": KEY}}, "must contain '{credential}'"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_a_line(tmp_path: Path, change: dict[str, Any], said: str) -> None:

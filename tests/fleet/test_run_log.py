@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from fleet.run_log import RunLog
+from dagster_pleo_export.run_log import RunLog
 
 
 def line(event: str, level: str = "info", plugin: str | None = None, **more: object) -> str:

@@ -47,7 +47,7 @@ def discovery(folder: Path) -> dict[str, Any]:
         }
         (folder / "fleet.yml").write_text(yaml.safe_dump(file))
         environment = {"PLEO_FLEET": str(folder / "fleet.yml"), "NO_PROXY": "127.0.0.1", "DAGSTER_HOME": str(folder)}
-        environment |= {"PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin"}
+        environment |= {"PATH": "/usr/bin:/bin"}
         command = [str(BIN / "python"), "-m", "tools.bench.fleet_round", str(ROUNDS)]
         done = subprocess.run(command, env=environment, cwd=CHECKOUT, check=True, capture_output=True, text=True)
         rounds = [json.loads(line) for line in done.stdout.splitlines()]

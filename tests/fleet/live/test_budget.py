@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleet import limits
+from dagster_pleo_export import limits
 from sandbox import Sandbox
 from tools.fleet import DAGSTER, QUICK, FleetRig
 

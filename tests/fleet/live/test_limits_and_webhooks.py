@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from standardwebhooks import Webhook
 
-from fleet.signature import sign
 from sandbox import Fault, Sandbox
 from tools.fleet import DAGSTER, QUICK, FleetRig
 from tools.fleet_world import WEBHOOK_SECRET
@@ -129,11 +130,11 @@ def test_each_limit_holds_alone_and_is_used_up(
 
 
 def delivery(company: str, number: str = "msg_1", **change: str) -> tuple[bytes, dict[str, str]]:
-    body = json.dumps({"eventType": "v1.export-job.created", "data": {"companyId": company}}).encode()
-    timestamp = str(int(time.time()))
-    headers = {"webhook-id": number, "webhook-timestamp": timestamp}
-    headers["webhook-signature"] = sign(WEBHOOK_SECRET, number, timestamp, body)
-    return body, headers | {name.replace("_", "-"): value for name, value in change.items()}
+    body = json.dumps({"eventType": "v1.export-job.created", "data": {"companyId": company}})
+    now = datetime.now(UTC)
+    headers = {"webhook-id": number, "webhook-timestamp": str(int(now.timestamp()))}
+    headers["webhook-signature"] = Webhook(WEBHOOK_SECRET).sign(number, now, body)
+    return body.encode(), headers | {name.replace("_", "-"): value for name, value in change.items()}
 
 
 def post(url: str, message: tuple[bytes, dict[str, str]]) -> int:

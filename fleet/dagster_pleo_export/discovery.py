@@ -1,12 +1,11 @@
-"""Asks Pleo which export jobs of a company can be read: one small request, with the connector's own client."""
+"""Lists the readable export jobs of many companies: one small request each, through the package's API client."""
 
 from __future__ import annotations
 
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,9 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 from singer_sdk.streams.rest import HTTPRequest
 
-from fleet import limits, secrets
-from fleet.companies import with_defaults
-from fleet.secrets import SecretMissing
+from dagster_pleo_export import limits, secrets
+from dagster_pleo_export.companies import with_defaults
+from dagster_pleo_export.secrets import SecretMissing
 from tap_pleo_export.api.connection import Connection
 from tap_pleo_export.api.daemon_pool import BackgroundCalls
 from tap_pleo_export.api.errors import FatalError, PleoError
@@ -29,58 +28,47 @@ from tap_pleo_export.singer.redaction import SECRETS
 from tap_pleo_export.text import one_line, storable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from fleet.companies import Fleet
-    from fleet.fleet_file import Company
+    from dagster_pleo_export.companies import Fleet
+    from dagster_pleo_export.fleet_file import Company
 
 SCOPE = "export-jobs:read"
 PATH = "/v3/export-jobs"
-# Of a company there is one running job; where a credential sees several companies, more.
-PAGE = 100
-RETRIES = 1
-# A longer wait is left to a later round.
-PATIENCE = 5.0
-LAST = datetime.max.replace(tzinfo=UTC)
+# A company has one running job; a credential without company_id may see more.
+PAGE_SIZE = 100
+MAX_RETRIES = 1
+# Companies that need a longer wait are left to a later round.
+MAX_WAIT = 5.0
 
 
 class Postponed(Exception):
-    """Pleo, or the budget, asks for a wait that one evaluation cannot bear."""
+    """Pleo, or the request budget, demands a longer wait than one evaluation can afford."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"Pleo asks to wait {seconds:.0f} s: the company is asked about again after that")
+        super().__init__(f"Pleo asks to wait {seconds:.0f} s; the company is asked again after that")
         self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A readable export job, as it was listed."""
-
-    id: str
-    items: int | None
-    created_at: datetime | None
-    expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a question about one company brought.
+class DiscoveryResult:
+    """The result of asking about one company.
 
     Attributes:
-        company: Its name here.
-        jobs: Its readable jobs; empty where there was no answer.
-        failure: Why there was none, in one line without secrets; None if there was.
-        wait: Seconds that Pleo asked to wait before the next question.
+        company: Its name in the fleet.
+        jobs: Its readable jobs, ids in lower case; empty after a failure.
+        failure: Why they could not be listed, in one line without secrets; None after a success.
+        wait: Seconds that Pleo asked to wait before the next request.
     """
 
     company: str
-    jobs: tuple[Seen, ...] = ()
+    jobs: tuple[ExportJob, ...] = ()
     failure: str | None = None
     wait: float = 0.0
 
 
 class _Job(msgspec.Struct):
-    """As much of an export job as is needed (OpenAPI schema ``ExportJobV3``)."""
+    """The members of an export job that are read (OpenAPI schema ``ExportJobV3``)."""
 
     id: str
     status: str | None = None
@@ -96,78 +84,78 @@ class _Jobs(msgspec.Struct):
 
 
 class Discovery:
-    """Asks about many companies at once; kept for the life of a process, so that connections stay open.
+    """Asks about many companies concurrently; lives as long as the process, so that connections stay open.
 
     Args:
-        requests_at_once: How many requests are in flight together.
+        requests_at_once: The maximum number of requests in flight.
     """
 
     def __init__(self, requests_at_once: int) -> None:
         self.requests_at_once = requests_at_once
-        self._background = BackgroundCalls(requests_at_once)
+        self._pool = BackgroundCalls(requests_at_once)
         self._transport = Transport()
         self._connections: dict[str, tuple[dict[str, Any], Connection]] = {}
         self._lock = threading.Lock()
 
-    def look(self, fleet: Fleet, companies: Iterable[Company], seconds: float) -> Iterator[Look]:
-        """Ask about companies, as many at once as is allowed, in order, and yield what comes back as it comes.
+    def ask_all(self, fleet: Fleet, companies: Iterable[Company], seconds: float) -> Iterator[DiscoveryResult]:
+        """Ask about companies, in order, and yield each result as it arrives.
 
-        What is not begun in time is left out; what is not answered a request's time later counts as a failure.
+        Companies that are not started in time are left out. A company that does not answer within its request
+        timeout after that counts as failed.
 
         Args:
-            fleet: The fleet that they are of.
+            fleet: The fleet they belong to.
             companies: The companies.
-            seconds: How long questions may be begun.
+            seconds: How long new requests may start.
         """
         until = time.monotonic() + seconds
         waiting = iter(companies)
-        asked: dict[Future[Look], Company] = {}
+        asked: dict[Future[DiscoveryResult], Company] = {}
         while True:
             while len(asked) < self.requests_at_once and time.monotonic() < until and (company := next(waiting, None)):
-                asked[self._background.submit(self.ask, fleet, company)] = company
+                asked[self._pool.submit(self.ask, fleet, company)] = company
             if not asked:
                 return
             left = max(0.0, until - time.monotonic()) + fleet.file.discovery.request_timeout
             done, _ = wait(asked, timeout=left, return_when=FIRST_COMPLETED)
             if not done:
-                yield from (Look(company.id, failure="No answer in time") for company in asked.values())
+                yield from (DiscoveryResult(company.id, failure="No answer in time") for company in asked.values())
                 return
             for future in done:
                 del asked[future]
                 yield future.result()
 
-    def ask(self, fleet: Fleet, company: Company) -> Look:
+    def ask(self, fleet: Fleet, company: Company) -> DiscoveryResult:
         """Ask about one company."""
         name = company.credential_name
         try:
-            connection = self._connection(fleet, company)
-            listing = _Listing(connection, fleet, company)
+            listing = _Listing(self._connection(fleet, company), fleet, company)
             jobs = [row for page in walk(listing, CursorPaginator()) for row in page.records]
         except Postponed as postponed:
-            return Look(company.id, failure=str(postponed), wait=postponed.seconds)
+            return DiscoveryResult(company.id, failure=str(postponed), wait=postponed.seconds)
         except (PleoError, SecretMissing, CursorStuckError) as error:
             if isinstance(error, FatalError):
-                # What it remembers of its failure must not outlive the cause.
+                # A connection remembers its failure, even when the cause has been fixed.
                 with self._lock:
                     self._connections.pop(name, None)
-            return Look(company.id, failure=SECRETS.one_line(str(error)))
-        except Exception as error:  # noqa: BLE001 - one company must not end the others' round
-            return Look(company.id, failure=f"Program error: {type(error).__name__} at {_place(error)}")
-        return Look(company.id, tuple(_seen(job) for job in jobs if job.readable and job.has_plain_id))
+            return DiscoveryResult(company.id, failure=SECRETS.one_line(str(error)))
+        except Exception as error:  # noqa: BLE001 - one company must not end the round for the others
+            return DiscoveryResult(company.id, failure=f"Program error: {type(error).__name__} at {_place(error)}")
+        readable = (replace(job, id=job.id.lower()) for job in jobs if job.readable and job.has_plain_id)
+        return DiscoveryResult(company.id, tuple(readable))
 
     def _connection(self, fleet: Fleet, company: Company) -> Connection:
-        """Return the connection of a credential: one for all of its companies, so that they share a budget."""
+        """Return the connection of a credential: all of its companies share it, and its budget."""
+        name = company.credential_name
         credential = fleet.credential_of(company)
         settings = with_defaults(fleet.settings_of(company) | secrets.look_up_all(credential, fleet.folder))
         interval, at_once = fleet.file.discovery.interval, fleet.file.limits.runs_per_credential
-        budget = limits.divide(
-            credential.requests_per_minute, fleet.sharing[company.credential_name], interval, at_once
-        )
-        wanted = settings | {"max_requests_per_minute": budget.discovery, "max_retries": RETRIES}
-        # Those of the companies, not of the credential.
-        wanted = {name: value for name, value in wanted.items() if name not in {"company_id", "page_size"}}
+        budget = limits.divide(credential.requests_per_minute, fleet.sharing[name], interval, at_once)
+        wanted = settings | {"max_requests_per_minute": budget.discovery, "max_retries": MAX_RETRIES}
+        # These differ between companies of one credential.
+        wanted = {key: value for key, value in wanted.items() if key not in {"company_id", "page_size"}}
         with self._lock:
-            known, connection = self._connections.get(company.credential_name, (None, None))
+            known, connection = self._connections.get(name, (None, None))
             if connection is None or known != wanted:
                 connection = Connection.from_settings(
                     wanted,
@@ -177,7 +165,7 @@ class Discovery:
                     learn_secrets=SECRETS.learn,
                     transport=self._transport,
                 )
-                self._connections[company.credential_name] = wanted, connection
+                self._connections[name] = wanted, connection
             return connection
 
 
@@ -193,7 +181,7 @@ class _Listing:
         params = {
             "company_id": self.company.company_id,
             "statuses": list(READABLE_STATUSES),
-            "limit": PAGE,
+            "limit": PAGE_SIZE,
             "after": token,
         }
         settings = self.fleet.settings_of(self.company)
@@ -219,12 +207,8 @@ def _page(body: bytes) -> Page:
     return Page([ExportJob.from_record(job) for job in decoded.data], PageInfo.read(decoded.pagination))
 
 
-def _seen(job: ExportJob) -> Seen:
-    return Seen(job.id.lower(), job.number_of_items, job.created_at, job.expires_at)
-
-
 def _sleep(seconds: float) -> None:
-    if seconds > PATIENCE:
+    if seconds > MAX_WAIT:
         raise Postponed(seconds)
     time.sleep(seconds)
 
@@ -238,8 +222,3 @@ def _place(error: BaseException) -> str:
     while trace and trace.tb_next:
         trace = trace.tb_next
     return one_line(f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}") if trace else "an unknown place"
-
-
-def by_expiry(jobs: Sequence[Seen]) -> list[Seen]:
-    """Return jobs, the nearest to its expiry first; those without a known one last."""
-    return sorted(jobs, key=lambda job: (job.expires_at or LAST, job.id))
