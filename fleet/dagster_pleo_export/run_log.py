@@ -1,31 +1,31 @@
-"""What a run's log says: counts, and the line that tells why it failed. Pure."""
+"""The log of a ``meltano run``: counts from the plugins' run summaries, and why it failed. No I/O."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
-PAGES = re.compile(r"Export job \S+: \d+ item\(s\) in (\d+) page\(s\)")
-CHECKED = re.compile(r"export_items: \d+ items, \d+ passed, (\d+) failed")
-WAITS = re.compile(r"The budget of requests per minute is spent")
+TAP, MAPPER = "tap-pleo-export", "map-pleo-validation"
+# Meltano's own words, and the last line of a Python traceback.
 BUSY = re.compile(r"Another '.*' pipeline is already running")
 TRACEBACK = re.compile(r"\w*(?:Error|Exception): .+")
 ERRORS = {"error", "critical"}
-MOST_LINES = 20
+MAX_ERRORS = 20
 
 
 @dataclass
 class RunLog:
-    """The log of a ``meltano run``, read line by line.
+    """A log, read line by line.
 
     Attributes:
         items: Export items that the tap has read.
         failed: Items that failed their checks.
         pages: Pages of export items.
-        errors: The plugins' own error lines.
-        meltano_errors: Meltano's, for failures that no plugin tells.
-        busy: Whether Meltano refused to run, because a run of the same company is at work.
+        errors: The plugins' error lines.
+        meltano_errors: Meltano's error lines, for failures that no plugin reports.
+        busy: Whether Meltano refused to run because another run of the company is active.
     """
 
     items: int = 0
@@ -36,41 +36,45 @@ class RunLog:
     busy: bool = False
 
     def read(self, raw: str) -> tuple[str, str] | None:
-        """Read a line; return level and text of what a person wants to see, None for the rest."""
+        """Read a line; return level and text if a person wants to see it."""
         try:
             line = json.loads(raw)
             text, level = str(line["event"]), str(line.get("level", "info"))
         except (ValueError, TypeError, KeyError):
-            # Meltano's first words, or a traceback of its own.
+            # Meltano's first line, or a traceback.
             if TRACEBACK.match(raw):
-                self._fail(raw.strip(), None)
+                self._fail(raw.strip(), self.meltano_errors)
             return None
         plugin = line.get("string_id")
-        self._count(line, text, plugin)
+        if metric := line.get("metric_info"):
+            return self._read_metric(metric)
         if level in ERRORS:
-            self._fail(text if plugin else str(line.get("err") or text), plugin)
-        if level == "info" and not any(pattern.search(text) for pattern in (PAGES, CHECKED, WAITS)):
-            return None
-        return level, f"{plugin}: {text}" if plugin else text
+            self._fail(text if plugin else str(line.get("err") or text), self.errors if plugin else self.meltano_errors)
+        if plugin:
+            return level, f"{plugin}: {text}"
+        return None if level == "info" else (level, text)
 
     @property
     def why(self) -> str:
-        """Why the run failed, in the words of whoever knows best."""
+        """Why the run failed: the plugins' errors, or Meltano's."""
         return "; ".join(self.errors[:3] or self.meltano_errors[:1]) or "Meltano gave no reason"
 
-    def _count(self, line: dict[str, object], text: str, plugin: object) -> None:
-        metric = line.get("metric_info")
-        if plugin == "tap-pleo-export" and isinstance(metric, dict) and metric.get("metric") == "record_count":
-            tags, value = metric.get("tags"), metric.get("value")
-            if isinstance(tags, dict) and tags.get("stream") == "export_items" and isinstance(value, int):
-                self.items += value
-        if found := PAGES.search(text):
-            self.pages += int(found[1])
-        if found := CHECKED.search(text):
-            self.failed += int(found[1])
+    def _read_metric(self, metric: dict[str, Any]) -> tuple[str, str] | None:
+        """Read the run summary (``tap_pleo_export.singer.metrics.run_summary``) that each plugin ends with."""
+        if metric.get("metric") != "run_summary":
+            return None
+        tags = metric.get("tags", {})
+        plugin = tags.get("plugin")
+        if plugin == TAP:
+            self.items += tags.get("items", 0)
+            self.pages += tags.get("pages", 0)
+        elif plugin == MAPPER:
+            self.failed += tags.get("failed", 0)
+        counts = {"seconds": metric.get("value"), **tags}
+        shown = [f"{name} {value}" for name, value in counts.items() if name not in {"plugin", "pid"}]
+        return "info", f"{plugin}: {', '.join(shown)}"
 
-    def _fail(self, text: str, plugin: object) -> None:
+    def _fail(self, text: str, lines: list[str]) -> None:
         self.busy = self.busy or BUSY.search(text) is not None
-        lines = self.errors if plugin else self.meltano_errors
-        if len(lines) < MOST_LINES:
+        if len(lines) < MAX_ERRORS:
             lines.append(text)
