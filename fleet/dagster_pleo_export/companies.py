@@ -27,7 +27,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 ANY = "*"
 # Settings of the tap that the fleet sets itself.
 RESERVED_SETTINGS = {*CREDENTIALS, "token_file", "auth_url", "company_id", "job_ids", "max_requests_per_minute"}
-# Stands for a secret while settings are checked.
+# In place of secrets while settings are checked.
 PLACEHOLDER = "given-elsewhere"
 
 

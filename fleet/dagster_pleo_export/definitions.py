@@ -49,6 +49,6 @@ definitions = dg.Definitions(
     asset_checks=[fresh],
     jobs=[company],
     sensors=[sensor.build(company, _tick), alerts.build(company, _tick)],
-    # Each run starts Meltano's processes; steps need none of their own.
+    # A run starts Meltano's processes; another one for each step would be waste.
     executor=dg.in_process_executor,
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tap_pleo_export.api.jobs import ExportJob
 
 DISCOVERY = "discovery"
-# An asset of its own in Dagster's UI, so that deliveries are visible.
+# A separate asset, so that deliveries are visible in Dagster's UI.
 WEBHOOKS = dg.AssetKey("webhook_deliveries")
 ACTIVE = [
     DagsterRunStatus.QUEUED,

@@ -135,7 +135,7 @@ def failure_message(company: str, tags: Mapping[str, str], why: str, now: dateti
     minutes = int(wait_before(attempt + 1) // 60)
     return (
         f"Company {company}: attempt {attempt} to load export job {jobs} failed, {time_left}. {why}. It is retried "
-        f"automatically in {minutes} minutes or later; if the job expires first, export the entries again in Pleo"
+        f"automatically, in {minutes} min at the earliest; if the job expires first, export the entries again in Pleo"
     )
 
 

@@ -26,7 +26,7 @@ def uuid(number: int) -> str:
 
 @pytest.fixture
 def new_fleet(pleo: Sandbox, tmp_path: Path) -> Callable[..., Fleet]:
-    """Return a function that makes a fleet of so many companies, each with a credential of its own."""
+    """Return a function that makes a fleet of N companies, each with its own credential."""
 
     def make(count: int, credentials: dict[str, Any] | None = None, **more: Any) -> Fleet:
         (tmp_path / "right.key").write_text(pleo.api_key)
@@ -47,7 +47,7 @@ def ask_all(discovery: Discovery, fleet: Fleet, seconds: float = 30) -> dict[str
     return {result.company: result for result in discovery.ask_all(fleet, fleet.companies.values(), seconds)}
 
 
-def test_one_request_a_company_tells_its_readable_jobs(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_one_request_per_company_lists_its_readable_jobs(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     job = pleo.add_job(items=3, company_id=uuid(1), expires_in=600)
     pleo.add_job(items=3, status="completed", company_id=uuid(2))
 
@@ -63,7 +63,9 @@ def test_one_request_a_company_tells_its_readable_jobs(pleo: Sandbox, new_fleet:
     assert found["c0"].jobs == found["c2"].jobs == ()
 
 
-def test_many_are_asked_at_once_over_connections_that_stay_open(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_companies_are_asked_concurrently_over_kept_alive_connections(
+    pleo: Sandbox, new_fleet: Callable[..., Fleet]
+) -> None:
     pleo.add_fault(Fault(path=JOBS, nth=None, kind="delay", seconds=0.1))
     fleet, discovery = new_fleet(40), Discovery(8)
 
@@ -74,7 +76,7 @@ def test_many_are_asked_at_once_over_connections_that_stay_open(pleo: Sandbox, n
     assert pleo.connections.accepted <= 8
 
 
-def test_what_is_not_begun_in_time_is_left_out(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_companies_not_started_in_time_are_left_out(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     pleo.add_fault(Fault(path=JOBS, nth=None, kind="delay", seconds=0.2))
 
     found = ask_all(Discovery(2), new_fleet(50), 0.5)
@@ -83,7 +85,7 @@ def test_what_is_not_begun_in_time_is_left_out(pleo: Sandbox, new_fleet: Callabl
     assert all(result.failure is None for result in found.values())
 
 
-def test_a_company_that_does_not_answer_costs_nobody_else(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_a_company_without_an_answer_does_not_delay_the_others(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, nth=None, kind="delay", seconds=30))
     fleet = new_fleet(3, discovery={"request_timeout": 1})
 
@@ -94,7 +96,7 @@ def test_a_company_that_does_not_answer_costs_nobody_else(pleo: Sandbox, new_fle
     assert [found[name].failure is None for name in ("c0", "c1", "c2")] == [False, True, True]
 
 
-def test_failures_are_named_with_their_remedy_and_without_secrets(new_fleet: Callable[..., Fleet]) -> None:
+def test_failures_name_the_remedy_and_no_secrets(new_fleet: Callable[..., Fleet]) -> None:
     fleet = new_fleet(3, {"c0": {"api_key": {"file": "wrong.key"}}, "c1": {"api_key": {"file": "no.key"}}})
 
     found = ask_all(Discovery(3), fleet)
@@ -105,9 +107,7 @@ def test_failures_are_named_with_their_remedy_and_without_secrets(new_fleet: Cal
     assert "planted" not in str(found)
 
 
-def test_a_credential_that_was_mended_is_used_by_the_next_question(
-    pleo: Sandbox, new_fleet: Callable[..., Fleet]
-) -> None:
+def test_a_corrected_credential_is_used_by_the_next_request(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     discovery = Discovery(1)
     fleet = new_fleet(1, {"c0": {"api_key": {"file": "wrong.key"}}})
     assert ask_all(discovery, fleet)["c0"].failure
@@ -117,7 +117,7 @@ def test_a_credential_that_was_mended_is_used_by_the_next_question(
     assert ask_all(discovery, fleet)["c0"].failure is None
 
 
-def test_a_long_wait_is_left_to_a_later_round(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_a_long_wait_is_postponed_to_a_later_round(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, status=429, headers={"Retry-After": "600"}))
 
     began = time.monotonic()
@@ -127,7 +127,7 @@ def test_a_long_wait_is_left_to_a_later_round(pleo: Sandbox, new_fleet: Callable
     assert (found["c0"].wait, found["c1"].failure) == (600, None)
 
 
-def test_what_is_no_list_of_jobs_is_a_failure_of_its_company(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_a_malformed_list_of_jobs_fails_its_company_only(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, nth=None, kind="html"))
 
     found = ask_all(Discovery(2), new_fleet(2))
@@ -136,7 +136,7 @@ def test_what_is_no_list_of_jobs_is_a_failure_of_its_company(pleo: Sandbox, new_
     assert found["c1"].failure is None
 
 
-def test_companies_of_an_authorisation_share_its_one_rotation(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_companies_of_a_credential_share_one_token_rotation(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     planted = {"client_id": pleo.client_id, "client_secret": pleo.client_secret, "refresh_token": pleo.refresh_token}
     oauth: dict[str, Any] = {name: {"file": name} for name in planted}
     oauth |= {"token_file": "tokens.json", "auth_url": pleo.auth_url}
@@ -149,6 +149,6 @@ def test_companies_of_an_authorisation_share_its_one_rotation(pleo: Sandbox, new
 
     assert [result.failure for result in found.values()] == [None] * 6
     assert len(pleo.requests_to("/oauth/token")) == 1
-    # Another process, such as a run, goes on with what the file keeps.
+    # Another process, such as a run, continues with the token file.
     assert ask_all(Discovery(1), fleet)["c0"].failure is None
     assert len(pleo.requests_to("/oauth/token")) == 1

@@ -28,7 +28,7 @@ ACME = json.dumps({"eventType": "v1.export-job.created", "data": {"companyId": U
 
 
 class Dagster:
-    """Takes what the webhook delivers."""
+    """Records deliveries, or fails."""
 
     def __init__(self) -> None:
         self.delivered: list[tuple[str, str]] = []

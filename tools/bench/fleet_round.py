@@ -17,7 +17,7 @@ from dagster_pleo_export.discovery_state import DiscoveryState
 
 
 def main(rounds: int) -> None:
-    """Evaluate the sensor until so many rounds are whole."""
+    """Evaluate the sensor until this many rounds are complete."""
     sensor = definitions.resolve_sensor_def("discovery")
     companies = len(runtime.fleet().companies)
     cursor = None
@@ -42,7 +42,7 @@ def main(rounds: int) -> None:
                 "processor": time.process_time() - used,
             }
             print(json.dumps(measured), flush=True)
-            # The next one begins at once.
+            # The next round begins at once.
             state.started = 0.0
             cursor = state.to_cursor()
 

@@ -1,4 +1,4 @@
-"""Dagster's own part: limits, webhooks, restarts, alerts. A stand-in takes Meltano's place, so that it is quick."""
+"""Dagster's part: limits, webhooks, restarts, alerts. A fake Meltano makes it quick."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from sandbox.recording import Request
     from tools.postgres import Postgres
 
-# The stand-in's one request takes so long: long enough for two that were started together to meet on a busy machine.
+# Seconds of the fake's request: two runs started together must overlap on a busy machine, too.
 SLOW = 12.0
 pytestmark = pytest.mark.timeout(600)
 SECONDS = 300
 HOOK = "/hooks/planted-token-of-the-alerts"
 UNPOSTED = b"The alert could not be posted: ConnectionError"
-STAND_IN = "stand-in"
+FAKE = "fake-meltano"
 CREDENTIALS: dict[str, Any] = {
     "left": {"api_key": {"env": "LEFT_KEY"}, "webhook_secret": {"env": "LEFT_WEBHOOK"}},
     "right": {"api_key": {"env": "RIGHT_KEY"}},
@@ -50,10 +50,10 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def new_rig(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., FleetRig]]:
-    """Return a function that makes a fleet of six companies, five with a job, with a stand-in for Meltano."""
+    """Return a function that makes a fleet of six companies, five with a job, with a fake Meltano."""
     made: list[FleetRig] = []
     executable = tmp_path_factory.mktemp("bin") / "meltano"
-    executable.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("stand_in.py")} "$@"\n')
+    executable.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("fake_meltano.py")} "$@"\n')
     executable.chmod(0o755)
 
     def make(pleo: Sandbox, secrets: dict[str, str] | None = None, **options: Any) -> FleetRig:
@@ -86,35 +86,35 @@ def jobs_of(pleo: Sandbox, companies: list[str]) -> dict[str, Job]:
 
 
 def add_fault_of_runs(pleo: Sandbox, fault: Fault, company: str | None = None) -> None:
-    """Add a fault that hits every request of runs, or of one company's runs, and none of discovery."""
+    """Add a fault that hits requests of runs, or of one company's runs, but not of discovery."""
 
     def hits(request: Request) -> bool:
-        return request.user_agent == STAND_IN and (company is None or company in request.query["company_id"])
+        return request.user_agent == FAKE and (company is None or company in request.query["company_id"])
 
-    fault.hits = hits  # type: ignore[method-assign] # the user agent is no member of the table
+    fault.hits = hits  # type: ignore[method-assign] # a fault cannot match a user agent
     pleo.add_fault(fault)
 
 
 def overlaps(pleo: Sandbox, names: list[str]) -> int:
-    """Return how many of these companies' slow requests the sandbox has had in hand at once."""
+    """Return the maximum number of these companies' slow requests in flight."""
     wanted = {COMPANIES[int(name[1:])] for name in names}
     begins = sorted(
         request.time.timestamp()
         for request in pleo.requests
-        if request.user_agent == STAND_IN and set(request.query["company_id"]) & wanted
+        if request.user_agent == FAKE and set(request.query["company_id"]) & wanted
     )
     return max(sum(begin <= moment < begin + SLOW for begin in begins) for moment in begins)
 
 
 LIMITS = [
-    # Together two runs, however many a credential may have; and the other way round.
-    pytest.param({"runs": 2, "runs_per_credential": 5}, 2, 2, id="in all"),
-    pytest.param({"runs": 5, "runs_per_credential": 1}, 2, 1, id="of a credential"),
+    # The first caps the total, the second each credential.
+    pytest.param({"runs": 2, "runs_per_credential": 5}, 2, 2, id="in total"),
+    pytest.param({"runs": 5, "runs_per_credential": 1}, 2, 1, id="per credential"),
 ]
 
 
 @pytest.mark.parametrize(("limits", "in_all", "of_credential"), LIMITS)
-def test_each_limit_holds_alone_and_is_used_up(
+def test_each_limit_applies_alone_and_is_reached(
     new_rig: Callable[..., FleetRig], limits: dict[str, int], in_all: int, of_credential: int
 ) -> None:
     with Sandbox() as pleo:
@@ -144,11 +144,11 @@ def post(url: str, message: tuple[bytes, dict[str, str]]) -> int:
 def asked_about(pleo: Sandbox, company: str) -> int:
     """Return how often discovery has asked about a company."""
     return sum(
-        request.user_agent != STAND_IN and company in request.query.get("company_id", ()) for request in pleo.requests
+        request.user_agent != FAKE and company in request.query.get("company_id", ()) for request in pleo.requests
     )
 
 
-def test_webhooks_come_before_polling_and_nothing_is_asked_twice_after_a_restart(
+def test_webhooks_precede_polling_and_a_restart_repeats_no_request(
     new_rig: Callable[..., FleetRig],
 ) -> None:
     with Sandbox() as pleo, new_rig(pleo) as rig:
@@ -157,7 +157,7 @@ def test_webhooks_come_before_polling_and_nothing_is_asked_twice_after_a_restart
         rig.wait(lambda: all(asked_about(pleo, company) for company in COMPANIES), SECONDS, "the first round")
         jobs_of(pleo, [IDLE, COMPANIES[0]])
 
-        # c5 is of the credential with a webhook, c0 is not: only c5 is asked about again, for polling comes in an hour.
+        # Only c5's credential has a webhook, so only c5 is asked about again: polling is an hour away.
         assert post(f"{url}/left", delivery(IDLE, webhook_signature="v1,AAAA")) == HTTPStatus.UNAUTHORIZED
         assert post(f"{url}/right", delivery(IDLE)) == HTTPStatus.UNAUTHORIZED
         assert post(f"{url}/nobody", delivery(IDLE)) == HTTPStatus.UNAUTHORIZED
@@ -167,7 +167,7 @@ def test_webhooks_come_before_polling_and_nothing_is_asked_twice_after_a_restart
         began = time.monotonic()
         assert post(f"{url}/left", message) == HTTPStatus.ACCEPTED
         assert time.monotonic() - began < 5
-        # The replay is accepted, so that nobody sends it again, and changes nothing.
+        # The replay is accepted, so that it is not sent again, but ignored.
         assert post(f"{url}/left", message) == HTTPStatus.ACCEPTED
         rig.wait(rig.settled(["c5"]), SECONDS, "the run that the webhook asked for")
 
@@ -186,7 +186,7 @@ def test_webhooks_come_before_polling_and_nothing_is_asked_twice_after_a_restart
 
 @contextmanager
 def listening() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
-    """Serve whoever is told of failures, on loopback; give the address, and what has come: paths and bodies."""
+    """Receive alerts on loopback; yield the URL, and the received paths and bodies."""
     heard: list[tuple[str, bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -206,7 +206,7 @@ def listening() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
             server.shutdown()
 
 
-def test_an_alert_is_posted_without_secrets_and_an_address_that_is_down_costs_a_warning(
+def test_alerts_contain_no_secrets_and_an_unreachable_url_only_logs_a_warning(
     new_rig: Callable[..., FleetRig],
 ) -> None:
     first, second, third = COMPANIES[:3]
@@ -219,7 +219,7 @@ def test_an_alert_is_posted_without_secrets_and_an_address_that_is_down_costs_a_
             rig = new_rig(pleo, secrets={"ALERT_URL": url}, **options)
             rig.start_daemon()
             rig.wait(lambda: bool(heard), SECONDS, "the alert")
-        # From here on nobody listens there.
+        # From here on the URL is unreachable.
         with rig:
             jobs_of(pleo, [second])
 
@@ -241,10 +241,10 @@ def test_an_alert_is_posted_without_secrets_and_an_address_that_is_down_costs_a_
     assert told["company"] == "c0"
     assert re.fullmatch(
         rf"Company c0: attempt 1 to load export job {job.id} failed, 5\d minutes left\. "
-        r"Pleo answered 503 to \*\*\*\. The next attempt comes by itself, .*",
+        r"Pleo answered 503 to \*\*\*\. It is retried automatically, in 1 min at the earliest; .*",
         told["text"],
     )
-    # Each failed run is told of once.
+    # One alert per failed run.
     assert len({body for _, body in heard}) == len(heard)
     assert ticks == (0,)
     for secret in (pleo.api_key, HOOK):
@@ -252,7 +252,7 @@ def test_an_alert_is_posted_without_secrets_and_an_address_that_is_down_costs_a_
 
 
 def log_of(sensor: str, rig: FleetRig) -> Iterator[bytes]:
-    """Return the lines that a sensor has logged."""
+    """Return the log lines of a sensor."""
     for path in rig.home.rglob("*"):
         if path.is_file() and sensor in str(path):
             yield from path.read_bytes().splitlines()
