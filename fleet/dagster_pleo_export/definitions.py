@@ -1,7 +1,5 @@
 """The code location: ``dagster-daemon run -m dagster_pleo_export.definitions``."""
 
-import time
-
 import dagster as dg
 
 from dagster_pleo_export import alerts, run_history, runtime, sensor
@@ -29,12 +27,7 @@ def _report_and_tick() -> tuple[bool, int]:
 )
 def fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Evaluate the sensor's last state."""
-    state = run_history.discovery_state(context.instance)
-    now = time.time()
-    late = state.late(now, runtime.fleet().file.alerts.fresh_minutes)
-    return dg.AssetCheckResult(
-        passed=not late and not state.failing, metadata={"late": dg.MetadataValue.json(sensor.describe(late, now))}
-    )
+    return sensor.freshness(run_history.discovery_state(context.instance), runtime.fleet())
 
 
 guard_logs()

@@ -1,7 +1,6 @@
 """The sensor asks Pleo about the companies that are due, and requests runs where there is something to load."""
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,7 +78,7 @@ class _Evaluation:
             ],
             cursor=self.state.to_cursor(),
             dynamic_partitions_requests=self._partitions(),
-            asset_events=[self._freshness(time.time())] if complete else [],
+            asset_events=[self._evaluation()] if complete else [],
         )
 
     def _run_for(self, result: DiscoveryResult) -> PlannedRun | None:
@@ -110,25 +109,32 @@ class _Evaluation:
             requests.append(COMPANIES.build_delete_request(sorted(existing - wanted)))
         return requests
 
-    def _freshness(self, now: float) -> dg.AssetCheckEvaluation:
-        late = self.state.late(now, self.fleet.file.alerts.fresh_minutes)
+    def _evaluation(self) -> dg.AssetCheckEvaluation:
+        result = freshness(self.state, self.fleet)
         return dg.AssetCheckEvaluation(
             asset_key=LOAD,
             check_name=FRESH,
-            passed=not late and not self.state.failing,
-            severity=dg.AssetCheckSeverity.ERROR if late else dg.AssetCheckSeverity.WARN,
-            metadata={
-                "late": dg.MetadataValue.json(describe(late, now)),
-                "failing": dg.MetadataValue.json({name: f.why for name, f in self.state.failing.items()}),
-                "companies": len(self.fleet.companies),
-            },
+            passed=result.passed,
+            severity=result.severity,
+            metadata=result.metadata,
         )
 
 
-def describe(late: Mapping[str, PendingJob], now: float) -> dict[str, str]:
-    """Describe each late company's job: its age and the time left."""
-    return {
-        name: f"export job {job.job}, {int((now - (job.created or now)) // 60)} minutes old"
-        + (f", {max(0, int((job.expires - now) // 60))} minutes left" if job.expires else "")
-        for name, job in late.items()
-    }
+def freshness(state: DiscoveryState, fleet: Fleet) -> dg.AssetCheckResult:
+    """Check that no company is late or failing."""
+    now = time.time()
+    late = state.late(now, fleet.file.alerts.fresh_minutes)
+    return dg.AssetCheckResult(
+        passed=not late and not state.failing,
+        severity=dg.AssetCheckSeverity.ERROR if late else dg.AssetCheckSeverity.WARN,
+        metadata={
+            "late": dg.MetadataValue.json({name: _describe(job, now) for name, job in late.items()}),
+            "failing": dg.MetadataValue.json({name: failing.why for name, failing in state.failing.items()}),
+            "companies": len(fleet.companies),
+        },
+    )
+
+
+def _describe(job: PendingJob, now: float) -> str:
+    left = f", {max(0, int((job.expires - now) // 60))} minutes left" if job.expires else ""
+    return f"export job {job.job}, {int((now - (job.created or now)) // 60)} minutes old{left}"

@@ -82,7 +82,8 @@ def test_an_alert_names_company_job_time_left_cause_and_next_attempt() -> None:
 
     assert line == (
         "Company acme: attempt 3 to load export job j1 failed, 12 minutes left. Pleo rejected the credentials (401). "
-        "It is retried automatically, in 4 min at the earliest; if the job expires first, export the entries again in Pleo"
+        "It is retried automatically, in 4 min at the earliest; if the job expires first, export the entries again in "
+        "Pleo"
     )
 
 

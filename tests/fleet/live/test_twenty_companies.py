@@ -1,4 +1,4 @@
-"""Twenty companies, real Meltano: a worker is killed during a run, the daemon restarts, and every readable job is loaded."""
+"""Twenty companies, real Meltano: a worker is killed, the daemon restarts, and every readable job is loaded."""
 
 from __future__ import annotations
 

@@ -31,11 +31,11 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", folder, CHECKOUT / "fleet"]
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(CHECKOUT / "fleet")]
     subprocess.run(build, check=True, capture_output=True)
     (fleet,) = folder.glob("*.whl")
     packages = folder / "packages"
-    install = [BIN / "python", "-m", "pip", "install", "-q", "--no-deps", "--target", packages, wheel, fleet]
+    install = (BIN / "python", "-m", "pip", "install", "-q", "--no-deps", "--target", packages, wheel, fleet)
     subprocess.run(install, check=True, capture_output=True)
     return packages
 
