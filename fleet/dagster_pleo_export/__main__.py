@@ -43,9 +43,9 @@ def instance(_: argparse.Namespace) -> int:
 
 def webhook(options: argparse.Namespace) -> int:
     """Receive Pleo's webhooks until SIGTERM."""
-    import dagster as dg  # noqa: PLC0415 - slow, and the other commands do not need it
+    import dagster as dg
 
-    from dagster_pleo_export import run_history, webhook  # noqa: PLC0415
+    from dagster_pleo_export import run_history, webhook
 
     logging.basicConfig(format="%(asctime)s | %(levelname)s | %(message)s", level=logging.INFO)
     guard_logs()
@@ -59,9 +59,9 @@ def webhook(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Show each company's state and counts."""
-    import dagster as dg  # noqa: PLC0415 - slow, and the other commands do not need it
+    import dagster as dg
 
-    from dagster_pleo_export import status  # noqa: PLC0415
+    from dagster_pleo_export import status
 
     with dg.DagsterInstance.get() as dagster:
         rows = status.rows(dagster, runtime.fleet())

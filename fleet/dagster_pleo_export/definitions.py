@@ -41,7 +41,7 @@ definitions = dg.Definitions(
     assets=[load, *([report] if _report else []), dg.AssetSpec(run_history.WEBHOOKS, group_name="pleo")],
     asset_checks=[fresh],
     jobs=[company],
-    sensors=[sensor.build(company, _tick), alerts.build(company, _tick)],
+    sensors=[sensor.build(company.name, _tick), alerts.build(company, _tick)],
     # A run starts Meltano's processes; another one for each step would be waste.
     executor=dg.in_process_executor,
 )

@@ -2,7 +2,6 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 
@@ -17,16 +16,16 @@ from dagster_pleo_export.secrets import SecretMissing
 FRESH = "fresh"
 
 
-def build(job: Any, tick: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolved job
+def build(job: str, tick: int) -> dg.SensorDefinition:
     """Return the sensor.
 
     Args:
-        job: The job whose runs it requests.
+        job: Name of the job whose runs it requests.
         tick: Seconds between two evaluations.
     """
 
     @dg.sensor(
-        job=job,
+        job_name=job,
         name=run_history.DISCOVERY,
         minimum_interval_seconds=tick,
         default_status=dg.DefaultSensorStatus.RUNNING,

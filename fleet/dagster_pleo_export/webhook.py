@@ -150,8 +150,9 @@ def server(deliver: Callable[[str, str], None]) -> uvicorn.Server:
             http=_LimitedProtocol,
             ws="none",
             lifespan="off",
-            # Nothing that strangers send is logged.
+            # Strangers must not be able to fill the log.
             access_log=False,
+            log_level="error",
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=REQUEST_SECONDS,
