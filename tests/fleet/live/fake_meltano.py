@@ -15,7 +15,7 @@ answer = requests.get(
     {"company_id": os.environ["TAP_PLEO_EXPORT_COMPANY_ID"], "statuses": "pending"},
     auth=(key, ""),
     headers={"User-Agent": "fake-meltano"},
-    timeout=60,
+    timeout=300,
 )
 if answer.ok:
     line = {"event": f"{len(answer.json()['data'])} jobs, {sys.argv[1]}", "level": "warning"}
