@@ -1,1 +1,1 @@
-"""Pleo's Export API v3: requests, pages, updates, credentials. Usable without Singer."""
+"""Pleo's Export API: the client, its credentials, pages, jobs and errors."""

@@ -1,19 +1,19 @@
-"""The client-side request budget: never more than so many requests in any 60 seconds."""
+"""The client-side request budget: a maximum number of requests in any 60 seconds."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 
-# 60 seconds, and one more because requests spend unequal times on the way.
+# 60 seconds, and one more because requests take different times to arrive.
 WINDOW_SECONDS = 61.0
 
 
 class RequestBudget:
     """A sliding window over request times, shared by all streams and threads.
 
-    Bursts are allowed: the budget may be spent at once, then each further request waits until the
-    oldest one has left the window. Source: Pleo's import pages ask integrations to stay at 500 requests a minute.
+    Bursts are allowed: the budget may be used at once; then each further request waits until the oldest one has left
+    the window. Source: Pleo's import pages ask integrations to stay below 500 requests a minute.
     """
 
     def __init__(self, max_requests: int, window: float = WINDOW_SECONDS) -> None:
@@ -22,10 +22,10 @@ class RequestBudget:
         self._lock = threading.Lock()
 
     def take(self, now: float) -> float:
-        """Book one request and return how many seconds to wait before sending it.
+        """Count one request and return the seconds to wait before sending it.
 
         Args:
-            now: A monotonic clock's reading in seconds.
+            now: Seconds of a monotonic clock.
         """
         with self._lock:
             full = len(self._taken) == self._taken.maxlen

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import random
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from tap_pleo_export.api.errors import TokenRefreshFailed
-from tap_pleo_export.api.token_endpoint import NotServed, OtherClientAuth, sendable
+from tap_pleo_export.api.errors import TokenRefreshFailed, TransientFailure
+from tap_pleo_export.api.token_endpoint import OtherClientAuth, sendable
 from tap_pleo_export.api.token_file import Tokens, fingerprint
 
 if TYPE_CHECKING:
@@ -37,44 +36,43 @@ EXPIRY_SHARE = 0.1
 logger = logging.getLogger("tap-pleo-export.auth")
 
 
-class Authenticator(Protocol):
-    """A way to sign requests."""
+class Authenticator(AuthBase):
+    """Signs requests with a credential.
+
+    Attributes:
+        remedy: What to do when Pleo rejects the credential.
+    """
 
     remedy: str
-    """What to do when Pleo rejects the credential."""
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign the request."""
-
-    def renew(self, rejected: str | None) -> bool:
+    def renew(self, rejected: str | None) -> bool:  # noqa: ARG002 - most credentials cannot be renewed from here
         """Replace a credential that Pleo rejected; return whether another attempt makes sense.
 
         Args:
             rejected: The ``Authorization`` header that was rejected.
         """
+        return False
 
-    def settle(self) -> None:
-        """Return once no renewal is under way."""
+    def drain(self) -> None:
+        """Return once no renewal is under way, and start no more."""
 
 
-class ApiKeyAuth(HTTPBasicAuth):
+class ApiKeyAuth(Authenticator):
     """An API key: HTTP Basic, key as user name, empty password."""
 
     remedy = "check the setting 'api_key', or replace the key in Pleo under Settings > API Keys"
 
     def __init__(self, api_key: str) -> None:
-        super().__init__(api_key, "")
+        self._sign = HTTPBasicAuth(api_key, "")
 
-    def renew(self, rejected: str | None) -> bool:  # noqa: ARG002 - the protocol's signature
-        """A key cannot be renewed from here."""
-        return False
-
-    def settle(self) -> None:
-        """Nothing can be under way."""
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign the request."""
+        self._sign(request)
+        return request
 
 
-class AccessTokenAuth(AuthBase):
-    """An OAuth access token that somebody else keeps fresh."""
+class AccessTokenAuth(Authenticator):
+    """An OAuth access token that something else keeps fresh."""
 
     remedy = (
         "the setting 'access_token' has expired or is wrong; set a new one, or let the connector refresh it with "
@@ -89,33 +87,26 @@ class AccessTokenAuth(AuthBase):
         request.headers["Authorization"] = self._header
         return request
 
-    def renew(self, rejected: str | None) -> bool:  # noqa: ARG002 - the protocol's signature
-        """A bare access token cannot be renewed from here."""
-        return False
 
-    def settle(self) -> None:
-        """Nothing can be under way."""
+class RefreshTokenAuth(Authenticator):
+    """OAuth refresh grant with rotation: one refresh at a time, tokens stored on disk before first use.
 
-
-class RefreshTokenAuth(AuthBase):
-    """OAuth refresh grant with rotation: one refresh at a time, kept on the disk before first use.
-
-    A refusal is final: replaying a refresh token that has ended would end all others of the same authorisation.
+    A refusal is final: presenting a used refresh token again would revoke all tokens of the authorisation.
 
     Args:
-        endpoint: Where tokens are exchanged.
+        endpoint: Exchanges the tokens.
         refresh_token: The configured refresh token.
-        token_file: Where rotated tokens are kept.
-        budget: Holds requests back, see :class:`RequestBudget`.
-        policy: When to try again what had no effect.
+        token_file: Stores rotated tokens.
+        budget: The budget of requests per minute.
+        policy: When to try again after failures that had no effect.
         sleep: Waits; raises to end the wait early.
-        shielded: A block that no signal may end: between rotation and disk a token would be lost.
-        learn_secrets: Told of each token, so that no log shows it.
+        shielded: A block that no signal may interrupt: between rotation and disk a token would be lost.
+        learn_secrets: Called with each token, so that no log shows it.
     """
 
     remedy = "authorise the connector again in Pleo and set the new 'refresh_token'"
 
-    def __init__(  # noqa: PLR0913 - its parts are given, not made
+    def __init__(  # noqa: PLR0913 - one argument per part
         self,
         *,
         endpoint: TokenEndpoint,
@@ -137,8 +128,8 @@ class RefreshTokenAuth(AuthBase):
         self._shielded = shielded
         self._learn_secrets = learn_secrets
         self._lock = threading.Lock()
-        self._in_hand = threading.Lock()
-        self._settled = False
+        self._exchange_lock = threading.Lock()
+        self._draining = False
         self._tokens: Tokens | None = None
         self._failure: TokenRefreshFailed | None = None
 
@@ -157,32 +148,31 @@ class RefreshTokenAuth(AuthBase):
                 self._tokens = self._fresh(rejected)
         return True
 
-    def settle(self) -> None:
-        """Return once no exchange is under way, and begin no more: one that is cut off loses the rotated token."""
-        self._settled = True
-        with self._in_hand:
+    def drain(self) -> None:
+        """Return once no exchange is under way, and start no more: an interrupted one loses the rotated token."""
+        self._draining = True
+        with self._exchange_lock:
             pass
 
     def _fresh(self, rejected: str | None) -> Tokens:
-        began = time.monotonic()
-        attempt = 1
-        while True:
-            try:
-                return self._refreshed(rejected)
-            except OtherClientAuth:
-                continue
-            except NotServed as failure:
-                wait = self._policy.wait(attempt, failure.retry_after, random.random())  # noqa: S311 - spreads load
-                if wait is None or time.monotonic() - began + wait > self._policy.deadline:
-                    times = f"{attempt} attempt{'s' if attempt > 1 else ''}"
-                    self._failure = TokenRefreshFailed(
-                        f"{failure}, given up after {times}", "No token was used up: run again later"
-                    )
-                    raise self._failure from None
-                logger.warning("OAuth: %s; trying again in %.1f s", failure, wait)
-            # Without the file's lock: another process may have more luck.
-            self._sleep(wait)
-            attempt += 1
+        attempts = 0
+        try:
+            # The waits are without the file's lock: another process may succeed meanwhile.
+            for attempt in self._policy.attempts(
+                lambda error: isinstance(error, TransientFailure), before_wait=_announce_retry, sleep=self._sleep
+            ):
+                with attempt:
+                    attempts += 1
+                    with contextlib.suppress(OtherClientAuth):
+                        return self._refreshed(rejected)
+                    return self._refreshed(rejected)
+        except TransientFailure as failure:
+            times = f"{attempts} attempt{'s' if attempts > 1 else ''}"
+            self._failure = TokenRefreshFailed(
+                f"{failure}, given up after {times}", "No token was used up: run again later"
+            )
+            raise self._failure from None
+        raise AssertionError  # pragma: no cover - tenacity either returns or raises
 
     def _refreshed(self, rejected: str | None) -> Tokens:
         with self._file.locked():
@@ -195,8 +185,8 @@ class RefreshTokenAuth(AuthBase):
                 raise self._failure
             self._sleep_within_budget()
             presented = kept.refresh_token if kept else self._configured
-            with self._file.replacement() as successor, self._shielded(), self._in_hand:
-                if self._settled:
+            with self._file.replacement() as successor, self._shielded(), self._exchange_lock:
+                if self._draining:
                     raise TokenRefreshFailed("the run is ending", "Run again")
                 return self._exchanged(presented, successor)
 
@@ -218,8 +208,8 @@ class RefreshTokenAuth(AuthBase):
         successor.commit(tokens)
         if not good:
             self._failure = TokenRefreshFailed(
-                "the token endpoint's access token is none that can be sent",
-                "The refresh token that came with it is kept: run again; report it to Pleo if it stays",
+                "the token endpoint returned an access token that cannot be used as a header value",
+                "The refresh token in the same answer is stored: run again; report it to Pleo if it happens again",
             )
             raise self._failure
         return tokens
@@ -230,12 +220,16 @@ class RefreshTokenAuth(AuthBase):
             self._sleep(wait)
 
 
+def _announce_retry(failure: BaseException, seconds: float) -> None:
+    logger.warning("OAuth: %s; trying again in %.1f s", failure, seconds)
+
+
 def _usable(kept: Tokens) -> bool:
     return sendable(kept.access_token) and kept.renew_at > time.time()
 
 
 def renewal_time(now: float, lifetime: float | None) -> float:
-    """Return when to renew a token (seconds since the epoch); a token without a stated end lasts until rejected."""
+    """Return when to renew a token (seconds since the epoch); without a known lifetime, when it is rejected."""
     if lifetime is None:
         return sys.float_info.max
     return now + lifetime - min(EXPIRY_MARGIN, lifetime * EXPIRY_SHARE)

@@ -1,4 +1,4 @@
-"""Calls in the background, on threads that do not keep a process from ending."""
+"""A thread pool that does not keep the process from ending."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ T = TypeVar("T")
 _Call = tuple[Future[Any], "Callable[..., Any]", tuple[Any, ...], dict[str, Any]]
 
 
-class BackgroundCalls:
-    """A pool of daemon threads; the standard library's own would be waited for at exit, retries and all."""
+class DaemonPool:
+    """A pool of daemon threads; the standard library would wait for the threads of its own pool at exit."""
 
     def __init__(self, threads: int) -> None:
         self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
-        self._idle = threads
+        self._unstarted = threads
 
     def submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Start a call; its result or exception is the future's."""
+        """Run a call on a thread of the pool; the future gets its result or exception."""
         future: Future[T] = Future()
         self._calls.put((future, call, args, kwargs))
-        if self._idle:
-            self._idle -= 1
+        if self._unstarted:
+            self._unstarted -= 1
             threading.Thread(target=self._work, daemon=True).start()
         return future
 
@@ -38,5 +38,5 @@ class BackgroundCalls:
                 future.set_result(call(*args, **kwargs))
             except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
                 future.set_exception(error)
-            # An idle thread is to hold no page.
+            # While it waits, the thread must not keep a page in memory.
             del future, call, args, kwargs

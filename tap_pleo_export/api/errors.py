@@ -10,9 +10,10 @@
     │   ├── ScopeMissing            403
     │   ├── NetworkUnusable         certificates or a proxy of the environment
     │   ├── ListUnusable            a list that belongs to no job cannot be read to its end
-    │   ├── OutcomeUnknown          a write of which nobody knows whether it took effect
+    │   ├── OutcomeUnknown          a write that may or may not have been applied
     │   ├── PleoUnavailable         a retryable failure that outlived its retries
     │   └── RunUnavailable          the same on two export jobs in a row
+    ├── CursorStuckError            a page that does not lead to the next one; the caller knows what it means
     ├── AnswerTooLarge              cut off: the caller knows what it means for the job
     ├── RequestRefused              another 4xx or 3xx; the caller knows what it means for the job
     ├── JobError                    one job is given up, the others go on, exit code 1 at the end
@@ -97,9 +98,14 @@ class ScopeMissing(FatalError):
 
 
 class NetworkUnusable(FatalError):
-    """What the environment says of certificates or a proxy leads nowhere, however often it is tried."""
+    """The environment's certificates or proxy make requests impossible, however often they are tried.
+
+    Attributes:
+        what: What is wrong.
+    """
 
     def __init__(self, what: str, remedy: str) -> None:
+        self.what = what
         super().__init__(f"Pleo cannot be reached from here: {what}. {remedy}")
 
 
@@ -111,17 +117,17 @@ class ListUnusable(FatalError):
 
 
 class OutcomeUnknown(FatalError):
-    """A request that changes something got no answer, or one that cannot be read: it may have taken effect.
+    """A request that changes something got no answer, or an unreadable one: it may have taken effect.
 
     Attributes:
-        what: Which request, and why nobody knows.
+        what: Which request, and why its outcome is unknown.
         retry_after: Seconds that Pleo asked to wait, or None.
     """
 
     def __init__(self, method: str, path: str, cause: str, retry_after: float | None = None) -> None:
-        self.what = f"Nobody knows whether {method} {path} took effect: {cause}"
+        self.what = f"Outcome unknown: {method} {path} may or may not have been applied ({cause})"
         self.retry_after = retry_after
-        super().__init__(f"{self.what}. Run again: Pleo is asked first")
+        super().__init__(f"{self.what}. Run again: the target checks Pleo's state first")
 
 
 class PleoUnavailable(FatalError):
@@ -148,6 +154,10 @@ class AnswerTooLarge(PleoError):
     """An answer beyond the memory lent to it; asking again would bring the same."""
 
 
+class CursorStuckError(PleoError):
+    """A page claims a next one but does not lead to it; ``str()`` says how."""
+
+
 class RequestRefused(PleoError):
     """A status that is neither success nor retryable.
 
@@ -155,9 +165,11 @@ class RequestRefused(PleoError):
         status: The HTTP status.
         type: ``ExceptionInfo.type`` in upper case, or an empty string.
         message: ``ExceptionInfo.message`` shortened to one line, or an empty string.
+        after_cursor: Whether the request was for the page after a cursor, so that the cursor may be at fault.
     """
 
     def __init__(self, method: str, path: str, status: int, type_: str, message: str) -> None:
+        self.after_cursor = False
         self.status = status
         self.type = one_line(type_.upper())
         self.message = one_line(message)
@@ -182,15 +194,15 @@ class TransientFailure(PleoError):
     Attributes:
         retry_after: Seconds that Pleo asked to wait, or None.
         no_effect: Whether the request certainly changed nothing: it never left, or was turned away.
-        hint: What to look at if it does not pass, or an empty string.
+        misdirected: Whether the address may be wrong: nothing answered there, or not what was expected.
     """
 
     def __init__(
-        self, cause: str, retry_after: float | None = None, *, no_effect: bool = False, hint: str = ""
+        self, cause: str, retry_after: float | None = None, *, no_effect: bool = False, misdirected: bool = False
     ) -> None:
         self.retry_after = retry_after
         self.no_effect = no_effect
-        self.hint = hint
+        self.misdirected = misdirected
         super().__init__(one_line(cause))
 
 

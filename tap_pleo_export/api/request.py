@@ -1,13 +1,13 @@
-"""A request with what its failures mean, and its answer."""
+"""Requests to Pleo's API, and successful answers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
 
 if TYPE_CHECKING:
-    from singer_sdk.streams.rest import HTTPRequest
+    from collections.abc import Mapping
 
     from tap_pleo_export.api.credentials import Authenticator
 
@@ -15,49 +15,63 @@ SAFE_METHODS = {"GET", "HEAD"}
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request, with what its failures mean.
+class ApiRequest:
+    """A request to Pleo's API.
 
     Attributes:
-        request: Address, method, query, headers and body (JSON).
-        auth: Signs it.
-        timeout: Seconds for the whole of it, from connecting to the last byte of the answer.
-        scope: The OAuth scope that it needs.
+        method: The HTTP method.
+        url: The address without a query.
+        params: The query; a list repeats its parameter, None leaves it out.
+        headers: Headers besides the signature; None: those of :class:`PleoApi`.
+        body: Any JSON value; None: no body.
+        auth: Signs the request; None: the authenticator of :class:`PleoApi`.
+        timeout: Seconds from connecting to the last byte of the answer; None: that of :class:`PleoApi`.
+        scope: The OAuth scope that the request needs, for error messages.
     """
 
-    request: HTTPRequest
-    auth: Authenticator
-    timeout: float
+    method: str
+    url: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] | None = None
+    body: Any = None
+    auth: Authenticator | None = None
+    timeout: float | None = None
     scope: str | None = None
 
     @property
-    def method(self) -> str:
-        """The HTTP method."""
-        return self.request.method
+    def path(self) -> str:
+        """The path, for messages: a query may contain what no log should."""
+        return urlsplit(self.url).path
 
     @property
-    def path(self) -> str:
-        """The path, for messages: a query may name what no log should."""
-        return urlsplit(self.request.url).path
+    def full_url(self) -> str:
+        """The address with its query."""
+        pairs = [
+            (name, item)
+            for name, value in self.params.items()
+            for item in (value if isinstance(value, (list, tuple)) else [value])
+            if item is not None
+        ]
+        return f"{self.url}?{urlencode(pairs)}" if pairs else self.url
 
     @property
     def repeatable(self) -> bool:
-        """Whether it may be sent again when nobody knows what became of it: only what changes nothing."""
+        """Whether it may be sent again after an unknown outcome: it changes nothing."""
         return self.method in SAFE_METHODS
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A successful answer, not read yet.
+class ApiResponse:
+    """A successful answer that has not been decoded yet.
 
     Attributes:
-        call: What was asked.
-        content_type: Its ``Content-Type``.
+        request: The request.
+        content_type: The ``Content-Type``.
         body: The whole body.
-        share: What the body takes of the memory lent to all answers, as long as this exists.
+        lease: Keeps the memory reserved for the body, as long as this object exists.
     """
 
-    call: Call
+    request: ApiRequest
     content_type: str
     body: bytes
-    share: object = None
+    lease: object = None

@@ -1,229 +1,268 @@
-"""One request on the wire: the environment's proxies and certificates, kept-alive connections, and failures named."""
+"""One way to send one HTTP request: deadline, size limit, proxies and certificates of the environment, named errors."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 import threading
+import weakref
+import zlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
-import urllib3.exceptions
+import urllib3
 
-from tap_pleo_export.api.body import (
-    BodyTooLarge,
-    DeadlineAdapter,
-    DeadlineExceeded,
-    TransferFailed,
-    read_body,
-    sent_on_reused_connection,
-)
-from tap_pleo_export.api.errors import CHECK_ADDRESS, AnswerTooLarge, NetworkUnusable, TransientFailure
+from tap_pleo_export.api.body import PIECE_BYTES, BodyTooLarge, read_body
+from tap_pleo_export.api.deadline import DeadlineAdapter, StaleConnectionError
+from tap_pleo_export.api.errors import AnswerTooLarge, NetworkUnusable, TransientFailure
 from tap_pleo_export.api.request import SAFE_METHODS
+from tap_pleo_export.api.retry import parse_retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from singer_sdk.streams.rest import HTTPRequest
+    from tap_pleo_export.api.deadline import Resolve
 
-    Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
-
-# As many as threads send at once: the setting's largest number in the background, and one.
+# One for each thread that sends at the same time: the largest max_concurrent_requests, and the main thread.
 CONNECTIONS = 17
-# Of one answer once unpacked, and of all that are not read yet: a page of 1,000 large items is about 5 MB.
-MOST_BYTES = 128 * 1024 * 1024
-MOST_BYTES_TOGETHER = 2 * MOST_BYTES
+# A page of 1,000 large items has about 5 MB.
+MAX_BYTES = 128 * 1024 * 1024
+MAX_BYTES_TOGETHER = 2 * MAX_BYTES
 UNREADABLE_CERTIFICATES = (
-    "the file of certificates that the environment names cannot be read",
+    "the certificate file that the environment names cannot be read",
     "Check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE",
 )
 
 
-class Transport:
-    """Sends requests; safe to share between threads."""
+@dataclass(frozen=True, slots=True)
+class RawResponse:
+    """An answer, whatever its status.
 
-    def __init__(self) -> None:
-        self._adapter = DeadlineAdapter(pool_maxsize=CONNECTIONS)
-        self._templates: dict[str, _Template] = {}
-        self._room = Room(MOST_BYTES_TOGETHER)
+    Attributes:
+        status: The HTTP status.
+        headers: The headers; names in any case.
+        body: The whole body, unpacked.
+        lease: The memory reserved for the body; given back when no response refers to it any more.
+    """
 
-    def exchange(self, request: HTTPRequest, auth: Sign, timeout: float) -> Exchange:
-        """Send a request once, and return the answer, whatever its status, with its whole body.
+    status: int
+    headers: requests.structures.CaseInsensitiveDict[str]
+    body: bytes
+    lease: Lease
 
-        A connection that served another request before, and turns out closed, is replaced at once.
+    @property
+    def retry_after(self) -> float | None:
+        """The seconds that the server asks to wait, or None."""
+        return parse_retry_after(self.headers.get("Retry-After"), self.headers.get("Date"), datetime.now(UTC))
+
+
+class Sender:
+    """Sends requests; safe to share between threads.
+
+    Args:
+        resolve: Which addresses may be connected to, see :class:`DeadlineAdapter`.
+    """
+
+    def __init__(self, resolve: Resolve | None = None) -> None:
+        self._adapter = DeadlineAdapter(CONNECTIONS, resolve)
+        self._environments: dict[str, dict[str, Any]] = {}
+        self._memory = MemoryBudget(MAX_BYTES_TOGETHER)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        timeout: float,
+        *,
+        max_bytes: int = MAX_BYTES,
+        before_send: Callable[[], object] = lambda: None,
+    ) -> RawResponse:
+        """Send a request and return the answer with its whole body; raises like :meth:`open`.
 
         Args:
-            request: Address, method, query, headers and body (JSON).
-            auth: Signs it.
+            request: A prepared and signed request.
             timeout: Seconds from connecting to the last byte of the answer.
+            max_bytes: Limit for the body, as sent and once unpacked.
+            before_send: Called each time before the request is sent.
 
         Raises:
-            TransientFailure: There was no whole answer.
-            AnswerTooLarge: The answer is beyond what memory is lent to it.
-            NetworkUnusable: There never will be an answer.
+            AnswerTooLarge: The answer exceeds ``max_bytes``, or all unread answers together ``MAX_BYTES_TOGETHER``.
         """
-        origin = _origin(request.url)
-        template = self._templates.get(origin) or self._templates.setdefault(origin, _Template(origin))
-        for _ in range(CONNECTIONS):
-            try:
-                return self._exchange(auth(template.prepared(request)), template.environment, timeout)
-            except _ConnectionWasClosed as closed:
-                if request.method not in SAFE_METHODS:
-                    raise closed.failure from None
-                failure = closed.failure
-        raise failure
-
-    def _exchange(self, signed: requests.PreparedRequest, environment: dict[str, Any], timeout: float) -> Exchange:
-        share = Share(self._room)
+        response = self.open(request, timeout, before_send)
+        lease = self._memory.lease()
         try:
-            # A session would do as much again for cookies, redirects and hooks, of which there are none.
-            response = self._adapter.send(signed, timeout=timeout, **environment)
-            return Exchange(response, read_body(response.raw, MOST_BYTES, share.claim), share)
-        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, DeadlineExceeded) as error:
-            never_made = isinstance(error, requests.exceptions.ConnectTimeout)
-            hint = CHECK_ADDRESS if never_made else ""
-            raise TransientFailure(f"no answer within {timeout:g} s", no_effect=never_made, hint=hint) from None
-        except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError) as error:
-            raise _failure_of_connection(error) from None
+            with body_errors(response, timeout):
+                body = read_body(response.raw, max_bytes, lease.reserve)
         except BodyTooLarge as error:
-            path = urlsplit(signed.url or "").path
-            raise AnswerTooLarge(f"Pleo answered {signed.method} {path} with {error}: it was cut off") from None
-        except (TransferFailed, requests.exceptions.InvalidHeader, OverflowError, MemoryError) as error:
-            cause = str(error) if isinstance(error, TransferFailed) else "an answer whose head is damaged"
-            raise TransientFailure(cause) from None
-        except requests.RequestException as error:
-            raise NetworkUnusable(
-                f"the environment names a proxy that cannot be used ({type(error).__name__})",
-                "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY",
-            ) from None
-        except OSError:
-            raise NetworkUnusable(*UNREADABLE_CERTIFICATES) from None
+            path = urlsplit(request.url or "").path
+            raise AnswerTooLarge(f"{request.method} {path} brought {error}: it was cut off") from None
+        return RawResponse(response.status_code, response.headers, body, lease)
+
+    def open(
+        self, request: requests.PreparedRequest, timeout: float, before_send: Callable[[], object] = lambda: None
+    ) -> requests.Response:
+        """Send a request and return the answer without its body; read it within :func:`body_errors`.
+
+        A kept-alive connection that turns out to be closed is replaced at once for safe methods.
+
+        Raises:
+            TransientFailure: There was no complete answer.
+            NetworkUnusable: The environment's certificates or proxy make an answer impossible.
+        """
+        environment = self._environment(request.url or "")
+        # Each kept connection may be stale.
+        for attempt in range(CONNECTIONS + 1):
+            before_send()
+            try:
+                # A session would add cookies, redirects and the credentials of a .netrc.
+                total: Any = urllib3.Timeout(total=timeout)
+                return self._adapter.send(request, timeout=total, **environment)
+            except Exception as error:  # noqa: BLE001 - named, or raised as it is
+                if _is_stale(error) and request.method in SAFE_METHODS and attempt < CONNECTIONS:
+                    continue
+                raise _as_failure(error, timeout) from None
+        raise AssertionError  # pragma: no cover - the last attempt returns or raises
 
     def close(self) -> None:
         """Close all connections."""
         self._adapter.close()
 
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """An answer.
-
-    Attributes:
-        response: Its status and headers.
-        body: Its whole body, unpacked.
-        share: What the body takes of the memory lent to all answers, as long as this exists.
-    """
-
-    response: requests.Response
-    body: bytes
-    share: Share
+    def _environment(self, url: str) -> dict[str, Any]:
+        """Return the environment's proxies and certificates for an address, in the words of `requests`."""
+        origin = url[:end] if (end := url.find("/", len("https://"))) > 0 else url
+        if origin not in self._environments:
+            with requests.Session() as session:
+                # The third argument leaves the body to be read here.
+                found = session.merge_environment_settings(origin, {}, True, None, None)  # noqa: FBT003
+            self._environments[origin] = dict(found)
+        return self._environments[origin]
 
 
-class Room:
+class MemoryBudget:
     """The bytes that all answers together may take."""
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.taken = 0
-        self.lock = threading.Lock()
+        self._limit = limit
+        self._lock = threading.Lock()
+        # Weak: a lease ends with the answer that has it. A finaliser could not take the lock that `reserve` holds.
+        self._leases: list[weakref.ref[Lease]] = []
+
+    def lease(self) -> Lease:
+        """Return a lease without any bytes yet."""
+        lease = Lease(self)
+        with self._lock:
+            self._leases.append(weakref.ref(lease))
+        return lease
+
+    def reserve(self, lease: Lease, size: int) -> None:
+        """Reserve more bytes for a lease; raises like :meth:`Lease.reserve`."""
+        with self._lock:
+            self._leases = [ref for ref in self._leases if ref() is not None]
+            if sum(other.size for ref in self._leases if (other := ref())) + size > self._limit:
+                raise BodyTooLarge(self._limit)
+            lease.size += size
 
 
-class Share:
-    """The bytes that one answer takes; they are given back when nobody holds it any more."""
+class Lease:
+    """The bytes reserved for one answer, as long as this object exists."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self._size = 0
+    __slots__ = ("__weakref__", "_budget", "size")
 
-    def claim(self, size: int) -> None:
-        """Take more bytes.
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self.size = 0
+
+    def reserve(self, size: int) -> None:
+        """Reserve more bytes.
 
         Raises:
             BodyTooLarge: All answers together would take too many.
         """
-        with self._room.lock:
-            if self._room.taken + size > self._room.limit:
-                raise BodyTooLarge(self._room.limit)
-            self._room.taken += size
-        self._size += size
-
-    def __del__(self) -> None:
-        with self._room.lock:
-            self._room.taken -= self._size
+        self._budget.reserve(self, size)
 
 
-class _ConnectionWasClosed(Exception):
-    """A kept-alive connection had been closed at the other end before the request came."""
+@contextlib.contextmanager
+def body_errors(response: requests.Response, timeout: float) -> Iterator[None]:
+    """Name what goes wrong while a body is read; the connection is closed after any exception.
 
-    def __init__(self, failure: TransientFailure) -> None:
-        self.failure = failure
-
-
-class _Template:
-    """What the requests to one origin have in common, prepared once: they differ in address, signature and body."""
-
-    def __init__(self, origin: str) -> None:
-        with requests.Session() as session:
-            # What the body's reader can unpack.
-            headers = {"Accept-Encoding": "gzip, deflate"}
-            self._request = session.prepare_request(requests.Request("GET", origin, headers=headers))
-            # The third argument: bodies are read here, not by `requests`.
-            self.environment: dict[str, Any] = dict(
-                session.merge_environment_settings(origin, {}, True, None, None)  # noqa: FBT003
-            )
-
-    def prepared(self, request: HTTPRequest) -> requests.PreparedRequest:
-        query = request.encode_params()
-        prepared = self._request.copy()
-        prepared.method = request.method
-        prepared.url = f"{request.url}?{query}" if query else request.url
-        prepared.headers.update(request.headers)
-        if request.data is not None:
-            prepared.prepare_body(None, None, json=request.data)
-        return prepared
+    Raises:
+        TransientFailure: The body did not arrive, or not as its head says.
+    """
+    try:
+        yield
+    except BaseException as error:
+        response.raw.close()
+        if isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
+            raise _late(timeout) from None
+        # A ValueError: a chunk of negative size, for example.
+        if isinstance(error, (urllib3.exceptions.HTTPError, OSError, ValueError, ArithmeticError, zlib.error)):
+            raise TransientFailure(f"a body that breaks off or is damaged ({type(error).__name__})") from None
+        if isinstance(error, MemoryError):
+            raise TransientFailure("a body that does not fit into memory") from None
+        raise
 
 
-def _origin(url: str) -> str:
-    """Return an address up to its path."""
-    end = url.find("/", len("https://"))
-    return url if end < 0 else url[:end]
+def pieces(response: requests.Response, timeout: float) -> Iterator[bytes]:
+    """Yield the body of an answer as it was sent, piece by piece; raises like :func:`body_errors`."""
+    with body_errors(response, timeout):
+        yield from iter(lambda: response.raw.read(PIECE_BYTES // 4, decode_content=False), b"")
 
 
-def _failure_of_connection(error: BaseException) -> Exception:
-    reason = innermost(error)
+def _late(timeout: float, *, never_connected: bool = False) -> TransientFailure:
+    return TransientFailure(
+        f"no answer within {round(timeout, 1):g} s", no_effect=never_connected, misdirected=never_connected
+    )
+
+
+def _as_failure(error: Exception, timeout: float) -> Exception:
+    """Return the error of this package for what a sending raised; the only place that knows those of the libraries."""
+    if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
+        return _late(timeout, never_connected=isinstance(error, requests.exceptions.ConnectTimeout))
+    if isinstance(error, (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError)):
+        return _connection_failure(error)
+    if isinstance(error, (requests.exceptions.InvalidHeader, OverflowError, MemoryError)):
+        return TransientFailure("an answer whose head is damaged")
+    if isinstance(error, requests.RequestException):
+        return NetworkUnusable(
+            f"the environment names a proxy that cannot be used ({type(error).__name__})",
+            "Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY",
+        )
+    return NetworkUnusable(*UNREADABLE_CERTIFICATES) if isinstance(error, OSError) else error
+
+
+def _connection_failure(error: Exception) -> Exception:
+    *_, reason = _causes(error)
     if isinstance(reason, ssl.SSLCertVerificationError):
         return NetworkUnusable(
-            f"its certificate cannot be verified ({reason.verify_message})",
-            "If a proxy here opens encrypted connections, let REQUESTS_CA_BUNDLE name a file with its authority",
+            f"the server's certificate cannot be verified ({reason.verify_message})",
+            "If a proxy here decrypts connections, let REQUESTS_CA_BUNDLE name a file with its authority",
         )
     if isinstance(reason, ssl.SSLError) and reason.library == "X509":
         return NetworkUnusable(*UNREADABLE_CERTIFICATES)
-    # What the operating system said, without addresses.
-    said = isinstance(reason, OSError) and reason.strerror
-    cause = said.lower() if said else f"connection broken ({type(reason).__name__})"
-    never_made = _never_made(error)
-    # No name, no such port, or something there that speaks another protocol.
-    elsewhere = never_made or isinstance(reason, ssl.SSLError) or type(reason) is http.client.BadStatusLine
-    failure = TransientFailure(cause, no_effect=never_made, hint=CHECK_ADDRESS if elsewhere else "")
-    closed = isinstance(reason, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError))
-    return _ConnectionWasClosed(failure) if closed and sent_on_reused_connection() else failure
-
-
-def _never_made(error: BaseException) -> bool:
-    """Return whether no connection was made, so that nothing was sent."""
+    # The operating system's words: they have no addresses.
+    words = isinstance(reason, OSError) and reason.strerror
+    cause = words.lower() if words else f"connection broken ({type(reason).__name__})"
     retried = error.args[0] if error.args else None
-    return isinstance(getattr(retried, "reason", None), urllib3.exceptions.NewConnectionError)
+    never_connected = isinstance(
+        getattr(retried, "reason", None), (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProxyError)
+    )
+    # No such name or port, or something there that speaks another protocol.
+    misdirected = never_connected or isinstance(reason, ssl.SSLError) or type(reason) is http.client.BadStatusLine
+    return TransientFailure(cause, no_effect=never_connected, misdirected=misdirected)
 
 
-def innermost(error: BaseException) -> BaseException:
-    """Return what a network error began with."""
-    seen = error
-    while seen.__cause__ or seen.__context__ or any(isinstance(a, BaseException) for a in seen.args):
-        inner = next((a for a in seen.args if isinstance(a, BaseException)), None)
-        following = inner or seen.__cause__ or seen.__context__
-        if following is None:
-            break
-        seen = following
-    return seen
+def _is_stale(error: BaseException) -> bool:
+    return any(isinstance(cause, StaleConnectionError) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and the errors that it stems from; the last one is where it began."""
+    following: BaseException | None = error
+    while following is not None:
+        error = following
+        yield error
+        inner = next((argument for argument in error.args if isinstance(argument, BaseException)), None)
+        following = inner or error.__cause__ or error.__context__

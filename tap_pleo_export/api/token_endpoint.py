@@ -1,4 +1,4 @@
-"""The OAuth token endpoint's refresh grant (RFC 6749 section 6): one exchange, and what came of it."""
+"""The OAuth token endpoint's refresh grant (RFC 6749 section 6)."""
 
 from __future__ import annotations
 
@@ -6,65 +6,52 @@ import math
 import re
 import time
 from concurrent.futures import wait
-from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import requests
-import urllib3
 from requests.auth import HTTPBasicAuth
 
-from tap_pleo_export.api.body import DeadlineAdapter, TransferFailed, read_body
-from tap_pleo_export.api.daemon_pool import BackgroundCalls
-from tap_pleo_export.api.errors import TokenRefreshFailed
-from tap_pleo_export.api.retry import parse_retry_after
+from tap_pleo_export.api.daemon_pool import DaemonPool
+from tap_pleo_export.api.errors import AnswerTooLarge, TokenRefreshFailed, TransientFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# An answer is two tokens.
-LONGEST_ANSWER = 1024 * 1024
-# A rotated token may be on its way: so long it is waited for after a signal, which must end the run within 10 s.
+    from tap_pleo_export.api.sender import RawResponse, Sender
+
+# An answer contains two tokens.
+MAX_ANSWER = 1024 * 1024
+# How long to wait after a signal for a rotated token that may be on its way; the signal must end the run within 10 s.
 SECONDS_AFTER_SIGNAL = 7.0
-LOOK_SECONDS = 0.2
-# Looking up a name has no timeout of its own.
-SLACK_SECONDS = 1.0
-# Shorter or longer lifetimes of a token are taken for a mistake.
-SHORTEST_LIFE = 1.0
-LONGEST_LIFE = 10 * 366 * 86400.0
+POLL_SECONDS = 0.2
+# Name lookup has no timeout.
+NAME_LOOKUP_SECONDS = 1.0
+# Shorter and longer lifetimes of a token count as unknown.
+MIN_LIFETIME = 1.0
+MAX_LIFETIME = 10 * 366 * 86400.0
 NOT_SERVED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 OUTCOME_UNKNOWN = (
     "Whether Pleo has replaced the refresh token is unknown, so it was not presented again. Run again; if it is then "
     "refused, authorise the connector again in Pleo and set the new 'refresh_token'"
 )
+_NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _SENDABLE = re.compile(r"[!-~]+")
 _SALVAGE = re.compile(rb'"refresh_token"\s*:\s*("(?:[^"\\]|\\.)+")')
 
 
-class NotServed(Exception):
-    """The endpoint has not looked at the token: another attempt is safe. ``str()`` names the cause.
-
-    Attributes:
-        retry_after: Seconds that it asked to wait, or None.
-    """
-
-    def __init__(self, cause: str, retry_after: float | None = None) -> None:
-        super().__init__(cause)
-        self.retry_after = retry_after
-
-
 class OtherClientAuth(Exception):
-    """The endpoint wants the client's credentials in a header: the next exchange sends them there."""
+    """The endpoint may want the client's credentials in a header: the next exchange sends them there."""
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What an answer holds.
+    """The tokens in an answer.
 
     Attributes:
-        access_token: As it came, or None; see :func:`sendable`.
+        access_token: The access token as received, or None; see :func:`sendable`.
         refresh_token: The new refresh token, or None.
-        lifetime: Of the access token in seconds, or None if it is unknown.
+        lifetime: Lifetime of the access token in seconds, or None if unknown.
     """
 
     access_token: str | None
@@ -80,11 +67,12 @@ class TokenEndpoint:
     """Exchanges refresh tokens.
 
     Args:
-        url: Its address.
+        url: The endpoint's address.
         client_id: The OAuth client.
-        client_secret: Its secret.
+        client_secret: The client's secret.
         timeout: Seconds for one request, from connecting to the last byte.
         user_agent: Sent with each request.
+        sender: Sends the requests.
         stopping: Whether a signal waits for the exchange to end.
     """
 
@@ -96,100 +84,96 @@ class TokenEndpoint:
         client_secret: str,
         timeout: float,
         user_agent: str,
+        sender: Sender,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._url = url
         self._client = {"client_id": client_id, "client_secret": client_secret}
         self._timeout = timeout
-        self._user_agent = user_agent
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": user_agent,
+        }
+        self._sender = sender
         self._stopping = stopping
-        self._by_header = False
-        self._background = BackgroundCalls(1)
+        self._client_in_header = False
+        self._pool = DaemonPool(1)
 
     def exchange(self, refresh_token: str) -> Grant:
-        """Trade a refresh token in; it has been presented once when this returns or raises.
+        """Exchange a refresh token; it has been presented once when this returns or raises.
 
         Raises:
-            NotServed: 429, 503, or a connection that was never made.
-            OtherClientAuth: The client, not the token, was refused; raised once.
-            TokenRefreshFailed: It was refused, or the outcome is unknown.
+            TransientFailure: 429, 503, or a connection that was never made: the token was not used up.
+            OtherClientAuth: The client was refused, not the token; raised at most once.
+            TokenRefreshFailed: The token was refused, or the outcome is unknown.
+            NetworkUnusable: No request can be sent.
         """
-        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        auth = HTTPBasicAuth(self._client["client_id"], self._client["client_secret"]) if self._by_header else None
-        status, headers, body = self._in_time(lambda: self._post(form if auth else form | self._client, auth))
-        if status in NOT_SERVED:
-            wanted = parse_retry_after(headers.get("Retry-After"), headers.get("Date"), datetime.now(UTC))
-            raise NotServed(f"the token endpoint answered {status}", wanted)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise TokenRefreshFailed(f"the token endpoint answered {status}", OUTCOME_UNKNOWN)
-        if status == HTTPStatus.UNAUTHORIZED and not self._by_header and _refuses_client(body):
-            self._by_header = True
-            raise OtherClientAuth
-        if status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise TokenRefreshFailed(
-                f"the token endpoint refused it ({status})",
-                "Check 'client_id' and 'client_secret'; else authorise the connector again in Pleo and set the new "
-                "'refresh_token' (the token kept in 'token_file' is used while that is unchanged)",
+        response = self._answer(self._request(refresh_token))
+        if response.status in NOT_SERVED:
+            raise TransientFailure(
+                f"the token endpoint answered {response.status}", response.retry_after, no_effect=True
             )
-        return read_grant(body)
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise TokenRefreshFailed(f"the token endpoint answered {response.status}", OUTCOME_UNKNOWN)
+        if response.status == HTTPStatus.UNAUTHORIZED and not self._client_in_header and _refuses_client(response.body):
+            self._client_in_header = True
+            raise OtherClientAuth
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise TokenRefreshFailed(
+                f"the token endpoint refused it ({response.status})",
+                "Check 'client_id' and 'client_secret'; otherwise authorise the connector again in Pleo and set the "
+                "new 'refresh_token' (until you change it, the token in 'token_file' is used)",
+            )
+        return read_grant(response.body)
 
-    def _in_time(self, post: Callable[[], tuple[int, Any, bytes]]) -> tuple[int, Any, bytes]:
-        """Wait for an answer until its time is up, or a while after a signal."""
-        future = self._background.submit(post)
-        ends = time.monotonic() + self._timeout + SLACK_SECONDS
+    def _request(self, refresh_token: str) -> requests.PreparedRequest:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        if self._client_in_header:
+            auth = HTTPBasicAuth(self._client["client_id"], self._client["client_secret"])
+            return requests.Request("POST", self._url, self._headers, data=form, auth=auth).prepare()
+        return requests.Request("POST", self._url, self._headers, data=form | self._client).prepare()
+
+    def _answer(self, request: requests.PreparedRequest) -> RawResponse:
+        try:
+            return self._in_time(lambda: self._sender.send(request, self._timeout, max_bytes=MAX_ANSWER))
+        except AnswerTooLarge as failure:
+            raise TokenRefreshFailed(f"the token endpoint's answer is too large: {failure}", OUTCOME_UNKNOWN) from None
+        except TransientFailure as failure:
+            if failure.no_effect:
+                cause = f"the token endpoint cannot be reached ({failure}: check auth_url)"
+                raise TransientFailure(cause, no_effect=True) from None
+            remedy = "Check 'auth_url' and the network. " if failure.misdirected else ""
+            raise TokenRefreshFailed(
+                f"no usable answer from the token endpoint ({failure})", remedy + OUTCOME_UNKNOWN
+            ) from None
+
+    def _in_time(self, send: Callable[[], RawResponse]) -> RawResponse:
+        """Wait for an answer until its deadline, or for a short while after a signal."""
+        future = self._pool.submit(send)
+        ends = time.monotonic() + self._timeout + NAME_LOOKUP_SECONDS
         signalled = False
-        while not wait([future], LOOK_SECONDS).done:
+        while not wait([future], POLL_SECONDS).done:
             now = time.monotonic()
             if self._stopping() and not signalled:
                 signalled = True
                 ends = min(ends, now + SECONDS_AFTER_SIGNAL)
             if now >= ends:
-                what = "when a signal ended the run" if signalled else f"within {self._timeout:g} s"
-                raise TokenRefreshFailed(f"the token endpoint did not answer {what}", OUTCOME_UNKNOWN)
+                what = "before a signal ended the run" if signalled else f"within {self._timeout:g} s"
+                raise TokenRefreshFailed(f"no answer from the token endpoint {what}", OUTCOME_UNKNOWN)
         return future.result()
-
-    def _post(self, form: dict[str, str], auth: HTTPBasicAuth | None) -> tuple[int, Any, bytes]:
-        try:
-            with requests.Session() as session:
-                session.mount("https://", DeadlineAdapter())
-                session.mount("http://", DeadlineAdapter())
-                response = session.post(
-                    self._url,
-                    data=form,
-                    # An empty callable keeps `requests` from looking for credentials in ~/.netrc.
-                    auth=auth or (lambda request: request),
-                    headers={
-                        "Accept": "application/json",
-                        "Accept-Encoding": "gzip, deflate",
-                        "User-Agent": self._user_agent,
-                    },
-                    timeout=self._timeout,
-                    allow_redirects=False,
-                    stream=True,
-                )
-                return response.status_code, response.headers, read_body(response.raw, LONGEST_ANSWER)
-        except TransferFailed as failure:
-            raise TokenRefreshFailed(f"the token endpoint sent {failure}", OUTCOME_UNKNOWN) from None
-        # An OSError, as those of `requests` are: a file of certificates that cannot be read.
-        except (OSError, urllib3.exceptions.HTTPError) as error:
-            if _never_connected(error):
-                raise NotServed(
-                    f"the token endpoint cannot be reached ({type(error).__name__}: check auth_url)"
-                ) from None
-            remedy = OUTCOME_UNKNOWN if _maybe_served(error) else "Check the setting 'auth_url' and the network"
-            raise TokenRefreshFailed(f"the token endpoint did not answer ({type(error).__name__})", remedy) from None
 
 
 def read_grant(body: bytes) -> Grant:
-    """Return what an answer holds; a refresh token is found even where the rest is no JSON.
+    """Return the tokens in an answer; a refresh token is found even if the rest is not JSON.
 
     Raises:
-        TokenRefreshFailed: It holds no token at all.
+        TokenRefreshFailed: The answer contains no token at all.
     """
     try:
-        # Members are decoded one by one: an odd one must not cost the others.
+        # Members are decoded one by one: a bad one must not cost the others.
         raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _NOT_JSON:
         found = _SALVAGE.search(body)
         raw = {"refresh_token": msgspec.Raw(found[1])} if found else {}
     grant = Grant(
@@ -199,7 +183,7 @@ def read_grant(body: bytes) -> Grant:
     )
     if grant.access_token is None and grant.refresh_token is None:
         raise TokenRefreshFailed(
-            "the token endpoint's answer is not a token", f"Check the setting 'auth_url'. {OUTCOME_UNKNOWN}"
+            "the token endpoint's answer contains no token", f"Check the setting 'auth_url'. {OUTCOME_UNKNOWN}"
         )
     return grant
 
@@ -212,38 +196,24 @@ def sendable(access_token: str | None) -> bool:
 def _text(raw: msgspec.Raw | None) -> str | None:
     try:
         return msgspec.json.decode(raw, type=str) or None if raw is not None else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _NOT_JSON:
         return None
 
 
 def _lifetime(raw: msgspec.Raw | None) -> float | None:
-    """Return the seconds that ``expires_in`` states; a number as text counts, what is absurd does not."""
+    """Return the seconds of ``expires_in``, a number or a number as text; None if absurd."""
     try:
         value = msgspec.json.decode(raw, type=float | str | None) if raw is not None else None
         seconds = float(value) if value is not None else math.nan
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError, RecursionError):
+    except (*_NOT_JSON, ValueError, OverflowError):
         return None
-    return seconds if SHORTEST_LIFE <= seconds <= LONGEST_LIFE else None
+    return seconds if MIN_LIFETIME <= seconds <= MAX_LIFETIME else None
 
 
 def _refuses_client(body: bytes) -> bool:
-    """Return whether the client's own credentials were refused, not the refresh token, which must not come twice."""
+    """Return whether the client was refused rather than the refresh token, which must not be presented twice."""
     try:
         refusal = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _NOT_JSON:
         return True
     return _text(refusal.get("error")) in {None, "invalid_client"}
-
-
-def _never_connected(error: Exception) -> bool:
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)) or isinstance(
-        reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-    )
-
-
-def _maybe_served(error: Exception) -> bool:
-    """Return whether the request may have been read: neither TLS nor an address stood in its way."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return False
-    return isinstance(error, (requests.exceptions.ConnectionError, requests.exceptions.Timeout))

@@ -1,4 +1,4 @@
-"""Where rotated OAuth tokens survive the run: one small file, replaced atomically, readable by its owner only."""
+"""The token file: rotated OAuth tokens in a small file, readable by its owner only and replaced atomically."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OWNER_ONLY = 0o600
-# Room for the tokens, taken on the disk before Pleo is asked to rotate them.
+# Disk space reserved for the tokens before Pleo is asked to rotate them.
 RESERVED_BYTES = 16 * 1024
 LOCK_SECONDS = 120
-# A larger file is not of this connector's making.
-LONGEST_BYTES = 4 * 1024 * 1024
+# This connector writes no larger file.
+MAX_BYTES = 4 * 1024 * 1024
 
 logger = logging.getLogger("tap-pleo-export.auth")
 
@@ -32,10 +32,10 @@ class Tokens(msgspec.Struct, frozen=True):
     """One generation of OAuth tokens.
 
     Attributes:
-        refresh_token: The only refresh token that is still good.
-        access_token: The access token that came with it.
-        renew_at: From when on the access token is renewed rather than sent, in seconds since the epoch.
-        descends_from: Fingerprint of the configured refresh token that this generation stems from.
+        refresh_token: The only valid refresh token.
+        access_token: The access token issued with it.
+        renew_at: When to renew the access token instead of sending it, in seconds since the epoch.
+        descends_from: Fingerprint of the configured refresh token that these tokens descend from.
     """
 
     refresh_token: str
@@ -49,7 +49,7 @@ class Tokens(msgspec.Struct, frozen=True):
 
 
 def fingerprint(refresh_token: str) -> str:
-    """Return a hash that tells refresh tokens apart without revealing them."""
+    """Return a hash that identifies a refresh token without revealing it."""
     return hashlib.sha256(refresh_token.encode()).hexdigest()
 
 
@@ -57,28 +57,28 @@ class TokenFile:
     """The file named by the setting `token_file`.
 
     Args:
-        path: As it was given; links are resolved, so that all names of one file share one lock.
-        patience: Seconds to wait for another process's refresh.
+        path: The path; links are resolved, so that all names of a file share one lock.
+        patience: Seconds to wait for a refresh by another process.
 
     Raises:
-        TokenFileUnusable: The path leads nowhere.
+        TokenFileUnusable: The path cannot be resolved.
     """
 
     def __init__(self, path: Path, patience: float = LOCK_SECONDS) -> None:
         self.path = path
         try:
             self.path = path.expanduser().resolve()
-        # A RuntimeError: a user without a home, or links in a circle.
+        # A RuntimeError: a user without a home, or circular links.
         except (OSError, RuntimeError, ValueError):
-            raise self._unusable("leads nowhere", "Name another path") from None
+            raise self._unusable("cannot be resolved", "Name another path") from None
         self._patience = patience
         self._lock = filelock.FileLock(f"{self.path}.lock", timeout=patience, mode=OWNER_ONLY)
 
     def read(self, descends_from: str) -> Tokens | None:
-        """Return the kept tokens, or None if there are none that stem from the configured refresh token.
+        """Return the stored tokens, or None if there are none that descend from the configured refresh token.
 
         Raises:
-            TokenFileUnusable: The file is unreadable or not of this connector's making.
+            TokenFileUnusable: The file is unreadable or was not written by this connector.
         """
         try:
             tokens = msgspec.json.decode(self._content(), type=Tokens)
@@ -89,7 +89,7 @@ class TokenFile:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise self._unusable(
                 "is not a token file of this connector",
-                "Name another path, or delete it and authorise again: its tokens may be the only good ones",
+                "Name another path, or delete it and authorise again: its tokens may be the only valid ones",
             ) from None
         return tokens if tokens.descends_from == descends_from else None
 
@@ -98,14 +98,14 @@ class TokenFile:
         """Keep other processes that share the file from refreshing at the same time.
 
         Raises:
-            TokenFileUnusable: The lock cannot be had, or the path is none that a file could be kept at.
+            TokenFileUnusable: The file cannot be locked, or no file can be stored at the path.
         """
         self._check_place()
         try:
             self._lock.acquire()
         except filelock.Timeout:
             raise self._unusable(
-                f"is locked by another process for over {self._patience:g} s", "Let that run end, or end it"
+                f"has been locked by another process for over {self._patience:g} s", "Let that run end, or end it"
             ) from None
         except OSError as error:
             raise self._unusable(
@@ -118,7 +118,7 @@ class TokenFile:
 
     def _check_place(self) -> None:
         if not self.path.parent.is_dir():
-            raise self._unusable("its folder is not there", "Make the folder, or name another path")
+            raise self._unusable("its folder does not exist", "Make the folder, or name another path")
         try:
             found = self.path.lstat()
         except FileNotFoundError:
@@ -126,18 +126,16 @@ class TokenFile:
         except OSError as error:
             raise self._unusable(f"cannot be read ({error.strerror})", "Make it readable to this user") from None
         if stat.S_ISLNK(found.st_mode):
-            raise self._unusable("leads nowhere", "Name another path")
+            raise self._unusable("cannot be resolved", "Name another path")
         if stat.S_ISDIR(found.st_mode):
             raise self._unusable("cannot be read (Is a directory)", "Name a file")
         if not stat.S_ISREG(found.st_mode):
             raise self._unusable("cannot be read (it is a FIFO, a socket or a device)", "Name a file")
         if found.st_nlink > 1:
-            raise self._unusable(
-                "has more names (hard links), which would keep spent tokens", "Use links that are symbolic"
-            )
+            raise self._unusable("has more names (hard links), which would keep used tokens", "Use symbolic links")
 
     def _content(self) -> bytes:
-        # A FIFO that has taken the file's place meanwhile must not be waited for.
+        # Never wait for a FIFO that has replaced the file meanwhile.
         with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if mode & ~OWNER_ONLY:
@@ -148,14 +146,14 @@ class TokenFile:
                     mode,
                     OWNER_ONLY,
                 )
-            return file.read(LONGEST_BYTES)
+            return file.read(MAX_BYTES)
 
     @contextlib.contextmanager
     def replacement(self) -> Iterator[Replacement]:
-        """Open the file's successor, with its room on the disk already taken.
+        """Create the next version of the file, with its disk space already reserved.
 
         Raises:
-            TokenFileUnusable: It cannot be created; nothing has been rotated yet.
+            TokenFileUnusable: It cannot be created; no token has been rotated yet.
         """
         successor = Path(f"{self.path}.new")
         try:
@@ -168,7 +166,7 @@ class TokenFile:
         try:
             try:
                 os.fchmod(descriptor, OWNER_ONLY)
-                # A full disk may take a part and refuse only the rest.
+                # A full disk may accept a part and refuse only the rest.
                 left = RESERVED_BYTES
                 while left:
                     left -= os.write(descriptor, b" " * left)
@@ -193,7 +191,7 @@ class TokenFile:
 
 
 class Replacement:
-    """The token file's successor on its way to the disk."""
+    """The next version of the token file."""
 
     def __init__(self, descriptor: int, successor: Path, path: Path) -> None:
         self._descriptor = descriptor
@@ -201,7 +199,7 @@ class Replacement:
         self._path = path
 
     def commit(self, tokens: Tokens) -> None:
-        """Write the tokens and put them in the file's place; they are on the disk when this returns."""
+        """Write the tokens and replace the file; they are on the disk when this returns."""
         content = msgspec.json.encode(tokens)
         written = 0
         while written < len(content):

@@ -1,4 +1,4 @@
-"""Which addresses a link may lead to. Pure: names are resolved by who connects, who asks here again."""
+"""SSRF rules: which hosts and addresses a link may point to. No I/O; the connection checks the resolved address."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
-# What carries an IPv4 address inside: https://www.rfc-editor.org/rfc/rfc6052 section 2.1.
+# IPv6 addresses that embed an IPv4 address: https://www.rfc-editor.org/rfc/rfc6052 section 2.1.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
-def refusal(  # noqa: PLR0911 - one for each rule
+def refusal(  # noqa: PLR0911 - one return per rule
     link: object, allowed: Collection[str], scheme: str | None = None
 ) -> str | None:
-    """Return why a link is not followed, without quoting it, or None if it may be.
+    """Return why a link must not be followed, without quoting it, or None if it may be.
 
     Args:
         link: The link, of any type.
         allowed: Names of hosts, in lower case, that may be private.
-        scheme: The only one there may be, for the target of a redirect.
+        scheme: The only permitted scheme, for the target of a redirect.
     """
     if not isinstance(link, str) or not link:
         return "Pleo gave no link for it"
@@ -31,9 +31,9 @@ def refusal(  # noqa: PLR0911 - one for each rule
         address = urlsplit(link)
         host, _ = address.hostname, address.port
     except ValueError:
-        return "its link is no address"
+        return "its link is not a valid address"
     if not host or not (link.isascii() and link.isprintable()) or " " in link or "\\" in link:
-        return "its link is no address"
+        return "its link is not a valid address"
     if "@" in address.netloc:
         return "its link carries credentials"
     if scheme is not None and address.scheme != scheme:
@@ -54,7 +54,7 @@ def may_connect(host: str, address: str, allowed: Collection[str]) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address is one of the public internet, whatever it is wrapped in."""
+    """Return whether an IP address is public; an embedded IPv4 address decides."""
     try:
         return _is_public(ipaddress.ip_address(address.partition("%")[0]))
     except ValueError:
@@ -72,7 +72,7 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 def joined(link: str, location: str) -> str:
-    """Return where a redirect leads, without a fragment; text that is no address stays none."""
+    """Return the target of a redirect without its fragment, or an empty text if it is invalid."""
     try:
         return urljoin(link, location).partition("#")[0]
     except ValueError:

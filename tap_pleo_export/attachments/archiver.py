@@ -1,4 +1,4 @@
-"""One file kept: fetched, judged, stored; again, if what went wrong may pass."""
+"""Archive one file: download, check and store it, with retries for failures that may pass."""
 
 from __future__ import annotations
 
@@ -6,90 +6,67 @@ import hashlib
 import threading
 from collections import deque
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from tap_pleo_export.api.patience import attempts
+from tap_pleo_export.api.errors import TransientFailure
 from tap_pleo_export.attachments import names, types
 from tap_pleo_export.attachments.download import DownloadFailed
 from tap_pleo_export.attachments.store import PART_BYTES, StoreFailed, StoreUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from tap_pleo_export.api.retry import RetryPolicy
     from tap_pleo_export.attachments.download import Downloads
+    from tap_pleo_export.attachments.messages import File
     from tap_pleo_export.attachments.store import Store
 
-Members = dict[str, str | int]
-"""What is known of a file afterwards: `storedPath`, `sha256`, `storedBytes` and `storedAt`, or `storeError`."""
-
-
-class File(Protocol):
-    """A file as a record names it; nothing in it is to be believed."""
-
-    company_id: object
-    accounting_entry_id: object
-    position: int
-    link: object
-    type: object
-    size: object
+FileOutcome = dict[str, str | int]
+"""The members that a file gains: `storedPath`, `sha256`, `storedBytes` and `storedAt`, or `storeError`."""
 
 
 class Stopped(Exception):
-    """The run ends: nothing else is begun, and what is in hand is dropped."""
+    """The run is ending: nothing new is started, and downloads and uploads are dropped."""
 
 
-class Keeper:
-    """Keeps files; safe to share between threads.
+class Archiver:
+    """Archives files; safe to share between threads.
 
     Args:
-        downloads: Where they come from.
-        store: Where they go to.
+        downloads: Opens links.
+        store: The destination.
         policy: When to try again.
-        clock: The current moment, with time zone.
 
     Attributes:
-        stored: Files kept so far.
+        stored: Number of files stored.
         stored_bytes: Their bytes.
     """
 
-    def __init__(
-        self,
-        downloads: Downloads,
-        store: Store,
-        policy: RetryPolicy,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, downloads: Downloads, store: Store, policy: RetryPolicy) -> None:
         self._downloads = downloads
         self._store = store
-        self._clock = clock
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._attempts = attempts(
-            policy,
-            worth_repeating=lambda error: isinstance(error, DownloadFailed) and error.may_pass,
-            announce=lambda _: None,
-            sleep=self._sleep,
-        )
+        self._policy = policy
         self.stored = 0
         self.stored_bytes = 0
 
-    def keep(self, file: File) -> Members:
-        """Keep a file and tell what became of it.
+    def archive(self, file: File) -> FileOutcome:
+        """Archive a file and return the members that it gains.
 
         Raises:
-            StoreUnusable: The store refused it, and has not taken any file before.
-            Stopped: After :meth:`stop`.
+            StoreUnusable: The store refused the file and has not accepted any file before.
+            Stopped: :meth:`stop` was called.
         """
         if self._stop.is_set():
             raise Stopped
         folder = names.folder(file.company_id, file.accounting_entry_id)
         if folder is None:
-            return {"storeError": "companyId or accountingEntryId of its item is no UUID, so it can have no name"}
+            return {"storeError": "companyId or accountingEntryId of its item is not a UUID, so the file has no name"}
         try:
-            # A copy: it keeps statistics.
-            members = self._attempts.copy()(self._attempt, file, f"{folder}/{file.position}")
-        except (DownloadFailed, types.NotWhatItSays) as error:
+            attempts = self._policy.attempts(lambda error: isinstance(error, TransientFailure), sleep=self._sleep)
+            outcome = attempts(self._attempt, file, f"{folder}/{file.position}")
+        except (DownloadFailed, TransientFailure, types.TypeMismatch) as error:
             return {"storeError": str(error)}
         except StoreFailed as error:
             if error.refused and not self.stored:
@@ -99,18 +76,18 @@ class Keeper:
             return {"storeError": f"could not be stored: {error}"}
         with self._lock:
             self.stored += 1
-            self.stored_bytes += int(members["storedBytes"])
-        return members
+            self.stored_bytes += int(outcome["storedBytes"])
+        return outcome
 
     def stop(self) -> None:
-        """End all that is in hand, uploads included, at their next piece."""
+        """Make downloads and uploads end at their next piece."""
         self._stop.set()
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise Stopped
 
-    def _attempt(self, file: File, stem: str) -> Members:
+    def _attempt(self, file: File, stem: str) -> FileOutcome:
         with self._downloads.open(file.link) as pieces:
             incoming = _Incoming(pieces, file.size, self._stop)
             begun = incoming.begin()
@@ -120,12 +97,12 @@ class Keeper:
             "storedPath": name,
             "sha256": incoming.digest.hexdigest(),
             "storedBytes": incoming.size,
-            "storedAt": self._clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "storedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
 
 
 class _Incoming:
-    """The pieces of a file, hashed on their way, their sum held against the size that is stated."""
+    """The pieces of a file, hashed as they arrive; their total size is compared with the size that Pleo states."""
 
     def __init__(self, pieces: Iterator[bytes], stated: object, stop: threading.Event) -> None:
         self._pieces = pieces
@@ -136,10 +113,10 @@ class _Incoming:
         self.ended = False
 
     def begin(self) -> deque[bytes]:
-        """Return as much as is uploaded in one request, in pieces; all of a file that is not larger.
+        """Return the pieces that fit into one upload request: all of a file that is not larger.
 
         Raises:
-            DownloadFailed: It is empty.
+            DownloadFailed: The file is empty.
         """
         begun: deque[bytes] = deque()
         for piece in self:
@@ -160,12 +137,12 @@ class _Incoming:
                 raise DownloadFailed(f"has more bytes than the {self._stated:,} that Pleo states")
             yield piece
         if self._stated is not None and self.size < self._stated:
-            raise DownloadFailed(f"has {self.size:,} bytes, Pleo states {self._stated:,}", may_pass=True)
+            raise TransientFailure(f"has {self.size:,} bytes, Pleo states {self._stated:,}")
         self.ended = True
 
 
 def _chained(begun: deque[bytes], following: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield pieces, none of which is held any longer afterwards."""
+    """Yield pieces without keeping a reference to any of them."""
     while begun:
         yield begun.popleft()
     yield from following

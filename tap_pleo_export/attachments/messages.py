@@ -1,4 +1,4 @@
-"""Files of `export_items`: found in a record, and their members joined to it; every other byte stays as it came."""
+"""Files of `export_items`: read from a record, and extended with new members; every other byte stays unchanged."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ READ = ("companyId", "accountingEntryId", "files")
 
 
 def added_members() -> dict[str, Any]:
-    """Return the schemas of the members that a file gains, by name."""
+    """Return the schemas of the members added to a file, by name."""
     added: dict[str, Any] = shipped("attachment_members.json")
     return added
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as a record names it: whatever JSON it has there.
+    """A file as a record describes it: any JSON values, none of them trusted.
 
     Attributes:
         company_id: The item's company.
-        accounting_entry_id: The item.
-        position: Its place among the item's files, from 1.
-        link: Where it can be fetched.
+        accounting_entry_id: The item's id.
+        position: Its position among the item's files, from 1.
+        link: The link to download it.
         type: Media type or similar.
-        size: In bytes.
+        size: Size in bytes.
     """
 
     company_id: object
@@ -47,7 +47,7 @@ class Item:
     """A record with files.
 
     Attributes:
-        files: Those that are objects; null among them is left as it is.
+        files: The files that are objects; nulls among them are left unchanged.
     """
 
     def __init__(self, line: bytes, message: Members, record: Members) -> None:
@@ -65,15 +65,15 @@ class Item:
 
     @property
     def name(self) -> object:
-        """The item's id, whatever it is."""
+        """The item's id: any JSON value."""
         return _value(self._record.get(READ[1]))
 
     def line(self, outcomes: Sequence[Mapping[str, object]], *, keep_urls: bool) -> bytes:
-        """Return the record's line with what became of its files.
+        """Return the record's line with the outcome of each file.
 
         Args:
-            outcomes: Members that each of the files gains.
-            keep_urls: Whether their links stay.
+            outcomes: The members to add to each of :attr:`files`.
+            keep_urls: Whether to keep their links.
         """
         following = iter(outcomes)
         entries = [
@@ -87,10 +87,10 @@ class Item:
 
 
 def item(line: bytes, message: Members) -> Item | None:
-    """Return a record's files, or None if it has none.
+    """Return a record with files, or None if it has none.
 
     Raises:
-        InputError: It is no record.
+        InputError: The message is not a valid RECORD.
     """
     try:
         record = members(message["record"])
@@ -105,10 +105,10 @@ def item(line: bytes, message: Members) -> Item | None:
 
 
 def extended_schema(message: Members, *, keep_urls: bool) -> bytes:
-    """Return a SCHEMA in which files have the members that they gain.
+    """Return a SCHEMA message with the members added to files.
 
     Raises:
-        InputError: It lacks what this reads.
+        InputError: The schema lacks a member that this mapper reads.
     """
     try:
         schema = members(message["schema"])
@@ -123,12 +123,12 @@ def extended_schema(message: Members, *, keep_urls: bool) -> bytes:
         )
     kinds = decode(declared.get("type", b"[]"))
     if kinds and "array" not in kinds:
-        raise InputError(f"is a SCHEMA of {ITEMS} whose 'files' are no list: flatten in the loader only")
+        raise InputError(f"is a SCHEMA of {ITEMS} whose 'files' are not a list: flatten in the loader only")
     try:
         entry = members(declared.get("items", b'{"type":["object","null"]}'))
         own = members(entry.get("properties", b"{}"))
     except (ValueError, RecursionError):
-        raise InputError("has a schema of files that is none") from None
+        raise InputError("has an invalid schema of files") from None
     if not keep_urls:
         own.pop("url", None)
     own |= {name: encode(added) for name, added in added_members().items()}
@@ -150,10 +150,10 @@ def _outcome(entry: Members, outcome: Mapping[str, object], *, keep_urls: bool) 
 
 
 def _replaced(source: bytes, parts: Members, name: str, value: bytes) -> bytes:
-    """Return an object with one member's value replaced, its other bytes as they are."""
+    """Return an object with one member's value replaced and all other bytes unchanged."""
     old = bytes(parts[name])
     start = source.find(old)
-    # The same bytes may stand elsewhere, too: then only another reading can tell.
+    # The same bytes may occur twice; then the object is put together again.
     if source.find(old, start + 1) < 0:
         return source[:start] + value + source[start + len(old) :]
     return join(parts | {name: value})

@@ -1,4 +1,4 @@
-"""What a kept file is called. Pure; nothing that is not a plain UUID, a number or a known extension gets into it."""
+"""Names of stored files, made only of plain UUIDs, numbers and known extensions. No I/O."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from tap_pleo_export.api.jobs import PLAIN_UUID
 
 
 def folder(company_id: object, accounting_entry_id: object) -> str | None:
-    """Return where the files of an item belong, `<companyId>/<accountingEntryId>`, or None if an id is no plain UUID.
+    """Return the folder of an item's files, `<companyId>/<accountingEntryId>`; None if an id is not a plain UUID.
 
-    Pleo writes ids in either case: the name is in lower case, so that an item has one folder only.
+    Pleo writes ids in either case; the name is in lower case, so that an item has only one folder.
     """
     ids = (company_id, accounting_entry_id)
     if not all(isinstance(value, str) and PLAIN_UUID.fullmatch(value) for value in ids):

@@ -1,4 +1,4 @@
-"""Lines that wait for what goes on beside them, and leave in the order in which they came."""
+"""Lines that wait for background calls and are written in the order in which they arrived."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-MOST_BYTES = 4 * 1024 * 1024
-"""Of lines that wait; more are taken only when some have left."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Limit for the waiting lines together."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Entry:
     size: int
-    leave: Callable[[], None]
+    emit: Callable[[], None]
     calls: Sequence[Future[Any]] = ()
 
     def ready(self) -> bool:
@@ -26,59 +26,59 @@ class _Waiting:
 
 
 class Pipeline:
-    """Lets what is pushed leave in order, each as soon as its calls are done and all before it has left.
+    """Emits entries in order, each once its calls are done and all entries before it have been emitted.
 
     Args:
-        most_calls: Calls that may wait together, as far as they are of several lines.
-        most_bytes: Of the lines that wait, likewise.
+        max_calls: Limit for the calls of the waiting entries; a single entry may exceed it.
+        max_bytes: Limit for the size of the waiting entries, likewise.
     """
 
-    def __init__(self, most_calls: int, most_bytes: int = MOST_BYTES) -> None:
-        self._most_calls = most_calls
-        self._most_bytes = most_bytes
-        self._waiting: deque[_Waiting] = deque()
+    def __init__(self, max_calls: int, max_bytes: int = MAX_BYTES) -> None:
+        self._max_calls = max_calls
+        self._max_bytes = max_bytes
+        self._waiting: deque[_Entry] = deque()
         self._calls = 0
         self._bytes = 0
 
-    def push(self, size: int, leave: Callable[[], None], calls: Sequence[Future[Any]] = ()) -> None:
-        """Take something in; where too much waits, wait for the first of it.
+    def submit(self, size: int, emit: Callable[[], None], calls: Sequence[Future[Any]] = ()) -> None:
+        """Add an entry; if a limit is exceeded, wait for the first entries.
 
         Args:
-            size: Bytes that it holds.
-            leave: Called when it is its turn; calls are done then, and may be asked for their results.
-            calls: What it waits for.
+            size: Its bytes.
+            emit: Called when it is its turn; its calls are done then.
+            calls: The calls that it waits for.
         """
-        self._waiting.append(_Waiting(size, leave, calls))
+        self._waiting.append(_Entry(size, emit, calls))
         self._calls += len(calls)
         self._bytes += size
-        self.settle()
-        while self._waiting and (self._calls > self._most_calls or self._bytes > self._most_bytes):
+        self.flush_ready()
+        while self._waiting and (self._calls > self._max_calls or self._bytes > self._max_bytes):
             self._wait()
 
-    def settle(self) -> bool:
-        """Let leave what may; return whether anything waits still."""
+    def flush_ready(self) -> bool:
+        """Emit the entries that are ready; return whether any are still waiting."""
         while self._waiting and self._waiting[0].ready():
             first = self._waiting.popleft()
             self._calls -= len(first.calls)
             self._bytes -= first.size
-            first.leave()
+            first.emit()
         return bool(self._waiting)
 
     def finish(self) -> None:
-        """Wait for everything, and let it leave."""
-        while self.settle():
+        """Wait for all entries and emit them."""
+        while self.flush_ready():
             self._wait()
 
-    def abandon(self, patience: float = 2.0) -> None:
-        """Let nothing else leave; give the calls that were told to stop a moment to clean up.
+    def cancel(self, timeout: float = 2.0) -> None:
+        """Drop the waiting entries, and give their calls, which were told to stop, a moment to clean up.
 
         Args:
-            patience: Seconds, at most.
+            timeout: Maximum seconds.
         """
         calls = [call for waiting in self._waiting for call in waiting.calls]
         self._waiting.clear()
-        concurrent.futures.wait(calls, patience)
+        concurrent.futures.wait(calls, timeout)
 
     def _wait(self) -> None:
         concurrent.futures.wait(self._waiting[0].calls)
-        self.settle()
+        self.flush_ready()

@@ -1,4 +1,4 @@
-"""map-pleo-attachments: the Singer shell around keeping the files of export items."""
+"""map-pleo-attachments: a Singer mapper that archives the files of export items."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from singer_sdk import InlineMapper
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
-from tap_pleo_export.attachments import messages as receipts
+from tap_pleo_export.attachments import messages
 from tap_pleo_export.attachments.pipeline import Pipeline
 from tap_pleo_export.pleo_plugin import setting_values, settings
 from tap_pleo_export.singer.command_line import CommandLine, main, refuse
-from tap_pleo_export.singer.message_reader import BUFFER, InputError, InputMessage, LineReader, read_through
+from tap_pleo_export.singer.message_reader import BUFFER, InputError, InputMessage, MessageReader, run_reader
 from tap_pleo_export.singer.message_writer import LineWriter, OutputError
 from tap_pleo_export.singer.redaction import guard_logs
 from tap_pleo_export.singer.signals import Interrupts
@@ -23,50 +23,50 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
 
-    from tap_pleo_export.attachments.archiver import Keeper, Members
+    from tap_pleo_export.attachments.archiver import Archiver, FileOutcome
 
-# Files that may be ahead of the first one that is not settled yet.
+# Files in progress together, counted from the first one that is not done.
 LOOKAHEAD = 64
-# Failures that are named one by one; the rest is counted.
-MOST_NAMED = 50
-# How soon a line leaves once its files are settled, where no other comes.
+# Failures logged one by one; the rest is counted.
+MAX_NAMED = 50
+# How soon a line is written once its files are done, while no other line arrives.
 TICK_SECONDS = 0.05
 
 
 class AttachmentsMapper(CommandLine, InlineMapper):
-    """Stores the files of every export item before their links die."""
+    """Stores the files of every export item before their links expire."""
 
     name = "map-pleo-attachments"
     package_name = "tap-pleo-export"
     config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(settings.ATTACHMENT_SETTINGS)
-    # Stream maps and flattening would be settings that this mapper does not honour.
+    # Without stream maps and flattening, which this mapper does not support.
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
     def __init__(self, *, output: IO[bytes] | None = None, **plugin: Any) -> None:  # noqa: ANN401 - the SDK's own
-        """Judge the settings, and open the destination.
+        """Check the settings and open the destination.
 
         Args:
-            output: Where messages go, a binary stream without a buffer; by default standard output.
-            plugin: What the SDK's mapper takes.
+            output: An unbuffered binary stream for the messages; by default standard output.
+            plugin: Arguments of the SDK's mapper.
 
         Raises:
-            ConfigValidationError: With every mistake in the settings.
+            ConfigValidationError: Lists every mistake in the settings.
         """
         guard_logs()
-        # It names hosts and paths.
+        # Its log lines contain hosts and paths.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         self._interrupts = Interrupts()
         self._writer = LineWriter(
             hold=BUFFER, shield=self._interrupts.shielded, reader_gone="the loader stopped reading", stream=output
         )
-        reader = LineReader(unknown=self._pass_unknown, tick=self._tick)
+        reader = MessageReader(unknown=self._pass_unknown, tick=self._tick)
         super().__init__(message_reader=reader, message_writer=self._writer, **plugin)
         for line in setting_values.unknown_settings(self.config, self.config_jsonschema):
             self.logger.warning(line)
-        self._keeper, self._submit = self._opened()
+        self._archiver, self._start = self._open_destination()
         self._pipeline = Pipeline(LOOKAHEAD)
         self._keep_urls = bool(self.config["keep_urls"])
         self._streams: dict[str | None, None] = {}
@@ -75,25 +75,25 @@ class AttachmentsMapper(CommandLine, InlineMapper):
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Add nothing: the SDK's settings for mappers have no meaning here."""
+        """Add nothing: this mapper does not support the SDK's settings for mappers."""
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Judge the settings in our own words: the one hook of the SDK that is not public."""
+        """Check the settings; the SDK has no public hook for this."""
         self._config = setting_values.given(self._config)
         errors = setting_values.attachment_problems(self._config, self.config_jsonschema)
         if raise_errors:
             refuse(errors)
         return errors or super()._validate_config(raise_errors=raise_errors)
 
-    def _opened(self) -> tuple[Keeper, Callable[[receipts.File], Future[Members]]]:
+    def _open_destination(self) -> tuple[Archiver, Callable[[messages.File], Future[FileOutcome]]]:
         try:
             from tap_pleo_export.attachments.store import Store, StoreUnusable  # noqa: PLC0415 - an extra
         except ImportError:
             refuse(["The extra is not installed: pip install 'tap-pleo-export[attachments]'"])
             raise
-        from tap_pleo_export.api.daemon_pool import BackgroundCalls  # noqa: PLC0415
+        from tap_pleo_export.api.daemon_pool import DaemonPool  # noqa: PLC0415
         from tap_pleo_export.api.retry import RetryPolicy  # noqa: PLC0415
-        from tap_pleo_export.attachments.archiver import Keeper  # noqa: PLC0415
+        from tap_pleo_export.attachments.archiver import Archiver  # noqa: PLC0415
         from tap_pleo_export.attachments.download import Downloads  # noqa: PLC0415 - HTTP is slow to import
 
         config = self.config
@@ -105,69 +105,68 @@ class AttachmentsMapper(CommandLine, InlineMapper):
             raise
         downloads = Downloads(
             allowed=frozenset(host.lower().rstrip(".") for host in config["allow_hosts"]),
-            most_bytes=config["max_file_bytes"],
+            max_bytes=config["max_file_bytes"],
             timeout=timeout,
-            threads=threads,
             user_agent=str(config.get("user_agent", f"{self.name}/{self.plugin_version}")),
         )
-        keeper = Keeper(downloads, store, RetryPolicy(max_retries=retries))
-        calls = BackgroundCalls(threads)
-        return keeper, lambda file: calls.submit(keeper.keep, file)
+        archiver = Archiver(downloads, store, RetryPolicy(max_retries=retries))
+        pool = DaemonPool(threads)
+        return archiver, lambda file: pool.submit(archiver.archive, file)
 
     def map_schema_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
-        """Extend the SCHEMA of export items; others pass."""
-        if message_dict.stream == receipts.ITEMS:
-            self._push(message_dict, receipts.extended_schema(message_dict.members, keep_urls=self._keep_urls))
+        """Extend the SCHEMA of export items; pass others on."""
+        if message_dict.stream == messages.ITEMS:
+            self._pass_on(message_dict, messages.extended_schema(message_dict.members, keep_urls=self._keep_urls))
         else:
-            self._push(message_dict)
+            self._pass_on(message_dict)
         return ()
 
     def map_record_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
-        """Keep the files of export items; other records pass."""
+        """Archive the files of export items; pass other records on."""
         item = None
-        if message_dict.stream == receipts.ITEMS:
-            item = receipts.item(message_dict.line, message_dict.members)
+        if message_dict.stream == messages.ITEMS:
+            item = messages.item(message_dict.line, message_dict.members)
         if item is None:
-            self._push(message_dict)
+            self._pass_on(message_dict)
         else:
             message_dict.unchanged()
-            self._keep(item, len(message_dict.line))
+            self._archive(item, len(message_dict.line))
         return ()
 
     def map_activate_version_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # ours
         """Pass the version on."""
-        self._push(message_dict)
+        self._pass_on(message_dict)
         return ()
 
     def map_batch_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
-        """Refuse batches of export items; others pass."""
-        if message_dict.stream == receipts.ITEMS:
+        """Refuse batches of export items; pass others on."""
+        if message_dict.stream == messages.ITEMS:
             raise InputError(
-                f"is a BATCH of {receipts.ITEMS}, whose files are not seen: switch it off in the tap (batch_config)"
+                f"is a BATCH of {messages.ITEMS}, whose files are not read: switch it off in the tap (batch_config)"
             )
-        self._push(message_dict)
+        self._pass_on(message_dict)
         return ()
 
     def map_state_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
-        """Pass the state on once everything before it is settled and written."""
+        """Pass the state on once everything before it is written."""
         line = message_dict.unchanged()
 
-        def leave() -> None:
+        def emit() -> None:
             self.write_message(line)
             self._writer.flush()
 
-        self._pipeline.push(len(line), leave)
+        self._pipeline.submit(len(line), emit)
         return ()
 
     def process_endofpipe(self) -> None:
-        """Settle what waits; warn if there was nothing to keep."""
+        """Write the waiting lines; warn if there were no export items."""
         self._pipeline.finish()
-        if receipts.ITEMS not in self._streams:
-            came = ", ".join(sorted(name for name in self._streams if name)) or "none"
-            self.logger.warning("no %s came by, nothing was stored; streams that did: %s", receipts.ITEMS, came)
+        if messages.ITEMS not in self._streams:
+            received = ", ".join(sorted(name for name in self._streams if name)) or "none"
+            self.logger.warning("No %s received, so nothing was stored. Streams received: %s", messages.ITEMS, received)
 
     def run(self, file_input: IO[bytes] | None) -> int:
-        """Map all messages, end with one line about it, and return the exit code.
+        """Map all messages, log a summary, and return the exit code.
 
         Raises:
             SystemExit: 128 + n on signal n.
@@ -176,7 +175,7 @@ class AttachmentsMapper(CommandLine, InlineMapper):
 
         self._interrupts.install()
         try:
-            whole = read_through(
+            whole = run_reader(
                 self.logger,
                 self._interrupts,
                 lambda: self._listen(file_input),
@@ -185,14 +184,14 @@ class AttachmentsMapper(CommandLine, InlineMapper):
                 StoreUnusable,
             )
         finally:
-            self._keeper.stop()
-            self._pipeline.abandon()
+            self._archiver.stop()
+            self._pipeline.cancel()
             self._sum_up()
         failed = self._failed and self.config["on_failure"] == "fail"
         return 1 if failed or not whole else 0
 
     def flush(self) -> None:
-        """Write everything."""
+        """Write everything that is waiting."""
         self._pipeline.finish()
         self._writer.flush()
 
@@ -200,59 +199,59 @@ class AttachmentsMapper(CommandLine, InlineMapper):
         try:
             self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
         except InputError:
-            # What came before it is good.
+            # The messages before it are valid.
             self._pipeline.finish()
             raise
         finally:
             self._writer.flush()
 
-    def _push(self, message: InputMessage, line: bytes | None = None) -> None:
+    def _pass_on(self, message: InputMessage, line: bytes | None = None) -> None:
         self._streams[message.stream] = None
         whole = message.unchanged() if line is None else line
-        self._pipeline.push(len(whole), lambda: self.write_message(whole))
+        self._pipeline.submit(len(whole), lambda: self.write_message(whole))
 
-    def _keep(self, item: receipts.Item, size: int) -> None:
-        self._streams[receipts.ITEMS] = None
-        calls = [self._submit(file) for file in item.files]
+    def _archive(self, item: messages.Item, size: int) -> None:
+        self._streams[messages.ITEMS] = None
+        calls = [self._start(file) for file in item.files]
 
-        def leave() -> None:
+        def emit() -> None:
             outcomes = [call.result() for call in calls]
             self.write_message(item.line(outcomes, keep_urls=self._keep_urls))
             self._count(item, outcomes)
 
-        self._pipeline.push(size, leave, calls)
+        self._pipeline.submit(size, emit, calls)
 
-    def _count(self, item: receipts.Item, outcomes: list[Members]) -> None:
+    def _count(self, item: messages.Item, outcomes: list[FileOutcome]) -> None:
         self._items += 1
         for file, outcome in zip(item.files, outcomes, strict=True):
             if reason := outcome.get("storeError"):
                 self._failed += 1
-                if self._failed <= MOST_NAMED:
+                if self._failed <= MAX_NAMED:
                     self.logger.warning("item %s, file %d is not stored: %s", item.name, file.position, reason)
 
     def _pass_unknown(self, message: InputMessage) -> None:
-        self._push(message)
+        self._pass_on(message)
 
     def _tick(self) -> float | None:
-        return TICK_SECONDS if self._pipeline.settle() else None
+        return TICK_SECONDS if self._pipeline.flush_ready() else None
 
     def _sum_up(self) -> None:
-        if self._failed > MOST_NAMED:
-            self.logger.warning("%d more files are not stored", self._failed - MOST_NAMED)
+        if self._failed > MAX_NAMED:
+            self.logger.warning("%d more files are not stored", self._failed - MAX_NAMED)
         level = INFO if not self._failed else WARNING if self.config["on_failure"] == "warn" else ERROR
         self.logger.log(
             level,
             "%s: %d items with files, %d files stored (%d bytes), %d not stored",
-            receipts.ITEMS,
+            messages.ITEMS,
             self._items,
-            self._keeper.stored,
-            self._keeper.stored_bytes,
+            self._archiver.stored,
+            self._archiver.stored_bytes,
             self._failed,
         )
 
     @classmethod
     def execute(cls, *, file_input: IO[bytes] | None = None, **settings: Any) -> int:  # noqa: ANN401 - the SDK's own
-        """Map with what the command line gave, and return the exit code."""
+        """Run with the settings of the command line, and return the exit code."""
         return cls(**settings).run(file_input)
 
 

@@ -1,4 +1,4 @@
-"""Where files are kept: a folder, or a bucket of S3, Google or Azure. All of a file stands there, or nothing."""
+"""The destination of files: a folder, or a bucket of S3, Google or Azure. A file is stored completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from tap_pleo_export.attachments.types import MEDIA_TYPES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The least that S3 takes as a part: each upload holds about two in memory.
+# The smallest part that S3 accepts; each upload has about two in memory.
 PART_BYTES = 5 * 1024 * 1024
 LOCAL_PART_BYTES = 1024 * 1024
 LOCAL = ("", "file")
-# In case nothing else says so: servers that are not Amazon's have none.
+# Default: servers other than Amazon's have no regions.
 ANY_REGION = "us-east-1"
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _STATUS = re.compile(r"status(?: code)?:? (\d{3})", re.IGNORECASE)
 _REFUSALS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
-    (exceptions.UnauthenticatedError, "the credentials are refused"),
-    ((exceptions.PermissionDeniedError, PermissionError), "writing there is not permitted"),
-    (FileNotFoundError, "there is no such bucket, container or folder"),
+    (exceptions.UnauthenticatedError, "the credentials were refused"),
+    ((exceptions.PermissionDeniedError, PermissionError), "permission to write was denied"),
+    (FileNotFoundError, "the bucket, container or folder does not exist"),
 )
-_CREDENTIALS = "The cloud's usual variables hold its credentials (AWS_…, GOOGLE_…, AZURE_…)"
+_CREDENTIALS = "Credentials come from the cloud's usual variables (AWS_…, GOOGLE_…, AZURE_…)"
 
 
 class StoreFailed(Exception):
-    """A file was not kept; ``str()`` says why in one line without any address.
+    """A file was not stored; ``str()`` says why in one line without any address.
 
     Attributes:
-        refused: Whether that will be so for every file, as far as can be told.
+        refused: Whether every other file will probably be refused, too.
     """
 
     def __init__(self, reason: str, *, refused: bool = False) -> None:
@@ -56,13 +56,13 @@ class Store:
     """A destination; safe to share between threads.
 
     Args:
-        destination: URL of `file`, `s3`, `gs` or `az`, or the path of a folder, which is made.
-        endpoint: Address of a server other than the cloud's own.
-        timeout: Seconds for a request to the store, and for its repetitions together.
-        retries: Repetitions of such a request.
+        destination: URL of `file`, `s3`, `gs` or `az`, or the path of a folder, which is created.
+        endpoint: Address of a server other than the cloud provider's.
+        timeout: Seconds for a request to the store, and for all its retries together.
+        retries: Retries of such a request.
 
     Raises:
-        StoreUnusable: As the settings and the environment are.
+        StoreUnusable: The settings or the environment are wrong.
     """
 
     def __init__(self, destination: str, *, endpoint: str | None, timeout: float, retries: int) -> None:
@@ -74,20 +74,25 @@ class Store:
             self._store = _bucket(destination, endpoint, timedelta(seconds=timeout), retries)
 
     def put(self, name: str, content: bytes | Iterator[bytes]) -> None:
-        """Keep a file; one of that name is replaced at once and whole.
+        """Store a file; an existing one of that name is replaced atomically.
 
         Args:
             name: Its path below the destination.
-            content: All of it, or its pieces; what they raise is raised, and leaves nothing behind.
+            content: All of it, or its pieces; an exception that they raise leaves nothing behind.
 
         Raises:
-            StoreFailed: It is not kept.
+            StoreFailed: The file was not stored.
         """
-        # A folder keeps bytes only. In a browser nothing of foreign origin is to open by itself.
-        kept = {} if self._local else {"Content-Type": _media_type(name), "Content-Disposition": "attachment"}
+        # A folder stores bytes only. A browser must not open a foreign file by itself.
+        attributes = {} if self._local else {"Content-Type": _media_type(name), "Content-Disposition": "attachment"}
         try:
             obstore.put(
-                self._store, name, content, attributes=kept or None, chunk_size=self._part_bytes, max_concurrency=1
+                self._store,
+                name,
+                content,
+                attributes=attributes or None,
+                chunk_size=self._part_bytes,
+                max_concurrency=1,
             )
         except (exceptions.BaseError, OSError, ValueError) as error:
             raise _failure(error) from None
@@ -98,11 +103,11 @@ def _folder(destination: str) -> LocalStore:
     path = Path(unquote(address.path) if address.scheme else destination).expanduser()
     try:
         path.mkdir(parents=True, exist_ok=True)
-        # That a folder is there does not say that it takes files.
+        # An existing folder may still refuse files.
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise StoreUnusable(f"Setting 'destination': no file can be written there ({error.strerror})") from None
+        raise StoreUnusable(f"Setting 'destination': files cannot be written there ({error.strerror})") from None
     return LocalStore(path)
 
 
@@ -120,7 +125,7 @@ def _bucket(destination: str, endpoint: str | None, timeout: timedelta, retries:
             **options,
         )
     except (exceptions.BaseError, OSError, ValueError):
-        raise StoreUnusable(f"Setting 'destination': no store can be made of it. {_CREDENTIALS}") from None
+        raise StoreUnusable(f"Setting 'destination' cannot be used as a store. {_CREDENTIALS}") from None
 
 
 def _media_type(name: str) -> str:
@@ -128,7 +133,7 @@ def _media_type(name: str) -> str:
 
 
 def _failure(error: Exception) -> StoreFailed:
-    """Word a failure; the library's own text has addresses, keys and pages of detail."""
+    """Describe a failure; the library's text contains addresses, keys and pages of detail."""
     for kinds, reason in _REFUSALS:
         if isinstance(error, kinds):
             return StoreFailed(reason, refused=True)

@@ -1,4 +1,4 @@
-"""Which extension a file gets: a closed list, by what it says it is and by how its content begins. Pure."""
+"""File extensions: a fixed list, chosen by the declared type and the first bytes of the content. No I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 HEAD_BYTES = 4096
-"""As much of a file's beginning as is looked at."""
+"""Number of bytes at a file's beginning that are checked."""
 
 UNKNOWN = "bin"
 
@@ -32,7 +32,7 @@ MEDIA_TYPES: Final = {
 }
 """Every extension, with its media type."""
 
-# Written otherwise by some, or without the part before the slash.
+# Other spellings, or only the part after the slash.
 _OTHER_NAMES = {
     "application/x-pdf": "pdf",
     "image/jpg": "jpg",
@@ -64,25 +64,25 @@ _WEB_PAGE = re.compile(
 _INSIDE = ((b"word/", "docx"), (b"xl/", "xlsx"))
 
 
-class NotWhatItSays(ValueError):
-    """The content is not of the type that it should be; ``str()`` says how, without any of it."""
+class TypeMismatch(ValueError):
+    """The content does not match its type; ``str()`` says how, without quoting it."""
 
 
 def extension(declared: object, head: bytes) -> str:
     """Return the extension of a file.
 
-    The beginning decides where it is known; the declared type tells apart what begins alike. A type that nobody knows,
-    declared or not, becomes `bin`: it is kept, and nothing opens it by itself.
+    Known first bytes decide; the declared type distinguishes types that begin alike. Unknown types become `bin`, which
+    no program opens by default.
 
     Args:
-        declared: The media type that Pleo states, or something similar; may be absent.
+        declared: The media type that Pleo states, or similar; may be absent.
         head: The first :data:`HEAD_BYTES` bytes.
 
     Raises:
-        NotWhatItSays: It begins as a web page, or as nothing that its type begins with.
+        TypeMismatch: It begins like a web page, or not like its type.
     """
     if _WEB_PAGE.match(head):
-        raise NotWhatItSays("is a web page and no file")
+        raise TypeMismatch("is a web page, not a file")
     named = _named(declared)
     found = next((kinds for signature, kinds in _SIGNATURES if signature.match(head)), None)
     if found is None:
@@ -90,7 +90,7 @@ def extension(declared: object, head: bytes) -> str:
             return UNKNOWN
         if named in _PLAIN and b"\0" not in head:
             return named
-        raise NotWhatItSays(f"does not begin as {MEDIA_TYPES[named]}, which it is said to be")
+        raise TypeMismatch(f"does not begin like its declared type, {MEDIA_TYPES[named]}")
     if len(found) == 1:
         return found[0]
     if named is not None and named in found:

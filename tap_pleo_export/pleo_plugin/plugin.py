@@ -18,7 +18,7 @@ from tap_pleo_export.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from tap_pleo_export.api.connection import Connection
+    from tap_pleo_export.api.pleo_api import PleoApi
 
 
 class PleoPlugin(CommandLine):
@@ -55,12 +55,12 @@ class PleoPlugin(CommandLine):
         return str(self.config.get("user_agent", f"{self.name}/{self.plugin_version}"))
 
     @cached_property
-    def connection(self) -> Connection:
-        """What all requests of the run share, made when the first is sent."""
-        # HTTP with its retries is not needed for --discover and --about.
-        from tap_pleo_export.api.connection import Connection  # noqa: PLC0415
+    def api(self) -> PleoApi:
+        """The API client, made for the first request."""
+        # --discover and --about need no HTTP client, which is slow to import.
+        from tap_pleo_export.api.pleo_api import PleoApi  # noqa: PLC0415
 
-        return Connection.from_settings(
+        return PleoApi.from_settings(
             self.config,
             user_agent=self.user_agent,
             scopes=self.oauth_scopes,
@@ -72,8 +72,8 @@ class PleoPlugin(CommandLine):
 
     def close(self) -> None:
         """Close the connections, if any were opened."""
-        if "connection" in vars(self):
-            self.connection.close()
+        if "api" in vars(self):
+            self.api.close()
 
     @property
     def _env_var_config(self) -> dict[str, Any]:

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from tap_pleo_export.api.errors import OutcomeUnknown
-from tap_pleo_export.api.patience import attempts
 
 if TYPE_CHECKING:
     import contextlib
     import logging
     from collections.abc import Callable
-
-    import tenacity
 
     from tap_pleo_export.api.retry import RetryPolicy
     from tap_pleo_export.target.acknowledgement import Acknowledgement
@@ -63,16 +60,12 @@ class Run:
             OutcomeUnknown: Still unknown, after all attempts.
         """
 
-        def announce(state: tenacity.RetryCallState) -> None:
-            failure = state.outcome.exception() if state.outcome else None
+        def announce(failure: BaseException, _: float) -> None:
             if isinstance(failure, OutcomeUnknown):
                 self.logger.warning("%s; Pleo is asked what it has, then the rest is sent again", failure.what)
 
-        for attempt in attempts(
-            self.policy,
-            worth_repeating=lambda error: isinstance(error, OutcomeUnknown),
-            announce=announce,
-            sleep=self.sleep,
+        for attempt in self.policy.attempts(
+            lambda error: isinstance(error, OutcomeUnknown), before_wait=announce, sleep=self.sleep
         ):
             with attempt:
                 if attempt.retry_state.attempt_number > 1:

@@ -72,7 +72,9 @@ def test_an_access_token_that_cannot_be_sent_is_not_kept_but_the_new_refresh_tok
     answer(pleo, {"access_token": bad, "refresh_token": "fake-refresh-2", "expires_in": 3600})
     auth = refreshing(pleo, tmp_path)
 
-    with pytest.raises(TokenRefreshFailed, match=r"none that can be sent. The refresh token that came with it is kept"):
+    with pytest.raises(
+        TokenRefreshFailed, match=r"cannot be used as a header value. The refresh token in the same answer is stored"
+    ):
         header(auth)
 
     assert (kept(tmp_path)["refresh_token"], kept(tmp_path)["access_token"]) == ("fake-refresh-2", "")
@@ -100,7 +102,7 @@ def test_a_bad_access_token_of_a_former_run_is_renewed(pleo: Sandbox, tmp_path: 
 def test_an_answer_without_a_token_is_named(pleo: Sandbox, tmp_path: Path, bad: bytes) -> None:
     answer(pleo, bad)
 
-    with pytest.raises(TokenRefreshFailed, match="the token endpoint's answer is not a token"):
+    with pytest.raises(TokenRefreshFailed, match="the token endpoint's answer contains no token"):
         header(refreshing(pleo, tmp_path))
 
     assert not (tmp_path / "tokens.json").exists()
@@ -192,7 +194,7 @@ def test_a_token_in_an_answer_that_is_too_large_is_not_waited_for(pleo: Sandbox,
     answer(pleo, b'{"access_token": "a", "x": "' + b"x" * 1024 * 1024 + b'"}')
 
     with pytest.raises(
-        TokenRefreshFailed, match=r"sent an answer of more than 1,048,576 bytes\. Whether Pleo has replaced"
+        TokenRefreshFailed, match=r"an answer of more than 1,048,576 bytes: it was cut off\. Whether Pleo has replaced"
     ):
         header(refreshing(pleo, tmp_path))
 
@@ -315,7 +317,7 @@ def test_a_connection_that_is_never_made_is_tried_again(pleo: Sandbox, tmp_path:
     auth = refreshing(pleo, tmp_path, url=url, sleep=waits.append, policy=RetryPolicy(max_retries=2))
 
     with pytest.raises(
-        TokenRefreshFailed, match=r"cannot be reached \(ConnectionError: check auth_url\), given up after 3 attempts"
+        TokenRefreshFailed, match=r"cannot be reached \(connection refused: check auth_url\), given up after 3 attempts"
     ):
         header(auth)
 
@@ -421,7 +423,7 @@ def test_settling_waits_for_the_exchange_in_hand_and_lets_no_other_begin(pleo: S
     first = background(lambda: header(auth))
     assert asked.wait(60)
 
-    settled = background(auth.settle)
+    settled = background(auth.drain)
     settled.join(0.3)
     assert settled.is_alive()
     may_answer.set()

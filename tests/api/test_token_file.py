@@ -145,7 +145,7 @@ def test_all_names_of_a_file_share_one_lock(tmp_path: Path) -> None:
         thread.join()
 
     (error,) = refused
-    assert "is locked by another process for over 0 s. Let that run end" in str(error)
+    assert "has been locked by another process for over 0 s. Let that run end" in str(error)
     try_to_lock()
     assert refused == [error]
 
@@ -177,11 +177,11 @@ def nothing(_: Path) -> None:
         ("f", os.mkfifo, "a FIFO"),
         ("f", os.mkdir, "Is a directory"),
         ("f", second_name, "has more names"),
-        ("f", circle, "leads nowhere"),
-        ("missing/f", nothing, "its folder is not there"),
+        ("f", circle, "cannot be resolved"),
+        ("missing/f", nothing, "its folder does not exist"),
         ("/dev/null", nothing, "a device"),
-        ("~nobody-of-that-name/f", nothing, "leads nowhere|its folder is not there"),
-        ("a\0b", nothing, "leads nowhere"),
+        ("~nobody-of-that-name/f", nothing, "cannot be resolved|its folder does not exist"),
+        ("a\0b", nothing, "cannot be resolved"),
     ],
 )
 def test_what_cannot_keep_a_token_is_refused_before_any_rotation(

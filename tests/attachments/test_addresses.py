@@ -26,7 +26,7 @@ NOWHERE: frozenset[str] = frozenset()
         "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1",
         # Wrapped in IPv6: mapped, 6to4, NAT64.
         "::ffff:127.0.0.1", "::ffff:169.254.169.254", "2002:7f00:1::", "64:ff9b::a9fe:a9fe", "64:ff9b::10.0.0.1",
-        "no address",
+        "not a valid address",
     ],
 )  # fmt: skip
 def test_what_is_not_public_is_not_connected_to(address: str) -> None:
@@ -47,16 +47,16 @@ def test_what_is_public_is(address: str) -> None:
         ("", "gave no link"),
         (17, "gave no link"),
         ("ftp://files.example/a", "not https"),
-        ("file:///etc/passwd", "no address"),
-        ("javascript:alert(1)", "no address"),
+        ("file:///etc/passwd", "not a valid address"),
+        ("javascript:alert(1)", "not a valid address"),
         ("http://files.example/a", "not https"),
-        ("https:///a", "no address"),
-        ("https://files.example:99999/a", "no address"),
-        ("https://[::1/a", "no address"),
+        ("https:///a", "not a valid address"),
+        ("https://files.example:99999/a", "not a valid address"),
+        ("https://[::1/a", "not a valid address"),
         ("https://user:secret@files.example/a", "credentials"),
-        ("https://files.example\\@127.0.0.1/a", "no address"),
-        ("https://files.example/a b", "no address"),
-        ("https://files.example/a\r\nHost: x", "no address"),
+        ("https://files.example\\@127.0.0.1/a", "not a valid address"),
+        ("https://files.example/a b", "not a valid address"),
+        ("https://files.example/a\r\nHost: x", "not a valid address"),
         ("https://127.0.0.1/a", "private network"),
         ("https://[::1]/a", "private network"),
         ("https://[::ffff:a9fe:a9fe]/a", "private network"),
@@ -94,7 +94,7 @@ def test_the_very_address_that_was_judged_is_connected_to(pleo: Sandbox, monkeyp
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    downloads = Downloads(allowed=NOWHERE, most_bytes=10, timeout=1, threads=1, user_agent="test")
+    downloads = Downloads(allowed=NOWHERE, max_bytes=10, timeout=1, user_agent="test")
     for _ in range(2):
         # 203.0.113.0/24 is for documentation, so it is refused as well; the second answer is private.
         with pytest.raises(DownloadFailed) as failed, downloads.open(f"https://files.example:{pleo.port}/a"):
@@ -115,7 +115,7 @@ def test_an_allowed_name_is_connected_to_where_it_was_resolved_to(
         return real("127.0.0.1" if host == "localhost" else host, *arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    downloads = Downloads(allowed=frozenset({"localhost"}), most_bytes=10**6, timeout=9, threads=1, user_agent="test")
+    downloads = Downloads(allowed=frozenset({"localhost"}), max_bytes=10**6, timeout=9, user_agent="test")
     link = pleo.files.link("picture.png", pleo.now()).replace("127.0.0.1", "localhost")
     with downloads.open(link) as pieces:
         assert sum(map(len, pieces)) == pleo.files.known["picture.png"].size

@@ -109,7 +109,7 @@ class Lines:
     def push(self, pipeline: Pipeline, number: int, calls: int = 1, size: int = 1) -> None:
         new: list[Future[None]] = [Future() for _ in range(calls)]
         self.calls += new
-        pipeline.push(size, lambda: self.left.append(number), new)
+        pipeline.submit(size, lambda: self.left.append(number), new)
 
 
 def test_what_is_ready_waits_for_what_came_before_it() -> None:
@@ -120,11 +120,11 @@ def test_what_is_ready_waits_for_what_came_before_it() -> None:
 
     lines.calls[1].set_result(None)
     lines.calls[2].set_result(None)
-    waits, before = pipeline.settle(), list(lines.left)
+    waits, before = pipeline.flush_ready(), list(lines.left)
     lines.calls[0].set_result(None)
 
     assert (waits, before) == (True, [])
-    assert pipeline.settle() is False
+    assert pipeline.flush_ready() is False
     assert lines.left == [0, 1, 2, 3]
 
 
@@ -150,8 +150,8 @@ def test_what_is_abandoned_never_leaves() -> None:
     lines, pipeline = Lines(), Pipeline(9)
     lines.push(pipeline, 0)
 
-    pipeline.abandon(0)
+    pipeline.cancel(0)
     lines.calls[0].set_result(None)
 
-    assert pipeline.settle() is False
+    assert pipeline.flush_ready() is False
     assert lines.left == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tap_pleo_export.attachments.names import folder
-from tap_pleo_export.attachments.types import MEDIA_TYPES, NotWhatItSays, extension
+from tap_pleo_export.attachments.types import MEDIA_TYPES, TypeMismatch, extension
 from tests.helpers.mapper import COMPANY, JOB
 
 OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100
@@ -61,7 +61,7 @@ def test_an_extension_is_one_of_the_list(declared: object, head: bytes, wanted: 
     "head", [b"<!DOCTYPE html><title>Sign in", b"\xef\xbb\xbf\n <HTML>", b"<!-- x --><html lang='en'>"]
 )
 def test_a_web_page_is_no_receipt(declared: object, head: bytes) -> None:
-    with pytest.raises(NotWhatItSays, match="is a web page"):
+    with pytest.raises(TypeMismatch, match="is a web page"):
         extension(declared, head)
 
 
@@ -76,7 +76,7 @@ def test_a_web_page_is_no_receipt(declared: object, head: bytes) -> None:
     ],
 )
 def test_what_does_not_begin_as_it_should_is_refused_without_quoting_it(declared: str, head: bytes) -> None:
-    with pytest.raises(NotWhatItSays, match=r"does not begin as .*, which it is said to be") as refused:
+    with pytest.raises(TypeMismatch, match=r"does not begin as .*, which it is said to be") as refused:
         extension(declared, head)
 
     assert "secret" not in str(refused.value)

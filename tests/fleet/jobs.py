@@ -13,4 +13,4 @@ START = NOW.timestamp()
 def job(name: str = "j1", items: int | None = 20, left: int = 50) -> ExportJob:
     """Return a pending job with ``left`` minutes to its expiry."""
     created_at, expires_at = NOW - timedelta(minutes=60 - left), NOW + timedelta(minutes=left)
-    return ExportJob(name, "pending", created_at, expires_at, items, None)
+    return ExportJob(name, "pending", created_at, expires_at, items)

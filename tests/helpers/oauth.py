@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tap_pleo_export.api.budget import RequestBudget
 from tap_pleo_export.api.credentials import RefreshTokenAuth
 from tap_pleo_export.api.retry import RetryPolicy
+from tap_pleo_export.api.sender import Sender
 from tap_pleo_export.api.token_endpoint import TokenEndpoint
 from tap_pleo_export.api.token_file import TokenFile
 
@@ -24,6 +25,7 @@ def refreshing(pleo: Sandbox, folder: Path, *, timeout: float = 5, url: str = ""
         client_secret=pleo.client_secret,
         timeout=timeout,
         user_agent="test",
+        sender=Sender(),
         stopping=parts.pop("stopping", lambda: False),
     )
     defaults: dict[str, Any] = {

@@ -13,24 +13,27 @@ from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_pleo_export.api.connection import Connection
+from tap_pleo_export.api.budget import RequestBudget
 from tap_pleo_export.api.credentials import ApiKeyAuth
 from tap_pleo_export.api.errors import FatalError, PleoError, PleoUnavailable, RequestRefused
-from tap_pleo_export.api.request import Answer, Call
+from tap_pleo_export.api.pleo_api import PleoApi
+from tap_pleo_export.api.request import ApiRequest, ApiResponse
+from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.tap.bookmarks import Bookmarks
 from tap_pleo_export.tap.plugin import TapPleoExport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tap_pleo_export.tap.export_reader import ExportReader
-    from tap_pleo_export.tap.source import Batch
+    from tap_pleo_export.tap.job_reader import Batch
+    from tap_pleo_export.tap.stream import PleoStream
+    from tap_pleo_export.tap.streams import ExportJobs
 
 Key = tuple[str, str]
 RANDOM = st.integers(0, 2**32).map(Random)
@@ -57,14 +60,14 @@ class UnreliablePleo:
     def __post_init__(self) -> None:
         self.readable = set(self.jobs)
 
-    def get(self, call: Call, decode: Callable[[bytes], Any]) -> Any:
+    def get(self, call: ApiRequest, decode: Callable[[bytes], Any]) -> Any:
         return self.read(self.send(call), decode)
 
-    def send(self, call: Call) -> Answer:
-        params = {name: value for name, value in call.request.params.items() if value is not None}
-        return Answer(call, "", msgspec.json.encode(self._answer(call.path, params)))
+    def send(self, call: ApiRequest) -> ApiResponse:
+        params = {name: value for name, value in call.params.items() if value is not None}
+        return ApiResponse(call, "", msgspec.json.encode(self._answer(call.path, params)))
 
-    def read(self, answer: Answer, decode: Callable[[bytes], Any]) -> Any:
+    def read(self, answer: ApiResponse, decode: Callable[[bytes], Any]) -> Any:
         return decode(answer.body)
 
     def _answer(self, path: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,18 +140,20 @@ class World:
     def run(self, cut: float) -> int:
         """Run once, cut off before or after any batch with that probability; return the exit code."""
         tap = TapPleoExport(config=CONFIG | {"page_size": self.page_size}, state=json.loads(self.state))
-        tap.connection = Connection(
+        tap.api = api = PleoApi(
             api_url="https://pleo.invalid",
             authenticator=ApiKeyAuth("key"),
-            client=self.pleo,  # type: ignore[arg-type]
+            budget=RequestBudget(1),
+            policy=RetryPolicy(),
             page_size=self.page_size,
             concurrency=self.concurrency,
-            background=Foreground(),  # type: ignore[arg-type]
         )
-        bookmarks, outcome, reader = tap.bookmarks, tap.outcome, tap.reader
+        api.send, api.read, api.get = self.pleo.send, self.pleo.read, self.pleo.get  # type: ignore[method-assign, assignment]
+        api.pool = Foreground()  # type: ignore[assignment]
+        bookmarks, outcome = tap.bookmarks, tap.outcome
         random = self.pleo.random
         try:
-            for batch in self.batches(reader):
+            for batch in self.batches(tap):
                 kept = random.randrange(len(batch.records) + 1) if random.random() < cut else len(batch.records)
                 self.written.update(
                     (json.loads(msgspec.json.encode(record.jobId)), record.accountingEntryId)
@@ -174,12 +179,13 @@ class World:
         return outcome.exit_code
 
     @staticmethod
-    def batches(reader: ExportReader) -> Iterator[Batch]:
-        """Yield the batches of export items, as the streams come by."""
-        for job in reader.jobs_in_turn():
-            for _ in reader.export_job_items(job.id):
+    def batches(tap: TapPleoExport) -> Iterator[Batch]:
+        """Yield the batches of export items, in the order of a sync."""
+        jobs, job_items, export_items = tap.streams.values()
+        for context in cast("ExportJobs", jobs).child_contexts():
+            for _ in cast("PleoStream", job_items).batches(context):
                 pass
-            yield from reader.export_items(job.id)
+            yield from cast("PleoStream", export_items).batches(context)
 
     def never_ahead(self) -> None:
         """Assert that the state counts no item that is neither written nor finished."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 COMPLETE = {"complete_jobs": True}
 REASONS = {"failureReasonType": "integration_unusable", "failureReason": "Blocked"}
-UNKNOWN = "Nobody knows whether POST /v3/export-job-events took effect: "
+UNKNOWN = "Outcome unknown: POST /v3/export-job-events may or may not have been applied ("
 JOB = "Export job {job}, event "
 OPEN = "Export job {job} is 'in_progress' and not completed: "
 

@@ -34,7 +34,7 @@ NO_SUCH = "ACCOUNTING_ENTRY_DOES_NOT_EXIST"
 AGAIN = "The state moves on all the same: mend the cause and run with --full-refresh"
 SECOND = "Line 4: export job {job}, item {item1}: "
 PUT = "PUT /v3/export-jobs/{job}/items"
-UNKNOWN = f"Nobody knows whether {PUT} took effect: "
+UNKNOWN = f"Outcome unknown: {PUT} may or may not have been applied ("
 ALL_FOUR = "{item0}, {item1}, {item2}, {item3}"
 
 

@@ -75,14 +75,14 @@ def test_summary_of_a_run_that_an_error_ends(tmp_path: Path) -> None:
 
 def test_says_how_many_items_it_dropped(tmp_path: Path) -> None:
     run = Run(schema() + record(item()) + record(failing(2)), GOOD | {"on_failure": "drop"}, tmp_path)
-    assert run.log("WARNING")[0] == "1 failed items were dropped (on_failure: drop)"
+    assert run.log("WARNING")[0] == "Dropped 1 failed items (on_failure: drop)"
     assert len(run.output.records()) == 1
 
 
 def test_failed_item_without_job_gives_a_warning_instead_of_an_update(tmp_path: Path) -> None:
     nameless = {name: value for name, value in failing().items() if name != "jobId"}
     run = Run(schema() + record(nameless), GOOD | {"emit_updates": True}, tmp_path)
-    assert run.log("WARNING")[0] == "1 failed items have no jobId or accountingEntryId, so no update"
+    assert run.log("WARNING")[0] == "No update for 1 failed items without jobId or accountingEntryId"
     assert run.output.records("export_job_item_updates") == []
 
 
@@ -90,7 +90,7 @@ def test_names_the_streams_that_came_instead_of_items(tmp_path: Path) -> None:
     data = schema("export_jobs") + record({"id": "1"}, "pleo_items") + state(1)
     run = Run(data, {}, tmp_path)
     (warning,) = run.log("WARNING")
-    assert warning == "no export_items came by, nothing was validated; streams that did: export_jobs, pleo_items"
+    assert warning == "No export_items received, so nothing was validated. Streams received: export_jobs, pleo_items"
     assert run.output.data == data
 
 
@@ -99,7 +99,7 @@ def test_unknown_method_gives_one_warning(tmp_path: Path) -> None:
     run = Run(schema() + b"".join(odd), GOOD, tmp_path)
     (warning,) = run.log("WARNING")
     entry = item(0)["accountingEntryId"]
-    assert warning == f"item {entry} has a bookkeeping method that Pleo does not document: recorded as journal"
+    assert warning == f"Item {entry} has a bookkeeping method unknown to Pleo's API: recorded as journal"
     assert {after["bookkeepingMethod"] for after in run.output.records()} == {"journal"}
 
 
@@ -122,8 +122,8 @@ def test_every_mistake_in_the_settings_is_named_before_anything_is_read(tmp_path
     assert run.returncode == 1
     assert run.output.data == b""
     first, second, _ = run.log("ERROR")
-    assert first.startswith("config /on_failur: unknown setting 'on_failur', did you mean 'on_failure'?")
-    assert second.startswith("config /configuration/0/journal: 100 is not text: write it in quotes")
+    assert first.startswith("config /configuration/0/journal: 100 is not text: write it in quotes")
+    assert second.startswith("config /on_failur: unknown setting 'on_failur', did you mean 'on_failure'?")
     assert "Traceback" not in run.stderr
 
 

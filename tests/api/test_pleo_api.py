@@ -1,27 +1,26 @@
-"""Requests against a real socket, with waits that are recorded instead of slept."""
+"""Requests against a real socket, with waits recorded instead of slept."""
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from singer_sdk.streams.rest import HTTPRequest
 
 from sandbox import Fault, Sandbox
 from tap_pleo_export.api.budget import RequestBudget
-from tap_pleo_export.api.client import PleoClient
 from tap_pleo_export.api.credentials import ApiKeyAuth
 from tap_pleo_export.api.errors import OutcomeUnknown, PleoUnavailable, ScopeMissing, TokenRefreshFailed
-from tap_pleo_export.api.request import Call
+from tap_pleo_export.api.pleo_api import PleoApi
+from tap_pleo_export.api.request import ApiRequest
 from tap_pleo_export.api.retry import RetryPolicy
 from tests.helpers.oauth import refreshing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tap_pleo_export.api.credentials import Authenticator
@@ -35,50 +34,43 @@ def waits() -> list[float]:
 
 
 @pytest.fixture
-def clients() -> Iterator[list[Requests]]:
-    made: list[Requests] = []
-    yield made
-    for requests in made:
-        requests.auth.settle()
-        requests.client.close()
+def make(pleo: Sandbox, waits: list[float]) -> Iterator[Callable[..., PleoApi]]:
+    """Make clients, which are closed after the test; options are those of the retry policy."""
+    made: list[PleoApi] = []
+
+    def client(auth: Authenticator | None = None, budget: int = 500, **policy: Any) -> PleoApi:
+        made.append(
+            PleoApi(
+                api_url=pleo.url,
+                authenticator=auth or ApiKeyAuth(pleo.api_key),
+                budget=RequestBudget(budget),
+                policy=RetryPolicy(**policy),
+                timeout=5,
+                scopes=("export-jobs:read", "export-jobs:write"),
+                sleep=waits.append,
+            )
+        )
+        return made[-1]
+
+    yield client
+    for api in made:
+        api.close()
 
 
-@dataclass
-class Requests:
-    """Sends requests of one run."""
-
-    url: str
-    auth: Authenticator
-    client: PleoClient
-    timeout: float = 5
-
-    def call(self, path: str, method: str = "GET", data: Any = None) -> Call:
-        request = HTTPRequest(self.url + path, method=method, headers={"User-Agent": "test"}, data=data)
-        return Call(request, self.auth, self.timeout, "export-jobs:write")
-
-    def get(self, path: str) -> Any:
-        return self.client.get(self.call(path), msgspec.json.decode)
-
-    def change(self, path: str, method: str, data: Any) -> Any:
-        return self.client.get(self.call(path, method, data), msgspec.json.decode)
+def get(api: PleoApi, path: str = JOBS) -> Any:
+    return api.get(ApiRequest("GET", api.api_url + path), msgspec.json.decode)
 
 
-def make(pleo: Sandbox, waits: list[float], auth: Authenticator | None = None, **policy: Any) -> Requests:
-    client = PleoClient(
-        budget=RequestBudget(policy.pop("budget", 500)),
-        policy=RetryPolicy(**policy),
-        scopes=("export-jobs:read", "export-jobs:write"),
-        sleep=waits.append,
-    )
-    return Requests(pleo.url, auth or ApiKeyAuth(pleo.api_key), client)
+def put(api: PleoApi, path: str, body: Any) -> Any:
+    return api.get(ApiRequest("PUT", api.api_url + path, body=body, scope="export-jobs:write"), msgspec.json.decode)
 
 
-def test_waits_grow_and_then_it_is_given_up(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
+def test_waits_grow_and_then_it_is_given_up(pleo: Sandbox, waits: list[float], make: Callable[..., PleoApi]) -> None:
     pleo.add_fault(Fault(path=JOBS, status=503, nth=None))
-    clients.append(make(pleo, waits, max_retries=8))
+    api = make(max_retries=8)
 
     with pytest.raises(PleoUnavailable, match="given up after 9 attempts; last cause: status 503"):
-        clients[0].get(JOBS)
+        get(api)
 
     assert len(pleo.requests) == 9
     bounds = [min(60, 2**n) for n in range(8)]
@@ -86,26 +78,26 @@ def test_waits_grow_and_then_it_is_given_up(pleo: Sandbox, waits: list[float], c
 
 
 def test_waits_are_drawn_so_that_many_clients_do_not_come_at_once(
-    pleo: Sandbox, waits: list[float], clients: list[Requests]
+    pleo: Sandbox, waits: list[float], make: Callable[..., PleoApi]
 ) -> None:
     pleo.add_fault(Fault(path=JOBS, status=503, nth=None))
-    clients.append(make(pleo, waits, max_retries=8, longest_wait=1.0))
+    api = make(max_retries=8, longest_wait=1.0)
 
     with pytest.raises(PleoUnavailable):
-        clients[0].get(JOBS)
+        get(api)
 
     # Of one bound, and no two of 2**53 possible waits alike.
     assert len(set(waits)) == 8
 
 
 def test_what_pleo_asks_for_is_waited_for_but_never_less_than_without_it(
-    pleo: Sandbox, waits: list[float], clients: list[Requests]
+    pleo: Sandbox, waits: list[float], make: Callable[..., PleoApi]
 ) -> None:
     for number, seconds in enumerate(("7", "0", "300"), 1):
         pleo.add_fault(Fault(path=JOBS, status=429, headers={"Retry-After": seconds}, nth=number))
-    clients.append(make(pleo, waits))
+    api = make()
 
-    clients[0].get(JOBS)
+    get(api)
 
     # Never shorter than without: a server that asks for nothing would be asked without a pause.
     assert (waits[0], waits[2]) == (7, 300)
@@ -113,54 +105,56 @@ def test_what_pleo_asks_for_is_waited_for_but_never_less_than_without_it(
 
 
 def test_a_deadline_ends_the_retries_before_their_number_does(
-    pleo: Sandbox, waits: list[float], clients: list[Requests]
+    pleo: Sandbox, waits: list[float], make: Callable[..., PleoApi]
 ) -> None:
     pleo.add_fault(Fault(path=JOBS, status=503, headers={"Retry-After": "20"}, nth=None))
-    clients.append(make(pleo, waits, max_retries=1000, deadline=19.9))
+    api = make(max_retries=1000, deadline=19.9)
 
     with pytest.raises(PleoUnavailable, match="given up after 1 attempt; last cause: status 503"):
-        clients[0].get(JOBS)
+        get(api)
 
     assert waits == []
 
 
-def test_the_deadline_counts_from_the_first_attempt(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
+def test_the_deadline_counts_from_the_first_attempt(
+    pleo: Sandbox, waits: list[float], make: Callable[..., PleoApi]
+) -> None:
     pleo.add_fault(Fault(path=JOBS, kind="delay", seconds=1.5))
     pleo.add_fault(Fault(path=JOBS, status=503, nth=None))
-    clients.append(make(pleo, waits, max_retries=3, longest_wait=0.1, deadline=1.0))
+    api = make(max_retries=3, longest_wait=0.1, deadline=1.0)
 
     with pytest.raises(PleoUnavailable, match="given up after 1 attempt; last cause: status 503"):
-        clients[0].get(JOBS)
+        get(api)
 
     assert waits == []
 
 
 def test_the_budget_is_told_of_once(
-    pleo: Sandbox, waits: list[float], clients: list[Requests], caplog: pytest.LogCaptureFixture
+    waits: list[float], make: Callable[..., PleoApi], caplog: pytest.LogCaptureFixture
 ) -> None:
-    clients.append(make(pleo, waits, budget=1))
+    api = make(budget=1)
 
     with caplog.at_level("INFO"):
         for _ in range(4):
-            clients[0].get(JOBS)
+            get(api)
 
     assert len(waits) == 3
     assert len([line for line in caplog.messages if line.startswith("The budget of requests per minute")]) == 1
 
 
-def test_the_budget_holds_retries_back_too(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
+def test_the_budget_holds_retries_back_too(pleo: Sandbox, waits: list[float], make: Callable[..., PleoApi]) -> None:
     pleo.add_fault(Fault(path=JOBS, status=503, headers={"Retry-After": "0"}))
-    clients.append(make(pleo, waits, budget=1))
+    api = make(budget=1)
     began = time.monotonic()
 
-    clients[0].get(JOBS)
+    get(api)
 
     # The retry's own wait, and the rest of the minute.
     assert 0.5 <= waits[0] <= 1
     assert 61 - (time.monotonic() - began) <= waits[1] <= 61
 
 
-def together(client: Requests, threads: int) -> list[object]:
+def together(api: PleoApi, threads: int) -> list[object]:
     """Send one request from each of several threads at once; return answers or errors."""
     results: list[object] = []
     start = threading.Barrier(threads)
@@ -168,7 +162,7 @@ def together(client: Requests, threads: int) -> list[object]:
     def work() -> None:
         start.wait()
         try:
-            results.append(client.get(JOBS))
+            results.append(get(api))
         except TokenRefreshFailed as failure:
             results.append(failure)
 
@@ -181,25 +175,25 @@ def together(client: Requests, threads: int) -> list[object]:
 
 
 def test_threads_that_find_their_token_ended_share_one_refresh(
-    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
+    pleo: Sandbox, make: Callable[..., PleoApi], tmp_path: Path
 ) -> None:
-    clients.append(make(pleo, waits, refreshing(pleo, tmp_path)))
-    clients[0].get(JOBS)
+    api = make(refreshing(pleo, tmp_path))
+    get(api)
     pleo.expire_access_token()
 
-    results = together(clients[0], 8)
+    results = together(api, 8)
 
     assert all(isinstance(result, dict) for result in results)
     assert len(pleo.requests_to("/oauth/token")) == 2
 
 
 def test_a_refused_refresh_token_is_presented_by_one_thread_only(
-    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
+    pleo: Sandbox, make: Callable[..., PleoApi], tmp_path: Path
 ) -> None:
-    clients.append(make(pleo, waits, refreshing(pleo, tmp_path)))
+    api = make(refreshing(pleo, tmp_path))
     pleo.credentials.refresh_token = "fake-refresh-token-of-another-authorisation"
 
-    results = together(clients[0], 8)
+    results = together(api, 8)
 
     assert all(isinstance(result, TokenRefreshFailed) for result in results)
     assert len(pleo.requests_to("/oauth/token")) == 1
@@ -213,11 +207,11 @@ def update(pleo: Sandbox) -> tuple[str, list[dict[str, str]]]:
     ]
 
 
-def test_a_body_is_sent_as_json(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
+def test_a_body_is_sent_as_json(pleo: Sandbox, make: Callable[..., PleoApi]) -> None:
     path, body = update(pleo)
-    clients.append(make(pleo, waits))
+    api = make()
 
-    answer = clients[0].change(path, "PUT", body)
+    answer = put(api, path, body)
 
     (request,) = pleo.requests_to(path)
     assert (request.method, request.status, msgspec.json.decode(request.body)) == ("PUT", 200, body)
@@ -225,15 +219,15 @@ def test_a_body_is_sent_as_json(pleo: Sandbox, waits: list[float], clients: list
 
 
 def test_a_change_that_certainly_had_no_effect_is_repeated_as_it_is(
-    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
+    pleo: Sandbox, waits: list[float], make: Callable[..., PleoApi], tmp_path: Path
 ) -> None:
     path, body = update(pleo)
     pleo.add_fault(Fault(path=path, method="PUT", status=429, headers={"Retry-After": "7"}))
-    clients.append(make(pleo, waits, refreshing(pleo, tmp_path)))
-    clients[0].get(JOBS)
+    api = make(refreshing(pleo, tmp_path))
+    get(api)
     pleo.expire_access_token()
 
-    clients[0].change(path, "PUT", body)
+    put(api, path, body)
 
     puts = pleo.requests_to(path)
     assert [request.status for request in puts] == [429, 401, 200]
@@ -251,49 +245,49 @@ UNKNOWN_OUTCOMES = {
 
 @pytest.mark.parametrize("outcome", UNKNOWN_OUTCOMES)
 def test_a_change_whose_outcome_nobody_knows_is_sent_once(
-    pleo: Sandbox, waits: list[float], clients: list[Requests], outcome: str
+    pleo: Sandbox, waits: list[float], make: Callable[..., PleoApi], outcome: str
 ) -> None:
     path, body = update(pleo)
     pleo.add_fault(replace(UNKNOWN_OUTCOMES[outcome], path=path))
-    clients.append(make(pleo, waits))
+    api = make()
 
-    with pytest.raises(OutcomeUnknown, match=f"Nobody knows whether PUT {path} took effect"):
-        clients[0].change(path, "PUT", body)
+    with pytest.raises(OutcomeUnknown, match=f"Outcome unknown: PUT {path} may or may not have been applied"):
+        put(api, path, body)
 
     assert len(pleo.requests_to(path)) == 1
     assert waits == []
 
 
-def test_a_change_that_never_left_is_repeated(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
+def test_a_change_that_never_left_is_repeated(pleo: Sandbox, waits: list[float], make: Callable[..., PleoApi]) -> None:
     path, body = update(pleo)
     pleo.stop()
-    clients.append(make(pleo, waits, max_retries=2))
+    api = make(max_retries=2)
 
     with pytest.raises(PleoUnavailable, match=f"did not answer PUT {path}, given up after 3 attempts"):
-        clients[0].change(path, "PUT", body)
+        put(api, path, body)
 
     assert len(waits) == 2
 
 
-def test_a_missing_scope_is_that_of_the_request(pleo: Sandbox, waits: list[float], clients: list[Requests]) -> None:
+def test_a_missing_scope_is_that_of_the_request(pleo: Sandbox, make: Callable[..., PleoApi]) -> None:
     path, body = update(pleo)
     pleo.scopes.discard("export-jobs:write")
-    clients.append(make(pleo, waits))
+    api = make()
 
     with pytest.raises(ScopeMissing, match="lacks the scope 'export-jobs:write'"):
-        clients[0].change(path, "PUT", body)
+        put(api, path, body)
 
 
 def test_a_request_counts_from_its_sending_not_from_the_refresh_before_it(
-    pleo: Sandbox, waits: list[float], clients: list[Requests], tmp_path: Path
+    pleo: Sandbox, waits: list[float], make: Callable[..., PleoApi], tmp_path: Path
 ) -> None:
     answered: list[float] = []
     pleo.add_fault(Fault(path="/oauth/token", kind="delay", seconds=2))
     pleo.add_fault(Fault(path="/oauth/token", kind="callback", callback=lambda _: answered.append(time.monotonic())))
-    clients.append(make(pleo, waits, refreshing(pleo, tmp_path), budget=1))
+    api = make(refreshing(pleo, tmp_path), budget=1)
 
-    clients[0].get(JOBS)
-    clients[0].get(JOBS)
+    get(api)
+    get(api)
 
     # The rest of the minute since the first one was sent; counted from before the refresh it were 2 s less.
     (wait,) = waits
