@@ -1,4 +1,4 @@
-r"""Bodies as Singer lines can carry them: valid UTF-8, on one line, without characters that no database stores.
+r"""JSON bodies that fit on a Singer line: valid UTF-8, one line, no characters that databases cannot store.
 
 ``\u0000`` (PostgreSQL stores it neither in ``text`` nor in ``jsonb``) and unpaired surrogates (they have no UTF-8)
 become U+FFFD, the replacement character. Everything else, numbers above all, is left byte for byte.
@@ -11,11 +11,11 @@ import re
 
 import msgspec
 
-# Longer texts are cut where they are quoted.
+# Longer texts are cut in messages.
 QUOTED_LENGTH = 300
 FEW_ESCAPES = 500
 _REPLACEMENT = rb"\ufffd"
-# A surrogate pair, or what is replaced, or any other escape: alternatives in this order consume each escape once.
+# A surrogate pair, an escape to replace, or any other escape: in this order each escape is consumed once.
 _ESCAPE = re.compile(
     rb"""\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}
           |(?P<unstorable>u0000|u[dD][89a-fA-F][0-9a-fA-F]{2})
@@ -25,8 +25,8 @@ _ESCAPE = re.compile(
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
-# Decoding a body at once widens every character of it to its widest one; small pieces are quick and leave no holes
-# in the heap.
+# Decoding a body at once stores every character as wide as its widest one; small pieces are quick and do not
+# fragment the heap.
 _PIECE = 2 * 1024
 _utf8_decoder = codecs.getincrementaldecoder("utf-8")
 
@@ -83,8 +83,8 @@ def _check_utf8(body: bytes) -> None:
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` with line breaks as blanks, control characters escaped, no longer than a log line bears."""
-    # Long texts are cut first: escapes only make them longer.
+    """Return ``text`` on one line for a message: control characters escaped, cut at :data:`QUOTED_LENGTH`."""
+    # Cut first: escapes only make a text longer.
     shown = " ".join(text[:QUOTED_LENGTH].split())
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
     return shown if max(len(shown), len(text)) <= QUOTED_LENGTH else shown[: QUOTED_LENGTH - 1] + "…"

@@ -1,4 +1,4 @@
-"""Ids of accounting entries as keys: small, and the same whatever the case an id is written in. Pure."""
+"""Ids of accounting entries as small keys, independent of case. No I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ KEY_BYTES = 16
 
 
 def key_of(id_: str) -> bytes:
-    """Return 16 bytes that stand for an id: a UUID's own bytes, whatever its case, else a hash."""
+    """Return a 16-byte key: the bytes of a UUID, or a hash of any other id."""
     try:
         key = bytes.fromhex(id_.replace("-", ""))
     except ValueError:

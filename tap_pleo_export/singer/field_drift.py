@@ -1,4 +1,4 @@
-"""What Pleo sends beyond the declared schema: each new name is reported once, nothing is lost."""
+"""Fields that Pleo sends beyond the declared schema: each new name is reported once, nothing is lost."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable, Mapping
 
-# Looking inside costs as much as reading: every record at first, then one in so many.
+# Looking inside costs as much as decoding: every record at first, then a sample.
 INSPECTED_AT_FIRST = 1000
 INSPECTED_LATER = 32
-# New names beyond these are counted: a member named after an id has another name in each record.
-NAMED_AT_MOST = 50
+# Further names are only counted: a member named after an id has a different name in each record.
+MAX_NAMED = 50
 
-# Only names matter here: numbers stay text, whatever their size.
+# Only names matter here: numbers of any size stay text.
 _decode_any = msgspec.json.Decoder(float_hook=str).decode
 
 
 class DriftWatch:
-    """Reports members that a stream's schema does not declare, and characters that no database stores.
+    """Reports members that a stream's schema does not declare, and characters that databases cannot store.
 
     Top-level names are found in every record; names inside declared objects in each of the first 1,000 records of a run
     and in one of 32 thereafter.
@@ -45,31 +45,31 @@ class DriftWatch:
         }
         self._logger = logger
         self._reported: set[str] = set()
-        self._told = NAMED_AT_MOST + 1
+        self._next_report = MAX_NAMED + 1
         self._inspected = 0
         self._replaced = 0
 
     def unknown(self, names: Iterable[str], inside: str = "") -> None:
-        """Report names that have not been reported yet; of very many their number, each time that it has doubled."""
+        """Report new names; if there are very many, their number each time it has doubled."""
         for name in names:
             path = f"{inside}{name}"
             if path in self._reported:
                 continue
             self._reported.add(path)
             count = len(self._reported)
-            if count <= NAMED_AT_MOST:
+            if count <= MAX_NAMED:
                 where = "kept in place" if inside else "kept in 'additionalFields'"
                 self._logger.warning("%s: Pleo sends a new field '%s', %s", self._stream, one_line(path), where)
-            elif count == self._told:
-                self._told *= 2
+            elif count == self._next_report:
+                self._next_report *= 2
                 self._logger.warning(
-                    "%s: Pleo sends %d new fields by now, all are kept; further ones are counted, not named",
+                    "%s: Pleo sends %d new fields so far, all are kept; further ones are counted, not named",
                     self._stream,
                     count,
                 )
 
     def replaced(self, count: int) -> None:
-        """Count characters replaced because no database stores them; see :mod:`tap_pleo_export.text`."""
+        """Count characters replaced because databases cannot store them; see :mod:`tap_pleo_export.text`."""
         if count:
             self._replaced += count
             self._logger.warning(
@@ -101,7 +101,7 @@ class DriftWatch:
             except msgspec.ValidationError:
                 self._walk(_decoded(value), declared, name)
         except RecursionError:
-            # Hardly nested less than what is cut: it arrives, and nothing in it is named.
+            # Nested almost too deeply to be read: it arrives, but no name in it is reported.
             return
 
     def _walk(self, value: object, declared: Mapping[str, Any], path: str) -> None:
@@ -127,7 +127,7 @@ def _decoded(value: Raw) -> object:
 
 
 def _declared_only(declared: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a type made at run time
-    """Return a type that takes the names a schema declares and no others; ``Raw`` where there are none to tell."""
+    """Return a type that takes the names a schema declares and no others; ``Raw`` if it declares none."""
     if "properties" in declared:
         members = {f"m{number}": member for number, member in enumerate(declared["properties"].items())}
         struct = msgspec.defstruct(

@@ -11,16 +11,16 @@ from tap_pleo_export.tap.job_item_ids import DIGEST_MODULUS
 
 STREAM = "export_items"
 CURSOR_PATTERN = re.compile(r"[\x21-\x7e]+")
-# An id becomes part of a path: nothing else may.
+# An id becomes part of a path.
 JOB_ID_PATTERN = re.compile(r"[0-9A-Za-z-]{1,64}")
-LARGEST_NUMBER = 2**53
+MAX_NUMBER = 2**53
 
 
 class Bookmarks:
     """The progress of each export job, as read from and written to Singer state.
 
-    State comes from outside: a hand-edited or foreign entry is dropped, which restarts its job, and counted in
-    :attr:`unreadable`.
+    State may be edited by hand or come from elsewhere: an entry that this connector cannot have written is dropped,
+    which restarts its job, and counted in :attr:`unreadable`.
     """
 
     def __init__(self, state: object) -> None:
@@ -46,7 +46,7 @@ class Bookmarks:
         return [job_id for job_id, _ in self._progress.values()]
 
     def get(self, job_id: str) -> JobProgress | None:
-        """Return a job's progress, if there is any."""
+        """Return a job's progress, or None."""
         _, progress = self._progress.get(job_id.lower(), (job_id, None))
         return progress
 
@@ -64,7 +64,7 @@ class Bookmarks:
         self._progress.pop(job_id.lower(), None)
 
     def to_state(self) -> dict[str, Any]:
-        """Return the Singer state; an empty list of partitions is written out, for Meltano merges states."""
+        """Return the Singer state; an empty list of partitions is included because Meltano merges states."""
         partitions = [
             {
                 "context": {"jobId": job_id},
@@ -107,9 +107,9 @@ def _parse(entry: object) -> tuple[str, JobProgress | None]:
             "complete": bool(complete),
         } if (
             JOB_ID_PATTERN.fullmatch(job_id)
-            and 0 < page < LARGEST_NUMBER
-            and 0 < page_size < LARGEST_NUMBER
-            and 0 <= items < LARGEST_NUMBER
+            and 0 < page < MAX_NUMBER
+            and 0 < page_size < MAX_NUMBER
+            and 0 <= items < MAX_NUMBER
             and not any(isinstance(number, bool) for number in (page, page_size, items))
             and (cursor is None or CURSOR_PATTERN.fullmatch(cursor))
             and re.fullmatch(r"[0-9a-f]{1,32}", digest)

@@ -113,7 +113,7 @@ class StallDetector:
     pages: int = 0
 
     def after_page(self, new: int) -> bool:
-        """Return whether there have been so many such pages that reading on is pointless."""
+        """Return whether there have been too many of them in a row."""
         self.pages = 0 if new else self.pages + 1
         return self.pages >= MAX_STALLED_PAGES
 

@@ -233,7 +233,7 @@ class JobReader:
         return False
 
     def _first_reading(self) -> Reading:
-        """Return the reading that continues after the bookmark, or starts at the first page if there is none."""
+        """Return the reading that continues after the bookmark, or starts at the first page without one."""
         progress = self._bookmarks.get(self.job.id)
         if progress and progress.page_size != self._page_size:
             logger.warning(

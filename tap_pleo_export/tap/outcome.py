@@ -7,7 +7,6 @@ import logging
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.api.errors import JobEnded, JobError, JobUnavailable, RunUnavailable
-from tap_pleo_export.tap.completeness import some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +38,7 @@ class RunOutcome:
     @property
     def exit_code(self) -> int:
         """1 if a job could not be read to its end, else 0."""
-        return int(any(self._failed.values()) or bool(self._incomplete) or self._rows_skipped)
+        return int(bool(self.unread_jobs) or self._rows_skipped)
 
     def failed(self, job_id: str) -> bool:
         """Return whether the job has failed in this run."""
@@ -90,10 +89,8 @@ class RunOutcome:
         self._rows_skipped = True
         logger.error("%s", error)
 
-    def summary(self) -> str | None:
-        """Return one line on the failed jobs, or None if there are none."""
+    @property
+    def unread_jobs(self) -> list[str]:
+        """The ids of the jobs that could not be read to the end."""
         lost = [job_id for job_id, loses in self._failed.items() if loses]
-        lost += [job_id for job_id in self._incomplete if job_id not in lost]
-        if not lost:
-            return None
-        return f"{len(lost)} export job(s) could not be read to the end, see above: {some(lost)}"
+        return lost + [job_id for job_id in self._incomplete if job_id not in lost]

@@ -16,6 +16,8 @@ from tap_pleo_export.pleo_plugin import settings
 from tap_pleo_export.singer.catalog import catalog_problem
 from tap_pleo_export.singer.command_line import json_file, main
 from tap_pleo_export.singer.message_writer import LineWriter
+from tap_pleo_export.singer.metrics import run_with_summary
+from tap_pleo_export.tap.completeness import some
 from tap_pleo_export.tap.progress_tap import ProgressTap
 from tap_pleo_export.tap.run_reader import RunReader
 from tap_pleo_export.tap.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
@@ -85,18 +87,30 @@ class TapPleoExport(ProgressTap):
         )
 
     def run(self) -> int:
-        """Sync all selected streams and return the exit code."""
+        """Sync all selected streams, write the run summary, and return the exit code."""
         self.interrupts.install()
+        return run_with_summary(self.name, self._sync, self._counts)
+
+    def _sync(self) -> int:
         try:
             self.sync_all()
         finally:
             self.close()
         return self.report()
 
+    def _counts(self) -> dict[str, int]:
+        jobs = vars(self.reader).get("jobs", ()) if "reader" in vars(self) else ()
+        return {
+            "jobs": len(jobs),
+            "failed": len(self.outcome.unread_jobs),
+            "items": self.outcome.items,
+            "pages": self.outcome.pages,
+        }
+
     def report(self) -> int:
         """Log which jobs could not be read and return the exit code."""
-        if summary := self.outcome.summary():
-            self.logger.error(summary)
+        if unread := self.outcome.unread_jobs:
+            self.logger.error("%d export job(s) could not be read to the end, see above: %s", len(unread), some(unread))
         return self.outcome.exit_code
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Which export jobs a run reads, and what becomes of the progress of those that have ended."""
+"""The export jobs that a run reads; drops the progress of those that have ended."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class RunReader:
         return [job for job in jobs if job.has_plain_id]
 
     def _forget(self, job_id: str, listed: ExportJob | None) -> None:
-        """Drop the progress of a job that is no longer readable, and report it if it was not complete."""
+        """Drop the progress of a job that has ended, and report it if it was not complete."""
         progress = self.bookmarks.get(job_id)
         if progress and not progress.complete:
             end = self._end_of(job_id, listed)

@@ -67,7 +67,7 @@ class PleoStream(RESTStream[Token], abc.ABC):
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     # Old state must not become a list of partitions to sync.
     partitions = None
-    # Rows of earlier jobs must never be deleted downstream, whatever the settings.
+    # Rows of earlier jobs must never be deleted downstream, under any settings.
     emit_activate_version_messages = False
 
     oauth_scope: ClassVar[str | None] = None

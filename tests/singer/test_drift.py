@@ -97,7 +97,7 @@ def test_of_very_many_new_names_the_first_are_named_and_the_others_counted(
 
     assert sum("a new field" in message for message in caplog.messages) == 50
     assert caplog.messages[50:] == [
-        f"things: Pleo sends {count} new fields by now, all are kept; further ones are counted, not named"
+        f"things: Pleo sends {count} new fields so far, all are kept; further ones are counted, not named"
         for count in (51, 102, 204, 408, 816, 1632)
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ def test_items_left_out_for_a_status_that_nobody_knows_are_counted(pleo: Sandbox
     assert len(run.records()) == 2
     (warning,) = run.warnings
     assert warning.startswith(f"Export job {job.id}: skipped 3 item(s) with unknown status")
-    assert warning.endswith(": archived, par ked. Set it to [] to read them")
+    assert warning.endswith(" archived, par ked. Set 'item_statuses' to [] to include them")
     assert len(run_tap(item_statuses=[]).records()) == 6
 
 
@@ -321,3 +322,19 @@ def test_an_item_of_unknown_status_is_not_left_out(
 
     assert run.returncode == 0, run.stderr
     assert [record["itemStatus"] for record in run.records()] == [None, "pending", "pending"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_run_ends_with_its_summary(pleo: Sandbox, run_tap: Callable[..., Run], fails: bool) -> None:
+    job = pleo.add_job(items=25)
+    pleo.add_job(items=4)
+    if fails:
+        pleo.add_fault(Fault(path="/v3/export-items", query={"job_id": job.id}, status=400, body={}, nth=None))
+
+    run = run_tap(page_size=10)
+
+    (line,) = (line for line in run.log("INFO") if '"metric":"run_summary"' in line)
+    tags = json.loads(line.removeprefix("METRIC: "))["tags"]
+    counts = (2, 1, 4, 1) if fails else (2, 0, 29, 4)
+    assert tuple(tags[name] for name in ("jobs", "failed", "items", "pages")) == counts
+    assert (tags["plugin"], tags["exit_code"]) == ("tap-pleo-export", run.returncode)
