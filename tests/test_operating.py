@@ -101,7 +101,7 @@ def test_a_meltano_run_with_failed_items_and_an_expiring_job_raises_alerts(
     alert = alerts(log_of_meltano_run(pleo, tmp_path))
 
     assert alert.returncode == 1
-    assert "map-pleo-validation: failed 4\n" in alert.stdout
+    assert sorted(alert.stdout.splitlines()) == ["map-pleo-validation: failed 4", "tap-pleo-export: expiring 1"]
 
 
 def test_a_meltano_run_that_fails_raises_the_plugins_error(pleo: Sandbox, tmp_path: Path, alerts: Alerts) -> None:
@@ -111,6 +111,7 @@ def test_a_meltano_run_that_fails_raises_the_plugins_error(pleo: Sandbox, tmp_pa
 
     assert alert.returncode == 1
     assert "tap-pleo-export: Pleo rejected the credentials (401 on /v3/export-jobs)" in alert.stdout
+    assert "tap-pleo-export: exit_code 1\n" in alert.stdout
 
 
 def test_a_traceback_raises_an_alert(alerts: Alerts) -> None:
