@@ -44,7 +44,9 @@ def build(job: Any, tick: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster
         try:
             fleet = runtime.fleet()
             if fleet.file.alerts.url:
-                _post(secrets.look_up(fleet.file.alerts.url, fleet.folder), line, company)
+                url = secrets.look_up(fleet.file.alerts.url, fleet.folder)
+                answer = requests.post(url, json={"text": line, "company": company}, timeout=POST_TIMEOUT)
+                answer.raise_for_status()
         except (FleetError, SecretMissing) as error:
             context.log.error(str(error))  # noqa: TRY400 - a line for the user, no traceback
         except requests.RequestException as error:
@@ -66,7 +68,3 @@ def _reason(context: dg.RunFailureSensorContext) -> str:
         if error:
             return f"{(error.cause or error).message}".strip().rstrip(".")
     return VANISHED
-
-
-def _post(url: str, line: str, company: str) -> None:
-    requests.post(url, json={"text": line, "company": company}, timeout=POST_TIMEOUT).raise_for_status()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from pathlib import Path
@@ -16,7 +17,6 @@ from dagster_pleo_export.fleet_file import CompanyTable
 
 _lock = threading.Lock()
 _cache: dict[Path, tuple[tuple[int, int], Fleet]] = {}
-_discoveries: dict[int, Discovery] = {}
 
 
 def path() -> Path:
@@ -43,12 +43,10 @@ def fleet() -> Fleet:
         return _cache[where][1]
 
 
+@functools.cache
 def discovery(requests_at_once: int) -> Discovery:
     """Return this process's discovery, with its open connections."""
-    with _lock:
-        if requests_at_once not in _discoveries:
-            _discoveries[requests_at_once] = Discovery(requests_at_once)
-        return _discoveries[requests_at_once]
+    return Discovery(requests_at_once)
 
 
 def _stamp(where: Path) -> tuple[int, int]:
