@@ -15,6 +15,7 @@ TEST_PLUGINS := .meltano/.test-plugins
 S3_SERVER := .meltano/.s3-server
 WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
 FLEET_BIN := .venv-fleet/bin
+FLEET_CREATED := .venv-fleet/.created
 FLEET_VENV := .venv-fleet/.installed
 # One more than cores of a small machine: tests of waits leave theirs idle.
 TESTERS := 3
@@ -75,7 +76,7 @@ lint: $(VENV) ## Check style, formatting, types and which room imports which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo --no-cache
+	@PYTHONPATH=fleet $(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/hadolint image/Dockerfile
 
 format: $(VENV) ## Format the code and repair what can be repaired
@@ -104,10 +105,15 @@ $(VENV): $(CREATED) pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -qq --no-input -c constraints.txt -e '.[dev]'
 	@touch $@
 
-$(FLEET_VENV): $(CREATED) pyproject.toml constraints.txt
+$(FLEET_CREATED): $(CREATED) pyproject.toml fleet/pyproject.toml constraints.txt
 	@echo "Installing Dagster into .venv-fleet, once (about a minute) ..."
 	@$(BIN)/python -m venv --clear .venv-fleet
-	@$(FLEET_BIN)/python -m pip install -qq --no-input -c constraints.txt -e '.[fleet]'
+	@$(FLEET_BIN)/python -m pip install -qq --no-input -c constraints.txt . ./fleet
+	@touch $@
+
+# As wheels: an editable install would put the whole checkout on the import path.
+$(FLEET_VENV): $(FLEET_CREATED) $(shell find tap_pleo_export schemas fleet -name '*.py' -o -name '*.json')
+	@$(FLEET_BIN)/python -m pip install -qq --no-input --no-deps --force-reinstall . ./fleet
 	@touch $@
 
 $(DEMO_PLUGINS): $(VENV) meltano.yml transform/constraints.txt

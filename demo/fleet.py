@@ -31,7 +31,7 @@ SECONDS = 1200
 
 
 def play(console: Console, pleo: Sandbox, rig: FleetRig, world: Twenty) -> bool:
-    """Let the fleet load what can be loaded, print a table, and return whether all of it is there."""
+    """Let the fleet load all readable jobs, print a table, and return whether every item arrived."""
     began = time.monotonic()
 
     def say(text: str) -> None:
@@ -39,13 +39,13 @@ def play(console: Console, pleo: Sandbox, rig: FleetRig, world: Twenty) -> bool:
 
     say(f"Local Pleo on {pleo.url}: {len(world.companies)} companies, {len(world.readable)} with an export job to load")
     rig.start_daemon()
-    say("Dagster's daemon and code server started; the sensor asks about all companies, and requests runs")
-    told: set[str] = set()
+    say("Started Dagster's daemon and code server; the sensor asks about all companies and requests runs")
+    reported: set[str] = set()
 
     def settled() -> bool:
         for run in rig.runs():
-            if run["status"] in {"SUCCESS", "FAILURE"} and run["id"] not in told:
-                told.add(run["id"])
+            if run["status"] in {"SUCCESS", "FAILURE"} and run["id"] not in reported:
+                reported.add(run["id"])
                 say(f"{run['company']}: {run['status'].lower()} after {run['end'] - run['start']:.0f} s")
         return rig.settled(world.readable)()
 
@@ -78,7 +78,7 @@ def play(console: Console, pleo: Sandbox, rig: FleetRig, world: Twenty) -> bool:
 
 
 def main() -> int:
-    """Run the demo in the checkout's ``.demo/fleet``; 0 if PostgreSQL holds what it should."""
+    """Run the demo in the checkout's ``.demo/fleet``; 0 if PostgreSQL has every item."""
     signal.signal(signal.SIGTERM, stop)
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
@@ -99,7 +99,7 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("[yellow]Stopped.[/]")
         return 128 + signal.SIGINT
-    console.print(f"Everything is stopped; the fleet file and the logs are in {HOME}. docs/fleet.md tells the rest.")
+    console.print(f"Everything is stopped. The fleet file and the logs are in {HOME}; see docs/fleet.md for more.")
     return 0 if equal else 1
 
 

@@ -1,4 +1,4 @@
-"""A fleet on this machine: Dagster's daemon, code server and webhook as processes, PostgreSQL for all that is kept."""
+"""A local fleet: Dagster's daemon, code server and webhook as processes, with all storage in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from tools.postgres import Postgres
 
 BIN = CHECKOUT / ".venv-fleet" / "bin"
-CODE = "fleet.definitions"
+CODE = "dagster_pleo_export.definitions"
 DAGSTER, MELTANO_DATABASE, WAREHOUSE = "dagster", "meltano", "warehouse"
 STOP_SECONDS = 30
 POLL_SECONDS = 0.5
-# Quicker than for Pleo itself: a sandbox minds nothing.
+# Shorter intervals than Pleo itself would like.
 QUICK = {"interval": 5, "tick": 2, "time_limit": 20, "requests_at_once": 8, "request_timeout": 10}
 
 
 class FleetFailed(Exception):
-    """What was waited for did not happen; ``str()`` says where to look."""
+    """An expected event did not happen in time; ``str()`` says where to look."""
 
 
 @dataclass
@@ -40,13 +40,15 @@ class FleetRig:
     """A fleet and its processes.
 
     Attributes:
-        home: Its folder: the fleet file, ``DAGSTER_HOME``, logs; emptied first.
-        server: The PostgreSQL server; three databases are made in it.
+        home: The folder of the fleet file, ``DAGSTER_HOME`` and the logs; emptied first.
+        server: The PostgreSQL server, which gets three databases.
+        pleo: The local Pleo.
         companies: The fleet file's companies.
         credentials: The fleet file's credentials.
         options: Other members of the fleet file.
-        secrets: Environment variables that hold secrets.
-        prefix: What the databases' names begin with.
+        secrets: Environment variables with secrets.
+        prefix: Prefix of the databases' names.
+        running: The processes by name.
     """
 
     home: Path
@@ -60,13 +62,13 @@ class FleetRig:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Make folder, files and databases."""
+        """Create folder, files and databases."""
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(parents=True)
         for database in (DAGSTER, MELTANO_DATABASE, WAREHOUSE):
             self.server.create_database(self.prefix + database)
         self.write()
-        # Meltano's first start makes its tables: two at once would both try.
+        # Meltano creates its tables when it first starts: two runs at once would both try.
         subprocess.run([MELTANO, "state", "list"], cwd=CHECKOUT, env=self.environment, check=True, capture_output=True)
 
     @property
@@ -83,7 +85,6 @@ class FleetRig:
             "no_proxy": "127.0.0.1",
             "DAGSTER_HOME": str(self.home),
             "PLEO_FLEET": str(self.file),
-            "PYTHONPATH": str(CHECKOUT),
             "XDG_STATE_HOME": str(self.home / "state"),
             "MELTANO_DATABASE_URI": self.server.url(self.prefix + MELTANO_DATABASE),
             "TARGET_POSTGRES_SQLALCHEMY_URL": self.server.url(self.prefix + WAREHOUSE),
@@ -91,7 +92,7 @@ class FleetRig:
         }
 
     def write(self) -> None:
-        """Write the fleet file, and Dagster's own beside it."""
+        """Write the fleet file and ``dagster.yaml``."""
         file = {
             "credentials": self.credentials,
             "companies": self.companies,
@@ -107,19 +108,19 @@ class FleetRig:
         (self.home / "dagster.yaml").write_text(yaml.safe_dump(dagster), "utf-8")
 
     def command(self, *arguments: str) -> str:
-        """Run ``python -m fleet`` and return what it prints."""
-        command = [str(BIN / "python"), "-m", "fleet", *arguments]
+        """Run ``dagster-pleo-export`` and return its output."""
+        command = [str(BIN / "dagster-pleo-export"), *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise FleetFailed(f"fleet {arguments[0]}: {done.stderr.strip()}")
+            raise FleetFailed(f"{arguments[0]}: {done.stderr.strip()}")
         return done.stdout
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return what ``fleet status`` tells of each company."""
+        """Return the rows of ``dagster-pleo-export status`` by company."""
         return {row["company"]: row for row in json.loads(self.command("status", "--json"))}
 
     def start(self, name: str, *command: str | Path) -> subprocess.Popen[bytes]:
-        """Start a process; its output goes to a file of its name."""
+        """Start a process; its output goes to the file ``NAME.log``."""
         with (self.home / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command, env=self.environment, cwd=self.home, stdout=log, stderr=log, start_new_session=True
@@ -133,13 +134,13 @@ class FleetRig:
 
     def start_webhook(self) -> str:
         """Start the webhook and return its address."""
-        self.start("webhook", BIN / "python", "-m", "fleet", "webhook", "--port", "0")
+        self.start("webhook", BIN / "dagster-pleo-export", "webhook", "--port", "0")
         log = self.home / "webhook.log"
         self.wait(lambda: "Listening on" in log.read_text("utf-8"), 60, "the webhook")
         return log.read_text("utf-8").split("Listening on ")[1].split()[0]
 
     def stop(self, *names: str) -> None:
-        """End processes and all that they started: all, or those of these names."""
+        """End the processes of these names, or all, with their children."""
         for name in names or tuple(self.running):
             process = self.running.pop(name)
             family = _family(process.pid)
@@ -152,21 +153,21 @@ class FleetRig:
             end(family)
 
     def wait(self, happened: Callable[[], bool], seconds: float, what: str) -> None:
-        """Wait until something is so.
+        """Wait for an event.
 
         Raises:
-            FleetFailed: It is not, in time, or a process of the fleet is gone.
+            FleetFailed: It did not happen in time, or a process of the fleet has ended.
         """
         until = time.monotonic() + seconds
         while not happened():
             gone = [name for name, process in self.running.items() if process.poll() is not None]
             if gone or time.monotonic() > until:
-                why = f"{gone[0]} is gone" if gone else f"not within {seconds:.0f} s"
+                why = f"{gone[0]} has ended" if gone else f"not within {seconds:.0f} s"
                 raise FleetFailed(f"{what}: {why}; logs are in {self.home}")
             time.sleep(POLL_SECONDS)
 
     def runs(self) -> list[dict[str, Any]]:
-        """Return Dagster's runs, oldest first, straight from its storage: id, status, company, start, end, tags."""
+        """Return Dagster's runs from its storage, oldest first: id, status, company, start, end, tags."""
         query = """
             SELECT r.run_id, r.status, r.start_time, r.end_time, jsonb_object_agg(t.key, t.value)
             FROM runs AS r JOIN run_tags AS t USING (run_id) GROUP BY r.id ORDER BY r.id
@@ -179,7 +180,7 @@ class FleetRig:
         return [row | {"company": row["tags"].get("dagster/partition")} for row in rows]
 
     def settled(self, companies: Iterable[str]) -> Callable[[], bool]:
-        """Return whether the newest run of each of these companies has succeeded."""
+        """Return a function that checks whether the newest run of each of these companies has succeeded."""
         wanted = set(companies)
 
         def happened() -> bool:
@@ -200,7 +201,7 @@ class FleetRig:
         return found
 
     def processor_seconds(self) -> float:
-        """Return what the fleet's processes that are there have used of the processor."""
+        """Return the processor time of the fleet's living processes, in seconds."""
         total = 0.0
         for process in self.running.values():
             for one in _family(process.pid):
@@ -212,7 +213,7 @@ class FleetRig:
         return total
 
     def texts(self) -> dict[str, bytes]:
-        """Return all that the fleet has kept and logged, by where: files, and the rows of all databases."""
+        """Return everything that the fleet has stored and logged, by place: files, and the rows of all databases."""
         kept = {str(p): p.read_bytes() for p in self.home.rglob("*") if p.is_file()}
         tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
         for database in (DAGSTER, MELTANO_DATABASE):
@@ -230,7 +231,7 @@ class FleetRig:
 
 
 def end(family: Iterable[psutil.Process]) -> None:
-    """End processes that are still there: politely, then not."""
+    """End processes that are still running: SIGTERM first, then SIGKILL."""
     there = [process for process in family if process.is_running()]
     for process in there:
         try:

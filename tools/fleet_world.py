@@ -1,4 +1,4 @@
-"""Twenty companies of a sandbox in the states that matter, and the fleet file's words for them."""
+"""Twenty companies of a sandbox in all relevant states, and their entries in the fleet file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from sandbox.jobs import Job
 
-# State, how many companies are in it, items of each one's job, the credential's name.
+# State, number of companies, items per job, name of the credential.
 STATES = (
     ("idle", 5, 0, "north"),
     ("one", 5, 20, "north"),
@@ -24,7 +24,7 @@ STATES = (
     ("bad credentials", 2, 20, "wrong"),
 )
 GROWS_BY = 10
-WRONG = "fake-sandbox-api-key-that-nobody-knows"
+WRONG = "fake-sandbox-api-key-that-is-wrong"
 CREDENTIALS: dict[str, Any] = {
     "north": {"api_key": {"env": "NORTH_KEY"}, "webhook_secret": {"env": "NORTH_WEBHOOK"}},
     "south": {"api_key": {"file": "south.key"}},
@@ -36,7 +36,7 @@ CREDENTIALS: dict[str, Any] = {
         "token_file": "partner-tokens.json",
     },
 }
-WEBHOOK_SECRET = "whsec_ZmFrZS1zYW5kYm94LXdlYmhvb2stc2VjcmV0LW9mLW5vcnRo"  # noqa: S105 - fake, and says so
+WEBHOOK_SECRET = "whsec_ZmFrZS1zYW5kYm94LXdlYmhvb2stc2VjcmV0LW9mLW5vcnRo"  # noqa: S105 - fake
 
 
 @dataclass
@@ -47,9 +47,9 @@ class Twenty:
         companies: The fleet file's companies.
         credentials: The fleet file's credentials.
         states: State by company.
-        jobs: Export job by company, of those that have one.
-        secrets: Environment variables that hold secrets.
-        files: Files of secrets, by name in the fleet file's folder.
+        jobs: Export job by company, for those that have one.
+        secrets: Environment variables with secrets.
+        files: Secrets by file name in the fleet file's folder.
     """
 
     companies: list[dict[str, Any]] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Twenty:
 
     @property
     def readable(self) -> list[str]:
-        """The companies whose jobs can be loaded."""
+        """The companies with a job that can be loaded."""
         return [name for name in self.jobs if self.states[name] != "bad credentials"]
 
 
@@ -101,7 +101,7 @@ def twenty(pleo: Sandbox) -> Twenty:
 
 
 def grow_when_read(pleo: Sandbox, job: Job) -> None:
-    """Let a job get more items while its first page is fetched."""
+    """Add items to a job while its first page is fetched."""
 
     def grow(_: Sandbox) -> None:
         more = pleo.add_job(items=GROWS_BY, company_id=job.record["companyId"])

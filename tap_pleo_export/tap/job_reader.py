@@ -369,6 +369,7 @@ class JobReader:
     def _warn_of_expiry(self, when: str) -> None:
         left = self.job.minutes_left(datetime.now(UTC))
         if left is not None:
+            self._outcome.expiring.add(self.job.id)
             logger.warning("Export job %s: expires in %d minute(s), %s reading it", self.job.id, left, when)
 
 

@@ -24,11 +24,13 @@ class RunOutcome:
     Attributes:
         items: Export items read.
         pages: Pages of export items read.
+        expiring: Ids of the jobs that expire soon.
     """
 
     def __init__(self) -> None:
         self.items = 0
         self.pages = 0
+        self.expiring: set[str] = set()
         self._failed: dict[str, bool] = {}
         self._incomplete: dict[str, None] = {}
         self._rows_skipped = False

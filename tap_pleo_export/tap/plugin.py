@@ -103,6 +103,7 @@ class TapPleoExport(ProgressTap):
         return {
             "jobs": len(jobs),
             "failed": len(self.outcome.unread_jobs),
+            "expiring": len(self.outcome.expiring),
             "items": self.outcome.items,
             "pages": self.outcome.pages,
         }

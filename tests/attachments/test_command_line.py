@@ -36,8 +36,8 @@ if TYPE_CHECKING:
         ({"destination": "file://receipts"}, ["Setting 'destination': file:// takes an absolute path"]),
         ({"destination": "s3://"}, ["Setting 'destination' names no bucket"]),
         ({"destination": "s3://key:hushhush@bucket/x"}, ["Setting 'destination' must not carry credentials"]),
-        ({"destination": "az://c/x"}, ["Setting 'destination': no store can be made of it"]),
-        ({"destination": "/proc/receipts"}, ["Setting 'destination': no file can be written there ("]),
+        ({"destination": "az://c/x"}, ["Setting 'destination' cannot be used as a store"]),
+        ({"destination": "/proc/receipts"}, ["Setting 'destination': files cannot be written there ("]),
         (
             {"destination": "gs://b", "endpoint": "minio:9000", "allow_hosts": ["a b", "10.0.0.1:80"]},
             [

@@ -100,7 +100,7 @@ def test_a_file_that_dies_is_tried_again_and_leaves_nothing(
 
     done = run_here(data, config | {"max_retries": 1})
 
-    assert [done.files(number)[0]["storeError"] for number in (0, 1)] == ["broke off before its end"] * 2
+    assert [done.files(number)[0]["storeError"] for number in (0, 1)] == ["a body that breaks off or is damaged (ProtocolError)"] * 2
     assert len(pleo.requests_to("/files")) == 4
     assert stored(destination) == []
 
@@ -132,7 +132,7 @@ def test_a_slow_server_ends_at_the_files_time(pleo: Sandbox, config: dict[str, A
 
     done = run_here(items_schema() + with_files(pleo, 1, "picture.png"), config | {"timeout": 1})
 
-    assert done.files()[0]["storeError"] == "did not come whole within 1 s"
+    assert done.files()[0]["storeError"] == "no answer within 1 s"
     assert stored(destination) == []
 
 
@@ -150,7 +150,7 @@ def test_a_web_page_in_place_of_a_picture_is_not_kept(pleo: Sandbox, config: dic
 
     done = run_here(items_schema() + with_files(pleo, 1, "picture.png", size=None), config)
 
-    assert done.files()[0]["storeError"] == "is a web page and no file"
+    assert done.files()[0]["storeError"] == "is a web page, not a file"
     assert stored(destination) == []
 
 
@@ -184,7 +184,7 @@ def test_three_redirects_are_followed_and_no_more(pleo: Sandbox, config: dict[st
     ("location", "why"),
     [
         ("https://127.0.0.1/a", "its link leads to another scheme"),
-        ("file:///etc/passwd", "its link is no address"),
+        ("file:///etc/passwd", "its link is not a valid address"),
         ("http://169.254.169.254/latest", "its link is not https"),
         ("http://localhost:1/a", "its link leads into a private network"),
         ("//user:pw@127.0.0.1/a", "its link carries credentials"),
@@ -232,7 +232,7 @@ def test_nothing_of_pleos_text_gets_into_a_path(
 
     done = run_here(items_schema() + record(item(1, files=entries) | {member: odd}), config)
 
-    assert "is no UUID" in done.files()[0]["storeError"]
+    assert "is not a UUID" in done.files()[0]["storeError"]
     assert stored(destination) == []
     assert pleo.requests_to("/files") == []
 
@@ -286,4 +286,4 @@ def test_input_that_is_none_ends_the_run_after_what_came_before_it(
 def test_a_run_without_items_says_so(config: dict[str, Any], tmp_path: Path) -> None:
     done = run(schema("export_jobs") + record({"id": 1}, "export_jobs"), config, tmp_path)
 
-    assert done.log("WARNING")[0] == "no export_items came by, nothing was stored; streams that did: export_jobs"
+    assert done.log("WARNING")[0] == "No export_items received, so nothing was stored. Streams received: export_jobs"

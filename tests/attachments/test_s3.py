@@ -112,7 +112,7 @@ def test_a_file_that_dies_leaves_neither_an_object_nor_an_open_upload(
 
     done = run(items_schema() + with_files(pleo, 1, "big and dying"), config, tmp_path, **CREDENTIALS)
 
-    assert done.files()[0]["storeError"] == "broke off before its end"
+    assert done.files()[0]["storeError"] == "a body that breaks off or is damaged (ProtocolError)"
     assert (names(server, bucket), uploads(server, bucket)) == ([], [])
 
 
@@ -149,7 +149,7 @@ def test_a_bucket_that_is_not_there_ends_the_run_and_no_state_passes(
 
     assert done.returncode == 1
     (error,) = done.log("ERROR")
-    assert error.startswith("Setting 'destination': there is no such bucket, container or folder. Nothing was stored")
+    assert error.startswith("Setting 'destination': the bucket, container or folder does not exist. Nothing was stored")
     assert done.output.order == [("SCHEMA", "export_items"), ("STATE", None)]
 
 

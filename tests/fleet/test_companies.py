@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from fleet import companies, installation, limits, secrets
-from fleet.companies import FleetError
-from fleet.secrets import SecretMissing
+from dagster_pleo_export import companies, limits, runtime, secrets
+from dagster_pleo_export.companies import FleetError
+from dagster_pleo_export.secrets import SecretMissing
 from tap_pleo_export.singer.redaction import SECRETS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def problems(folder: Path, companies_: Any, credentials: dict[str, Any], **more:
     return str(refused.value).splitlines()
 
 
-def test_a_company_uses_the_credential_of_its_own_name_or_the_pattern_for_all(tmp_path: Path) -> None:
+def test_a_company_uses_the_credential_with_its_name_or_the_pattern(tmp_path: Path) -> None:
     pattern = {"api_key": {"file": "keys/{credential}"}}
     fleet = companies.read(written(tmp_path, [{"id": "acme"}, {"id": "beta"}], {"*": pattern, "acme": KEY}))
 
@@ -39,7 +39,7 @@ def test_a_company_uses_the_credential_of_its_own_name_or_the_pattern_for_all(tm
     assert fleet.credential_of(fleet.companies["beta"]).secrets()["api_key"].file == "keys/beta"
 
 
-def test_settings_of_a_company_win_over_those_of_the_fleet(tmp_path: Path) -> None:
+def test_company_settings_override_fleet_settings(tmp_path: Path) -> None:
     listed = [{"id": "acme", "company_id": UUID, "settings": {"page_size": 7}}]
     fleet = companies.read(written(tmp_path, listed, {"acme": KEY}, settings={"page_size": 5, "max_retries": 2}))
 
@@ -49,9 +49,7 @@ def test_settings_of_a_company_win_over_those_of_the_fleet(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("of_all", "of_one", "reports"), [(True, None, True), (True, False, False), (False, True, True)]
 )
-def test_a_company_may_report_where_others_do_not(
-    tmp_path: Path, of_all: bool, of_one: bool | None, reports: bool
-) -> None:
+def test_a_company_can_override_report(tmp_path: Path, of_all: bool, of_one: bool | None, reports: bool) -> None:
     listed = [{"id": "acme", "report": of_one}, {"id": "beta"}]
     fleet = companies.read(written(tmp_path, listed, {"acme": KEY, "beta": KEY}, report=of_all))
 
@@ -62,7 +60,7 @@ def test_a_company_may_report_where_others_do_not(
     assert fleet.file.may_report
 
 
-def test_rows_of_a_table_are_companies_too(tmp_path: Path) -> None:
+def test_companies_can_come_from_a_table(tmp_path: Path) -> None:
     table = {"url": {"env": "DATABASE"}, "query": "SELECT id, company_id, credential FROM companies"}
     path = written(tmp_path, table, {"partner": KEY})
     fleet = companies.read(path, [{"id": 12, "company_id": UUID, "credential": "partner", "settings": None}])
@@ -71,7 +69,7 @@ def test_rows_of_a_table_are_companies_too(tmp_path: Path) -> None:
     assert fleet.sharing == {"partner": 1}
 
 
-def test_a_table_is_read_anew_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_is_read_again_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     address = f"sqlite:///{tmp_path}/companies.db"
     table = {"url": {"env": "DATABASE"}, "query": "SELECT id, company_id, credential FROM companies"}
     monkeypatch.setenv("PLEO_FLEET", str(written(tmp_path, table, {"partner": KEY})))
@@ -81,15 +79,15 @@ def test_a_table_is_read_anew_each_time(tmp_path: Path, monkeypatch: pytest.Monk
         for name in ("acme", "beta"):
             database.execute("INSERT INTO companies VALUES (?, ?, 'partner')", (name, UUID))
             database.commit()
-            assert name in installation.fleet().companies
+            assert name in runtime.fleet().companies
 
     monkeypatch.setenv("DATABASE", "sqlite:////nowhere/planted.db")
     with pytest.raises(FleetError, match="cannot be read: OperationalError") as refused:
-        installation.fleet()
+        runtime.fleet()
     assert "planted" not in str(refused.value)
 
 
-def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_together(tmp_path: Path) -> None:
     listed = [
         {"id": "acme", "company_id": "no uuid"},
         {"id": "../etc"},
@@ -107,7 +105,7 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
         "Company 'beta'",
         "Company 'delta'",
         "Company 'gamma'",
-        "Company 'twice' is there twice",
+        "Company 'twice' is listed more than once",
         "Credential 'both', api_key",
     ]
     assert any("did you mean 'page_size'" in line for line in found)
@@ -120,10 +118,10 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
         ({"credentials": {"acme": {"api_key": "in plain sight"}}}, "got `str` - at `$.credentials[...].api_key`"),
         ({"companys": []}, "unknown field `companys`"),
         ({"limits": {"runs": 0}}, "limits.runs must be at least 1"),
-        ({"credentials": {"*": KEY}}, "must name '{credential}'"),
+        ({"credentials": {"*": KEY}}, "must contain '{credential}'"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_a_line(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+def test_an_unusable_file_is_refused_in_one_line(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     file = {"companies": [{"id": "acme"}], "credentials": {"acme": KEY}} | change
     (tmp_path / "fleet.yml").write_text(yaml.safe_dump(file))
 
@@ -133,7 +131,7 @@ def test_what_cannot_be_used_is_refused_in_a_line(tmp_path: Path, change: dict[s
     assert "plain sight" not in str(refused.value)
 
 
-def test_oauth_needs_its_token_file_and_settings_are_judged_as_the_tap_judges_them(tmp_path: Path) -> None:
+def test_settings_are_checked_by_the_taps_rules(tmp_path: Path) -> None:
     oauth = {name: {"env": name.upper()} for name in ("client_id", "client_secret", "refresh_token")}
 
     (line,) = problems(tmp_path, [{"id": "acme"}], {"acme": oauth})
@@ -141,7 +139,7 @@ def test_oauth_needs_its_token_file_and_settings_are_judged_as_the_tap_judges_th
     assert "token_file" in line
 
 
-def test_secrets_come_from_environment_and_files_and_are_masked_from_then_on(
+def test_secrets_come_from_environment_and_files_and_are_masked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "beta.key").write_text("planted-in-a-file\n")
@@ -156,7 +154,7 @@ def test_secrets_come_from_environment_and_files_and_are_masked_from_then_on(
     assert secrets.variables(fleet) == {"ACME_KEY"}
 
 
-def test_a_secret_that_is_not_there_is_named_by_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_secret_is_reported_by_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACME_KEY", raising=False)
     fleet = companies.read(written(tmp_path, [{"id": "acme"}], {"acme": KEY}))
 

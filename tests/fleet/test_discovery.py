@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from fleet import companies
-from fleet.discovery import Discovery, Look
+from dagster_pleo_export import companies
+from dagster_pleo_export.discovery import Discovery, DiscoveryResult
 from sandbox import Fault, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from fleet.companies import Fleet
+    from dagster_pleo_export.companies import Fleet
 
 JOBS = "/v3/export-jobs"
 
@@ -26,7 +26,7 @@ def uuid(number: int) -> str:
 
 @pytest.fixture
 def new_fleet(pleo: Sandbox, tmp_path: Path) -> Callable[..., Fleet]:
-    """Return a function that makes a fleet of so many companies, each with a credential of its own."""
+    """Return a function that makes a fleet of N companies, each with its own credential."""
 
     def make(count: int, credentials: dict[str, Any] | None = None, **more: Any) -> Fleet:
         (tmp_path / "right.key").write_text(pleo.api_key)
@@ -43,61 +43,63 @@ def new_fleet(pleo: Sandbox, tmp_path: Path) -> Callable[..., Fleet]:
     return make
 
 
-def looks(discovery: Discovery, fleet: Fleet, seconds: float = 30) -> dict[str, Look]:
-    return {look.company: look for look in discovery.look(fleet, fleet.companies.values(), seconds)}
+def ask_all(discovery: Discovery, fleet: Fleet, seconds: float = 30) -> dict[str, DiscoveryResult]:
+    return {result.company: result for result in discovery.ask_all(fleet, fleet.companies.values(), seconds)}
 
 
-def test_one_request_a_company_tells_its_readable_jobs(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_one_request_per_company_lists_its_readable_jobs(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     job = pleo.add_job(items=3, company_id=uuid(1), expires_in=600)
     pleo.add_job(items=3, status="completed", company_id=uuid(2))
 
-    found = looks(Discovery(4), new_fleet(3))
+    found = ask_all(Discovery(4), new_fleet(3))
 
     assert [request.query["company_id"] for request in pleo.requests_to(JOBS)].count([uuid(1)]) == 1
     assert len(pleo.requests) == 3
-    assert {name: look.failure for name, look in found.items()} == {"c0": None, "c1": None, "c2": None}
+    assert {name: result.failure for name, result in found.items()} == {"c0": None, "c1": None, "c2": None}
     (seen,) = found["c1"].jobs
-    assert (seen.id, seen.items) == (job.id, 3)
+    assert (seen.id, seen.number_of_items) == (job.id, 3)
     assert seen.created_at
     assert seen.expires_at == seen.created_at + timedelta(minutes=10)
     assert found["c0"].jobs == found["c2"].jobs == ()
 
 
-def test_many_are_asked_at_once_over_connections_that_stay_open(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_companies_are_asked_concurrently_over_kept_alive_connections(
+    pleo: Sandbox, new_fleet: Callable[..., Fleet]
+) -> None:
     pleo.add_fault(Fault(path=JOBS, nth=None, kind="delay", seconds=0.1))
     fleet, discovery = new_fleet(40), Discovery(8)
 
-    looks(discovery, fleet)
-    looks(discovery, fleet)
+    ask_all(discovery, fleet)
+    ask_all(discovery, fleet)
 
     assert len(pleo.requests) == 80
     assert pleo.connections.accepted <= 8
 
 
-def test_what_is_not_begun_in_time_is_left_out(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_companies_not_started_in_time_are_left_out(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     pleo.add_fault(Fault(path=JOBS, nth=None, kind="delay", seconds=0.2))
 
-    found = looks(Discovery(2), new_fleet(50), 0.5)
+    found = ask_all(Discovery(2), new_fleet(50), 0.5)
 
     assert 2 <= len(found) < 50
-    assert all(look.failure is None for look in found.values())
+    assert all(result.failure is None for result in found.values())
 
 
-def test_a_company_that_does_not_answer_costs_nobody_else(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_a_company_without_an_answer_does_not_delay_the_others(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, nth=None, kind="delay", seconds=30))
     fleet = new_fleet(3, discovery={"request_timeout": 1})
 
     began = time.monotonic()
-    found = looks(Discovery(3), fleet, 1)
+    found = ask_all(Discovery(3), fleet, 1)
 
     assert time.monotonic() - began < 10
     assert [found[name].failure is None for name in ("c0", "c1", "c2")] == [False, True, True]
 
 
-def test_failures_are_named_with_their_remedy_and_without_secrets(new_fleet: Callable[..., Fleet]) -> None:
+def test_failures_name_the_remedy_and_no_secrets(new_fleet: Callable[..., Fleet]) -> None:
     fleet = new_fleet(3, {"c0": {"api_key": {"file": "wrong.key"}}, "c1": {"api_key": {"file": "no.key"}}})
 
-    found = looks(Discovery(3), fleet)
+    found = ask_all(Discovery(3), fleet)
 
     assert str(found["c0"].failure).startswith("Pleo rejected the credentials (401 on /v3/export-jobs)")
     assert "no.key cannot be read" in str(found["c1"].failure)
@@ -105,38 +107,36 @@ def test_failures_are_named_with_their_remedy_and_without_secrets(new_fleet: Cal
     assert "planted" not in str(found)
 
 
-def test_a_credential_that_was_mended_is_used_by_the_next_question(
-    pleo: Sandbox, new_fleet: Callable[..., Fleet]
-) -> None:
+def test_a_corrected_credential_is_used_by_the_next_request(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     discovery = Discovery(1)
     fleet = new_fleet(1, {"c0": {"api_key": {"file": "wrong.key"}}})
-    assert looks(discovery, fleet)["c0"].failure
+    assert ask_all(discovery, fleet)["c0"].failure
 
     (fleet.folder / "wrong.key").write_text(pleo.api_key)
 
-    assert looks(discovery, fleet)["c0"].failure is None
+    assert ask_all(discovery, fleet)["c0"].failure is None
 
 
-def test_a_long_wait_is_left_to_a_later_round(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_a_long_wait_is_postponed_to_a_later_round(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, status=429, headers={"Retry-After": "600"}))
 
     began = time.monotonic()
-    found = looks(Discovery(2), new_fleet(2))
+    found = ask_all(Discovery(2), new_fleet(2))
 
     assert time.monotonic() - began < 10
     assert (found["c0"].wait, found["c1"].failure) == (600, None)
 
 
-def test_what_is_no_list_of_jobs_is_a_failure_of_its_company(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_a_malformed_list_of_jobs_fails_its_company_only(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, nth=None, kind="html"))
 
-    found = looks(Discovery(2), new_fleet(2))
+    found = ask_all(Discovery(2), new_fleet(2))
 
     assert "given up after 2 attempts" in str(found["c0"].failure)
     assert found["c1"].failure is None
 
 
-def test_companies_of_an_authorisation_share_its_one_rotation(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
+def test_companies_of_a_credential_share_one_token_rotation(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     planted = {"client_id": pleo.client_id, "client_secret": pleo.client_secret, "refresh_token": pleo.refresh_token}
     oauth: dict[str, Any] = {name: {"file": name} for name in planted}
     oauth |= {"token_file": "tokens.json", "auth_url": pleo.auth_url}
@@ -145,10 +145,10 @@ def test_companies_of_an_authorisation_share_its_one_rotation(pleo: Sandbox, new
     for name, secret in planted.items():
         (fleet.folder / name).write_text(secret)
 
-    found = looks(Discovery(6), fleet)
+    found = ask_all(Discovery(6), fleet)
 
-    assert [look.failure for look in found.values()] == [None] * 6
+    assert [result.failure for result in found.values()] == [None] * 6
     assert len(pleo.requests_to("/oauth/token")) == 1
-    # Another process, such as a run, goes on with what the file keeps.
-    assert looks(Discovery(1), fleet)["c0"].failure is None
+    # Another process, such as a run, continues with the token file.
+    assert ask_all(Discovery(1), fleet)["c0"].failure is None
     assert len(pleo.requests_to("/oauth/token")) == 1

@@ -193,13 +193,13 @@ def test_a_wrong_client_secret_is_named(pleo: Sandbox, run_tap: Callable[..., Ru
     ("fault", "seen"),
     [
         ({"status": 500}, "the token endpoint answered 500. Whether Pleo has replaced the refresh token is unknown"),
-        ({"kind": "html"}, "the token endpoint's answer is not a token. Check the setting 'auth_url'"),
-        ({"status": 200, "body": {"token_type": "Bearer"}}, "the token endpoint's answer is not a token"),
+        ({"kind": "html"}, "the token endpoint's answer contains no token. Check the setting 'auth_url'"),
+        ({"status": 200, "body": {"token_type": "Bearer"}}, "the token endpoint's answer contains no token"),
         ({"status": 401, "body": {"error": "invalid_grant"}}, "the token endpoint refused it (401)"),
         ({"status": 302, "headers": {"Location": "/v3/export-jobs"}}, "the token endpoint refused it (302)"),
-        ({"kind": "reset"}, "the token endpoint did not answer (ConnectionError)"),
-        ({"kind": "truncate"}, "the token endpoint sent a body that breaks off"),
-        ({"status": 200, "body": b"[" * 100_000}, "the token endpoint's answer is not a token"),
+        ({"kind": "reset"}, "no usable answer from the token endpoint (connection "),
+        ({"kind": "truncate"}, "no usable answer from the token endpoint (a body that breaks off"),
+        ({"status": 200, "body": b"[" * 100_000}, "the token endpoint's answer contains no token"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -246,7 +246,7 @@ def test_a_token_that_cannot_be_sent_is_never_shown_and_stops_no_later_run(
 
     assert first.returncode == 1
     (error,) = first.errors
-    assert "the token endpoint's access token is none that can be sent" in error
+    assert "the token endpoint returned an access token that cannot be used as a header value" in error
     assert "Traceback" not in first.stderr
     assert second.returncode == 0
     assert len(second.records()) == 3
@@ -260,7 +260,7 @@ def test_a_token_that_drips_ends_at_the_requests_time(pleo: Sandbox, run_tap: Ca
 
     assert run.returncode == 1
     (error,) = run.errors
-    assert error.startswith("The OAuth token could not be refreshed: the token endpoint sent no whole answer in time")
+    assert error.startswith("The OAuth token could not be refreshed: no usable answer from the token endpoint (no answer within")
     assert len(pleo.requests) == 1
 
 

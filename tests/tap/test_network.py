@@ -57,7 +57,7 @@ def test_a_certificate_of_an_unknown_authority_ends_the_run(run_tap: Callable[..
 
     assert run.returncode == 1
     (error,) = run.errors
-    assert error.startswith("Pleo cannot be reached from here: its certificate cannot be verified (unable to get local")
+    assert error.startswith("Pleo cannot be reached from here: the server's certificate cannot be verified (unable")
     assert "let REQUESTS_CA_BUNDLE name a file with its authority" in error
     assert run.warnings == []
 
@@ -101,7 +101,7 @@ def test_a_token_refresh_without_certificates_is_one_line(
 
     assert run.returncode == 1
     (error,) = run.errors
-    assert error.startswith("The OAuth token could not be refreshed: the token endpoint did not answer (OSError)")
+    assert error.startswith("Pleo cannot be reached from here: the certificate file that the environment names cannot be read")
     assert "Traceback" not in run.stderr
 
 

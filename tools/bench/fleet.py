@@ -1,4 +1,4 @@
-"""``make bench-fleet``: what it costs to ask about 1,000 companies, against running Meltano for each of them.
+"""``make bench-fleet``: the cost of asking about 1,000 companies, compared with running Meltano for each of them.
 
 Processor seconds are user and system time of the processes measured, without the sandbox's own.
 """
@@ -36,7 +36,7 @@ RUN = ("run", "tap-pleo-export", "pleo-validate", "target-postgres")
 
 
 def discovery(folder: Path) -> dict[str, Any]:
-    """Ask about idle companies, each with a credential of its own, at so much latency; the second round counts on."""
+    """Ask about idle companies, each with its own credential, at a fixed latency."""
     with Sandbox() as pleo:
         pleo.add_fault(Fault(path="/v3/export-jobs", nth=None, kind="delay", seconds=LATENCY))
         (folder / "key").write_text(pleo.api_key)
@@ -47,7 +47,7 @@ def discovery(folder: Path) -> dict[str, Any]:
         }
         (folder / "fleet.yml").write_text(yaml.safe_dump(file))
         environment = {"PLEO_FLEET": str(folder / "fleet.yml"), "NO_PROXY": "127.0.0.1", "DAGSTER_HOME": str(folder)}
-        environment |= {"PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin"}
+        environment |= {"PATH": "/usr/bin:/bin"}
         command = [str(BIN / "python"), "-m", "tools.bench.fleet_round", str(ROUNDS)]
         done = subprocess.run(command, env=environment, cwd=CHECKOUT, check=True, capture_output=True, text=True)
         rounds = [json.loads(line) for line in done.stdout.splitlines()]
@@ -62,7 +62,7 @@ def discovery(folder: Path) -> dict[str, Any]:
 
 
 def idle_runs(folder: Path) -> dict[str, Any]:
-    """Run Meltano for companies that have nothing to load."""
+    """Run Meltano for companies with nothing to load."""
     with Sandbox() as pleo, postgres.running() as server:
         server.create_database("meltano")
         settings = {
@@ -84,7 +84,7 @@ def idle_runs(folder: Path) -> dict[str, Any]:
 
 
 def latency(folder: Path) -> dict[str, Any]:
-    """Create a job for each of some companies at once, and see when its rows are in PostgreSQL."""
+    """Create a job for each company at once, and measure when its rows are in PostgreSQL."""
     with Sandbox() as pleo, postgres.running() as server:
         companies = [{"id": f"c{n:02}", "company_id": _uuid(n), "credential": "all"} for n in range(LOADED)]
         options = {"discovery": {"interval": 30, "tick": 5}, "limits": {"runs": 2, "runs_per_credential": 2}}
@@ -92,7 +92,7 @@ def latency(folder: Path) -> dict[str, Any]:
         secrets = {"ALL_KEY": pleo.api_key}
         with FleetRig(folder / "rig", server, pleo, companies, credentials, options, secrets) as rig:
             rig.start_daemon()
-            # All have been asked once: the daemon is up.
+            # The daemon is up once it has asked about all of them.
             rig.wait(lambda: len(pleo.requests) >= LOADED, PATIENCE, "the first round")
             idle = rig.processor_seconds()
             jobs = [pleo.add_job(items=ITEMS, company_id=company["company_id"]) for company in companies]
@@ -127,7 +127,7 @@ PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 
 def main() -> int:
-    """Measure, and print; 1 if a promise does not hold."""
+    """Measure and print; 1 if a promise is broken."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.fleet", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append")
     options = parser.parse_args()

@@ -11,15 +11,15 @@ import time
 
 import dagster as dg
 
-from fleet import installation
-from fleet.definitions import definitions
-from fleet.rounds import Rounds
+from dagster_pleo_export import runtime
+from dagster_pleo_export.definitions import definitions
+from dagster_pleo_export.discovery_state import DiscoveryState
 
 
 def main(rounds: int) -> None:
-    """Evaluate the sensor until so many rounds are whole."""
+    """Evaluate the sensor until this many rounds are complete."""
     sensor = definitions.resolve_sensor_def("discovery")
-    companies = len(installation.fleet().companies)
+    companies = len(runtime.fleet().companies)
     cursor = None
     with dg.DagsterInstance.ephemeral() as instance:
         for _ in range(rounds):
@@ -30,7 +30,7 @@ def main(rounds: int) -> None:
                 for request in result.dynamic_partitions_requests or ():
                     instance.add_dynamic_partitions("companies", list(request.partition_keys))
                 evaluations += 1
-                state = Rounds.from_cursor(result.cursor)
+                state = DiscoveryState.from_cursor(result.cursor)
                 if state.after is None:
                     break
                 cursor = result.cursor
@@ -42,7 +42,7 @@ def main(rounds: int) -> None:
                 "processor": time.process_time() - used,
             }
             print(json.dumps(measured), flush=True)
-            # The next one begins at once.
+            # The next round begins at once.
             state.started = 0.0
             cursor = state.to_cursor()
 

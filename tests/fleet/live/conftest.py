@@ -1,4 +1,4 @@
-"""Real Dagster daemons, code servers and webhooks on a real PostgreSQL; a story or two that several tests look at."""
+"""Real Dagster daemons, code servers and webhooks on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[pg.Postgres]:
-    assert (BIN / "dagster-daemon").exists(), "not installed: run 'make test-fleet', which makes .venv-fleet first"
+    assert (BIN / "dagster-daemon").exists(), "not installed: 'make test-fleet' creates .venv-fleet"
     with pg.running() as server:
         yield server

@@ -1,4 +1,4 @@
-"""Two runs at once share a credential's requests per minute with discovery: real Meltano, Pleo's own record."""
+"""Two concurrent runs and discovery share a credential's requests per minute: real Meltano, Pleo's record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleet import limits
+from dagster_pleo_export import limits
 from sandbox import Sandbox
 from tools.fleet import DAGSTER, QUICK, FleetRig
 
@@ -24,9 +24,9 @@ PER_MINUTE = 30
 RUNS = 2
 INTERVAL = 3600
 WAITING = "SELECT count(DISTINCT run_id) FROM event_logs WHERE event LIKE '%requests per minute is spent%'"
-# A job has far more pages than a run may ask for in a minute: each run spends its share at once, then waits.
+# A job has more pages than a run may request in a minute: each run spends its share at once, then waits.
 PAGE_SIZE, PAGES = 5, 30
-# The whole minute's requests, were they not divided, would be less than what one run wants.
+# A single run would use more than the budget of all of them.
 OPTIONS: dict[str, Any] = {
     "settings": {"max_retries": 1, "page_size": PAGE_SIZE},
     "limits": {"runs": RUNS, "runs_per_credential": RUNS},
@@ -34,9 +34,7 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def test_runs_at_once_and_discovery_stay_within_the_requests_per_minute_of_their_credential(
-    server: Postgres, tmp_path: Path
-) -> None:
+def test_concurrent_runs_and_discovery_share_the_budget_of_their_credential(server: Postgres, tmp_path: Path) -> None:
     with Sandbox() as pleo:
         jobs = {f"c{number}": pleo.add_job(items=PAGE_SIZE * PAGES) for number in range(RUNS)}
         companies = [
@@ -65,7 +63,7 @@ def test_runs_at_once_and_discovery_stay_within_the_requests_per_minute_of_their
     for job in jobs.values():
         ids = {job.id, job.record["companyId"]}
         own = [r for r in requests if not r.user_agent.endswith("fleet") and ids & named_in(r)]
-        # It has spent what is its, so that the limit was tried.
+        # It has spent its whole share, so the limit was tested.
         assert most_in_a_minute(own) == share
     assert most_in_a_minute(requests) <= PER_MINUTE
 

@@ -61,7 +61,7 @@ def story(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield Story(jobs, list(pleo.changes), list(pleo.requests), set(failed), [name for (name,) in reports])
 
 
-def test_the_failed_items_of_the_company_that_reports_are_marked_in_pleo_and_nothing_else(story: Story) -> None:
+def test_only_failed_items_of_a_reporting_company_are_marked_in_pleo(story: Story) -> None:
     job = story.jobs[REPORTING].id
     failed = {(job_id, entry) for job_id, entry in story.failed if job_id == job}
 
@@ -73,7 +73,7 @@ def test_the_failed_items_of_the_company_that_reports_are_marked_in_pleo_and_not
     assert story.reports == [REPORTING]
 
 
-def test_a_company_that_does_not_report_is_loaded_only(story: Story) -> None:
+def test_a_company_that_does_not_report_is_only_loaded(story: Story) -> None:
     job = story.jobs[SILENT]
     # It has items that would be marked.
     assert any(job_id == job.id for job_id, _ in story.failed)

@@ -1,4 +1,4 @@
-"""Twenty companies, real Meltano: a worker is killed in mid-run, the daemon restarted; all is loaded that can be."""
+"""Twenty companies, real Meltano: a worker is killed, the daemon restarts, and every readable job is loaded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tools.postgres import Postgres
 
 OPTIONS: dict[str, Any] = {"limits": {"runs": 3, "runs_per_credential": 2}, "alerts": {"fresh_minutes": 30}}
-# Whoever runs first waits for the whole story.
+# The first test runs the whole story.
 pytestmark = pytest.mark.timeout(1200)
 SECONDS = 540
 KILLED = "two-pages-1"
@@ -76,7 +76,7 @@ def story(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             yield Story(pleo, rig, world, status, rig.texts())
 
 
-def test_every_item_of_every_readable_job_is_there_once(story: Story) -> None:
+def test_every_item_of_every_readable_job_is_loaded_once(story: Story) -> None:
     expected = Counter(
         (job.id, item["accountingEntryId"])
         for name in story.world.readable
@@ -87,7 +87,7 @@ def test_every_item_of_every_readable_job_is_there_once(story: Story) -> None:
         assert loaded_keys(connection, "export_items") == expected
 
 
-def test_the_killed_workers_company_was_run_again_and_is_complete(story: Story) -> None:
+def test_the_company_of_the_killed_worker_is_loaded_by_another_run(story: Story) -> None:
     statuses = [run["status"] for run in story.rig.runs() if run["company"] == KILLED]
 
     assert statuses[0] == "FAILURE"
@@ -98,13 +98,13 @@ def test_only_companies_with_something_to_load_got_a_run(story: Story) -> None:
     assert {run["company"] for run in story.rig.runs()} == set(story.world.readable)
 
 
-def test_the_nearest_to_its_expiry_was_first(story: Story) -> None:
+def test_the_job_nearest_to_its_expiry_runs_first(story: Story) -> None:
     started = [run for run in story.rig.runs() if run["start"]]
 
     assert "near-expiry-1" in {run["company"] for run in sorted(started, key=lambda run: run["start"])[:3]}
 
 
-def test_a_company_whose_credentials_fail_is_named_and_backed_off(story: Story) -> None:
+def test_a_company_with_bad_credentials_is_reported_and_backed_off(story: Story) -> None:
     for name in ("bad-credentials-1", "bad-credentials-2"):
         assert story.status[name]["state"] == "failing"
         assert story.status[name]["why"].startswith("Pleo rejected the credentials (401 on /v3/export-jobs)")
@@ -113,7 +113,7 @@ def test_a_company_whose_credentials_fail_is_named_and_backed_off(story: Story) 
     assert len(refused) * 3 < len(asked)
 
 
-def test_the_check_of_freshness_tells_who_cannot_be_asked(story: Story) -> None:
+def test_the_freshness_check_names_failing_companies(story: Story) -> None:
     query = "SELECT evaluation_event FROM asset_check_executions WHERE check_name = 'fresh' ORDER BY id DESC LIMIT 1"
     with story.rig.server.connect(DAGSTER) as connection:
         row = connection.execute(query).fetchone()
@@ -159,7 +159,7 @@ def test_discovery_and_runs_share_one_oauth_rotation(story: Story) -> None:
 def test_no_secret_is_in_logs_storage_tags_or_run_config(story: Story) -> None:
     pleo, world = story.pleo, story.world
     secrets = {*world.secrets.values(), *world.files.values(), pleo.access_token, pleo.refresh_token}
-    # Where they belong.
+    # Secrets belong in these files.
     places = {str(story.rig.home / name) for name in (*world.files, "partner-tokens.json")}
     assert len(story.kept) > 10
 
@@ -173,7 +173,7 @@ def test_no_secret_is_in_logs_storage_tags_or_run_config(story: Story) -> None:
     assert leaks == []
 
 
-def test_nothing_is_left_running(story: Story) -> None:
+def test_no_process_is_left_running(story: Story) -> None:
     left = [p.pid for p in psutil.process_iter() if str(story.rig.home) in " ".join(_command(p))]
 
     assert left == []

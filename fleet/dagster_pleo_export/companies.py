@@ -1,4 +1,4 @@
-"""The fleet: its file, read and judged, and which companies there are."""
+"""The fleet: its file, read and checked, and its companies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from fleet.fleet_file import Company, FleetFile, Secret
+from dagster_pleo_export.fleet_file import Company, FleetFile, Secret
 from tap_pleo_export.api.jobs import PLAIN_UUID
 from tap_pleo_export.pleo_plugin import setting_values
 from tap_pleo_export.pleo_plugin.setting_rules import CREDENTIALS
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from fleet.fleet_file import Credential
+    from dagster_pleo_export.fleet_file import Credential
 
 # Part of state ids, tags, partition keys and, in a pattern, file names.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 ANY = "*"
-# What the fleet decides: who is asked about what, and how often.
-OURS = {*CREDENTIALS, "token_file", "auth_url", "company_id", "job_ids", "max_requests_per_minute"}
-# Stands for a secret that is not looked up here.
-GIVEN = "given-elsewhere"
+# Settings of the tap that the fleet sets itself.
+RESERVED_SETTINGS = {*CREDENTIALS, "token_file", "auth_url", "company_id", "job_ids", "max_requests_per_minute"}
+# In place of secrets while settings are checked.
+PLACEHOLDER = "given-elsewhere"
 
 
 class FleetError(Exception):
-    """The fleet file cannot be used; ``str()`` is a line for each problem."""
+    """The fleet file cannot be used; ``str()`` has a line for each problem."""
 
 
 class Fleet(Struct, frozen=True):
-    """The file, read: its companies by name, in the order of their names.
+    """The fleet file and its companies, sorted by name.
 
     Attributes:
-        file: What it says.
-        folder: Where it is; relative paths start there.
+        file: The file's content.
+        folder: The file's folder, base of relative paths.
         companies: The companies by name.
-        sharing: How many of them use a credential, by its name.
+        sharing: How many companies use a credential, by its name.
     """
 
     file: FleetFile
@@ -51,14 +51,14 @@ class Fleet(Struct, frozen=True):
     sharing: dict[str, int]
 
     def credential_of(self, company: Company) -> Credential:
-        """Return a company's credential, its name filled in."""
+        """Return a company's credential, with its name filled in."""
         return self.credential(company.credential_name)
 
     def credential(self, name: str) -> Credential:
-        """Return the credential of a name, its name filled in.
+        """Return the credential of a name, with the name filled in.
 
         Raises:
-            KeyError: There is none.
+            KeyError: It does not exist.
         """
         credentials = self.file.credentials
         found = credentials[name] if name in credentials else credentials[ANY]
@@ -69,12 +69,16 @@ class Fleet(Struct, frozen=True):
         return self.file.report if company.report is None else company.report
 
     def settings_of(self, company: Company) -> dict[str, Any]:
-        """Return the tap's settings of a company, without secrets and budget."""
-        own = {"company_id": company.company_id} if company.company_id else {}
+        """Return the tap's settings for a company, without secrets and request budget."""
         credential = self.credential_of(company)
-        auth_url = {"auth_url": credential.auth_url} if credential.auth_url else {}
-        tokens = {"token_file": str(self.folder / credential.token_file)} if credential.token_file else {}
-        return {**self.file.settings, **company.settings, **own, **auth_url, **tokens}
+        settings = {**self.file.settings, **company.settings}
+        if company.company_id:
+            settings["company_id"] = company.company_id
+        if credential.auth_url:
+            settings["auth_url"] = credential.auth_url
+        if credential.token_file:
+            settings["token_file"] = str(self.folder / credential.token_file)
+        return settings
 
 
 def read(path: Path, rows: Iterable[Mapping[str, Any]] | None = None) -> Fleet:
@@ -82,25 +86,25 @@ def read(path: Path, rows: Iterable[Mapping[str, Any]] | None = None) -> Fleet:
 
     Args:
         path: The file.
-        rows: The companies of its table, if it names one.
+        rows: The rows of the companies' table, if the file names one.
 
     Raises:
         FleetError: It cannot be used.
     """
     file = read_file(path)
-    companies = file.companies if isinstance(file.companies, list) else [_row(row) for row in rows or ()]
+    companies = file.companies if isinstance(file.companies, list) else [_from_row(row) for row in rows or ()]
     by_id = {company.id: company for company in sorted(companies, key=lambda company: company.id)}
     sharing = Counter(company.credential_name for company in by_id.values())
     fleet = Fleet(file, path.parent.resolve(), by_id, dict(sharing))
-    twice = sorted(name for name, count in Counter(company.id for company in companies).items() if count > 1)
-    problems = [f"Company '{name}' is there twice" for name in twice]
+    repeated = sorted(name for name, count in Counter(company.id for company in companies).items() if count > 1)
+    problems = [f"Company '{name}' is listed more than once" for name in repeated]
     if problems := [*problems, *_problems(fleet)]:
         raise FleetError("\n".join(problems))
     return fleet
 
 
 def read_file(path: Path) -> FleetFile:
-    """Read the fleet file, without looking at the companies.
+    """Read the fleet file, without checking the companies.
 
     Raises:
         FleetError: It cannot be read.
@@ -109,15 +113,21 @@ def read_file(path: Path) -> FleetFile:
         content = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
         return msgspec.convert(content, FleetFile)
     except OSError as error:
-        raise FleetError(f"The fleet file {path} cannot be read: {error.strerror}") from None
+        raise FleetError(f"The fleet file {path} cannot be read: {error.strerror}. PLEO_FLEET names it") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise FleetError(f"The fleet file {path} is no YAML{f', line {mark.line + 1}' if mark else ''}") from None
+        raise FleetError(f"The fleet file {path} is not YAML{f', line {mark.line + 1}' if mark else ''}") from None
     except msgspec.ValidationError as error:
         raise FleetError(f"The fleet file {path}: {error}") from None
 
 
-def _row(row: Mapping[str, Any]) -> Company:
+def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as the tap sees them: ids in lower case, and defaults for the others."""
+    defaults = {n: p["default"] for n, p in SETTINGS["properties"].items() if "default" in p}
+    return {**defaults, **setting_values.given(settings)}
+
+
+def _from_row(row: Mapping[str, Any]) -> Company:
     known = {name: value for name, value in row.items() if value is not None}
     try:
         return msgspec.convert(known | ({"id": str(known["id"])} if "id" in known else {}), Company)
@@ -126,25 +136,25 @@ def _row(row: Mapping[str, Any]) -> Company:
 
 
 def _problems(fleet: Fleet) -> Iterator[str]:
-    for name in fleet.file.credentials:
+    for name, credential in fleet.file.credentials.items():
         if name != ANY and not NAME.fullmatch(name):
             yield f"Credential '{name}': its name must match {NAME.pattern}"
-        yield from _secret_problems(name, fleet.file.credentials[name])
-    for part, kind in (("limits", fleet.file.limits), ("discovery", fleet.file.discovery)):
-        yield from (f"{part}.{n} must be at least 1" for n in kind.__struct_fields__ if getattr(kind, n) < 1)
+        yield from _secret_problems(name, credential)
+    for part, options in (("limits", fleet.file.limits), ("discovery", fleet.file.discovery)):
+        yield from (f"{part}.{n} must be at least 1" for n in options.__struct_fields__ if getattr(options, n) < 1)
     for company in fleet.companies.values():
         yield from (f"Company '{company.id}': {problem}" for problem in _company_problems(fleet, company))
 
 
 def _secret_problems(name: str, credential: Credential) -> Iterator[str]:
-    named = credential.secrets() | ({"webhook_secret": s} if (s := credential.webhook_secret) else {})
+    named = credential.secrets()
+    if credential.webhook_secret:
+        named["webhook_secret"] = credential.webhook_secret
     for setting, secret in named.items():
         if (secret.env is None) == (secret.file is None):
             yield f"Credential '{name}', {setting}: give either 'env' or 'file'"
-    if name == ANY:
-        patterns = [value for s in named.values() for value in (s.env, s.file) if value]
-        if not any("{credential}" in value for value in patterns):
-            yield f"Credential '{ANY}': one of its secrets must name '{{credential}}', or all would be the same"
+    if name == ANY and not any("{credential}" in f"{secret.env} {secret.file}" for secret in named.values()):
+        yield f"Credential '{ANY}': one of its secrets must contain '{{credential}}', or all would be the same"
 
 
 def _company_problems(fleet: Fleet, company: Company) -> Iterator[str]:
@@ -156,21 +166,15 @@ def _company_problems(fleet: Fleet, company: Company) -> Iterator[str]:
         return
     name = company.credential_name
     if not NAME.fullmatch(name) or not {name, ANY} & set(fleet.file.credentials):
-        yield f"there is no credential '{name}'"
+        yield f"credential '{name}' does not exist"
         return
     settings = {**fleet.file.settings, **company.settings}
-    if ours := sorted(OURS & set(settings)):
-        yield f"settings may not hold {', '.join(ours)}: credentials, company and budget have places of their own"
+    if reserved := sorted(RESERVED_SETTINGS & set(settings)):
+        yield f"settings may not contain {', '.join(reserved)}: credentials, company and budget have their own places"
         return
     yield from (line.removeprefix("Setting ") for line in setting_values.unknown_settings(settings, SETTINGS))
-    secrets = dict.fromkeys(fleet.credential(name).secrets(), GIVEN)
+    secrets = dict.fromkeys(fleet.credential(name).secrets(), PLACEHOLDER)
     yield from setting_values.problems(with_defaults(fleet.settings_of(company) | secrets), SETTINGS)
-
-
-def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings of the tap as it would have them: ids in lower case, defaults where nothing is set."""
-    defaults = {n: p["default"] for n, p in SETTINGS["properties"].items() if "default" in p}
-    return {**defaults, **setting_values.given(settings)}
 
 
 def _filled_in(credential: Credential, name: str) -> Credential:

@@ -1,20 +1,20 @@
-"""``python -m fleet``: check the fleet file, write Dagster's limits, receive webhooks, show the fleet."""
+"""``dagster-pleo-export``: check the fleet file, write Dagster's limits, receive webhooks, show the fleet."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 import yaml
 
-from fleet import installation, limits, secrets
-from fleet.companies import FleetError
-from fleet.secrets import SecretMissing
+from dagster_pleo_export import limits, runtime, secrets
+from dagster_pleo_export.companies import FleetError
+from dagster_pleo_export.secrets import SecretMissing
 from tap_pleo_export.singer.redaction import guard_logs
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def check(_: argparse.Namespace) -> int:
-    """Read the fleet file, and look whether every secret is there; nothing is sent to Pleo."""
-    fleet = installation.fleet()
+    """Check the fleet file, and that every secret exists; sends nothing to Pleo."""
+    fleet = runtime.fleet()
     problems = []
     for name in sorted(fleet.sharing):
         try:
@@ -36,50 +36,47 @@ def check(_: argparse.Namespace) -> int:
 
 
 def instance(_: argparse.Namespace) -> int:
-    """Print what DAGSTER_HOME/dagster.yaml must say for the limits of the fleet file to hold."""
-    print(yaml.safe_dump(limits.instance(installation.fleet().file), sort_keys=False), end="")
+    """Print the content of DAGSTER_HOME/dagster.yaml that enforces the limits of the fleet file."""
+    print(yaml.safe_dump(limits.instance(runtime.fleet().file), sort_keys=False), end="")
     return 0
 
 
 def webhook(options: argparse.Namespace) -> int:
     """Receive Pleo's webhooks until SIGTERM."""
-    import dagster as dg  # noqa: PLC0415 - the other commands need not wait for it
+    import dagster as dg
 
-    from fleet.webhook import Receiver, Server  # noqa: PLC0415
+    from dagster_pleo_export import run_history, webhook
 
     logging.basicConfig(format="%(asctime)s | %(levelname)s | %(message)s", level=logging.INFO)
     guard_logs()
-    stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with dg.DagsterInstance.get() as dagster, Server(options.host, options.port, Receiver(dagster)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(f"Listening on http://{options.host}:{server.server_port}", flush=True)
-        stop.wait()
-        server.shutdown()
+        # The server stops on its own handler, then raises the signal again for this one.
+        signal.signal(number, lambda *_: None)
+    with dg.DagsterInstance.get() as dagster:
+        webhook.serve(options.host, options.port, functools.partial(run_history.deliver, dagster))
     return 0
 
 
 def status(options: argparse.Namespace) -> int:
-    """Show what became of each company."""
-    import dagster as dg  # noqa: PLC0415 - the other commands need not wait for it
+    """Show each company's state and counts."""
+    import dagster as dg
 
-    from fleet import status as table  # noqa: PLC0415
+    from dagster_pleo_export import status
 
     with dg.DagsterInstance.get() as dagster:
-        rows = table.rows(dagster, installation.fleet())
+        rows = status.rows(dagster, runtime.fleet())
     if options.json:
         print(json.dumps(rows))
         return 0
-    widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in table.COLUMNS}
-    for row in [dict(zip(table.COLUMNS, table.COLUMNS, strict=True)), *rows]:
-        print("  ".join(str(row[name]).ljust(widths[name]) for name in table.COLUMNS).rstrip())
+    widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in status.COLUMNS}
+    for row in [dict(zip(status.COLUMNS, status.COLUMNS, strict=True)), *rows]:
+        print("  ".join(str(row[name]).ljust(widths[name]) for name in status.COLUMNS).rstrip())
     return 0
 
 
 def main() -> int:
     """Run a command."""
-    parser = argparse.ArgumentParser(prog="python -m fleet", description=__doc__)
+    parser = argparse.ArgumentParser(prog="dagster-pleo-export", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (check, instance, webhook, status):
         one = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)

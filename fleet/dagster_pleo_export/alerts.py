@@ -1,0 +1,70 @@
+"""Alerts about failed runs: a line in Dagster's log and, if configured, a POST to a URL."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import requests
+
+from dagster_pleo_export import runtime, secrets
+from dagster_pleo_export.companies import FleetError
+from dagster_pleo_export.limits import PARTITION_TAG
+from dagster_pleo_export.run_planning import COMPANY_TAG, failure_message
+from dagster_pleo_export.secrets import SecretMissing
+from tap_pleo_export.singer.redaction import SECRETS
+
+# Five alerts in one evaluation must fit into Dagster's minute.
+POST_TIMEOUT = 5
+INTERRUPTED = "ExecutionInterrupted"
+STOPPED = "The worker was stopped, with Dagster or by hand; the next run continues from the company's state"
+VANISHED = "The worker vanished; Dagster starts it again, and it continues from the company's state"
+
+
+def build(job: Any, tick: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolved job
+    """Return the sensor that reports failed runs.
+
+    Args:
+        job: The job whose runs it watches.
+        tick: Seconds between two evaluations.
+    """
+
+    @dg.run_failure_sensor(
+        name="alerts",
+        monitored_jobs=[job],
+        minimum_interval_seconds=tick,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Reports each failed run: company, job, minutes left, remedy.",
+    )
+    def alerts(context: dg.RunFailureSensorContext) -> None:
+        tags = context.dagster_run.tags
+        company = tags.get(COMPANY_TAG) or tags.get(PARTITION_TAG, "unknown")
+        why = _reason(context).removeprefix(f"{company}: ")
+        line = SECRETS.one_line(failure_message(company, tags, why, datetime.now(UTC)))
+        context.log.error(line)
+        try:
+            fleet = runtime.fleet()
+            if fleet.file.alerts.url:
+                url = secrets.look_up(fleet.file.alerts.url, fleet.folder)
+                answer = requests.post(url, json={"text": line, "company": company}, timeout=POST_TIMEOUT)
+                answer.raise_for_status()
+        except (FleetError, SecretMissing) as error:
+            context.log.error(str(error))  # noqa: TRY400 - a line for the user, no traceback
+        except requests.RequestException as error:
+            # The URL may contain a secret, and the exception's text may contain the URL.
+            status = "" if error.response is None else f" {error.response.status_code}"
+            context.log.warning("The alert could not be posted: %s%s", type(error).__name__, status)
+
+    return alerts
+
+
+def _reason(context: dg.RunFailureSensorContext) -> str:
+    for event in context.get_step_failure_events():
+        error = getattr(event.event_specific_data, "error", None)
+        failure = getattr(event.event_specific_data, "user_failure_data", None)
+        if failure and failure.description:
+            return str(failure.description).rstrip(".")
+        if error and INTERRUPTED in (error.cls_name or ""):
+            return STOPPED
+        if error:
+            return f"{(error.cause or error).message}".strip().rstrip(".")
+    return VANISHED

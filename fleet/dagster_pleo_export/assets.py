@@ -1,0 +1,82 @@
+"""The assets, one partition per company; a run executes the real ``meltano run``."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from dagster_pleo_export import pipeline, runtime
+from dagster_pleo_export.companies import Fleet
+from dagster_pleo_export.fleet_file import Company
+from dagster_pleo_export.run_planning import jobs_in
+from dagster_pleo_export.secrets import SecretMissing
+
+COMPANIES = dg.DynamicPartitionsDefinition(name="companies")
+LOAD = dg.AssetKey("load")
+REPORT = dg.AssetKey("report")
+# When another run of the company is active, or was killed a moment ago.
+BUSY_RETRIES = 2
+BUSY_SECONDS = 20
+
+
+@dg.asset(
+    key=LOAD,
+    partitions_def=COMPANIES,
+    group_name="pleo",
+    kinds={"meltano", "postgres"},
+    description="A company's export items in the warehouse: `meltano run` with the company's own state.",
+)
+def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    """Load a company."""
+    return _run(context, *_company(context), pipeline.LOAD)
+
+
+@dg.asset(
+    key=REPORT,
+    deps=[LOAD],
+    partitions_def=COMPANIES,
+    group_name="pleo",
+    kinds={"meltano"},
+    # Companies that do not report have no output.
+    output_required=False,
+    description="Items that failed their checks, marked as failed in Pleo: only with `report: true` in the fleet file.",
+)
+def report(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    """Report a company's failed items to Pleo, if it reports."""
+    fleet, company = _company(context)
+    if fleet.reports(company):
+        yield _run(context, fleet, company, pipeline.REPORT)
+    else:
+        context.log.info("%s does not report to Pleo: report is false in the fleet file", company.id)
+
+
+def _company(context: dg.AssetExecutionContext) -> tuple[Fleet, Company]:
+    fleet = runtime.fleet()
+    company = fleet.companies.get(context.partition_key)
+    if company is None:
+        raise dg.Failure(f"Company '{context.partition_key}' is not in the fleet file", allow_retries=False)
+    return fleet, company
+
+
+def _run(
+    context: dg.AssetExecutionContext, fleet: Fleet, company: Company, plugins: tuple[str, ...]
+) -> dg.MaterializeResult:
+    levels = {"warning": context.log.warning, "error": context.log.error, "critical": context.log.error}
+    try:
+        result = pipeline.run(fleet, company, plugins, lambda level, text: levels.get(level, context.log.info)(text))
+    except SecretMissing as missing:
+        raise dg.Failure(f"{company.id}: {missing}", allow_retries=False) from None
+    log = result.log
+    metadata = {
+        "items": log.items,
+        "failed": log.failed,
+        "pages": log.pages,
+        "seconds": round(result.seconds, 1),
+        "export jobs": ", ".join(jobs_in(context.run_tags)) or "all readable ones",
+    }
+    if result.exit_code == 0:
+        return dg.MaterializeResult(metadata=metadata)
+    if log.busy:
+        raise dg.RetryRequested(max_retries=BUSY_RETRIES, seconds_to_wait=BUSY_SECONDS) from dg.Failure(
+            f"{company.id}: another run of this company is active: {log.why}"
+        )
+    raise dg.Failure(f"{company.id}: {log.why}", metadata=metadata | {"exit code": result.exit_code})

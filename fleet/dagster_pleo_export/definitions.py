@@ -1,0 +1,47 @@
+"""The code location: ``dagster-daemon run -m dagster_pleo_export.definitions``."""
+
+import dagster as dg
+
+from dagster_pleo_export import alerts, run_history, runtime, sensor
+from dagster_pleo_export.assets import LOAD, REPORT, load, report
+from dagster_pleo_export.companies import FleetError, read_file
+from tap_pleo_export.singer.redaction import guard_logs
+
+DEFAULT_TICK = 15
+
+
+def _report_and_tick() -> tuple[bool, int]:
+    """Return whether some company may report, and the sensor's tick: the definitions depend on both."""
+    try:
+        file = read_file(runtime.path())
+    except FleetError:
+        # The sensor's first tick reports the error.
+        return False, DEFAULT_TICK
+    return file.may_report, file.discovery.tick
+
+
+@dg.asset_check(
+    asset=LOAD,
+    name=sensor.FRESH,
+    description="No company has an old readable job without a complete load. The sensor evaluates it after each round.",
+)
+def fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Evaluate the sensor's last state."""
+    return sensor.freshness(run_history.discovery_state(context.instance), runtime.fleet())
+
+
+guard_logs()
+_report, _tick = _report_and_tick()
+company = dg.define_asset_job(
+    "company",
+    selection=dg.AssetSelection.assets(LOAD, *([REPORT] if _report else [])).without_checks(),
+    description="Loads one company" + (" and reports to Pleo" if _report else ""),
+)
+definitions = dg.Definitions(
+    assets=[load, *([report] if _report else []), dg.AssetSpec(run_history.WEBHOOKS, group_name="pleo")],
+    asset_checks=[fresh],
+    jobs=[company],
+    sensors=[sensor.build(company.name, _tick), alerts.build(company, _tick)],
+    # A run starts Meltano's processes; another one for each step would be waste.
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,155 @@
+"""Which companies to ask next: rounds that survive restarts, webhooks first, backoff for failing companies.
+
+No I/O. The state is stored as JSON in the sensor's cursor.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct, field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from dagster_pleo_export.discovery import DiscoveryResult
+    from tap_pleo_export.api.jobs import ExportJob
+
+FIRST_BACKOFF = 60.0
+MAX_BACKOFF = 1800.0
+
+
+class FailingCompany(Struct):
+    """A company whose jobs could not be listed.
+
+    Attributes:
+        count: Failures in a row.
+        until: When it is asked again, seconds since the epoch.
+        why: The last failure.
+    """
+
+    count: int
+    until: float
+    why: str
+
+
+class PendingJob(Struct):
+    """A readable job without a complete load; times in seconds since the epoch."""
+
+    job: str
+    created: float | None
+    expires: float | None
+
+
+class DiscoveryState(Struct):
+    """The progress of discovery.
+
+    Attributes:
+        started: When the last round began, seconds since the epoch.
+        after: The last company that the round has asked; None: the round is complete.
+        delivery: The last webhook delivery that was handled.
+        failing: Companies whose jobs could not be listed.
+        open: Companies with readable jobs that have no complete load yet.
+    """
+
+    started: float = 0.0
+    after: str | None = None
+    delivery: int = 0
+    failing: dict[str, FailingCompany] = field(default_factory=dict)
+    open: dict[str, list[PendingJob]] = field(default_factory=dict)
+
+    @classmethod
+    def from_cursor(cls, cursor: str | None) -> DiscoveryState:
+        """Read a cursor; an unreadable one starts a new round."""
+        try:
+            return msgspec.json.decode(cursor or "{}", type=cls)
+        except msgspec.MsgspecError:
+            return cls()
+
+    def to_cursor(self) -> str:
+        """Return the state as a cursor."""
+        return msgspec.json.encode(self).decode()
+
+    def retain(self, companies: Iterable[str]) -> None:
+        """Forget companies that have left the fleet."""
+        known = set(companies)
+        self.failing = {name: value for name, value in self.failing.items() if name in known}
+        self.open = {name: value for name, value in self.open.items() if name in known}
+
+    def next(self, companies: Iterable[str], hinted: Iterable[str], now: float, interval: float) -> list[str]:
+        """Return the companies to ask, in order; start a new round if it is time.
+
+        Args:
+            companies: All companies, in order.
+            hinted: Companies named by webhooks: they come first, regardless of their backoff.
+            now: Seconds since the epoch.
+            interval: Seconds between the starts of two rounds.
+        """
+        names = list(companies)
+        first = [name for name in dict.fromkeys(hinted) if name in set(names)]
+        if self.after is None and now - self.started < interval:
+            return first
+        if self.after is None:
+            self.started, self.after = now, ""
+        done = {*first}
+        rest = [name for name in names if name > self.after and name not in done and not self._waits(name, now)]
+        return first + rest
+
+    def finished(self, asked: Iterable[str], wanted: Iterable[str]) -> bool:
+        """Record the progress of a round; return whether it is complete.
+
+        Args:
+            asked: The companies that were asked.
+            wanted: The companies that :meth:`next` returned.
+        """
+        if self.after is None:
+            return False
+        done = set(asked)
+        left = [name for name in wanted if name not in done]
+        if not left:
+            self.after = None
+            return True
+        # Companies after the first missing one are asked again: rare, and better than skipping one.
+        self.after = max((name for name in done if name < min(left)), default=self.after)
+        return False
+
+    def record(self, result: DiscoveryResult, unloaded: Iterable[ExportJob], now: float, interval: float) -> bool:
+        """Record a result; return whether the company has started to fail, or fails for a new reason.
+
+        Args:
+            result: The result.
+            unloaded: Its jobs without a complete load.
+            now: Seconds since the epoch.
+            interval: Seconds between two rounds.
+        """
+        if result.failure is None:
+            self.failing.pop(result.company, None)
+            jobs = [PendingJob(job.id, _epoch(job.created_at), _epoch(job.expires_at)) for job in unloaded]
+            self.open.pop(result.company, None)
+            if jobs:
+                self.open[result.company] = jobs
+            return False
+        before = self.failing.get(result.company)
+        count = before.count + 1 if before else 1
+        backoff = min(MAX_BACKOFF, max(FIRST_BACKOFF, interval) * 2.0 ** min(count - 1, 16))
+        self.failing[result.company] = FailingCompany(count, now + max(backoff, result.wait), result.failure)
+        return before is None or before.why != result.failure
+
+    def late(self, now: float, minutes: float) -> dict[str, PendingJob]:
+        """Return the oldest pending job of each company that is late."""
+        limit = now - minutes * 60
+        late = {}
+        for name, jobs in self.open.items():
+            old = [job for job in jobs if job.created is not None and job.created < limit]
+            if old:
+                late[name] = min(old, key=lambda job: job.created or 0.0)
+        return late
+
+    def _waits(self, name: str, now: float) -> bool:
+        return name in self.failing and self.failing[name].until > now
+
+
+def _epoch(time: datetime | None) -> float | None:
+    return time.timestamp() if time else None

@@ -1,0 +1,81 @@
+"""Dagster's records: the runs of an export job, and webhook deliveries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from dagster import DagsterRunStatus
+
+from dagster_pleo_export.discovery_state import DiscoveryState
+from dagster_pleo_export.limits import PARTITION_TAG
+from dagster_pleo_export.run_planning import ATTEMPT_TAG, RunHistory, job_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tap_pleo_export.api.jobs import ExportJob
+
+DISCOVERY = "discovery"
+# A separate asset, so that deliveries are visible in Dagster's UI.
+WEBHOOKS = dg.AssetKey("webhook_deliveries")
+ACTIVE = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+MAX_RECORDS = 1000
+
+
+def of_jobs(instance: dg.DagsterInstance, jobs: Iterable[ExportJob], *, busy: bool) -> dict[str, RunHistory]:
+    """Return the runs of each job so far.
+
+    Args:
+        instance: Dagster's.
+        jobs: Jobs of one company.
+        busy: Whether the company has an active run.
+    """
+    return {job.id: _of_job(instance, job, busy=busy) for job in jobs}
+
+
+def _of_job(instance: dg.DagsterInstance, job: ExportJob, *, busy: bool) -> RunHistory:
+    name, value = job_tag(job)
+    records = instance.get_run_records(dg.RunsFilter(tags={name: value}), limit=MAX_RECORDS)
+    attempts = max((int(record.dagster_run.tags.get(ATTEMPT_TAG, "1")) for record in records), default=0)
+    statuses = {record.dagster_run.status for record in records}
+    if DagsterRunStatus.SUCCESS in statuses:
+        return RunHistory("done", attempts)
+    if busy or statuses & set(ACTIVE):
+        return RunHistory("busy", attempts)
+    ended = max((record.end_time or record.create_timestamp.timestamp() for record in records), default=0.0)
+    return RunHistory("failed" if records else "new", attempts, ended)
+
+
+def busy_companies(instance: dg.DagsterInstance) -> set[str]:
+    """Return the companies with a queued or running run."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=ACTIVE))
+    return {partition for run in runs if (partition := run.tags.get(PARTITION_TAG))}
+
+
+def discovery_state(instance: dg.DagsterInstance) -> DiscoveryState:
+    """Return the state that the sensor stored last."""
+    for state in instance.all_instigator_state():
+        if state.name == DISCOVERY:
+            return DiscoveryState.from_cursor(getattr(state.instigator_data, "cursor", None))
+    return DiscoveryState()
+
+
+def deliveries(instance: dg.DagsterInstance, after: int) -> tuple[list[str], int]:
+    """Return the companies named by webhooks since a delivery, and the number of the last delivery."""
+    records_filter = dg.AssetRecordsFilter(asset_key=WEBHOOKS, after_storage_id=after)
+    found = instance.fetch_observations(records_filter, limit=MAX_RECORDS, ascending=True).records
+    companies = [name for record in found if (name := record.partition_key)]
+    return companies, max((record.storage_id for record in found), default=after)
+
+
+def deliver(instance: dg.DagsterInstance, company: str, delivery: str) -> None:
+    """Record that a webhook named a company."""
+    event = dg.AssetObservation(asset_key=WEBHOOKS, partition=company, metadata={"delivery": delivery})
+    instance.report_runless_asset_event(event)

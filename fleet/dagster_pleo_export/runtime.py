@@ -1,0 +1,69 @@
+"""State of this process: the fleet file named by ``PLEO_FLEET``, read again when it changes, and one discovery."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+
+from dagster_pleo_export import secrets
+from dagster_pleo_export.companies import Fleet, FleetError, read, read_file
+from dagster_pleo_export.discovery import Discovery
+from dagster_pleo_export.fleet_file import CompanyTable
+
+_lock = threading.Lock()
+_cache: dict[Path, tuple[tuple[int, int], Fleet]] = {}
+
+
+def path() -> Path:
+    """Return the path of the fleet file."""
+    return Path(os.environ.get("PLEO_FLEET", "fleet.yml"))
+
+
+def fleet() -> Fleet:
+    """Return the fleet as the file, and its table of companies if any, describe it now.
+
+    Raises:
+        FleetError: It cannot be used.
+        SecretMissing: The table's address is missing.
+    """
+    where = path()
+    with _lock:
+        stamp = _stamp(where)
+        if where in _cache and _cache[where][0] == stamp:
+            return _cache[where][1]
+        file = read_file(where)
+        if isinstance(file.companies, CompanyTable):
+            return read(where, _rows(file.companies, where.parent))
+        _cache[where] = stamp, read(where)
+        return _cache[where][1]
+
+
+@functools.cache
+def discovery(requests_at_once: int) -> Discovery:
+    """Return this process's discovery, with its open connections."""
+    return Discovery(requests_at_once)
+
+
+def _stamp(where: Path) -> tuple[int, int]:
+    """Return what changes when the file is written; for a missing file, which is never cached, zeros."""
+    try:
+        status = where.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+def _rows(table: CompanyTable, folder: Path) -> list[dict[str, Any]]:
+    engine = sqlalchemy.create_engine(secrets.look_up(table.url, folder), poolclass=sqlalchemy.NullPool)
+    try:
+        with engine.connect() as connection:
+            return [dict(row) for row in connection.execute(sqlalchemy.text(table.query)).mappings()]
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise FleetError(f"The table of companies cannot be read: {type(error).__name__}") from None
+    finally:
+        engine.dispose()

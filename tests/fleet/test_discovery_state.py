@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from dagster_pleo_export.discovery import DiscoveryResult
+from dagster_pleo_export.discovery_state import DiscoveryState
+from tests.fleet.jobs import START, job
+
+NAMES = ["a", "b", "c", "d", "e"]
+
+
+def test_a_round_asks_every_company_once_across_restarts() -> None:
+    state = DiscoveryState()
+    asked: list[str] = []
+    for _ in range(3):
+        wanted = state.next(NAMES, [], START, 60)
+        # Time is up after two of them.
+        complete = state.finished(wanted[:2], wanted)
+        asked += wanted[:2]
+        state = DiscoveryState.from_cursor(state.to_cursor())
+
+    assert complete
+    assert asked == NAMES
+    assert state.next(NAMES, [], START + 59, 60) == []
+    assert state.next(NAMES, [], START + 60, 60) == NAMES
+
+
+def test_a_company_left_out_in_the_middle_is_asked_by_the_next_evaluation() -> None:
+    state = DiscoveryState()
+    wanted = state.next(NAMES, [], START, 60)
+
+    assert not state.finished(["a", "c", "d"], wanted)
+    assert state.next(NAMES, [], START, 60) == ["b", "c", "d", "e"]
+
+
+def test_a_webhook_comes_first_even_between_rounds_and_during_a_backoff() -> None:
+    state = DiscoveryState()
+    wanted = state.next(NAMES, ["d", "gone"], START, 60)
+    assert wanted == ["d", "a", "b", "c", "e"]
+    state.finished(wanted, wanted)
+    state.record(DiscoveryResult("d", failure="Pleo rejected the credentials"), [], START, 60)
+
+    assert state.next(NAMES, ["d", "d"], START + 1, 60) == ["d"]
+    assert not state.finished(["d"], ["d"])
+
+
+def test_a_failing_company_is_reported_once_and_backed_off_alone() -> None:
+    state = DiscoveryState()
+    failed = DiscoveryResult("b", failure="Pleo rejected the credentials")
+    times: list[float] = []
+    now = START
+    for _ in range(8):
+        is_new = state.record(failed, [], now, 60)
+        assert is_new == (not times)
+        times.append(state.failing["b"].until - now)
+        assert "b" not in state.next(NAMES, [], now, 60)
+        state.after = None
+        now = state.failing["b"].until
+        assert "b" in state.next(NAMES, [], now, 60)
+        state.after = None
+
+    assert times == [60, 120, 240, 480, 960, 1800, 1800, 1800]
+    state.record(DiscoveryResult("b"), [], now, 60)
+    assert not state.failing
+
+
+def test_the_wait_that_pleo_asks_for_is_respected() -> None:
+    state = DiscoveryState()
+    state.record(DiscoveryResult("b", failure="throttled", wait=900), [], START, 60)
+
+    assert state.failing["b"].until == START + 900
+
+
+def test_companies_that_left_are_forgotten_and_a_broken_cursor_starts_a_new_round() -> None:
+    state = DiscoveryState()
+    state.record(DiscoveryResult("b", failure="x"), [], START, 60)
+    state.record(DiscoveryResult("c"), [job()], START, 60)
+    state.retain(["a"])
+
+    assert (state.failing, state.open) == ({}, {})
+    assert DiscoveryState.from_cursor("{broken").next(NAMES, [], START, 60) == NAMES
+
+
+def test_a_job_without_a_complete_load_becomes_late() -> None:
+    state = DiscoveryState()
+    state.record(DiscoveryResult("c", (job(left=20),)), [job(left=20)], START, 60)
+
+    assert state.late(START, 45) == {}
+    assert state.late(START, 39)["c"].job == "j1"
+    state.record(DiscoveryResult("c", (job(),)), [], START, 60)
+    assert state.late(START, 1) == {}
