@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response
 
 from sandbox.auth import GrantError
 from sandbox.conformance import validator, violations
-from sandbox.faults import JSON_TYPE, encode
 from sandbox.items import ORGANIZATION
 from sandbox.jobs import JOB_STATUSES
 from sandbox.pages import PAGE_PARAMETERS, Page, paginate
@@ -26,6 +25,7 @@ from sandbox.problems import (
     undocumented,
 )
 from sandbox.recording import Change
+from sandbox.values import JSON_TYPE, Json, encode
 
 if TYPE_CHECKING:
     from sandbox.jobs import Job
@@ -58,7 +58,7 @@ def _uuid(name: str) -> str | None:
     return value
 
 
-def _body(*, limit: int | None = None) -> Any:  # noqa: ANN401 - any JSON value
+def _body(*, limit: int | None = None) -> Json:
     if request.mimetype != "application/json":
         raise undocumented(415, "The body must be application/json.")
     try:

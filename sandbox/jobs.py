@@ -12,8 +12,6 @@ from sandbox.problems import ILLEGAL_EVENT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandbox.world import World
-
 RUNNING: Final = frozenset({"pending", "in_progress"})
 JOB_STATUSES: Final = ("pending", "in_progress", "failed", "completed", "completed_with_errors")
 FINAL_EVENTS: Final = ("completed", "completed_with_errors", "failed")
@@ -136,11 +134,11 @@ class Job:
         if status in FINAL_EVENTS:
             self.record["completedAt"] = stamp(now)
 
-    def finish_elsewhere(self, pleo: World) -> None:
+    def finish_elsewhere(self, now: datetime) -> None:
         """Let another integration report all items as recorded, and complete the job."""
         for entry_id in self.item_statuses:
-            self.update(entry_id, {"status": "successful"}, pleo.now())
-        self.finish("completed", pleo.now())
+            self.update(entry_id, {"status": "successful"}, now)
+        self.finish("completed", now)
 
     def update(self, entry_id: str | None, changes: Mapping[str, Any], now: datetime) -> str | None:
         """Carry out one item update (``UpdateExportJobItemV3``).

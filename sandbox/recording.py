@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from werkzeug.datastructures import MultiDict
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from werkzeug.wrappers import Request as Incoming
+
+    from sandbox.values import Json
 
 
 class Change(NamedTuple):
@@ -56,7 +58,7 @@ class Request:
     status: int | None = None
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+    def json(self) -> Json:
         """The body, decoded from JSON."""
         return json.loads(self.body)
 

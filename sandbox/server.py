@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request as Incoming
 from werkzeug.wrappers import Response
 
 from sandbox import api
-from sandbox.faults import EFFECTS, Answer
+from sandbox.effects import Answer, apply
 from sandbox.files import BREAKS_OFF
 from sandbox.recording import Request
 from sandbox.transport import Connections, Handler
@@ -44,7 +44,6 @@ class Sandbox(World):
         super().__init__(seed=seed, clock=clock)
         self.port = port
         self.failures: list[Exception] = []
-        self.stopping = threading.Event()
         self.connections = Connections()
         self._app = api.build(self)
         self._server: BaseWSGIServer | None = None
@@ -85,7 +84,7 @@ class Sandbox(World):
         environ |= {"wsgi.input": BytesIO(record.body), "CONTENT_LENGTH": str(len(record.body))}
         real: Callable[[], Answer] = partial(self._real, environ)
         for fault in reversed(due):
-            real = partial(EFFECTS[fault.kind], fault, self, real)
+            real = partial(apply, fault, self, real)
         try:
             answer = real()
         except Exception as error:  # noqa: BLE001 - raised again, by stop(), in the thread of the test

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.serving import WSGIRequestHandler
 
 if TYPE_CHECKING:
-    from sandbox.faults import Answer
+    from sandbox.effects import Answer
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 

@@ -43,7 +43,8 @@ class World(Behaviour):
         changes: What requests have changed, in order; what tests change themselves, and expiry, is not among it.
         faults: The fault table.
         credentials: API key, OAuth client and tokens.
-        files: What stands behind links.
+        files: The files that links lead to.
+        stopping: Set while the server is being stopped.
     """
 
     def __init__(self, *, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> None:
@@ -56,6 +57,7 @@ class World(Behaviour):
         self.changes: list[Change] = []
         self.faults: list[Fault] = []
         self.lock = threading.RLock()
+        self.stopping = threading.Event()
         self.credentials = Credentials(self.rng, self.now(), self.access_token_lifetime)
         self.files = Files(self.credentials.api_key)
 

@@ -122,7 +122,14 @@ def test_a_job_expires_between_two_updates(pleo: Sandbox, client: Client, clock:
 
 def test_another_integration_may_finish_a_job_in_between(pleo: Sandbox, client: Client) -> None:
     job = pleo.add_job(items=1, status="in_progress")
-    pleo.add_fault(Fault(path="/v3/export-jobs/*/items", method="PUT", kind="callback", callback=job.finish_elsewhere))
+    pleo.add_fault(
+        Fault(
+            path="/v3/export-jobs/*/items",
+            method="PUT",
+            kind="callback",
+            callback=lambda pleo: job.finish_elsewhere(pleo.now()),
+        )
+    )
 
     assert put(client, job, 0).status_code == 422
     assert (job.status, list(job.item_statuses.values())) == ("completed", ["successful"])

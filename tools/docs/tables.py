@@ -1,4 +1,4 @@
-"""Renders the documents' tables from the code; `python -m tools.docs.tables` writes them, a test fails when they drift."""
+"""Render the documents' tables from the code: `python -m tools.docs.tables`; a test fails when they drift."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from sandbox import Fault, Sandbox
 from tap_pleo_export.validation import Validator, parse_settings
 from tools.pipes import ANY_COMPANY, BIN, Pipes
-from tools.soak.play import MOST_SECONDS, SoakError
-from tools.soak.strikes import SIGNALS
+from tools.soak.kills import SIGNALS
+from tools.soak.scenario import MAX_SECONDS, SoakError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 UPDATES = "/v3/export-jobs/*/items"
 VICTIMS = ("tap", "mapper", "target", "target", "target")
 MOMENTS = (0.3, 2.0)
-MOST_DISTURBANCES = 4
+MAX_DISTURBANCES = 4
 # What may become of an answer: whether the request had its effect by then.
 LOST = (("status", True), ("status", False), ("reset", None), ("truncate", None), ("html", True))
 
@@ -58,7 +58,7 @@ def play_reporting(rng: Random, folder: Path, figures: Figures) -> str:
         tap = {"api_url": pleo.url, "api_key": pleo.api_key, "max_retries": 2, "max_requests_per_minute": 100_000}
         mapping = {"configuration": [ANY_COMPANY], "emit_updates": "only"}
         pipes = ReportingPipes(folder, tap, "", rows=rng.choice((1, 7, 100)), mapping=mapping)
-        disturbances = rng.randint(1, MOST_DISTURBANCES)
+        disturbances = rng.randint(1, MAX_DISTURBANCES)
         for _ in range(disturbances):
             _disturb(pleo, pipes, rng, figures)
         pleo.faults.clear()
@@ -117,6 +117,6 @@ def _run(pipes: ReportingPipes, figures: Figures) -> dict[str, int]:
     figures.runs += 1
     pipes.start()
     try:
-        return pipes.wait(MOST_SECONDS)
+        return pipes.wait(MAX_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise SoakError(f"reporting: a run that does not end: {error}") from None

@@ -1,4 +1,4 @@
-"""Export jobs that get items while and after they are read, in both layers at once or in one before the other."""
+"""Export jobs that get items while and after they are read: export item and job item together, or one of them first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox import Fault, Sandbox
 from sandbox.kinds import KINDS
 from sandbox.values import make_uuid
-from tools.soak.faults import CONTROL, HINT, ITEMS, LATEST_REQUEST, Planned, Trouble
+from tools.soak.faults import CONTROL, ITEMS, MAX_REQUEST, Planned, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
     from sandbox import Job
 
 
-class Growth:
-    """Lets jobs grow; what it has promised in one layer is kept in the other by :meth:`settle`."""
+class JobGrowth:
+    """Lets jobs grow; :meth:`settle` adds what is still missing of an item."""
 
     def __init__(self, pleo: Sandbox, rng: Random) -> None:
         self._pleo = pleo
         self._rng = rng
-        self._owed: list[Callable[[], None]] = []
+        self._missing: list[Callable[[], None]] = []
         self._models = Sandbox(seed=rng.getrandbits(32)).add_job(items=len(KINDS)).items
 
     def plan(self) -> Planned:
-        """Add a fault that lets a job grow when some page is asked for."""
+        """Add a fault that lets a job grow when a page is requested."""
         name, grow = self._rng.choice((("both", self.both), ("item first", self.item), ("job item first", self.row)))
         job = self._rng.choice(list(self._pleo.jobs.values()))
-        # Drawn here, for the fault takes effect in another thread.
+        # Drawn here, because the fault runs in another thread.
         position = self._rng.randint(0, len(job.items))
         item = self._new_item(job)
         path, query = self._rng.choice(((ITEMS, {"job_id": job.id}), (CONTROL.replace("*", job.id), {})))
         fault = Fault(
             path=path,
             query=query,
-            nth=self._rng.randint(1, LATEST_REQUEST),
+            nth=self._rng.randint(1, MAX_REQUEST),
             kind="callback",
             callback=lambda _: grow(job, item, position),
         )
-        return Planned(Trouble(f"growth: {name}", {}, cost=HINT), self._pleo.add_fault(fault))
+        return Planned(Trouble(f"growth: {name}", {}), self._pleo.add_fault(fault))
 
-    def after_reading(self, likelihood: float) -> int:
-        """Perhaps let a job grow between two runs; return by how many items."""
+    def between_runs(self, likelihood: float) -> int:
+        """Let a job grow between two runs, with this likelihood; return by how many items."""
         if self._rng.random() > likelihood:
             return 0
         job = self._rng.choice(list(self._pleo.jobs.values()))
@@ -53,30 +53,30 @@ class Growth:
         return 1
 
     def both(self, job: Job, item: dict[str, Any], position: int) -> None:
-        """Add an item to both layers."""
+        """Add an export item and its job item."""
         with self._pleo.lock:
             self._add_item(job, item, position)
             self._add_row(job, item)
 
     def item(self, job: Job, item: dict[str, Any], position: int) -> None:
-        """Add an export item; its job item is owed."""
+        """Add an export item; its job item follows."""
         with self._pleo.lock:
             self._add_item(job, item, position)
-            self._owed.append(partial(self._add_row, job, item))
+            self._missing.append(partial(self._add_row, job, item))
 
     def row(self, job: Job, item: dict[str, Any], position: int) -> None:
-        """Add a job item; its export item is owed."""
+        """Add a job item; its export item follows."""
         with self._pleo.lock:
             self._add_row(job, item)
-            self._owed.append(partial(self._add_item, job, item, position))
+            self._missing.append(partial(self._add_item, job, item, position))
 
     def settle(self) -> int:
-        """Pay what is owed, and return how much it was."""
+        """Add what is missing, and return how many it was."""
         with self._pleo.lock:
-            owed, self._owed = self._owed, []
-            for pay in owed:
-                pay()
-        return len(owed)
+            missing, self._missing = self._missing, []
+            for add in missing:
+                add()
+        return len(missing)
 
     def _new_item(self, job: Job) -> dict[str, Any]:
         return copy.deepcopy(self._rng.choice(self._models)) | {

@@ -1,4 +1,4 @@
-"""What has arrived, held against Pleo's own truth."""
+"""Compare what arrived with what Pleo has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from tools.soak.figures import Figures
 
-# Amounts with more digits than Python reads by itself are among what is sent.
+# Some amounts have more digits than Python reads by default.
 sys.set_int_max_str_digits(0)
 
 SECRET = re.compile(rb"fake-sandbox-(?:api-key|access-token|refresh-token|client-secret)-[0-9a-f]{24}")
@@ -34,23 +34,21 @@ LOADED = """
 
 
 @dataclass
-class Arrived:
-    """What the tap has written in the runs of a world.
+class TapOutput:
+    """What the tap wrote in the runs of a world.
 
     Attributes:
-        covered: Status of each item that a STATE covers, as it was written last: what a target may rely on.
-        wrong: Items that were written otherwise than Pleo has them.
-        state: The last STATE of the last run; None if it wrote none.
+        covered: Last written status of each item that a STATE covers: what a target may rely on.
+        wrong: Items written with other values than Pleo's.
     """
 
     covered: dict[Key, str | None] = field(default_factory=dict)
     wrong: set[Key] = field(default_factory=set)
-    state: dict[str, Any] | None = None
 
     def read(self, output: bytes, pleo: Sandbox) -> None:
-        """Take what one run has written; a line torn by a kill is none."""
+        """Add the output of one run; a line torn by a kill does not count."""
         truth = {(job.id, item["accountingEntryId"]): item for job in pleo.jobs.values() for item in job.items}
-        self.state, uncovered = None, dict[Key, str | None]()
+        uncovered: dict[Key, str | None] = {}
         for line in output.split(b"\n")[:-1]:
             if line.startswith(RECORD):
                 record = json.loads(line, parse_float=Decimal)["record"]
@@ -60,29 +58,36 @@ class Arrived:
                 if item is None or any(record.get(name) != value for name, value in item.items()):
                     self.wrong.add(key)
             elif line.startswith(STATE):
-                self.state = json.loads(line)["value"]
                 self.covered |= uncovered
                 uncovered = {}
 
 
-def compare_output(pleo: Sandbox, arrived: Arrived, statuses: Collection[str], figures: Figures) -> None:
-    """Hold what the tap has written against what Pleo has."""
+def incomplete_jobs(pleo: Sandbox, state: dict[str, Any] | None) -> list[str]:
+    """Return the jobs that a state does not call complete."""
+    entries = state["bookmarks"].get("export_items", {}).get("partitions", []) if state else []
+    complete = {entry["context"]["jobId"] for entry in entries if entry["complete"]}
+    return [job_id for job_id in pleo.jobs if job_id not in complete]
+
+
+def compare_output(pleo: Sandbox, output: TapOutput, statuses: Collection[str], figures: Figures) -> None:
+    """Compare the tap's output with Pleo."""
     expected = expected_items(pleo, statuses)
     figures.items += len(expected)
-    figures.missing += len(expected.keys() - arrived.covered.keys())
+    figures.missing += len(expected.keys() - output.covered.keys())
     status = {(job.id, entry): value for job in pleo.jobs.values() for entry, value in job.item_statuses.items()}
-    figures.wrong += sum(status.get(key) != arrived.covered.get(key, status.get(key)) for key in expected)
+    figures.wrong += len(output.wrong)
+    figures.wrong += sum(status.get(key) != output.covered.get(key, status.get(key)) for key in expected)
 
 
 def compare_database(
     pleo: Sandbox, connection: psycopg.Connection[Any], statuses: Collection[str], figures: Figures
 ) -> None:
-    """Hold the database against what Pleo has: each item once, its amount to the last digit, its note whole.
+    """Compare the database with Pleo: each item once, its amount to the last digit, its note complete.
 
-    An item whose job item could not be read comes without a status; if one that is not wanted turns up later, its row
-    stays, without.
+    An item whose job item could not be read arrives without a status; if a later job item shows that it is not wanted,
+    its row stays, without a status.
     """
-    all_of_it = {
+    truth = {
         (job.id, item["accountingEntryId"]): (
             Decimal(item["amount"]["inWalletCurrency"]["value"]),
             len(item["note"]) if item.get("note") is not None else None,
@@ -97,19 +102,19 @@ def compare_database(
     figures.items += len(expected)
     figures.missing += len(expected - loaded.keys())
     figures.repeated += times.total() - len(times)
-    figures.wrong += sum(all_of_it.get(key) != value for key, value in loaded.items())
+    figures.wrong += sum(truth.get(key) != value for key, value in loaded.items())
     figures.wrong += sum(
         status != (pleo.jobs[job_id].item_statuses[entry] if (job_id, entry) in expected else None)
         for job_id, entry, *_, status in rows
     )
 
 
-def look_into_logs(folder: Path, figures: Figures) -> None:
-    """Search what the processes printed for secrets and tracebacks."""
+def check_logs(folder: Path, figures: Figures) -> None:
+    """Search logs and outputs for secrets and tracebacks."""
     for name in ("tap.log", "mapper.log", "target.log", "output"):
         path = folder / name
         if path.exists():
             content = path.read_bytes()
             figures.leaks += bool(SECRET.search(content))
-            # Others' tracebacks are not ours to judge.
+            # The loader is not ours.
             figures.tracebacks += name in {"tap.log", "mapper.log"} and b"Traceback" in content
