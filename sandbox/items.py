@@ -1,4 +1,4 @@
-"""Seeded export items: every type and sub type, and the oddities of their kinds."""
+"""Seeded export items: every type and sub type, with the oddities of their kinds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sandbox.conformance import require
 from sandbox.jobs import stamp
 from sandbox.kinds import KINDS, Kind, Number
-from sandbox.oddities import ODDITIES
+from sandbox.oddities import HOSTILE, ODDITIES
 from sandbox.values import make_uuid
-from sandbox.variety import HOSTILE, VARIETY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +52,6 @@ STATUSES = (
     "pending_approval", "parsed", "preparing", "prepared", "ready", "rejected_by_approver", "marked_as_paid",
     "scheduled", "payment_in_progress", "paid", "voided_by_user", "rejected_by_user", "failed_payment",
 )  # fmt: skip
-EVERY_ODDITY: Final = {**ODDITIES, **VARIETY, **HOSTILE}
 _checked: set[Kind] = set()
 
 
@@ -217,7 +215,7 @@ def make_item(rng: Random, company: Company, index: int, created: datetime, kind
         "servicePeriod": None,
     }  # fmt: skip
     for oddity in kind.oddities:
-        EVERY_ODDITY[oddity](item, rng)
+        ODDITIES[oddity](item, rng)
     if kind not in _checked and HOSTILE.keys().isdisjoint(kind.oddities):
         # The kind decides the structure, so the first item of a kind stands for all of them.
         require("ExportItemV3", item)

@@ -74,7 +74,6 @@ def play(rng: Random, folder: Path, figures: Figures, server: Postgres | None = 
             server.url(database) if server and loaded else "",
             mapped=loaded,
             loaded=loaded,
-            overheard=loaded,
             # A target at DEBUG logs its batch with each row: gigabytes.
             environment={"LOGLEVEL": "DEBUG"} if rng.choice((True, False)) and not loaded else {},
             rows=rng.choice((10, 100, 1000)),
@@ -188,7 +187,8 @@ class Scenario:
         finally:
             kills.end()
         self._count(planned, kills, time.monotonic())
-        self.output.read(self.pipes.output.read_bytes(), self.pleo)
+        if not self.pipes.loaded:
+            self.output.read(self.pipes.output.read_bytes(), self.pleo)
         if self.authorisation:
             self._check_tokens(self.authorisation, planned, kills)
         check_logs(self.pipes.folder, self.figures)
