@@ -108,7 +108,7 @@ def key_of(name: str, row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(row[key] for key in STREAMS[name].primary_keys)
 
 
-def test_a_sample_of_the_document_is_in_the_database_to_the_last_digit(
+def test_sample_of_the_openapi_document_is_loaded_exactly(
     pleo: Sandbox, postgres: Postgres, new_database: Callable[[], str], tmp_path: Path, rows: Rows
 ) -> None:
     database = new_database()

@@ -98,7 +98,7 @@ def is_all_there_once(pleo: Sandbox, connection: psycopg.Connection[Any]) -> Non
 
 
 @SIGNALS
-def test_tap_and_target_stopped_at_random_moments(
+def test_resume_after_kills_at_random_moments(
     pleo: Sandbox, pipes: Pipes, connect: Connect, rng: Random, number: signal.Signals
 ) -> None:
     at_request(pleo, rng.randrange(1, 15), lambda: pipes.signal("tap", number))
@@ -116,9 +116,7 @@ def test_tap_and_target_stopped_at_random_moments(
     is_all_there_once(pleo, connect())
 
 
-def test_a_line_torn_by_a_kill_reaches_no_table(
-    pleo: Sandbox, pipes: Pipes, connect: Connect, outputs: Outputs
-) -> None:
+def test_a_torn_line_reaches_no_table(pleo: Sandbox, pipes: Pipes, connect: Connect, outputs: Outputs) -> None:
     # Lines longer than a pipe: the kill finds the tap inside one.
     (job, _) = pleo.jobs.values()
     for item in job.items:
@@ -140,7 +138,7 @@ def test_a_line_torn_by_a_kill_reaches_no_table(
     is_all_there_once(pleo, connect())
 
 
-def test_postgresql_stopped_in_the_middle_and_started_again(pleo: Sandbox, pipes: Pipes, tmp_path: Path) -> None:
+def test_resume_after_postgresql_restarts(pleo: Sandbox, pipes: Pipes, tmp_path: Path) -> None:
     data = tmp_path / "postgres"
     with pg.running(data) as server:
         pipes.database_url = server.url()
@@ -154,7 +152,7 @@ def test_postgresql_stopped_in_the_middle_and_started_again(pleo: Sandbox, pipes
         is_all_there_once(pleo, server.connect())
 
 
-def test_meltano_and_its_tap_killed_and_stopped(
+def test_resume_after_meltano_or_its_tap_is_killed(
     pleo: Sandbox,
     pipes: Pipes,
     connect: Connect,

@@ -29,14 +29,14 @@ def test_the_document_asks_five_questions() -> None:
 
 
 @pytest.mark.parametrize(("query", "head"), [question[1:] for question in QUESTIONS], ids=[q[0] for q in QUESTIONS])
-def test_the_documents_questions_have_answers(warehouse: Warehouse, query: str, head: str) -> None:
+def test_documented_queries_return_rows(warehouse: Warehouse, query: str, head: str) -> None:
     rows = warehouse.rows(query)
 
     assert rows
     assert {len(row) for row in rows} == {len(head.split(" | "))}
 
 
-def test_the_outbox_empties_itself_of_what_pleo_knows(warehouse: Warehouse) -> None:
+def test_the_outbox_drops_reported_updates(warehouse: Warehouse) -> None:
     book = (
         "insert into pleo_recorded select distinct job_id, upper(accounting_entry_id), 'JE-1', null, "
         "timestamp with time zone '2026-01-02 03:04:05+00' from pleo__journal_entries"
@@ -58,7 +58,7 @@ def test_the_outbox_empties_itself_of_what_pleo_knows(warehouse: Warehouse) -> N
     assert after == [*before, ("successful", booked - settled, "JE-1", "2026-01-02T03:04:05.000000Z")]
 
 
-def test_without_the_mapper_everything_is_there_but_what_it_says(server: Postgres, tmp_path: Path) -> None:
+def test_models_build_without_the_mapper(server: Postgres, tmp_path: Path) -> None:
     server.create_database("unjudged")
     with Sandbox() as pleo:
         pleo.add_job(items=5)
@@ -72,7 +72,7 @@ def test_without_the_mapper_everything_is_there_but_what_it_says(server: Postgre
     assert made.rows("select count(*) from pleo__journal_entries") == [(0,)]
 
 
-def test_a_number_that_duckdb_cannot_hold_fails_the_build(server: Postgres, tmp_path: Path) -> None:
+def test_numbers_too_long_for_duckdb_fail_the_build(server: Postgres, tmp_path: Path) -> None:
     money = {"currency": "EUR", "value": "AMOUNT"}
     amount = {"inWalletCurrency": money, "inSupplierCurrency": money}
     line = {"accountingEntryLineId": "l", "lineAmount": amount, "netAmount": amount}
@@ -92,7 +92,7 @@ def test_a_number_that_duckdb_cannot_hold_fails_the_build(server: Postgres, tmp_
     assert read[0] == (DIGITS,)
 
 
-def test_another_project_installs_the_package(server: Postgres, tmp_path: Path) -> None:
+def test_integration_project_builds(server: Postgres, tmp_path: Path) -> None:
     (tmp_path / "packages.yml").write_text(f"packages:\n- local: {CHECKOUT / 'transform'}\n")
     project = {
         "name": "books",
