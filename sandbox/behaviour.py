@@ -1,4 +1,4 @@
-"""Switches of a sandbox: undocumented behaviour of Pleo, and what a connector must survive."""
+"""Switches of a sandbox: undocumented behaviour of Pleo, and oddities that a connector must survive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Behaviour:
 
     Attributes:
         max_limit: Largest page size.
-        max_limit_policy: What happens to a larger ``limit``: reduced to it, or 400.
+        max_limit_policy: Whether a larger ``limit`` is reduced to it, or refused with 400.
         send_total: Whether pages carry ``total``.
         omit_last_cursor: Whether the last page lacks ``endCursor``.
         empty_page_at: Numbers (from 1) at which a cursor walk of export items meets an empty page before the end.
@@ -24,7 +24,7 @@ class Behaviour:
         serve_files: Whether the links of items lead to files of this server, with new links in each response.
         client_auth: How clients must authenticate at the token endpoint.
         access_token_lifetime: Seconds; ``expires_in`` of new access tokens.
-        scopes: What the credentials may do.
+        scopes: Scopes of the credentials.
     """
 
     max_limit: int = 1000

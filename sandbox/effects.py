@@ -1,4 +1,4 @@
-"""How faults spoil a response."""
+"""The effects of faults on a response."""
 
 from __future__ import annotations
 

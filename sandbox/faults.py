@@ -1,4 +1,4 @@
-"""Scripted misbehaviour: which request it hits, and what happens to the response."""
+"""Scripted faults: the requests they hit and their effect on the response."""
 
 from __future__ import annotations
 

@@ -175,8 +175,8 @@ def make_item(rng: Random, company: Company, index: int, created: datetime, kind
         rng: Source of ids and values; the index alone decides the item's structure.
         company: Master data.
         index: Position in the job.
-        created: When the job was made; the item is up to 20 days older.
-        kinds: Dealt out in turn.
+        created: When the job was created; the item is up to 20 days older.
+        kinds: Kinds, in turn.
     """
     kind = kinds[index % len(kinds)]
     currency = kind.currency or company.currency
@@ -217,7 +217,7 @@ def make_item(rng: Random, company: Company, index: int, created: datetime, kind
     for oddity in kind.oddities:
         ODDITIES[oddity](item, rng)
     if kind not in _checked and HOSTILE.keys().isdisjoint(kind.oddities):
-        # The kind decides the structure, so the first item of a kind stands for all of them.
+        # The kind decides the structure, so checking the first item of a kind is enough.
         require("ExportItemV3", item)
         _checked.add(kind)
     return item
@@ -227,7 +227,7 @@ def make_items(
     rng: Random, company: Company, count: int, created: datetime, kinds: Sequence[Kind] = KINDS
 ) -> list[Json]:
     """Return the first ``count`` items of a job, see ``make_item``."""
-    # Nothing here is garbage, and the collector's search for it would take most of the time of a large job.
+    # The garbage collector would take most of the time of a large job, and find nothing.
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What the sandbox was asked, and what that has changed: one record each, in order."""
+"""Records of requests and of their changes, in order."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Change(NamedTuple):
-    """What a request has changed.
+    """A change made by a request.
 
     Attributes:
         job_id: The export job.
-        entry_id: The accounting entry, spelled as in the control layer; None for a change of the job itself.
-        status: Status from then on.
-        details: What came with it: reasons, ``externalId`` and its kin.
+        entry_id: The accounting entry, spelled as in the job items; None for a change of the job itself.
+        status: The new status.
+        details: Other members: reasons, ``externalId`` and so on.
     """
 
     job_id: str
@@ -45,7 +45,7 @@ class Request:
         user_agent: User-Agent header, empty without one.
         time: Arrival on the sandbox's clock.
         body: Raw request body.
-        status: Status answered; None while in hand and where no status was sent.
+        status: Response status; None before the response and if none was sent.
     """
 
     method: str
@@ -77,7 +77,7 @@ class Request:
         )
 
     def is_to(self, path: str) -> bool:
-        """Tell whether ``path`` is this path, a parent of it, or a pattern of it (``/v3/export-jobs/*/items``)."""
+        """Return whether ``path`` is this path, a parent, or a matching pattern (``/v3/export-jobs/*/items``)."""
         if "*" in path:
             return fnmatchcase(self.path, path)
         return self.path == path or self.path.startswith(path.rstrip("/") + "/")

@@ -30,12 +30,12 @@ HOST = "127.0.0.1"
 
 
 class Sandbox(World):
-    """A world that is served on loopback.
+    """A world, served on loopback.
 
-    Used as a context manager it serves from a daemon thread until the end of the block.
+    As a context manager it serves from a daemon thread until the end of the block.
 
     Args:
-        port: Port to listen on; 0 for a free one, kept over restarts.
+        port: Port to listen on; 0 for a free one, kept across restarts.
         seed: Seed of ids, credentials and data.
         clock: Returns the current moment, with time zone.
     """
@@ -63,7 +63,7 @@ class Sandbox(World):
 
     @property
     def url(self) -> str:
-        """Base URL of the API, known from the first start on."""
+        """Base URL of the API, known after the first start."""
         if not self.port:
             raise RuntimeError("the sandbox has no port before its first start")
         return f"http://{HOST}:{self.port}"
@@ -74,7 +74,7 @@ class Sandbox(World):
         return f"{self.url}/oauth/token"
 
     def serve(self, environ: dict[str, Any]) -> Answer:
-        """Answer one WSGI request, through the faults that are due on it."""
+        """Answer one WSGI request, through the faults that hit it."""
         incoming = Incoming(environ)
         with self.lock:
             record = Request.of(incoming, self.now())
@@ -87,7 +87,7 @@ class Sandbox(World):
             real = partial(apply, fault, self, real)
         try:
             answer = real()
-        except Exception as error:  # noqa: BLE001 - raised again, by stop(), in the thread of the test
+        except Exception as error:  # noqa: BLE001 - raised again in the test's thread, at the end of the block
             self.failures.append(error)
             answer = Answer(Response("sandbox failure", 500))
         record.status = None if answer.cut == 0 else answer.response.status_code
@@ -104,7 +104,7 @@ class Sandbox(World):
         """Listen, and serve from a daemon thread."""
         self.stopping.clear()
         server = make_server(HOST, self.port, self._app, threaded=True, request_handler=Handler)
-        server.sandbox = self  # type: ignore[attr-defined] # the handler's way back
+        server.sandbox = self  # type: ignore[attr-defined] # read by the handler
         self.port = server.server_port
         self.files.base = self.url
         self._server = server
@@ -115,7 +115,7 @@ class Sandbox(World):
         return self
 
     def stop(self) -> None:
-        """Stop serving; every connection and thread is gone afterwards."""
+        """Stop serving, and end every connection and thread."""
         if self._server is None or self._thread is None:
             return
         self.stopping.set()

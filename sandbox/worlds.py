@@ -72,7 +72,7 @@ class Plan(NamedTuple):
 
     Attributes:
         company_id: Company; None for a new one.
-        age: How long ago it was made.
+        age: Time since its creation.
         variety: Names of ``JOB_VARIETY``.
         record: Members of the job that differ.
         kinds: Kinds of its items.
@@ -118,7 +118,7 @@ VARIETY: Final = (
         for number, reason in enumerate(JOB_FAILURES, 5)
     ),
 )  # fmt: skip
-# More jobs, and more items of a job, than the largest page holds.
+# More jobs, and more items in a job, than fit on the largest page.
 CROWDED: Final = (
     Plan(HEADQUARTERS, 1001, "pending", MINUTE, ("pending",)),
     *(Plan(HEADQUARTERS, 0, "completed", number * DAY, ()) for number in range(1, 1001)),
@@ -147,7 +147,7 @@ def populate(pleo: World, name: str) -> None:
 
 
 def _outcome(status: str, number: int, at: str) -> dict[str, str]:
-    """Return what an integration would have reported about an item with this status."""
+    """Return the members that an integration would have set for an item with this status."""
     if status == "successful":
         return {"externalId": f"JE-{number:05}", "externalUrl": f"https://erp.example/JE-{number:05}", "exportedAt": at}
     if status == "failed":

@@ -1,4 +1,4 @@
-"""What the page server serves: pages assembled from item bytes that are rendered in advance.
+"""Pages for the page server, assembled from item bytes that are rendered in advance.
 
 Items are the sandbox's, of every type, with one more accounting entry line each: about 2.6 KB. Ids look random and are
 the same in each run.

@@ -1,4 +1,4 @@
-"""Programs, measured in interleaved rounds, and the tables that come of it."""
+"""Programs, measured in interleaved rounds, and the resulting tables."""
 
 from __future__ import annotations
 
@@ -162,9 +162,9 @@ class Result:
     """The outcome of a scenario.
 
     Attributes:
-        about: What was measured, in one or two sentences.
+        about: The conditions, in one or two sentences.
         table: A Markdown table.
-        limits: What the numbers must not exceed.
+        limits: Upper limits of the numbers.
     """
 
     about: str

@@ -1,4 +1,4 @@
-"""What is measured: each function is one scenario of ``python -m tools.bench --only NAME``."""
+"""The scenarios: each function is one, selected by ``python -m tools.bench --only NAME``."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def play_world(seed: str, folder: Path, figures: Figures, server: postgres.Postg
     reporting = folder / "reporting"
     reporting.mkdir(parents=True)
     try:
-        # Separate seeds: what a world draws while it runs depends on the moments of the one before.
+        # Separate seeds: the draws of a running world depend on timing.
         line = play(Random(seed), folder, figures, server)
         line += "; " + play_reporting(Random(f"{seed} reporting"), reporting, figures)
     except SoakError as error:

@@ -1,4 +1,4 @@
-"""The table of faults: what may go wrong, and where."""
+"""The table of faults, and the paths they may hit."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class JobGrowth:
-    """Lets jobs grow; :meth:`settle` adds what is still missing of an item."""
+    """Lets jobs grow; :meth:`settle` adds the missing halves of items."""
 
     def __init__(self, pleo: Sandbox, rng: Random) -> None:
         self._pleo = pleo
@@ -71,7 +71,7 @@ class JobGrowth:
             self._missing.append(partial(self._add_item, job, item, position))
 
     def settle(self) -> int:
-        """Add what is missing, and return how many it was."""
+        """Add the missing halves, and return their number."""
         with self._pleo.lock:
             missing, self._missing = self._missing, []
             for add in missing:

@@ -90,7 +90,7 @@ class Kills:
             timer.start()
 
     def end(self) -> None:
-        """Cancel what has not happened."""
+        """Cancel the pending timers."""
         for timer in self._timers:
             timer.cancel()
             timer.join()

@@ -1,4 +1,4 @@
-"""One world: its pipeline is disturbed several times, finishes undisturbed, and what arrived is verified."""
+"""One world: its pipeline is disturbed several times, finishes undisturbed, and the result is verified."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Scenario:
         figures: The counts.
         growth: Lets jobs grow.
         authorisation: In worlds with OAuth.
-        output: What the tap wrote.
+        output: The tap's output.
     """
 
     pleo: Sandbox

@@ -1,4 +1,4 @@
-"""Compare what arrived with what Pleo has."""
+"""Compare the loaded items with Pleo's."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ LOADED = """
 
 @dataclass
 class TapOutput:
-    """What the tap wrote in the runs of a world.
+    """The tap's output in the runs of a world.
 
     Attributes:
-        covered: Last written status of each item that a STATE covers: what a target may rely on.
+        covered: Last written status of each item that a STATE covers.
         wrong: Items written with other values than Pleo's.
     """
 
