@@ -1,4 +1,4 @@
-"""The first look without a database: JSON Lines files that hold what the sandbox serves."""
+"""JSON Lines files contain everything that the sandbox serves."""
 
 from __future__ import annotations
 

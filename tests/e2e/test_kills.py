@@ -1,4 +1,4 @@
-"""Killed, stopped, cut off, without a database: resumed until done, every item stands in PostgreSQL exactly once."""
+"""After kills, signals and a database restart, every item is in PostgreSQL exactly once."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def pipes(pleo: Sandbox, postgres: Postgres, database: str, tmp_path: Path, outp
 
 
 def at_request(pleo: Sandbox, number: int, what: Callable[[], object]) -> None:
-    """Do something when the data layer is asked for the so-many-th time from now on."""
+    """Call a function at the n-th request for export items from now on."""
     pleo.faults.clear()
     pleo.add_fault(Fault(path=ITEMS, kind="callback", nth=number, callback=lambda _: what()))
 
@@ -90,7 +90,7 @@ def pages_acknowledged(state: dict[str, Any] | None) -> int:
 
 
 def is_all_there_once(pleo: Sandbox, connection: psycopg.Connection[Any]) -> None:
-    """Assert that the database holds what Pleo has: each key once, and the sums to the last digit."""
+    """Assert that the database contains each of Pleo's items once, with exact sums."""
     expected = expected_items(pleo)
     with connection:
         assert loaded_keys(connection, "export_items") == Counter(expected.keys())
@@ -167,11 +167,11 @@ def test_resume_after_meltano_or_its_tap_is_killed(
 
         def stop_and_wait() -> None:
             stop(started[0])
-            # The page is held back: the tap shall not be done before Meltano has noticed.
+            # The response waits, so that the tap cannot finish before Meltano notices.
             started[0].wait(TIMEOUT)
 
         at_request(pleo, at, stop_and_wait)
-        # A Meltano that was killed has left its run as running: hence --force.
+        # A killed Meltano leaves its run marked as running, hence --force.
         started.append(project.start(RUN[0], "--force", *RUN[1:]))
         output, _ = started[0].communicate(timeout=TIMEOUT)
         outlived = [process for process in psutil.process_iter() if _group(process) == started[0].pid]

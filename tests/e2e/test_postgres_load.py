@@ -1,4 +1,4 @@
-"""Pleo's sandbox through the real Meltano into a real PostgreSQL: everything arrives, exactly, once."""
+"""The sandbox, loaded with the real Meltano into PostgreSQL: every item arrives exactly once."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def loads(
 
 
 def secrets_of(sandbox: Sandbox) -> set[str]:
-    """Return what must not be told of a sandbox: its credentials, and its items' file addresses and bank details."""
+    """Return a sandbox's secrets: credentials, and its items' file addresses and bank details."""
     key = sandbox.api_key
     items = [item for job in sandbox.jobs.values() for item in job.items]
     return {key, b64encode(f"{key}:".encode()).decode(), *secret_members(items)}

@@ -1,4 +1,4 @@
-"""Reporting back through the real Meltano: failures marked beside a load, result files of an accounting system."""
+"""Reporting back with the real Meltano: failed items, and result files of an accounting system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the models, held against the sandbox's own objects."""
+"""The models' rows equal the sandbox's objects."""
 
 from __future__ import annotations
 
