@@ -66,7 +66,7 @@ def test_responses_are_spoilt_before_or_after_the_effect(
 
     try:
         url = f"{pleo.url}/v3/export-jobs/{job.id}/items"
-        answer = requests.put(url, json=body, auth=client.session.auth, timeout=(5, 0.3))
+        answer = requests.put(url, json=body, auth=client.session.auth, timeout=2 if "seconds" in fault else 60)
     except requests.RequestException:
         answer = None
 
