@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from sandbox.items import make_company, make_item, make_line, money
+from sandbox.items import make_item, make_line, money
 from sandbox.jobs import Job
 from sandbox.values import encode
+from sandbox.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +40,13 @@ class Exports:
 
     def __init__(self, items: int, jobs: int = 1) -> None:
         self.per_job = items // jobs
-        self.company = make_company(Random(5), uuids("company", 1)[0].decode(), 0)
+        world = World(seed=5, clock=lambda: CREATED)
+        job = world.add_job(items=0, status="in_progress", expires_in=10**9).record
+        (company,) = world.companies.values()
         self.job_ids = [id_.decode() for id_ in uuids("jobs", jobs)]
         self._entry_ids = uuids("items", self.per_job * jobs)
-        self._items = [_around_id(item) for item in _items(self.company)]
-        self._jobs = [encode(self._job(id_)) for id_ in self.job_ids]
+        self._items = [_around_id(item) for item in _items(company)]
+        self._jobs = [encode(job | {"id": id_, "numberOfItems": self.per_job}) for id_ in self.job_ids]
 
     def job(self, job_id: str) -> bytes:
         """Return the body of one job."""
@@ -75,23 +78,6 @@ class Exports:
         if rows:
             info |= {"startCursor": cursor(start), "endCursor": cursor(stop)}
         return b"".join((b'{"data":[', b",".join(rows), b'],"pagination":', json.dumps(info).encode(), b"}"))
-
-    def _job(self, job_id: str) -> dict[str, Any]:
-        absent = ("completedAt", "expiredAt", "failureReason", "failureReasonType")
-        return {
-            "id": job_id,
-            "companyId": self.company.id,
-            "status": "in_progress",
-            "createdAt": "2026-01-01T00:00:00Z",
-            "createdBy": self.company.users[0]["id"],
-            "isInteractive": True,
-            "numberOfItems": self.per_job,
-            "expiresIn": 10**9,
-            "vendorBasedBookkeeping": False,
-            "startedAt": "2026-01-01T00:02:00Z",
-            "lastUpdatedAt": "2026-01-01T00:02:00Z",
-            **dict.fromkeys(absent),
-        }
 
 
 def uuids(seed: str, count: int) -> list[bytes]:
