@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-meltano test-warehouse coverage mutants soak bench loaders image lint format clean fleet-demo test-fleet bench-fleet
+.PHONY: help demo test test-meltano test-warehouse coverage mutants soak bench image lint format clean fleet-demo test-fleet bench-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -17,7 +17,7 @@ WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
 FLEET_BIN := .venv-fleet/bin
 FLEET_CREATED := .venv-fleet/.created
 FLEET_VENV := .venv-fleet/.installed
-# One more than cores of a small machine: tests of waits leave theirs idle.
+# One more than the cores of a small machine: some tests mostly wait.
 TESTERS := 3
 MELTANO_INSTALL := $(BIN)/meltano --log-level warning install
 
@@ -26,41 +26,35 @@ help: ## List the targets
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 	@echo '  .venv/bin/python -m sandbox   a local Pleo to try things on (--help: port, seed, world)'
 
-demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show what arrived (a minute; the first time a few more to install)
+demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show the result (one minute, plus installation the first time)
 	@$(BIN)/python -m demo
 
-test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests, but for those with a target of their own (ARGS="-k name")
+test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests, except those with a separate target (ARGS="-k name")
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live $(ARGS)
 
-test-meltano: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests through the real Meltano into a real PostgreSQL, kills among them
+test-meltano: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests with the real Meltano and PostgreSQL, including kills
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(or $(ARGS),tests/e2e)
 
-test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the models of transform/ on PostgreSQL and DuckDB
+test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the dbt models of transform/ on PostgreSQL and DuckDB
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m warehouse $(ARGS)
 
-coverage: $(VENV) ## Tell which lines no test reaches, without those of Meltano's environments (.coverage/html)
+coverage: $(VENV) ## Report lines that no test reaches, without the processes in Meltano's environments (.coverage/html)
 	@rm -rf .coverage
 	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
 	$(BIN)/coverage combine -q && rm -f .coverage/data.* && $(BIN)/coverage html -q && $(BIN)/coverage report && exit $$tests
 
-mutants: $(VENV) ## Change the pure modules bit by bit: some test must notice, or docs/mutants.md say why none does
+mutants: $(VENV) ## Mutate the modules without I/O: a test must fail, or docs/mutants.md must explain why none does
 	@rm -rf mutants
 	@$(BIN)/mutmut run --max-children 2 >/dev/null
 	@$(BIN)/python -m tools.docs.mutants
 
-soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing, wrong or beyond need (SECONDS=600 SEED=1)
+soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing or wrong (SECONDS=600 SEED=1)
 	@$(BIN)/python -m tools.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-bench: $(DEMO_PLUGINS) ## Measure against a raw loop and the peers, and write docs/benchmarks.md (ARGS="--only cpu")
+bench: $(DEMO_PLUGINS) ## Measure speed and memory against hand-written loops (ARGS="--only cpu", ARGS="--against DIR")
 	@$(BIN)/python -m tools.bench $(ARGS)
-	@$(BIN)/python tools/bench/mapper_cost.py
-	@$(BIN)/python -m tools.bench.reporting
-	@$(BIN)/python -m tools.bench.attachments
 
-loaders: $(DEMO_PLUGINS) ## Try other loaders on the same items, in some minutes, and write docs/loaders.md (ARGS="--only csv")
-	@$(BIN)/python -m tools.loaders $(ARGS)
-
-image: $(VENV) ## Build the container image with docker or buildah, and load a local Pleo with it (ARGS: for the build)
+image: $(VENV) ## Build the container image with docker or buildah, and load a local Pleo with it (ARGS="build options")
 	@$(BIN)/python -m tools.image $(ARGS)
 
 fleet-demo: $(DEMO_PLUGINS) $(FLEET_VENV) ## Twenty companies of a local Pleo on Dagster, with real Meltano and PostgreSQL
@@ -72,19 +66,19 @@ test-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Run the tests of many companies on 
 bench-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Measure discovery of 1,000 companies against runs, and minutes from job to rows
 	@$(BIN)/python -m tools.bench.fleet $(ARGS)
 
-lint: $(VENV) ## Check style, formatting, types and which room imports which
+lint: $(VENV) ## Check style, formatting, types and imports between folders
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=fleet $(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/hadolint image/Dockerfile
 
-format: $(VENV) ## Format the code and repair what can be repaired
+format: $(VENV) ## Format the code and fix what can be fixed automatically
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-clean: ## Remove what the other targets made
-	rm -rf .venv .venv-fleet .meltano .demo .loaders .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
+clean: ## Remove everything the other targets made
+	rm -rf .venv .venv-fleet .meltano .demo .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(CREATED):
@@ -93,7 +87,7 @@ $(CREATED):
 		python=; \
 	done; \
 	if [ -z "$$python" ]; then \
-		echo "Python 3.11 or newer with venv is needed, but $(PYTHONS) is not it (Debian: apt install python3-venv)" >&2; \
+		echo "Python 3.11 or newer with venv is required; tried $(PYTHONS) (Debian: apt install python3-venv)" >&2; \
 		exit 1; \
 	fi; \
 	echo "Making .venv with $$($$python --version) ..."; \
@@ -126,7 +120,7 @@ $(TEST_PLUGINS): $(DEMO_PLUGINS)
 	@$(MELTANO_INSTALL) target-jsonl tap-jsonl
 	@touch $@
 
-# In an environment of its own: 60 packages that nothing else here needs.
+# A separate environment: 60 packages that nothing else here needs.
 $(S3_SERVER): $(VENV)
 	@echo "Installing an S3 server for the tests into .meltano/moto, once ..."
 	@$(BIN)/python -m venv --clear .meltano/moto

@@ -1,4 +1,4 @@
-"""``make demo``: load a local Pleo into a local PostgreSQL with the real Meltano, check it, tell a person about it."""
+"""``make demo``: load a local Pleo into a local PostgreSQL with the real Meltano, check and show the result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REPORT = ("run", "tap-pleo-export", "pleo-failures", "target-pleo-export")
 MODELS = ("run", "dbt-postgres:models")
 OUTBOX = ("run", "tap-pleo-outbox", "target-pleo-export")
 ITEMS = "/v3/export-items"
-# Columns for the tables where the output is no terminal.
+# Width of the tables if the output is not a terminal.
 LOG_WIDTH = 120
 
 _SOURCES = {
@@ -50,18 +50,18 @@ _SOURCES = {
 }
 _COLOURS = {"warning": "yellow", "error": "red", "critical": "red"}
 _NO_STATE = "No state was found"
-# Lines that say nothing to somebody who watches: headers, plumbing, SQL.
+# Log lines without interest for a viewer: headers, plumbing, SQL.
 _NOISE = re.compile(
     r"METRIC|Skipping parse of env|Inserting with SQL|Using systemdb|Reading state|Running (job|catalog)|Reader '"
     r"|Environment '|Block run|Added '|(tap|map|target)-[a-z-]+ v\d|.*\bMeltano \d|Beginning sync of"
     r"|Skipping deselected|Found '__else__"
-    # dbt, but its sum and what is not in order.
+    # dbt, except its summary and problems.
     r"|\d\d:\d\d:\d\d(?!.*(Done|WARN|ERROR|Error|Failure))"
 )
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the message is for a person."""
+    """The demo cannot continue; the message is for the user."""
 
 
 class Demo:
@@ -76,7 +76,7 @@ class Demo:
         self.console.print(f"[dim]{time.monotonic() - self.started:5.1f} s[/]  {text}")
 
     def run(self, project: MeltanoProject, command: tuple[str, ...]) -> None:
-        """Run a pipeline, showing what matters of its log.
+        """Run a pipeline and show the important lines of its log.
 
         Raises:
             DemoError: If the run fails.
@@ -91,10 +91,10 @@ class Demo:
         if project.returncode:
             record = project.root / "failed.log"
             record.write_text("".join(line.raw for line in log), encoding="utf-8")
-            raise DemoError(f"meltano ended with exit code {project.returncode}; its whole log is in {record}")
+            raise DemoError(f"meltano ended with exit code {project.returncode}; the full log is in {record}")
 
     def play(self, pleo: Sandbox, server: postgres.Postgres) -> bool:
-        """Load twice, report, and return whether the database holds exactly what the sandbox serves."""
+        """Load twice, report, and return whether every check passes."""
         running = [job for job in pleo.jobs.values() if job.running]
         items = sum(len(job.items) for job in running)
         self.say(f"Local Pleo on {pleo.url}: {len(running)} running export jobs with {items} items")
@@ -109,7 +109,7 @@ class Demo:
             "TARGET_PLEO_EXPORT_API_KEY": pleo.api_key,
             "TARGET_POSTGRES_SQLALCHEMY_URL": server.url(),
             "MAP_PLEO_ATTACHMENTS_DESTINATION": str(RECEIPTS.resolve()),
-            # The local Pleo is at an address that links may not lead to otherwise.
+            # Links to a local address are refused by default.
             "MAP_PLEO_ATTACHMENTS_ALLOW_HOSTS": '["127.0.0.1"]',
             "DBT_POSTGRES_HOST": str(server.socket),
             "DBT_USE_COLORS": "false",
@@ -126,7 +126,7 @@ class Demo:
             text, stored = receipts.check(RECEIPTS, connection)
             self.say(f"[{'green' if stored else 'red'}]{escape(text)}[/]")
             equal = equal and stored
-            self.say("The same again: the jobs are complete in the state that Meltano keeps, so no item is asked for")
+            self.say("The same again: Meltano's state marks the jobs complete, so no items are requested")
             self.run(project, LOAD)
             again = len(pleo.requests_to(ITEMS)) - first
             colour = "red" if again else "green"
@@ -137,16 +137,16 @@ class Demo:
             return self.keep_books(project, pleo, connection) and equal
 
     def report_back(self, project: MeltanoProject, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
-        """Mark the failing items in Pleo, twice, and return whether they are all that Pleo knows as failed."""
+        """Mark the failing items in Pleo, twice, and return whether exactly these are failed there."""
         found = verdicts.failed_keys(connection)
         should_be = found | reporting.failing(pleo)
         self.console.print()
-        self.say(f"Back to Pleo: {len(found)} items failed their checks and are marked so, with the reason")
+        self.say(f"Back to Pleo: {len(found)} items failed their checks and are marked as failed, with the reason")
         self.run(project, REPORT)
         first = reporting.sent(pleo)
         self.console.print()
-        self.console.print(reporting.statuses(pleo), "", reporting.reasons(pleo), "", sep="\n")
-        self.say("The same again: everything is reported already")
+        self.console.print(reporting.statuses(pleo), "", sep="\n")
+        self.say("The same again: everything is already reported")
         self.run(project, REPORT)
         again = reporting.sent(pleo) - first
         failed = reporting.failing(pleo)
@@ -157,7 +157,7 @@ class Demo:
         return equal
 
     def write_page(self, server: postgres.Postgres) -> None:
-        """Write what is in the database as a page for a bookkeeper.
+        """Write the bookkeeper's page from the database.
 
         Raises:
             DemoError: If that fails.
@@ -175,10 +175,10 @@ class Demo:
         self.console.print(f"\n{run.stdout}", markup=False)
 
     def keep_books(self, project: MeltanoProject, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
-        """Build the models, book them, report what is booked and complete the jobs, and return whether all agree."""
+        """Build and book the models, report the results, complete the jobs, and return whether all agree."""
         jobs = [job for job in pleo.jobs.values() if job.running]
         self.console.print()
-        self.say("The models: expenses, lines, journal entries, findings and the outbox, each tested as it is built")
+        self.say("The dbt models: expenses, lines, journal entries, findings and the outbox, with their tests")
         self.run(project, MODELS)
         ledger, vouchers = books.LEDGER.relative_to(CHECKOUT), books.book(connection)
         self.say(f"A stand-in for an accounting system, {ledger}: {vouchers} vouchers booked")
@@ -193,7 +193,7 @@ class Demo:
         ended = books.all_ended(jobs)
         first = books.sent(pleo)
 
-        self.say("A second round, with ended jobs read too: Pleo knows everything, so the outbox is empty")
+        self.say("Again, including ended jobs: everything is reported, so the outbox is empty")
         project.settings["TAP_PLEO_EXPORT_JOB_STATUSES"] = json.dumps(["pending", "in_progress", *books.ENDED])
         self.run(project, (*LOAD, *OUTBOX[1:]))
         waiting, second = books.outbox(connection), books.sent(pleo)
@@ -203,14 +203,13 @@ class Demo:
         return balanced and settled
 
     def report(self, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
-        """Print what is in the database, and return whether it is what the sandbox serves."""
+        """Print the loaded data, and return whether it equals the sandbox's."""
         tables = (
             report.jobs(connection),
             report.types(connection),
             report.amounts(pleo, connection),
             verdicts.checks(connection),
             verdicts.reasons(connection),
-            verdicts.failed_items(connection),
         )
         for table in tables:
             self.console.print(table)
@@ -221,7 +220,7 @@ class Demo:
 
 
 def describe(line: LogLine) -> str | None:
-    """Return a log line as Rich markup for the reader of the demo, or None if it would only be noise."""
+    """Return a log line as Rich markup, or None if it is noise."""
     source = f"[cyan]{_SOURCES.get(line.source, line.source):8}[/]"
     if line.metric.get("metric") == "record_count":
         what = "rows written" if line.source.startswith("target") else "records read"
@@ -233,7 +232,7 @@ def describe(line: LogLine) -> str | None:
 
 
 def stop(_signal: int, _frame: object) -> NoReturn:
-    """Turn SIGTERM into an exit that unwinds, so that everything started is stopped."""
+    """Turn SIGTERM into an exit that unwinds, so that all processes are stopped."""
     raise SystemExit(128 + signal.SIGTERM)
 
 
@@ -241,10 +240,8 @@ def main() -> int:
     """Run the demo in the checkout's ``.demo`` directory.
 
     Returns:
-        0 if PostgreSQL holds exactly the sandbox's items, their receipts are stored as it says, the failing ones are
-        failed in Pleo and no others, and second runs ask for and send nothing, else 1.
-        0 if PostgreSQL holds exactly the sandbox's items, the failing ones are failed in Pleo and no others, the books
-        balance, Pleo's jobs are completed, and second runs ask for and send nothing, else 1.
+        0 if PostgreSQL has exactly the sandbox's items, their receipts are stored, exactly the failing ones are failed
+        in Pleo, the books balance, the jobs are completed, and second runs request and send nothing; else 1.
     """
     signal.signal(signal.SIGTERM, stop)
     console = Console(highlight=False, soft_wrap=True)
@@ -261,8 +258,8 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("[yellow]Stopped.[/]")
         return 128 + signal.SIGINT
-    demo.say(f"[bold]What a bookkeeper gets to read: {PAGE}[/] (open it in a browser)")
-    demo.say("Sandbox and PostgreSQL are stopped; the data stays until the next demo. To look further:")
+    demo.say(f"[bold]The bookkeeper's page: {PAGE}[/] (open it in a browser)")
+    demo.say("Sandbox and PostgreSQL are stopped; the data stays until the next demo. To query it:")
     look = f"{os.path.relpath(sys.executable)} -m tools.postgres {DATA}"
     console.print(f'\n  {look}\n  {look} "{report.EXAMPLE}"\n', markup=False)
     return 0 if equal else 1

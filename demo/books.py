@@ -1,14 +1,14 @@
-"""What a stand-in for an accounting system makes of the models, and what Pleo knows of it afterwards."""
+"""A stand-in for an accounting system: it books the models, and its results are reported to Pleo."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from demo import reporting
 from demo.report import new_table, short
-from demo.reporting import UPDATES
 from tools.postgres import PORT, USER
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ LEDGER = Path(__file__).parent / "ledger.sql"
 EVENTS = "/v3/export-job-events"
 ENDED = ("completed", "completed_with_errors")
 FINAL = ("successful", "failed")
-SHOWN = 12
 
 _BALANCE = """
     SELECT account, currency, count(*), sum(amount) FILTER (WHERE amount > 0), -sum(amount) FILTER (WHERE amount < 0)
@@ -35,29 +34,22 @@ _TOTALS = "SELECT currency, sum(amount) FROM books.ledger GROUP BY 1 ORDER BY 1"
 _SETTLED = 'SELECT count(*) FROM pleo_models."pleo__item_updates"'
 
 
-class Requests(NamedTuple):
-    """How many requests have changed something in Pleo."""
-
-    updates: int
-    events: int
-
-
 def outbox_settings(server: Postgres) -> dict[str, str]:
-    """Return the settings of ``tap-pleo-outbox``, which wants a password even where the server asks for none."""
+    """Return the settings of ``tap-pleo-outbox``, which requires a password even if the server does not."""
     socket = quote(str(server.socket), safe="")
     url = f"postgresql+psycopg2://{USER}:none@localhost/{USER}?host={socket}&port={PORT}"
     return {"TAP_PLEO_OUTBOX_SQLALCHEMY_URL": url}
 
 
 def book(connection: psycopg.Connection[Any]) -> int:
-    """Book what the models say and is not booked yet, and return the number of vouchers."""
+    """Book new journal entries, and return the number of vouchers."""
     connection.execute(LEDGER.read_text("utf-8"))
     (count,) = connection.execute("SELECT count(*) FROM books.vouchers").fetchall()[0]
     return int(count)
 
 
 def trial_balance(connection: psycopg.Connection[Any]) -> Table:
-    """Return debits and credits by account and currency, in major units, and their difference, which is zero."""
+    """Return debits and credits by account and currency, in major units, and their difference."""
     table = new_table("Trial balance", "account", "currency", right=("rows", "debit", "credit"))
     for account, currency, rows, debit, credit in connection.execute(_BALANCE):
         table.add_row(account, currency, str(rows), _money(debit), _money(credit))
@@ -73,18 +65,17 @@ def totals(connection: psycopg.Connection[Any]) -> dict[str, Decimal]:
 
 
 def outbox(connection: psycopg.Connection[Any]) -> int:
-    """Return how many updates wait for Pleo."""
+    """Return the number of updates in the outbox."""
     return int(connection.execute(_SETTLED).fetchall()[0][0])
 
 
-def sent(pleo: Sandbox) -> Requests:
-    """Return how many requests have changed items, and how many jobs, so far."""
-    updates = sum(request.method == "PUT" for request in pleo.requests_to(UPDATES))
-    return Requests(updates, len(pleo.requests_to(EVENTS)))
+def sent(pleo: Sandbox) -> tuple[int, int]:
+    """Return how many requests have changed items and jobs so far."""
+    return reporting.sent(pleo), len(pleo.requests_to(EVENTS))
 
 
 def jobs_in_pleo(jobs: list[Job]) -> Table:
-    """Return how the jobs ended, in Pleo's own record."""
+    """Return the jobs' final status in Pleo."""
     table = new_table("Export jobs in Pleo, at the end", "job", "status", right=(*FINAL, "open", "with external id"))
     for job in jobs:
         count = Counter(job.item_statuses.values())
@@ -96,7 +87,7 @@ def jobs_in_pleo(jobs: list[Job]) -> Table:
 
 
 def all_ended(jobs: list[Job]) -> bool:
-    """Return whether each job is completed, each item final, and each successful one known by its external id."""
+    """Return whether all jobs are completed, all items final, and all successful ones have an external id."""
     return all(
         job.record["status"] in ENDED
         and all(

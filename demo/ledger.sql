@@ -1,4 +1,4 @@
--- A stand-in for an accounting system: books what is not booked yet, and lists it for Pleo.
+-- A stand-in for an accounting system: book new journal entries, and list them for Pleo.
 CREATE SCHEMA IF NOT EXISTS books;
 
 CREATE TABLE IF NOT EXISTS books.vouchers (

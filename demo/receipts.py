@@ -1,4 +1,4 @@
-"""What the demo says about the receipts that were stored."""
+"""Check the stored receipts."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ STORED = """
 
 
 def check(folder: Path, connection: psycopg.Connection[Any]) -> tuple[str, bool]:
-    """Hold the stored files against what the database says of them.
+    """Compare the stored files with the database.
 
     Returns:
-        A line about it, and whether every file is there with the bytes that its row names, and nothing else.
+        A line about the result, and whether the files and their hashes are exactly those in the database.
     """
     rows = connection.execute(STORED).fetchall()
-    told = {path: sha256 for path, sha256, error in rows if error is None}
+    expected = {path: sha256 for path, sha256, error in rows if error is None}
     found = {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
         if path.is_file()
     }
     failed = sum(error is not None for *_, error in rows)
-    equal = told == found and bool(told) and not failed
-    hashes = "hashes equal to the database's" if told == found else "hashes DIFFER from the database's"
+    hashes = "hashes equal to the database's" if expected == found else "hashes DIFFER from the database's"
+    equal = expected == found and bool(expected) and not failed
     return f"{len(found)} receipts in {folder}, {hashes}, {failed} not stored", equal

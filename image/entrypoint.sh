@@ -1,5 +1,5 @@
 #!/bin/sh
-# The plugins are part of the image; what Meltano keeps is not, so both meet in a folder of the volume.
+# The plugins are part of the image, Meltano's state is not: link the plugins into the volume.
 set -eu
 mkdir -p "$MELTANO_SYS_DIR_ROOT"
 for kind in extractors mappers loaders; do

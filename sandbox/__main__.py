@@ -1,4 +1,4 @@
-"""Runs a sandbox in the foreground: ``python -m sandbox``."""
+"""Run a sandbox in the foreground: ``python -m sandbox``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from sandbox.server import Sandbox
 from sandbox.worlds import WORLDS
 
-SETTINGS = ("api_key", "access_token", "client_id", "client_secret", "refresh_token")
+OAUTH = ("auth_url", "client_id", "client_secret", "refresh_token")
 
 
 def main() -> None:
@@ -17,15 +17,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="A local Pleo with fake data.")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 (default) takes a free one")
     parser.add_argument("--seed", type=int, default=0, help="seed of ids, data and credentials")
-    parser.add_argument("--world", choices=sorted(WORLDS), default="demo", help="what it holds")
+    parser.add_argument("--world", choices=sorted(WORLDS), default="demo", help="which data it serves")
     options = parser.parse_args()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with Sandbox.holding(options.world, port=options.port, seed=options.seed) as pleo:
-        settings = [f"api_url={pleo.url}", f"auth_url={pleo.auth_url}"]
-        settings += [f"{name}={getattr(pleo, name)}" for name in SETTINGS]
-        print("Pleo sandbox, fake credentials:", *settings, flush=True)
+        print(
+            "# A local Pleo with fake credentials. Paste these lines into a shell:",
+            f"export TAP_PLEO_EXPORT_API_URL={pleo.url}",
+            f"export TAP_PLEO_EXPORT_API_KEY={pleo.api_key}",
+            "# For OAuth, instead of the API key:",
+            *(f"# export TAP_PLEO_EXPORT_{name.upper()}={getattr(pleo, name)}" for name in OAUTH),
+            sep="\n",
+            flush=True,
+        )
         stop.wait()
 
 

@@ -11,21 +11,19 @@ from werkzeug.wrappers import Response
 
 from sandbox.auth import GrantError
 from sandbox.conformance import validator, violations
-from sandbox.faults import JSON_TYPE, encode
 from sandbox.items import ORGANIZATION
 from sandbox.jobs import JOB_STATUSES
-from sandbox.pages import PAGE_PARAMETERS, Page, paginate
+from sandbox.pages import PAGE_PARAMETERS, paginate
 from sandbox.problems import (
     ITEMS_OF_FINISHED_JOB,
-    JOB_ITEM_NOT_FOUND,
     JOB_NOT_FOUND,
-    MISSING_CONTRA_ACCOUNTS,
     TOO_MANY_UPDATES,
     UPDATE_OF_FINISHED_JOB,
     Problem,
     undocumented,
 )
 from sandbox.recording import Change
+from sandbox.values import JSON_TYPE, Json, encode
 
 if TYPE_CHECKING:
     from sandbox.jobs import Job
@@ -46,7 +44,7 @@ def answer(value: object, status: int = 200) -> Response:
 
 
 def _known(*names: str) -> None:
-    """Refuse query parameters that the operation does not have: a misspelt filter must not pass unnoticed."""
+    """Refuse unknown query parameters: a misspelt filter must not pass unnoticed."""
     if unknown := sorted(set(request.args) - {*names}):
         raise undocumented(400, f"Unknown query parameters: {', '.join(unknown)}.")
 
@@ -58,13 +56,13 @@ def _uuid(name: str) -> str | None:
     return value
 
 
-def _body(*, limit: int | None = None) -> Any:  # noqa: ANN401 - any JSON value
+def _body(*, limit: int | None = None) -> Json:
     if request.mimetype != "application/json":
         raise undocumented(415, "The body must be application/json.")
     try:
         value = msgspec.json.decode(request.get_data())
     except msgspec.DecodeError:
-        raise undocumented(400, "The body is no JSON.") from None
+        raise undocumented(400, "The body is not JSON.") from None
     if limit is not None and isinstance(value, list) and len(value) > limit:
         raise TOO_MANY_UPDATES.problem()
     return value
@@ -76,7 +74,7 @@ def _valid(schema: str, value: object) -> None:
 
 
 class Api:
-    """Pleo's operations. Each method is one; its route and scope are in ``ROUTES``."""
+    """Pleo's operations, one per method; routes and scopes are in ``ROUTES``."""
 
     def __init__(self, pleo: World) -> None:
         self.pleo = pleo
@@ -116,7 +114,7 @@ class Api:
         return answer({"data": self._job(job_id).record})
 
     def list_job_items(self, job_id: str) -> Response:
-        """``getExportJobItemsV3``: the control layer, readable whatever the job's status."""
+        """``getExportJobItemsV3``: readable in any job status."""
         _known("status", *PAGE_PARAMETERS)
         job, status = self._job(job_id), request.args.get("status")
         if status is not None and not validator("ExportJobItemStatus").is_valid(status):
@@ -124,21 +122,7 @@ class Api:
         ids = [entry for entry, known in job.item_statuses.items() if status in (None, known)]
         page = paginate(ids, request.args, self.pleo, f"job items {job.id} {status}")
         rows = [job.row(entry) for entry in page.rows]
-        if self.pleo.lowercase_control_ids:
-            rows = [row | {"accountingEntryId": row["accountingEntryId"].lower()} for row in rows]
         return answer({"data": rows, "pagination": page.info})
-
-    def find_job_item(self) -> Response:
-        """``getExportJobItemByAccountingEntryIdV3``: of several jobs with the entry, the one made last."""
-        _known("company_id", "accounting_entry_id")
-        company, wanted = _uuid("company_id"), _uuid("accounting_entry_id")
-        for job in reversed(self.pleo.jobs.values()):
-            if company is not None and job.record["companyId"].lower() != company.lower():
-                continue
-            for entry in job.item_statuses:
-                if wanted is not None and entry.lower() == wanted.lower():
-                    return answer({"data": job.row(entry)})
-        raise JOB_ITEM_NOT_FOUND.problem()
 
     def update_job_items(self, job_id: str) -> Response:
         """``updateExportJobItemsV3``: accepted updates in ``data``, refused ones in ``errors``."""
@@ -169,27 +153,22 @@ class Api:
         return answer({"data": accepted, "errors": refused})
 
     def list_items(self) -> Response:
-        """``getExportItemsV3``: the data layer of a running job, without regard to item status."""
+        """``getExportItemsV3``: the items of a running job, regardless of their status."""
         _known("job_id", *PAGE_PARAMETERS)
         if (job_id := _uuid("job_id")) is None:
-            raise undocumented(400, "job_id is needed.")
+            raise undocumented(400, "job_id is required.")
         job = self._job(job_id)
         if not job.running:
             raise ITEMS_OF_FINISHED_JOB.problem()
-        if job.missing_contra:
-            names = ", ".join(job.missing_contra)
-            raise MISSING_CONTRA_ACCOUNTS.problem(
-                f"Make sure you don't export {names} expenses before you set your contra accounts."
-            )
         rows = job.shuffled() if self.pleo.shuffle_items else job.items
-        page: Page[dict[str, Any]] = paginate(rows, request.args, self.pleo, f"items {job.id}", self.pleo.empty_page_at)
+        page = paginate(rows, request.args, self.pleo, f"items {job.id}", self.pleo.empty_page_at)
         rows = list(page.rows)
         if self.pleo.serve_files:
             rows = [self.pleo.files.renewed(item, self.pleo.now()) for item in rows]
         return answer({"data": rows, "pagination": page.info})
 
     def get_file(self, name: str) -> Response:
-        """A file behind a link: no credentials, the link is one."""
+        """A file behind a signed link, without other credentials."""
         given = request.args
         return self.pleo.files.answer(name, given.get("expires", ""), given.get("signature", ""), self.pleo.now())
 
@@ -199,12 +178,12 @@ class Api:
         event = _body()
         _valid("CreateExportJobEvent", event)
         job = self._job(event["jobId"])
-        job.apply(event, self.pleo.now(), started_required=self.pleo.started_required)
+        job.apply(event, self.pleo.now())
         self._changed(job, None, event | {"status": job.status})
         return Response(status=202)
 
     def list_companies(self) -> Response:
-        """``GET /v1/companies``: one organization's; Pleo documents no order, these come as they were made."""
+        """``GET /v1/companies``: the companies of one organization, oldest first; Pleo documents no order."""
         _known("organization_id", *PAGE_PARAMETERS)
         organization = _uuid("organization_id")
         if organization is not None and organization.lower() != ORGANIZATION:
@@ -220,20 +199,6 @@ class Api:
             raise undocumented(404, "Unknown company.")
         return answer({"data": company.record})
 
-    def introspect(self) -> Response:
-        """Who am I: ``GET /v1/introspect``."""
-        method = self.pleo.credentials.identify(request.authorization, self.pleo.now())
-        companies = {job.record["companyId"] for job in self.pleo.jobs.values()}
-        data = {
-            "authMethod": method,
-            "clientId": self.pleo.client_id,
-            "scope": " ".join(sorted(self.pleo.scopes)),
-            "applicationName": "Pleo sandbox",
-        }
-        if len(companies) == 1:
-            data["subjectURN"] = f"urn:pleo:company:{companies.pop()}"
-        return answer({"data": data})
-
     def token(self) -> Response:
         """The authorisation server's token endpoint."""
         try:
@@ -246,19 +211,17 @@ class Api:
 
 
 ANY_SCOPE = "any"
-# method, path, operation, scope it needs; None: its own business
+# Method, path, operation, required scope; None: no credentials of the API.
 ROUTES = (
     ("GET", "/v3/export-jobs", Api.list_jobs, "export-jobs:read"),
     ("GET", "/v3/export-jobs/<job_id>", Api.get_job, "export-jobs:read"),
     ("GET", "/v3/export-jobs/<job_id>/items", Api.list_job_items, "export-jobs:read"),
     ("PUT", "/v3/export-jobs/<job_id>/items", Api.update_job_items, "export-jobs:write"),
-    ("GET", "/v3/export-job-items", Api.find_job_item, "export-jobs:read"),
     ("GET", "/v3/export-items", Api.list_items, "export-items:read"),
     ("POST", "/v3/export-job-events", Api.create_event, "export-jobs:write"),
     # Pleo names no scope for these.
     ("GET", "/v1/companies", Api.list_companies, ANY_SCOPE),
     ("GET", "/v1/companies/<company_id>", Api.get_company, ANY_SCOPE),
-    ("GET", "/v1/introspect", Api.introspect, None),
     ("POST", "/oauth/token", Api.token, None),
     ("GET", "/files/<path:name>", Api.get_file, None),
 )
@@ -268,7 +231,7 @@ def build(pleo: World) -> Flask:
     """Return the WSGI application of a world."""
     app = Flask("sandbox", static_folder=None)
     app.url_map.strict_slashes = True
-    # An error in the sandbox itself must reach the test, not be answered as if it were Pleo's.
+    # An error in the sandbox itself must reach the test, not look like one of Pleo's.
     app.config["PROPAGATE_EXCEPTIONS"] = True
     api = Api(pleo)
     for verb, path, operation, scope in ROUTES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sandbox.problems import undocumented
 
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
     from sandbox.behaviour import Behaviour
 
-Method = Literal["API_KEY", "OAUTH2"]
-
 
 class GrantError(Exception):
-    """An error answer of the token endpoint (RFC 6749, section 5.2): its code, and its HTTP status."""
+    """An error of the token endpoint (RFC 6749, section 5.2): its code, and its HTTP status."""
 
     def __init__(self, code: str, status: int = 400) -> None:
         super().__init__(code)
@@ -30,13 +28,13 @@ class GrantError(Exception):
 
 @dataclass
 class Credentials:
-    """Everything a client may present. All values are fake and say so.
+    """Everything a client may present. All values are fake and contain the word.
 
     Attributes:
         access_token: The newest access token.
         refresh_token: The newest refresh token, the only one that may be used.
-        access_expires: Expiry of each access token that still counts.
-        spent: Refresh tokens that were used or have expired; presenting one ends the authorisation.
+        access_expires: Expiry of each valid access token.
+        spent: Used refresh tokens; presenting one ends the authorisation.
         presented: Whether the newest access token has been presented.
     """
 
@@ -63,32 +61,32 @@ class Credentials:
         return f"fake-sandbox-{what}-{self.rng.getrandbits(96):024x}"
 
     def _issue(self, now: datetime, lifetime: int) -> None:
-        # Pleo tells clients to discard both old tokens at once, so the old access token ends here too.
+        # Pleo asks clients to discard both old tokens at once, so the old access token ends here too.
         self.access_token = self._fake("access-token")
         self.access_expires = {self.access_token: now + timedelta(seconds=lifetime)}
         self.refresh_token = self._fake("refresh-token")
         self.presented = False
 
     def authorise(self, now: datetime, lifetime: int) -> None:
-        """Begin a new authorisation, as a user does in Pleo after the old one has ended."""
+        """Begin a new authorisation, as a user does in Pleo after the old one ended."""
         self.revoked = False
         self._issue(now, lifetime)
 
-    def identify(self, header: Authorization | None, now: datetime) -> Method:
-        """Return how the caller authenticated.
+    def identify(self, header: Authorization | None, now: datetime) -> None:
+        """Check the caller's credentials.
 
         Raises:
-            Problem: 401, no or no valid credential.
+            Problem: 401, missing or invalid credentials.
         """
         if header is not None and header.type == "basic" and header.parameters is not None:
             # The key is the user name; the password is empty.
             if (header.username, header.password) == (self.api_key, ""):
-                return "API_KEY"
+                return
         elif header is not None and header.type == "bearer" and not self.revoked:
             expires = self.access_expires.get(header.token or "")
             if expires is not None and now < expires:
                 self.presented |= header.token == self.access_token
-                return "OAUTH2"
+                return
         raise undocumented(401, "The credentials are missing, wrong or expired.")
 
     def grant(

@@ -1,4 +1,4 @@
-"""The switches of a sandbox: what Pleo leaves undocumented, and what a connector must survive."""
+"""Switches of a sandbox: undocumented behaviour of Pleo, and oddities that a connector must survive."""
 
 from __future__ import annotations
 
@@ -13,24 +13,20 @@ class Behaviour:
     """Switches; all may be changed while the sandbox runs.
 
     Attributes:
-        default_limit: Page size without ``limit``.
         max_limit: Largest page size.
-        max_limit_policy: What happens to a larger ``limit``: cut down to it, or 400.
+        max_limit_policy: Whether a larger ``limit`` is reduced to it, or refused with 400.
         send_total: Whether pages carry ``total``.
         omit_last_cursor: Whether the last page lacks ``endCursor``.
         empty_page_at: Numbers (from 1) at which a cursor walk of export items meets an empty page before the end.
-        loop_cursor: Whether the page after a cursor ends at that same cursor, for ever.
+        loop_cursor: Whether the page after a cursor ends at the same cursor.
         reject_cursors: Whether every ``after`` is answered 400, as if the cursor had become stale.
-        shuffle_items: Whether the data layer has another order than the control layer.
-        lowercase_control_ids: Whether the control layer writes ids in lower case whatever the data layer does.
-        started_required: Whether ``completed`` and its kin are refused on a job that was not ``started``.
-        serve_files: Whether the links of items lead to files of this server, new ones at each reading.
-        client_auth: How the token endpoint wants the client to authenticate.
+        shuffle_items: Whether export items have another order than job items.
+        serve_files: Whether the links of items lead to files of this server, with new links in each response.
+        client_auth: How clients must authenticate at the token endpoint.
         access_token_lifetime: Seconds; ``expires_in`` of new access tokens.
-        scopes: What the credentials may do.
+        scopes: Scopes of the credentials.
     """
 
-    default_limit: int = 50
     max_limit: int = 1000
     max_limit_policy: Literal["clamp", "refuse"] = "clamp"
     send_total: bool = True
@@ -39,8 +35,6 @@ class Behaviour:
     loop_cursor: bool = False
     reject_cursors: bool = False
     shuffle_items: bool = False
-    lowercase_control_ids: bool = False
-    started_required: bool = True
     serve_files: bool = False
     client_auth: Literal["any", "form", "basic"] = "any"
     access_token_lifetime: int = 3600

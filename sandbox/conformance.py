@@ -1,4 +1,4 @@
-"""Checks objects against the wire schemas in ``wire/``, named as in Pleo's OpenAPI documents."""
+"""Check objects against the wire schemas in ``wire/``, named as in Pleo's OpenAPI documents."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def validator(name: str) -> Draft202012Validator:
 
 
 def definition(name: str) -> dict[str, Any]:
-    """Return one OpenAPI schema as ``wire/`` has it, see ``validator``."""
+    """Return one OpenAPI schema from ``wire/``, see ``validator``."""
     document: Any = validator(name).schema
     schema: dict[str, Any] = document["$defs"][name]
     return schema
 
 
 def violations(name: str, value: object) -> list[str]:
-    """Return what is wrong with ``value`` as a ``name``: one ``path: reason`` per violation, none if it fits."""
+    """Return the violations of a schema, as ``path: reason``."""
     return [f"{error.json_path}: {error.message}" for error in validator(name).iter_errors(value)]
 
 
@@ -75,7 +75,7 @@ def require(name: str, value: object) -> None:
     """Refuse seeded data that Pleo could not have sent.
 
     Raises:
-        ValueError: ``value`` is no valid ``name``; the message lists up to three violations.
+        ValueError: ``value`` violates the schema; the message lists up to three violations.
     """
     if found := violations(name, value):
         raise ValueError(f"not a {name}: " + "; ".join(found[:3]))

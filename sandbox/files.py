@@ -1,4 +1,4 @@
-"""Files behind the links of items: signed, good for a day, of every kind that a receipt may be."""
+"""Files that the links of items lead to: signed links, valid for a day, and files of every type of receipt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LIFETIME: Final = timedelta(hours=24)
 MEGABYTE: Final = 1000 * 1000
-# A note to the server, not to the client.
+# Read by the server, not sent to the client.
 BREAKS_OFF: Final = "Sandbox-Breaks-Off"
 _HEADS: Final = {
     "application/pdf": b"%PDF-1.7\n",
@@ -35,10 +35,10 @@ class ServedFile:
     """A file.
 
     Attributes:
-        media_type: What it is.
-        size: How many bytes it has.
-        stated: How many an item says that it has; None for as many.
-        dies: Whether its connection is reset half-way.
+        media_type: Its media type.
+        size: Size in bytes.
+        stated: Size in the item; None for the real one.
+        dies: Whether the connection is reset half-way.
     """
 
     media_type: str
@@ -47,7 +47,7 @@ class ServedFile:
     dies: bool = False
 
     def content(self, name: str) -> bytes:
-        """Return its bytes: of another name, others."""
+        """Return its bytes, which depend on the name."""
         filler = hashlib.sha256(name.encode()).hexdigest().encode()
         head = _HEADS.get(self.media_type.partition(";")[0], _HEADS["image/jpeg"])
         return (head + filler * (self.size // len(filler) + 1))[: self.size]
@@ -65,11 +65,11 @@ SPECIAL: Final[Mapping[str, ServedFile]] = {
 
 
 class Files:
-    """What stands behind links.
+    """The files of a world.
 
     Attributes:
         known: Files by name.
-        base: Where names begin; without a server, nowhere.
+        base: Base URL of the links.
     """
 
     def __init__(self, secret: str) -> None:
@@ -78,18 +78,18 @@ class Files:
         self.base = "https://files.pleo.example"
 
     def link(self, name: str, now: datetime) -> str:
-        """Return a link to a file, good for :data:`LIFETIME` from ``now`` on."""
+        """Return a link to a file, valid for :data:`LIFETIME` from ``now``."""
         expires = (now + LIFETIME).timestamp()
         return f"{self.base}/files/{quote(name)}?expires={expires:.3f}&signature={self._sign(name, f'{expires:.3f}')}"
 
     def entry(self, name: str, now: datetime) -> dict[str, Any]:
-        """Return a file as an item names it."""
+        """Return a file as in an item."""
         file = self.known[name]
         size = file.size if file.stated is None else file.stated
         return {"url": self.link(name, now), "type": file.media_type, "size": size}
 
     def renewed(self, item: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """Return an item as it is read now: its links lead to this server, and its files have their sizes."""
+        """Return an item with new links to this server and the sizes of its files."""
         return item | {"files": [self._renewed(file, now) for file in item["files"]]} if item.get("files") else item
 
     def _renewed(self, file: dict[str, Any] | None, now: datetime) -> dict[str, Any] | None:
@@ -97,13 +97,13 @@ class Files:
             return file
         address = urlsplit(file["url"])
         name = f"{address.path.strip('/')}{address.query.partition('&part=')[2]}"
-        # Receipts are photographs; here they are to take no time.
+        # Real receipts are photographs; small files keep tests fast.
         small = ServedFile(file.get("type") or "image/jpeg", 1_000 + int(file.get("size") or 0) % 20_000)
         self.known.setdefault(name, small)
         return file | {name: value for name, value in self.entry(name, now).items() if name in file}
 
     def answer(self, name: str, expires: str, signature: str, now: datetime) -> Response:
-        """Answer a request for a file."""
+        """Return the response to a request for a file."""
         signed = hmac.compare_digest(self._sign(name, expires), signature)
         if not signed or float(expires) < now.timestamp():
             return Response(_REFUSED, 403, content_type="application/xml")

@@ -1,4 +1,4 @@
-"""Seeded export items: every type and sub type, and the oddities of their kinds."""
+"""Seeded export items: every type and sub type, with the oddities of their kinds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sandbox.conformance import require
 from sandbox.jobs import stamp
 from sandbox.kinds import KINDS, Kind, Number
-from sandbox.oddities import ODDITIES
+from sandbox.oddities import HOSTILE, ODDITIES
 from sandbox.values import make_uuid
-from sandbox.variety import HOSTILE, VARIETY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +52,6 @@ STATUSES = (
     "pending_approval", "parsed", "preparing", "prepared", "ready", "rejected_by_approver", "marked_as_paid",
     "scheduled", "payment_in_progress", "paid", "voided_by_user", "rejected_by_user", "failed_payment",
 )  # fmt: skip
-EVERY_ODDITY: Final = {**ODDITIES, **VARIETY, **HOSTILE}
 _checked: set[Kind] = set()
 
 
@@ -177,8 +175,8 @@ def make_item(rng: Random, company: Company, index: int, created: datetime, kind
         rng: Source of ids and values; the index alone decides the item's structure.
         company: Master data.
         index: Position in the job.
-        created: When the job was made; the item is up to 20 days older.
-        kinds: Dealt out in turn.
+        created: When the job was created; the item is up to 20 days older.
+        kinds: Kinds, in turn.
     """
     kind = kinds[index % len(kinds)]
     currency = kind.currency or company.currency
@@ -217,9 +215,9 @@ def make_item(rng: Random, company: Company, index: int, created: datetime, kind
         "servicePeriod": None,
     }  # fmt: skip
     for oddity in kind.oddities:
-        EVERY_ODDITY[oddity](item, rng)
+        ODDITIES[oddity](item, rng)
     if kind not in _checked and HOSTILE.keys().isdisjoint(kind.oddities):
-        # The kind decides the structure, so the first item of a kind stands for all of them.
+        # The kind decides the structure, so checking the first item of a kind is enough.
         require("ExportItemV3", item)
         _checked.add(kind)
     return item
@@ -229,7 +227,7 @@ def make_items(
     rng: Random, company: Company, count: int, created: datetime, kinds: Sequence[Kind] = KINDS
 ) -> list[Json]:
     """Return the first ``count`` items of a job, see ``make_item``."""
-    # Nothing here is garbage, and the collector's search for it would take most of the time of a large job.
+    # The garbage collector would take most of the time of a large job, and find nothing.
     collecting = gc.isenabled()
     gc.disable()
     try:

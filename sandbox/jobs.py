@@ -1,4 +1,4 @@
-"""Export jobs and the rules they live by: status machine, item statuses, expiry."""
+"""Export jobs and their rules: status machine, item statuses, expiry."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from sandbox.problems import ILLEGAL_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from sandbox.world import World
 
 RUNNING: Final = frozenset({"pending", "in_progress"})
 JOB_STATUSES: Final = ("pending", "in_progress", "failed", "completed", "completed_with_errors")
@@ -43,20 +41,18 @@ class Job:
 
     Attributes:
         record: The job as served (``ExportJobV3``).
-        items: The data layer as served (``ExportItemV3`` each), money in cents of the stated currency.
-        item_statuses: The control layer: status by accounting entry id.
-        outcomes: What updates have set beside the status (``externalId``, reasons ...), by accounting entry id.
-        missing_contra: Currencies without a contra account; if any, items cannot be read (400).
-        locked: Accounting entry ids, spelled as in ``item_statuses``, whose updates Pleo fails to carry out.
-        ignored: The same, of updates that are neither carried out nor mentioned in the answer.
-        bare_rows: Whether the control layer leaves out members that have no value, instead of null.
+        items: Export items as served (``ExportItemV3`` each), money in cents of the stated currency.
+        item_statuses: Status of each job item, by accounting entry id.
+        outcomes: What updates have set in addition (``externalId``, reasons ...), by accounting entry id.
+        locked: Accounting entry ids, spelled as in ``item_statuses``, whose updates fail.
+        ignored: The same; their updates are neither carried out nor mentioned in the response.
+        bare_rows: Whether job items omit members without a value, instead of sending null.
     """
 
     record: dict[str, Any]
     items: list[dict[str, Any]]
     item_statuses: dict[str, str]
     outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    missing_contra: list[str] = field(default_factory=list)
     locked: set[str] = field(default_factory=set)
     ignored: set[str] = field(default_factory=set)
     bare_rows: bool = False
@@ -79,19 +75,19 @@ class Job:
 
     @property
     def expires_at(self) -> datetime:
-        """When the job expires unless it is updated before."""
+        """When the job expires, unless it is updated before."""
         last: str = self.record.get("lastUpdatedAt") or self.record["createdAt"]
         return datetime.fromisoformat(last) + timedelta(seconds=self.record["expiresIn"])
 
     def shuffled(self) -> list[dict[str, Any]]:
-        """The items in another order, the same on each call."""
+        """Return the items in another order, the same on each call."""
         if len(self._order) != len(self.items):
             self._order = list(range(len(self.items)))
             Random(self.id).shuffle(self._order)
         return [self.items[index] for index in self._order]
 
     def row(self, entry_id: str) -> dict[str, Any]:
-        """One line of the control layer (``ExportJobItemV3``)."""
+        """Return one job item (``ExportJobItemV3``)."""
         row = {
             "exportJobId": self.id,
             "accountingEntryId": entry_id,
@@ -106,20 +102,18 @@ class Job:
         return {name: value for name, value in row.items() if value is not None} if self.bare_rows else row
 
     def expire(self, now: datetime) -> None:
-        """Fail the job, and abandon its unfinished items, if its time is over."""
+        """Fail the job, and abandon its unfinished items, if it has expired."""
         if self.running and now >= self.expires_at:
             self.record["expiredAt"] = stamp(self.expires_at)
             self._fail("job_expired", "The job was not updated in time.")
 
-    def apply(self, event: Mapping[str, Any], now: datetime, *, started_required: bool = True) -> None:
+    def apply(self, event: Mapping[str, Any], now: datetime) -> None:
         """Carry out a job event (``CreateExportJobEvent``).
 
         Raises:
             Problem: 422, the job's status does not allow the event.
         """
         allowed, status = TRANSITIONS[event["event"]]
-        if not started_required and status in FINAL_EVENTS:
-            allowed = RUNNING
         if self.status not in allowed:
             raise ILLEGAL_EVENT.problem()
         self.finish(status, now, event.get("failureReasonType"), event.get("failureReason"))
@@ -136,19 +130,19 @@ class Job:
         if status in FINAL_EVENTS:
             self.record["completedAt"] = stamp(now)
 
-    def finish_elsewhere(self, pleo: World) -> None:
+    def finish_elsewhere(self, now: datetime) -> None:
         """Let another integration report all items as recorded, and complete the job."""
         for entry_id in self.item_statuses:
-            self.update(entry_id, {"status": "successful"}, pleo.now())
-        self.finish("completed", pleo.now())
+            self.update(entry_id, {"status": "successful"}, now)
+        self.finish("completed", now)
 
     def update(self, entry_id: str | None, changes: Mapping[str, Any], now: datetime) -> str | None:
         """Carry out one item update (``UpdateExportJobItemV3``).
 
         Args:
-            entry_id: The control layer's spelling of the entry's id; None if it has no such entry.
+            entry_id: The entry's id, spelled as in ``item_statuses``; None if unknown.
             changes: The update as received.
-            now: When.
+            now: The current moment.
 
         Returns:
             The error's type if the update is refused, else None.

@@ -1,4 +1,4 @@
-"""Sorts of items: ``KINDS`` of every world, ``VARIED`` with what else Pleo's schemas allow, ``HOSTILE`` beyond them."""
+"""Kinds of items: ``KINDS`` of every world, ``VARIED`` with what else Pleo's schemas allow, ``HOSTILE`` beyond them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from itertools import cycle
 from typing import Final, NamedTuple
 
 from sandbox.conformance import definition
-from sandbox.variety import COUNTRIES
+from sandbox.oddities import COUNTRIES
 
 CURRENCIES: Final[tuple[str, ...]] = tuple(definition("MoneyModel")["properties"]["currency"]["enum"])
 Number = int | Decimal
 
 
 class Kind(NamedTuple):
-    """A sort of item: its type, sub type, amount in cents where it matters, supplier currency and oddities.
-
-    ``oddities`` are names of ``ODDITIES``, ``VARIETY`` and ``HOSTILE``, applied in the order given.
-    """
+    """Type, sub type, amount in cents where it matters, supplier currency and oddities, applied in this order."""
 
     type: str
     sub_type: str | None = None

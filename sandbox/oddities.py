@@ -1,34 +1,141 @@
-"""What Pleo's documented payloads do that its schemas do not lead one to expect: one function per oddity."""
+"""Unusual items, by name: ones in Pleo's documented payloads, ones that its schemas allow, and ones beyond them.
+
+Most are changes of members (``CHANGES``), the others functions. Either changes an item in place.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from sandbox.conformance import definition
+from sandbox.jobs import stamp
 from sandbox.values import make_uuid
 
-Json = dict[str, Any]
-Oddity = Callable[[Json, Random], None]
-PARTS = (Decimal("0.5"), Decimal("0.3"))
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sandbox.values import Json
+
+Item = dict[str, Any]
+Oddity = Callable[[Item, Random], None]
+
+COUNTRIES: Final[tuple[str, ...]] = tuple(definition("CountryCode")["enum"])
+FILE_TYPES: Final = (
+    "application/pdf", "image/png", "text/plain", "application/vnd.ms-excel", "image/heic; quality=0.5",
+)  # fmt: skip
+FREE_TEXTS: Final = frozenset({
+    "account", "accountNumber", "bankCode", "bankName", "bic", "categoryCode", "code", "externalId", "groupCode",
+    "iban", "identifier", "invoiceNumber", "name", "note", "registrationNumber", "taxIdentifier",
+    "taxRegistrationNumber",
+})  # fmt: skip
+PARTS: Final = (Decimal("0.5"), Decimal("0.3"))
+ABSENT: Final = object()
+LINE, INFO = "accountingEntryLines.0", "additionalInformation"
+INVOICE = f"{INFO}.invoiceInformation"
+
+# By path: the new value, a function of the old one, or ABSENT. A path that ends with "+" appends to a list.
+CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "account_missing": {"accountingEntryLines.-1.account": None},
+    "account_without_code": {f"{LINE}.account.code": None, f"{LINE}.account.identifier": "gl-7f3a"},
+    "contra_without_code": {"contraAccount.code": None, "contraAccount.identifier": "bank-01"},
+    "no_lines": {"accountingEntryLines": []},
+    "null_tag": {f"{LINE}.tags.+": None},
+    "bare_files": {"files": lambda files: [{"url": file["url"]} for file in files]},
+    "null_file": {"files.+": None},
+    "many_files": {"files": lambda files: [{**files[0], "url": f"{files[0]['url']}&part={n}"} for n in range(5)]},
+    "no_files": {"files": None},
+    "null_team": {"team": None},
+    "dates_only": {f"{INVOICE}.{name}": lambda date: date[:10] for name in ("invoiceDate", "dueDate")},
+    "zone_offset": {"date": lambda date: date[:-1] + "+02:00"},
+    "sub_type_absent": {"subType": ABSENT},
+    "optional_absent": {
+        **dict.fromkeys(("subType", "note", "files", "team", "bookkeeping", "vendor", "servicePeriod"), ABSENT),
+        INFO: lambda info: {"reconciliationId": info["reconciliationId"]},
+    },
+    "attendees": {f"{INFO}.attendees": ["Ada Lovelace", "José Ñandú", None]},
+    "supplier_empty": {"supplier": dict.fromkeys},
+    "vendor_missing": {"vendor": None},
+    "vendor_with_odd_country": {
+        "vendor": lambda vendor: {**{n: vendor[n] for n in ("id", "name", "defaultCurrency")}, "country": "UK"}
+    },
+}
+VARIED_CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "files_empty": {"files": []},
+    "file_types": {
+        "files": lambda files: [{**files[0], "type": type_, "size": size} for size, type_ in enumerate(FILE_TYPES)]
+    },
+    "other_links": {
+        "_links": {
+            "web": {"receipt": "https://app.pleo.example/receipt"},
+            "mobile": {"expense": "pleo://expense"},
+            "api": {"self": "https://external.pleo.example/v3/export-items"},
+        }
+    },
+    "no_links": {"_links": {}},
+    "parties_absent": dict.fromkeys(("contraAccount", "supplier", "user"), ABSENT),
+    "line_members_absent": dict.fromkeys((f"{LINE}.account", f"{LINE}.tags", f"{LINE}.tax"), ABSENT),
+    "line_members_null": dict.fromkeys((f"{LINE}.account", f"{LINE}.tags", f"{LINE}.tax")),
+    "tax_code_null": {f"{LINE}.tax.code": None},
+    "tax_code_absent": {f"{LINE}.tax.code": ABSENT},
+    "supplier_in_erp": {"supplier.code": "S-0042", "supplier.account": "070042"},
+    "vendor_bare": {"vendor": lambda vendor: {name: vendor[name] for name in ("id", "name", "defaultCurrency")}},
+    "team_code": {"team.code": "007"},
+    "codes_absent": {
+        **dict.fromkeys(("user.code", "team.code", "contraAccount.code", "contraAccount.identifier"), ABSENT),
+        **dict.fromkeys((f"{LINE}.account.code", f"{LINE}.account.identifier"), ABSENT),
+    },
+    "attendees_null": {f"{INFO}.attendees": None},
+    "attendee_alone": {f"{INFO}.attendees": ["Ada Lovelace"]},
+    "reconciled_nothing": {f"{INFO}.reconciledEntries": []},
+    "reconciled_with_null": {f"{INFO}.reconciledEntries": ["CR4V000000001", None]},
+    "invoice_nulls": dict.fromkeys(f"{INVOICE}.{name}" for name in ("dueDate", "paymentDate", "supplierBankAccount")),
+    "invoice_bare": dict.fromkeys(
+        (f"{INVOICE}.{name}" for name in ("dueDate", "paymentDate", "supplierBankAccount")), ABSENT
+    ),
+    "bank_account_bare": {f"{INVOICE}.supplierBankAccount": {"bankName": "Sparkasse Köln", "country": "UNDEFINED"}},
+    **{
+        f"country_{code}": dict.fromkeys(
+            ("supplier.country", "vendor.country", f"{INVOICE}.supplierBankAccount.country"), code
+        )
+        for code in COUNTRIES
+    },
+}
+HOSTILE_CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "file_of_nothing": {"files.+": {"url": None, "type": None, "size": None}},
+}
 
 
-def _mixed(text: str) -> str:
-    return "".join(char.upper() if index % 2 else char for index, char in enumerate(text))
+def _change(item: Item, _: Random, *, changes: Mapping[str, Any]) -> None:
+    for path, value in changes.items():
+        *parents, last = path.split(".")
+        holder: Json = item
+        for name in parents:
+            holder = holder[int(name)] if isinstance(holder, list) else holder[name]
+        if last == "+":
+            holder.append(deepcopy(value))
+        elif value is ABSENT:
+            holder.pop(last, None)
+        else:
+            holder[last] = value(holder[last]) if callable(value) else deepcopy(value)
 
 
-def _parts(total: Json) -> list[Json]:
-    """Divide a Money in three that add up to it exactly."""
+def _split_money(total: Item) -> list[Item]:
+    """Divide an amount into three that add up to it exactly."""
     first, second = (round(total["value"] * part) for part in PARTS)
     rest = total["value"] - first - second
     return [{"currency": total["currency"], "value": value} for value in (first, second, rest)]
 
 
-def split(item: Json, rng: Random) -> None:
+def split(item: Item, rng: Random) -> None:
     """Several lines, whose amounts add up to the item's; the first keeps its tags, none keeps the tax."""
     (line,) = item["accountingEntryLines"]
-    supplier, wallet = (_parts(item["amount"][side]) for side in ("inSupplierCurrency", "inWalletCurrency"))
+    supplier, wallet = (_split_money(item["amount"][side]) for side in ("inSupplierCurrency", "inWalletCurrency"))
     item["accountingEntryLines"] = [
         {
             **line,
@@ -43,128 +150,103 @@ def split(item: Json, rng: Random) -> None:
     ]
 
 
-def account_missing(item: Json, _: Random) -> None:
-    """No GL account on the last line."""
-    item["accountingEntryLines"][-1]["account"] = None
-
-
-def account_without_code(item: Json, _: Random) -> None:
-    """A GL account known by the accounting system's identifier alone."""
-    item["accountingEntryLines"][0]["account"] |= {"code": None, "identifier": "gl-7f3a"}
-
-
-def contra_without_code(item: Json, _: Random) -> None:
-    """A contra account known by the accounting system's identifier alone."""
-    item["contraAccount"] |= {"code": None, "identifier": "bank-01"}
-
-
-def no_lines(item: Json, _: Random) -> None:
-    """No accounting entry line at all."""
-    item["accountingEntryLines"] = []
-
-
-def null_tag(item: Json, _: Random) -> None:
-    """A null among the tags."""
-    item["accountingEntryLines"][0]["tags"].append(None)
-
-
-def bare_files(item: Json, _: Random) -> None:
-    """Files without type and size."""
-    item["files"] = [{"url": file["url"]} for file in item["files"]]
-
-
-def null_file(item: Json, _: Random) -> None:
-    """A null among the files."""
-    item["files"].append(None)
-
-
-def many_files(item: Json, _: Random) -> None:
-    """Several files, in upload order."""
-    (file,) = item["files"]
-    item["files"] = [{**file, "url": f"{file['url']}&part={part}"} for part in range(5)]
-
-
-def no_files(item: Json, _: Random) -> None:
-    """Null instead of an empty list."""
-    item["files"] = None
-
-
-def null_team(item: Json, _: Random) -> None:
-    """No team."""
-    item["team"] = None
-
-
-def dates_only(item: Json, _: Random) -> None:
-    """Invoice dates without time of day."""
-    invoice = item["additionalInformation"]["invoiceInformation"]
-    invoice |= {name: invoice[name][:10] for name in ("invoiceDate", "dueDate")}
-
-
-def nanoseconds(item: Json, rng: Random) -> None:
+def nanoseconds(item: Item, rng: Random) -> None:
     """A timestamp with nine fractional digits."""
     item["date"] = f"{item['date'][:-1]}.{rng.randrange(10**9):09}Z"
 
 
-def zone_offset(item: Json, _: Random) -> None:
-    """A timestamp with a zone other than Z."""
-    item["date"] = item["date"][:-1] + "+02:00"
-
-
-def mixed_case_ids(item: Json, _: Random) -> None:
+def mixed_case_ids(item: Item, _: Random) -> None:
     """Upper-case letters within ids."""
-    item["accountingEntryId"] = _mixed(item["accountingEntryId"])
-    item["companyId"] = _mixed(item["companyId"])
+    for name in ("accountingEntryId", "companyId"):
+        item[name] = "".join(char.upper() if index % 2 else char for index, char in enumerate(item[name]))
 
 
-def sub_type_absent(item: Json, _: Random) -> None:
-    """No ``subType`` instead of null."""
-    del item["subType"]
-
-
-def optional_absent(item: Json, _: Random) -> None:
-    """Absent members instead of nulls."""
-    for name in ("subType", "note", "files", "team", "bookkeeping", "vendor", "servicePeriod"):
-        del item[name]
-    item["additionalInformation"] = {"reconciliationId": item["additionalInformation"]["reconciliationId"]}
-
-
-def attendees(item: Json, _: Random) -> None:
-    """People at a dinner, one of them null."""
-    item["additionalInformation"]["attendees"] = ["Ada Lovelace", "José Ñandú", None]
-
-
-def reconciled_entries(item: Json, rng: Random) -> None:
+def reconciled_entries(item: Item, rng: Random) -> None:
     """The expenses that a reimbursement settles."""
     item["additionalInformation"]["reconciledEntries"] = [f"CR4V{rng.randrange(10**9):09}" for _ in range(2)]
 
 
-def service_period(item: Json, _: Random) -> None:
-    """The period a service covers."""
-    item["servicePeriod"] = {"from": item["date"], "to": item["date"]}
+def service_period(item: Item, _: Random, *, days: int = 0) -> None:
+    """The period that a service covers."""
+    end = datetime.fromisoformat(item["date"]) + timedelta(days=days)
+    item["servicePeriod"] = {"from": item["date"], "to": stamp(end)}
 
 
-def supplier_empty(item: Json, _: Random) -> None:
-    """A supplier of which nothing is known."""
-    item["supplier"] = dict.fromkeys(item["supplier"])
+def invoice_paid(item: Item, _: Random) -> None:
+    """An invoice with the date of its payment."""
+    item["additionalInformation"]["invoiceInformation"] |= {"status": "paid", "paymentDate": item["date"]}
 
 
-def vendor_missing(item: Json, _: Random) -> None:
-    """No vendor although accounts payable needs one."""
-    item["vendor"] = None
+def _tax(item: Item, rng: Random, *, rate: Decimal, unit: Decimal = Decimal(1)) -> None:
+    """Tax the first line at ``rate``, to multiples of ``unit`` cents; net and tax still add up to the line."""
+    line = item["accountingEntryLines"][0]
+    tax, net = {}, {}
+    for side, total in line["lineAmount"].items():
+        value = (total["value"] - total["value"] / (1 + rate)).quantize(unit)
+        tax[side] = {**total, "value": value}
+        net[side] = {**total, "value": total["value"] - value}
+    line |= {
+        "netAmount": net,
+        "tax": {"id": make_uuid(rng), "code": "T", "rate": rate, "type": "exclusive", "amount": tax},
+    }
 
 
-def vendor_with_odd_country(item: Json, _: Random) -> None:
-    """A country code that ISO 3166 does not assign, and no optional member else."""
-    kept = {name: item["vendor"][name] for name in ("id", "name", "defaultCurrency")}
-    item["vendor"] = {**kept, "country": "UK"}
+def empty_texts(item: Item, _: Random) -> None:
+    """Empty texts wherever a text is free."""
+    item |= {
+        "note": "",
+        "team": {**item["team"], "code": ""},
+        "supplier": {**item["supplier"], "code": "", "account": ""},
+    }
+    item["accountingEntryLines"][0]["tags"] = [{"id": item["accountingEntryId"], "code": "", "groupCode": ""}]
+    _empty(item)
 
 
-ODDITIES: Final[dict[str, Oddity]] = {
-    function.__name__: function
-    for function in (
-        split, account_missing, account_without_code, contra_without_code, no_lines, null_tag, bare_files,
-        null_file, many_files, no_files, null_team, dates_only, nanoseconds, zone_offset, mixed_case_ids,
-        sub_type_absent, optional_absent, attendees, reconciled_entries, service_period, supplier_empty,
-        vendor_missing, vendor_with_odd_country,
-    )
-}  # fmt: skip
+def _empty(value: Json) -> None:
+    for name, member in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(member, dict | list):
+            _empty(member)
+        elif isinstance(member, str) and name in FREE_TEXTS:
+            value[name] = ""
+
+
+def unknown_values(item: Item, rng: Random) -> None:
+    """Undocumented values, where Pleo's schemas allow any text."""
+    _tax(item, rng, rate=Decimal("0.2"))
+    item |= {"type": "gift_card", "subType": "gift_card_expired", "bookkeeping": {"method": "cash_basis"}}
+    item["accountingEntryLines"][0]["tax"]["type"] = "exempt"
+    item["additionalInformation"]["invoiceInformation"]["status"] = "disputed"
+
+
+def _amounts(item: Item) -> Iterator[Item]:
+    yield item["amount"]
+    for line in item["accountingEntryLines"]:
+        yield from (line["lineAmount"], line["netAmount"])
+        if line["tax"]:
+            yield line["tax"]["amount"]
+
+
+def _wallet(item: Item, _: Random, *, currency: str) -> None:
+    """A wallet in another currency."""
+    for amount in _amounts(item):
+        amount["inWalletCurrency"]["currency"] = currency
+
+
+def _of(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Oddity]:
+    return {name: partial(_change, changes=each) for name, each in changes.items()}
+
+
+DOCUMENTED: Final[Mapping[str, Oddity]] = _of(CHANGES) | {
+    function.__name__: function for function in (split, nanoseconds, mixed_case_ids, reconciled_entries, service_period)
+}
+VARIED: Final[Mapping[str, Oddity]] = _of(VARIED_CHANGES) | {
+    "long_service_period": partial(service_period, days=365),
+    "tax_rate_zero": partial(_tax, rate=Decimal(0)),
+    "tax_rate_reduced": partial(_tax, rate=Decimal("0.055")),
+    "tax_fractional": partial(_tax, rate=Decimal("0.081234567890123456789"), unit=Decimal("0.0001")),
+    "wallet_in_dinars": partial(_wallet, currency="KWD"),
+    "wallet_undefined": partial(_wallet, currency="UNDEFINED"),
+    **{function.__name__: function for function in (invoice_paid, empty_texts, unknown_values)},
+}
+HOSTILE: Final[Mapping[str, Oddity]] = _of(HOSTILE_CHANGES)
+ODDITIES: Final[Mapping[str, Oddity]] = {**DOCUMENTED, **VARIED, **HOSTILE}

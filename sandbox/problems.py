@@ -1,4 +1,4 @@
-"""The errors Pleo answers with: status, ``type`` and ``message`` of an ``ExceptionInfo`` body (OpenAPI)."""
+"""Pleo's errors: status, ``type`` and ``message`` of an ``ExceptionInfo`` body (OpenAPI)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Problem(Exception):
-    """An error answer.
+    """An error response.
 
     Args:
         status: HTTP status.
@@ -28,26 +28,20 @@ class Documented(NamedTuple):
     type: str
     message: str
 
-    def problem(self, message: str | None = None) -> Problem:
-        """Return it as an exception, with another message where Pleo's own varies."""
-        return Problem(self.status, self.type, message or self.message)
+    def problem(self) -> Problem:
+        """Return it as an exception."""
+        return Problem(self.status, self.type, self.message)
 
 
 JOB_NOT_FOUND = Documented(404, "EXPORT_NOT_FOUND", "Export job not found.")
-JOB_ITEM_NOT_FOUND = Documented(404, "EXPORT_ENTRY_NOT_FOUND", "Export Job Item not found")
 ITEMS_OF_FINISHED_JOB = Documented(
     422, "EXPORT_JOB_STATUS_UNPROCESSABLE", "Export Job is finished and can no longer be processed."
 )
 UPDATE_OF_FINISHED_JOB = Documented(422, "EXPORT_JOB_STATUS_UNPROCESSABLE", "Export job is finished.")
 TOO_MANY_UPDATES = Documented(413, "EXPORT_JOB_ITEMS_UPDATE_LIMIT", "Number of items to update is more than 100.")
 ILLEGAL_EVENT = Documented(422, "INVALID_EXPORT_JOB_STATUS_CHANGE", "Export Job status change failed")
-MISSING_CONTRA_ACCOUNTS = Documented(
-    400,
-    "MISSING_CONTRA_ACCOUNTS",
-    "Contra accounts are not fully configured. Please map contra accounts in the Accounting settings.",
-)
 
 
 def undocumented(status: int, message: str) -> Problem:
-    """Return an error whose body Pleo does not document (401, 403, other 400s): the sandbox's own words."""
+    """Return an error whose body Pleo does not document (401, 403, other 400s)."""
     return Problem(status, HTTPStatus(status).name, message)

@@ -1,11 +1,11 @@
-"""What the sandbox was asked, and what that has changed: one record each, in order."""
+"""Records of requests and of their changes, in order."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from werkzeug.datastructures import MultiDict
 
@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
     from werkzeug.wrappers import Request as Incoming
 
+    from sandbox.values import Json
+
 
 class Change(NamedTuple):
-    """What a request has changed.
+    """A change made by a request.
 
     Attributes:
         job_id: The export job.
-        entry_id: The accounting entry, spelled as in the control layer; None for a change of the job itself.
-        status: Status from then on.
-        details: What came with it: reasons, ``externalId`` and its kin.
+        entry_id: The accounting entry, spelled as in the job items; None for a change of the job itself.
+        status: The new status.
+        details: Other members: reasons, ``externalId`` and so on.
     """
 
     job_id: str
@@ -43,7 +45,7 @@ class Request:
         user_agent: User-Agent header, empty without one.
         time: Arrival on the sandbox's clock.
         body: Raw request body.
-        status: Status answered; None while in hand and where no status was sent.
+        status: Response status; None before the response and if none was sent.
     """
 
     method: str
@@ -56,7 +58,7 @@ class Request:
     status: int | None = None
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+    def json(self) -> Json:
         """The body, decoded from JSON."""
         return json.loads(self.body)
 
@@ -75,7 +77,7 @@ class Request:
         )
 
     def is_to(self, path: str) -> bool:
-        """Tell whether ``path`` is this path, a parent of it, or a pattern of it (``/v3/export-jobs/*/items``)."""
+        """Return whether ``path`` is this path, a parent, or a matching pattern (``/v3/export-jobs/*/items``)."""
         if "*" in path:
             return fnmatchcase(self.path, path)
         return self.path == path or self.path.startswith(path.rstrip("/") + "/")

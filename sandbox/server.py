@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request as Incoming
 from werkzeug.wrappers import Response
 
 from sandbox import api
-from sandbox.faults import EFFECTS, Answer
+from sandbox.effects import Answer, apply
 from sandbox.files import BREAKS_OFF
 from sandbox.recording import Request
 from sandbox.transport import Connections, Handler
@@ -30,12 +30,12 @@ HOST = "127.0.0.1"
 
 
 class Sandbox(World):
-    """A world that is served on loopback.
+    """A world, served on loopback.
 
-    Used as a context manager it serves from a daemon thread until the end of the block.
+    As a context manager it serves from a daemon thread until the end of the block.
 
     Args:
-        port: Port to listen on; 0 for a free one, kept over restarts.
+        port: Port to listen on; 0 for a free one, kept across restarts.
         seed: Seed of ids, credentials and data.
         clock: Returns the current moment, with time zone.
     """
@@ -44,7 +44,6 @@ class Sandbox(World):
         super().__init__(seed=seed, clock=clock)
         self.port = port
         self.failures: list[Exception] = []
-        self.stopping = threading.Event()
         self.connections = Connections()
         self._app = api.build(self)
         self._server: BaseWSGIServer | None = None
@@ -64,7 +63,7 @@ class Sandbox(World):
 
     @property
     def url(self) -> str:
-        """Base URL of the API, known from the first start on."""
+        """Base URL of the API, known after the first start."""
         if not self.port:
             raise RuntimeError("the sandbox has no port before its first start")
         return f"http://{HOST}:{self.port}"
@@ -75,7 +74,7 @@ class Sandbox(World):
         return f"{self.url}/oauth/token"
 
     def serve(self, environ: dict[str, Any]) -> Answer:
-        """Answer one WSGI request, through the faults that are due on it."""
+        """Answer one WSGI request, through the faults that hit it."""
         incoming = Incoming(environ)
         with self.lock:
             record = Request.of(incoming, self.now())
@@ -85,10 +84,10 @@ class Sandbox(World):
         environ |= {"wsgi.input": BytesIO(record.body), "CONTENT_LENGTH": str(len(record.body))}
         real: Callable[[], Answer] = partial(self._real, environ)
         for fault in reversed(due):
-            real = partial(EFFECTS[fault.kind], fault, self, real)
+            real = partial(apply, fault, self, real)
         try:
             answer = real()
-        except Exception as error:  # noqa: BLE001 - raised again, by stop(), in the thread of the test
+        except Exception as error:  # noqa: BLE001 - raised again in the test's thread, at the end of the block
             self.failures.append(error)
             answer = Answer(Response("sandbox failure", 500))
         record.status = None if answer.cut == 0 else answer.response.status_code
@@ -105,7 +104,7 @@ class Sandbox(World):
         """Listen, and serve from a daemon thread."""
         self.stopping.clear()
         server = make_server(HOST, self.port, self._app, threaded=True, request_handler=Handler)
-        server.sandbox = self  # type: ignore[attr-defined] # the handler's way back
+        server.sandbox = self  # type: ignore[attr-defined] # read by the handler
         self.port = server.server_port
         self.files.base = self.url
         self._server = server
@@ -116,7 +115,7 @@ class Sandbox(World):
         return self
 
     def stop(self) -> None:
-        """Stop serving; every connection and thread is gone afterwards."""
+        """Stop serving, and end every connection and thread."""
         if self._server is None or self._thread is None:
             return
         self.stopping.set()

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with keep-alive, and answers that break off."""
+"""HTTP/1.1 with keep-alive, and responses that break off."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.serving import WSGIRequestHandler
 
 if TYPE_CHECKING:
-    from sandbox.faults import Answer
+    from sandbox.effects import Answer
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -20,7 +20,7 @@ class Connections:
     """The open connections and the threads that serve them.
 
     Attributes:
-        accepted: How many connections there have been.
+        accepted: How many connections have been accepted.
     """
 
     def __init__(self) -> None:
@@ -29,13 +29,13 @@ class Connections:
         self._lock = threading.Lock()
 
     def add(self, connection: socket.socket) -> None:
-        """Note that the current thread serves ``connection``."""
+        """Record that the current thread serves a connection."""
         with self._lock:
             self.accepted += 1
             self._open[connection] = threading.current_thread()
 
     def remove(self, connection: socket.socket) -> None:
-        """Note that ``connection`` is done with."""
+        """Record the end of a connection."""
         with self._lock:
             self._open.pop(connection, None)
 
@@ -47,16 +47,16 @@ class Connections:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
-                continue  # the client, or a reset, was faster
+                continue  # already closed by the client or a reset
         for _, thread in waiting:
             thread.join(timeout)
 
 
 class Handler(WSGIRequestHandler):
-    """Serves one connection. Werkzeug's own handler closes it after each answer; this one keeps it."""
+    """Serve one connection, and keep it open after each response, unlike werkzeug's handler."""
 
     protocol_version = "HTTP/1.1"
-    # Without this, headers and body of an answer wait for each other's acknowledgement.
+    # Otherwise the body waits for the acknowledgement of the headers.
     disable_nagle_algorithm = True
     _head_pace = 0.0
     _headers_buffer: list[bytes]
@@ -99,7 +99,7 @@ class Handler(WSGIRequestHandler):
             self.close_connection = True
 
     def flush_headers(self) -> None:
-        """Send status line and headers, byte by byte if a fault says so."""
+        """Send status line and headers, one byte at a time if a fault asks for it."""
         if not self._head_pace:
             super().flush_headers()
             return
@@ -113,7 +113,7 @@ class Handler(WSGIRequestHandler):
                 return
 
     def _reset(self) -> None:
-        """End the connection with an RST: closed without lingering, and before socketserver says goodbye."""
+        """Reset the connection: close it without lingering, before socketserver shuts it down."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         os.close(self.connection.detach())

@@ -1,11 +1,23 @@
-"""Values that seeded objects are made of."""
+"""JSON and ids of seeded objects."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from random import Random
+
+JSON_TYPE = "application/json;charset=UTF-8"
+Json = Any
+"""Any JSON value: tests and worlds change members of all kinds."""
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode(value: object) -> bytes:
+    """Return a value as JSON; a Decimal becomes a number with all its digits."""
+    return _ENCODER.encode(value)
 
 
 def make_uuid(rng: Random) -> str:

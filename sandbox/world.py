@@ -1,4 +1,4 @@
-"""A world: companies, export jobs, credentials, faults and switches; what happens in it is recorded."""
+"""A world: companies, export jobs, credentials, faults and switches, and a record of all requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def utc_now() -> datetime:
 
 
 class World(Behaviour):
-    """All that a local Pleo knows; nothing of it is on the network.
+    """The state of a local Pleo, without the network.
 
     Args:
         seed: Seed of ids, credentials and data.
@@ -40,10 +40,11 @@ class World(Behaviour):
         jobs: Export jobs by id.
         companies: Companies by id in lower case.
         requests: Requests received, in order.
-        changes: What requests have changed, in order; what tests change themselves, and expiry, is not among it.
+        changes: Changes made by requests, in order; without changes by tests and expiry.
         faults: The fault table.
         credentials: API key, OAuth client and tokens.
-        files: What stands behind links.
+        files: The files that links lead to.
+        stopping: Set while the server is being stopped.
     """
 
     def __init__(self, *, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> None:
@@ -56,6 +57,7 @@ class World(Behaviour):
         self.changes: list[Change] = []
         self.faults: list[Fault] = []
         self.lock = threading.RLock()
+        self.stopping = threading.Event()
         self.credentials = Credentials(self.rng, self.now(), self.access_token_lifetime)
         self.files = Files(self.credentials.api_key)
 
@@ -89,7 +91,7 @@ class World(Behaviour):
         return self.credentials.refresh_token
 
     def expire_access_token(self) -> None:
-        """Make every access token issued so far be answered 401."""
+        """Invalidate every access token issued so far."""
         with self.lock:
             self.credentials.access_expires.clear()
 
@@ -114,10 +116,10 @@ class World(Behaviour):
             items: Number of seeded items, or the items themselves (``ExportItemV3``, served as they are).
             status: The job's status; a final one sets the times that go with it.
             company_id: Company it belongs to; None for a new one.
-            created_at: When it was made (and, unless pending, last updated); None for now.
+            created_at: Time of creation (and, unless pending, of the last update); None for now.
             expires_in: Seconds from the last update to expiry.
-            item_status: Status of all job items, or statuses to be dealt out in turn.
-            kinds: Kinds of the seeded items, dealt out in turn: ``KINDS``, ``VARIED``, ``HOSTILE`` or others.
+            item_status: Status of all job items, or statuses to assign in turn.
+            kinds: Kinds of the seeded items, in turn: ``KINDS``, ``VARIED``, ``HOSTILE`` or others.
         """
         with self.lock:
             created = created_at or self.now()

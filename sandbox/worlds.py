@@ -1,17 +1,17 @@
-"""The worlds, by name: what each of their jobs is."""
+"""The worlds, by name, and the jobs of each."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sandbox.conformance import require
-from sandbox.job_variety import JOB_FAILURES, JOB_VARIETY
+from sandbox.conformance import definition, require
 from sandbox.kinds import KINDS, VARIED, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from sandbox.jobs import Job
     from sandbox.world import World
 
 HEADQUARTERS = "8eb648ab-464b-42a0-ba17-eda703657e33"
@@ -19,12 +19,60 @@ SUBSIDIARY = "12abc3d4-e567-890e-1234-abc56e78fabc"
 BRANCH = "59540ed2-0d68-4e36-9e31-58223975d9e9"
 
 
+JOB_FAILURES: Final[tuple[str, ...]] = tuple(definition("ExportJobFailureReasonType")["enum"])
+ITEM_FAILURES: Final[tuple[str, ...]] = tuple(definition("ExportJobItemFailureReasonType")["enum"])
+
+
+def nanoseconds(job: Job) -> None:
+    """A creation time with nine fractional digits."""
+    job.record["createdAt"] = job.record["createdAt"][:-1] + ".123456789Z"
+
+
+def members_absent(job: Job) -> None:
+    """Absent members instead of nulls, in the job and in its job items."""
+    job.record = {name: value for name, value in job.record.items() if value is not None}
+    job.bare_rows = True
+
+
+def without_vendors(job: Job) -> None:
+    """A job of a company that does not keep books by vendor."""
+    job.record["vendorBasedBookkeeping"] = False
+    for item in job.items:
+        item |= {"vendor": None, "bookkeeping": None}
+
+
+def every_failure(job: Job) -> None:
+    """Job items that failed for every documented reason, in turn."""
+    for number, entry in enumerate(job.item_statuses):
+        reason = ITEM_FAILURES[number % len(ITEM_FAILURES)]
+        job.outcomes[entry] = {"failureReasonType": reason, "failureReason": f"The reason is {reason}."}
+
+
+def empty_texts(job: Job) -> None:
+    """Empty texts for reasons and references."""
+    job.record |= {"failureReason": "", "failureReasonType": ""}
+    names = ("externalId", "externalUrl", "failureReason", "failureReasonType")
+    job.outcomes = {entry: dict.fromkeys(names, "") for entry in job.item_statuses}
+
+
+def unknown_reasons(job: Job) -> None:
+    """Reasons beyond the documented ones."""
+    job.record |= {"failureReasonType": "solar_flare", "failureReason": "☀"}
+    job.outcomes = {entry: {"failureReasonType": "period_closed"} for entry in job.item_statuses}
+
+
+JOB_VARIETY: Final[dict[str, Callable[[Job], None]]] = {
+    function.__name__: function
+    for function in (nanoseconds, members_absent, without_vendors, every_failure, empty_texts, unknown_reasons)
+}
+
+
 class Plan(NamedTuple):
     """One job of a world.
 
     Attributes:
         company_id: Company; None for a new one.
-        age: How long ago it was made.
+        age: Time since its creation.
         variety: Names of ``JOB_VARIETY``.
         record: Members of the job that differ.
         kinds: Kinds of its items.
@@ -52,7 +100,7 @@ DEMO: Final = (
     Plan(HEADQUARTERS, 24, "completed_with_errors", 2 * DAY, ("successful", "successful", "failed")),
     Plan(SUBSIDIARY, 12, "in_progress", 3 * DAY, ("pending", "in_progress", "successful")),
 )
-# Whatever else Pleo's schemas allow.
+# Everything else that Pleo's schemas allow.
 VARIETY: Final = (
     Plan(
         None, len(VARIED), "in_progress", 5 * MINUTE, ("pending",), ("members_absent",),
@@ -70,7 +118,7 @@ VARIETY: Final = (
         for number, reason in enumerate(JOB_FAILURES, 5)
     ),
 )  # fmt: skip
-# More jobs, and more items of a job, than the largest page holds.
+# More jobs, and more items in a job, than fit on the largest page.
 CROWDED: Final = (
     Plan(HEADQUARTERS, 1001, "pending", MINUTE, ("pending",)),
     *(Plan(HEADQUARTERS, 0, "completed", number * DAY, ()) for number in range(1, 1001)),
@@ -79,7 +127,7 @@ WORLDS: Final[Mapping[str, Sequence[Plan]]] = {"empty": (), "demo": DEMO, "varie
 
 
 def populate(pleo: World, name: str) -> None:
-    """Add the jobs of the world of that name; where the time of one is over, its unfinished items are abandoned."""
+    """Add the jobs of a world; unfinished items of expired jobs are abandoned."""
     for plan in WORLDS[name]:
         job = pleo.add_job(
             items=plan.items,
@@ -99,7 +147,7 @@ def populate(pleo: World, name: str) -> None:
 
 
 def _outcome(status: str, number: int, at: str) -> dict[str, str]:
-    """What an integration would have reported about an item of that status."""
+    """Return the members that an integration would have set for an item with this status."""
     if status == "successful":
         return {"externalId": f"JE-{number:05}", "externalUrl": f"https://erp.example/JE-{number:05}", "exportedAt": at}
     if status == "failed":

@@ -24,8 +24,8 @@ BIN = Path(sys.executable).parent
 CHECKOUT = Path(__file__).parent.parent
 TIMEOUT = 60
 
-# Each run draws the same examples, so a failure is had again by running its test. Others, and others again with another
-# seed: `--hypothesis-profile=search --hypothesis-seed=1`; a failure prints the seed, or what to decorate the test with.
+# Each run draws the same examples, so a failure can be repeated. For other examples:
+# `--hypothesis-profile=search --hypothesis-seed=1`; a failure prints the seed, or a decorator for the test.
 settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("search", deadline=None, print_blob=True)
 settings.load_profile("same")
@@ -35,7 +35,7 @@ settings.register_profile("mutants", settings.get_profile("ci"), phases=(Phase.e
 
 @dataclass
 class Run:
-    """What a process did, as its caller sees it."""
+    """The result of a process."""
 
     returncode: int
     stdout: bytes
@@ -82,7 +82,7 @@ def partitions(state: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class Outputs:
-    """Everything that any process of the suite printed or kept, and the secrets that must not be in it."""
+    """Everything that the processes of the suite print or store, and the secrets that must not be in it."""
 
     def __init__(self) -> None:
         self.secrets: set[str] = set()
@@ -133,13 +133,13 @@ def pleo(outputs: Outputs) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def config(pleo: Sandbox) -> dict[str, Any]:
-    """Settings that reach the local Pleo, quick to give up."""
+    """Settings for the local Pleo, with one retry."""
     return {"api_url": pleo.url, "api_key": pleo.api_key, "max_retries": 1}
 
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """An environment without settings of the developer's own."""
+    """The developer's environment without settings of the plugins."""
     return environment_without_settings("LOGLEVEL")
 
 
@@ -147,9 +147,9 @@ def environment() -> dict[str, str]:
 def start_tap(
     config: dict[str, Any], environment: dict[str, str], tmp_path: Path, outputs: Outputs
 ) -> Callable[..., subprocess.Popen[bytes]]:
-    """Start the tap as a process; settings given as keywords are laid over `config`, None removes one.
+    """Start the tap as a process; keywords override `config`, None removes a setting.
 
-    With another `stdout` than a pipe of ours, the run's own is empty.
+    With another `stdout` than a pipe, `Run.stdout` is empty.
     """
 
     def start(
@@ -191,14 +191,14 @@ def run_tap(start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs)
 
 
 def finish(process: subprocess.Popen[bytes], outputs: Outputs) -> Run:
-    """Wait for a process and keep what it printed."""
+    """Wait for a process and record its output."""
     try:
         stdout, stderr = process.communicate(timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         process.communicate()
         raise
-    # None where a test gave the process another one than our pipe.
+    # None if the test passed another stdout.
     stdout = stdout or b""
     outputs.add("stdout", stdout)
     outputs.add("stderr", stderr)

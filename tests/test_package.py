@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_wheel_holds_package_and_schemas_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_contains_only_package_and_schemas(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
 
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tap_pleo_export"}

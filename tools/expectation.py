@@ -1,4 +1,4 @@
-"""What a load of the sandbox must leave in the database, computed from the sandbox's own objects."""
+"""The expected result of a load, computed from the sandbox's objects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AMOUNTS = """
 
 
 class Sums(NamedTuple):
-    """Items and amounts of one wallet currency; ``cents`` is the exact sum in cents of it."""
+    """Items of one wallet currency and the exact sum of their amounts in cents."""
 
     items: int
     cents: Decimal
@@ -66,7 +66,7 @@ def loaded_sums(connection: psycopg.Connection[Any]) -> dict[str, Sums]:
 
 
 def loaded_keys(connection: psycopg.Connection[Any], table: str) -> Counter[tuple[str, ...]]:
-    """Return how often each key stands in a table."""
+    """Return how often each key occurs in a table."""
     return Counter(connection.execute(KEYS[table]))
 
 

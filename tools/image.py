@@ -1,4 +1,4 @@
-"""``make image``: builds the container image, and loads a local Pleo with it, nothing but its volume being writable."""
+"""``make image``: build the container image and load a local Pleo with it; only its volume is writable."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ USER = 10001
 
 
 def docker(arguments: list[str]) -> list[str]:
-    """Build with docker; return how a command begins that runs the image on the host's network."""
+    """Build with docker; return the start of a command that runs the image on the host's network."""
     subprocess.run(["docker", "build", *BUILD, *arguments, "."], cwd=CHECKOUT, check=True)
     return ["docker", "run", "--rm", "--network=host", "--read-only", "--tmpfs=/tmp"]
 
 
 def buildah(arguments: list[str]) -> list[str]:
-    """Build with buildah; likewise. Its chroot isolation has the host's network, and no read-only root."""
+    """The same with buildah, whose chroot isolation uses the host's network and has no read-only root."""
     subprocess.run(["buildah", "bud", *BUILD, *arguments, "."], cwd=CHECKOUT, check=True)
     made = subprocess.run(["buildah", "from", NAME], check=True, capture_output=True, text=True)
     return ["buildah", "run", made.stdout.strip()]
 
 
 def engine() -> str | None:
-    """Return which of them works here."""
+    """Return which of them works on this machine."""
     if shutil.which("docker") and not subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         return "docker"
     return "buildah" if shutil.which("buildah") else None
 
 
 def load(begin: list[str], image: str, state: Path) -> bool:
-    """Run the image's pipeline against a sandbox and return whether every item has arrived once."""
+    """Run the image's pipeline against a sandbox and return whether every item arrived once."""
     with Sandbox.demo() as pleo:
         settings = {
             "TAP_PLEO_EXPORT_API_URL": pleo.url,
@@ -53,7 +53,7 @@ def load(begin: list[str], image: str, state: Path) -> bool:
         if begin[0] == "docker":
             command = [*begin, *options, image, *RUN]
         else:
-            # It takes the container last, and no entry point.
+            # Options come before the container, and the entry point is not used.
             command = [*begin[:2], f"--user={USER}", *options, begin[2], "--", "entrypoint", *RUN]
         done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         expected = {(job.lower(), entry.lower()) for job, entry in expected_items(pleo)}
@@ -62,12 +62,12 @@ def load(begin: list[str], image: str, state: Path) -> bool:
         return False
     lines = [json.loads(line) for line in (state / "export_items.jsonl").read_bytes().splitlines()]
     arrived = {(line["jobId"].lower(), line["accountingEntryId"].lower()) for line in lines}
-    print(f"{len(lines)} items arrived, {len(expected)} were to; state in {sorted(p.name for p in state.iterdir())}")
+    print(f"{len(lines)} items arrived, {len(expected)} expected; state in {sorted(p.name for p in state.iterdir())}")
     return len(lines) == len(expected) and arrived == expected
 
 
 def main() -> int:
-    """Build and try; arguments go to the build."""
+    """Build and run; arguments are passed to the build."""
     kind = engine()
     if kind is None:
         print("Neither docker nor buildah works here: the image is not built (Debian: apt install buildah crun)")
@@ -78,7 +78,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="pleo-image-") as folder:
             state = Path(folder)
-            # Whatever user the image runs as.
+            # For any user that the image runs as.
             state.chmod(0o777)
             loaded = load(begin, NAME, state)
     finally:

@@ -1,4 +1,4 @@
-"""The real Meltano, run in a project directory of its own, with none of the user's settings in sight."""
+"""Run the real Meltano in a separate project directory, without the user's settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STOP_SECONDS = 15
 
 
 def environment_without_settings(*more: str) -> dict[str, str]:
-    """Return the caller's environment without settings for plugins, and without names that begin with ``more``."""
+    """Return the caller's environment without settings of plugins and names that begin with one of ``more``."""
     return {name: value for name, value in os.environ.items() if not name.startswith((*_OURS, *more))}
 
 
@@ -59,13 +59,13 @@ class LogLine:
 
 @dataclass
 class MeltanoProject:
-    """A copy of ``meltano.yml`` in another directory, with the plugins that ``make`` has installed in the checkout.
+    """A copy of ``meltano.yml`` in another directory, with the plugins that ``make`` installed in the checkout.
 
-    The copy keeps its own system database, so no run meets the state of another; the checkout's ``.env`` and the
-    caller's settings for the plugins stay out.
+    The copy has a separate system database, so runs do not share state. The checkout's ``.env`` and the caller's
+    settings for the plugins are ignored.
 
     Attributes:
-        root: The project directory; what it holds of an earlier project is removed.
+        root: The project directory; an earlier project in it is removed.
         settings: Environment variables of the runs, such as ``TAP_PLEO_EXPORT_API_KEY``.
         returncode: Exit code of the last run.
     """
@@ -75,7 +75,7 @@ class MeltanoProject:
     returncode: int | None = None
 
     def __post_init__(self) -> None:
-        """Make the directory."""
+        """Create the directory."""
         system = self.root / ".meltano"
         shutil.rmtree(system, ignore_errors=True)
         system.mkdir(parents=True)
@@ -104,7 +104,7 @@ class MeltanoProject:
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start ``meltano`` with these arguments, its output in one pipe, in a process group of its own."""
+        """Start ``meltano`` with these arguments, its output in one pipe, in a new process group."""
         return subprocess.Popen(
             [MELTANO, *arguments],
             cwd=self.root,
@@ -121,7 +121,7 @@ class MeltanoProject:
     def follow(self, *arguments: str) -> Iterator[LogLine]:
         """Run ``meltano`` and yield its log line by line; ``returncode`` is set at the end.
 
-        A consumer that leaves early stops the run with all its plugins.
+        A consumer that stops early ends the run and all its plugins.
         """
         process = self.start(*arguments)
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
@@ -137,7 +137,7 @@ class MeltanoProject:
         return list(self.follow(*arguments))
 
     def state(self, state_id: str) -> dict[str, Any]:
-        """Return the state that Meltano has stored under an id."""
+        """Return the state that Meltano stores under an id."""
         asked = subprocess.run(
             [MELTANO, "--log-level", "error", "state", "get", state_id],
             cwd=self.root,
@@ -151,7 +151,7 @@ class MeltanoProject:
 
 
 def stop_group(process: subprocess.Popen[str]) -> None:
-    """End a process and everything it has started, politely first."""
+    """End a process and its children, first with SIGTERM."""
     for order in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is None:
             os.killpg(process.pid, order)

@@ -1,4 +1,4 @@
-"""tap | mapper | target as plain pipes, with the state taken from the target's output as Meltano takes it."""
+"""tap | mapper | target as plain pipes, with the state read from the target's output as Meltano does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tools.meltano import CHECKOUT, environment_without_settings
 from tools.postgres import SCHEMA
-from tools.wiretap import Wiretap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,20 +27,19 @@ RUN_SECONDS = 60
 
 @dataclass
 class Pipes:
-    """A pipeline that is run again and again, each time from the last state that the target acknowledged.
+    """A pipeline that runs repeatedly, each time from the last state that the target acknowledged.
 
     Attributes:
-        folder: Where settings, state and logs are kept.
+        folder: Where settings, state and logs go.
         tap: The tap's settings.
         database_url: SQLAlchemy URL of the database.
-        mapped: Whether the mapper stands between tap and target.
-        loaded: Whether there is a target at all; if not, what is written last goes to the file ``output``, and its last
-            STATE is the state.
-        overheard: Whether what the tap writes on its way to the next process is kept in the file ``output``.
-        environment: Environment variables beyond those of the caller.
-        rows: Rows that the target writes together.
+        mapped: Whether the mapper runs between tap and target.
+        loaded: Whether there is a target; without one, the output goes to the file ``output``, and its last STATE is
+            the state.
+        environment: Additional environment variables.
+        rows: Rows per batch of the target.
         mapping: The mapper's settings.
-        state: What the target has acknowledged; None before the first time.
+        state: The state that the target acknowledged; None before the first time.
         running: The processes of the current run: ``tap``, ``mapper``, ``target``.
     """
 
@@ -50,31 +48,29 @@ class Pipes:
     database_url: str
     mapped: bool = True
     loaded: bool = True
-    overheard: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     rows: int = 100
     mapping: Mapping[str, Any] = field(default_factory=lambda: {"configuration": [ANY_COMPANY]})
     state: dict[str, Any] | None = None
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    _wiretap: Wiretap | None = None
 
     @property
     def output(self) -> Path:
-        """What the tap has written in this run, or the last one."""
+        """The output of a pipeline without a target, in this run or the last."""
         return self.folder / "output"
 
     def start(self, *, watched: str | None = None) -> None:
         """Start the processes.
 
         Args:
-            watched: The one whose log is a pipe, for the caller to read, instead of a file.
+            watched: The process whose log is a pipe for the caller to read, instead of a file.
         """
         source: IO[bytes] | None = None
         commands = self._commands()
         with (self.folder / "acknowledged").open("wb") as acknowledged, self.output.open("wb") as output:
             ends = acknowledged if self.loaded else output
             for number, (name, command) in enumerate(commands.items(), 1):
-                # Files, so that nobody has to read while the pipeline runs.
+                # Files, so that no one has to read while the pipeline runs.
                 with (self.folder / f"{name}.log").open("ab") as log:
                     process = subprocess.Popen(
                         command,
@@ -87,12 +83,9 @@ class Pipes:
                     source.close()
                 source = process.stdout
                 self.running[name] = process
-                if source and self.overheard and name == "tap":
-                    self._wiretap = Wiretap(source, self.output)
-                    source = self._wiretap.start()
 
     def signal(self, name: str, number: Signals) -> bool:
-        """Send a signal to one of the processes; return whether it was still there."""
+        """Send a signal to one of the processes; return whether it was running."""
         process = self.running.get(name)
         if process is None or process.poll() is not None:
             return False
@@ -100,12 +93,12 @@ class Pipes:
         return True
 
     def stop_target(self, number: Signals) -> None:
-        """Signal the target and see to its end: SDK targets may hang on a signal, and an operator then kills them."""
+        """Signal the target and kill it if it hangs, as an operator would: SDK targets may hang on a signal."""
         target = self.running["target"]
         self.signal("target", number)
         try:
             if target.stderr:
-                # Read on, or the target waits for a reader of its log.
+                # Keep reading, or the target blocks on its log.
                 target.communicate(timeout=PATIENCE_SECONDS)
             else:
                 target.wait(PATIENCE_SECONDS)
@@ -113,7 +106,7 @@ class Pipes:
             target.kill()
 
     def wait(self, seconds: float = RUN_SECONDS) -> dict[str, int]:
-        """Wait for the end, so long for each process, take the state, and return the exit codes."""
+        """Wait for each process to end, at most this long, read the state, and return the exit codes."""
         try:
             codes = {name: process.wait(seconds) for name, process in self.running.items()}
         finally:
@@ -125,16 +118,13 @@ class Pipes:
         return codes
 
     def close(self) -> None:
-        """End what still runs."""
+        """Kill the processes that still run."""
         for process in self.running.values():
             process.kill()
             process.wait()
             if process.stderr:
                 process.stderr.close()
         self.running.clear()
-        if self._wiretap:
-            self._wiretap.join()
-            self._wiretap = None
 
     def run(self) -> dict[str, int]:
         """Run to the end and return the exit codes."""
@@ -142,7 +132,7 @@ class Pipes:
         return self.wait()
 
     def acknowledge(self, output: bytes) -> None:
-        """Take the last whole line of the target's output as the state."""
+        """Use the last complete line of the target's output as the state."""
         whole = output.split(b"\n")[:-1]
         if whole:
             self.state = json.loads(whole[-1])
@@ -168,28 +158,25 @@ class Pipes:
         return self.command("target", TARGET, config=settings)
 
     def tap_command(self) -> list[str]:
-        """Return the tap's command line, with the state that was acknowledged last."""
+        """Return the tap's command line, with the last acknowledged state."""
         state = {} if self.state is None else {"state": self.state}
         return self.command("tap", BIN / "tap-pleo-export", config=self.tap, **state)
 
     def _commands(self) -> dict[str, list[str]]:
-        return {
-            "tap": self.tap_command(),
-            **(
-                {"mapper": self.command("mapper", BIN / "map-pleo-validation", config=self.mapping)}
-                if self.mapped
-                else {}
-            ),
-            **({"target": self.target_command()} if self.loaded else {}),
-        }
+        commands = {"tap": self.tap_command()}
+        if self.mapped:
+            commands["mapper"] = self.command("mapper", BIN / "map-pleo-validation", config=self.mapping)
+        if self.loaded:
+            commands["target"] = self.target_command()
+        return commands
 
 
 def states_in(output: bytes) -> list[dict[str, Any]]:
-    """Return the values of the STATE messages in what a tap wrote; a torn last line is none."""
+    """Return the values of the STATE messages in a tap's output; a torn last line does not count."""
     lines = output.split(b"\n")[:-1]
     return [json.loads(line)["value"] for line in lines if line.startswith(b'{"type":"STATE"')]
 
 
 def tap_settings(pleo: Sandbox, **more: object) -> dict[str, Any]:
-    """Return settings with which the tap reads a sandbox, quick to give up."""
+    """Return settings with which the tap reads a sandbox and gives up soon."""
     return {"api_url": pleo.url, "api_key": pleo.api_key, "max_retries": 1, **more}

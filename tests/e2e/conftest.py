@@ -1,4 +1,4 @@
-"""One PostgreSQL server for the session; a Meltano project and a database of its own for whoever asks."""
+"""One PostgreSQL server per session; functions that create databases and Meltano projects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sample of what Pleo's OpenAPI document allows, through tap, mapper and target into PostgreSQL: all there, exact."""
+"""A sample of the items that Pleo's OpenAPI document allows, loaded exactly into PostgreSQL."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def distinct(values: Iterable[dict[str, Any]], key: str) -> Iterator[dict[str, A
 
 
 def serve_all(pleo: Sandbox, rows: Rows) -> None:
-    """Serve the jobs, and the items in their turn, each job with its share."""
+    """Serve the jobs, each with its share of the items."""
     serve(pleo, JOBS, [encode(job) for job in rows["export_jobs"]])
     for number, job in enumerate(rows["export_jobs"]):
         share = slice(number * ITEMS_A_JOB, (number + 1) * ITEMS_A_JOB)
@@ -82,8 +82,8 @@ def table(connection: psycopg.Connection[Any], name: str) -> dict[tuple[str, ...
 
 
 def wanted(name: str, rows: Rows) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Return what must be in a table, by key."""
-    # An empty status is none.
+    """Return the expected rows of a table, by key."""
+    # An empty status becomes null.
     job_of = {
         row["accountingEntryId"]: (row["exportJobId"], stored(row["status"]) or None)
         for row in rows["export_job_items"]
@@ -108,7 +108,7 @@ def key_of(name: str, row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(row[key] for key in STREAMS[name].primary_keys)
 
 
-def test_a_sample_of_the_document_is_in_the_database_to_the_last_digit(
+def test_sample_of_the_openapi_document_is_loaded_exactly(
     pleo: Sandbox, postgres: Postgres, new_database: Callable[[], str], tmp_path: Path, rows: Rows
 ) -> None:
     database = new_database()

@@ -1,4 +1,4 @@
-"""The first look without a database: JSON Lines files that hold what the sandbox serves."""
+"""JSON Lines files contain everything that the sandbox serves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tools.meltano import MeltanoProject
 
 
-def test_files_hold_every_record_once(tmp_path: Path, new_project: Callable[..., MeltanoProject]) -> None:
+def test_files_contain_every_record_once(tmp_path: Path, new_project: Callable[..., MeltanoProject]) -> None:
     with Sandbox.demo() as sandbox:
         project = new_project(sandbox, TARGET_JSONL_DESTINATION_PATH=str(tmp_path))
         log = project.run("run", "tap-pleo-export", "target-jsonl")

@@ -1,4 +1,4 @@
-"""Killed, stopped, cut off, without a database: resumed until done, every item stands in PostgreSQL exactly once."""
+"""After kills, signals and a database restart, every item is in PostgreSQL exactly once."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def pipes(pleo: Sandbox, postgres: Postgres, database: str, tmp_path: Path, outp
 
 
 def at_request(pleo: Sandbox, number: int, what: Callable[[], object]) -> None:
-    """Do something when the data layer is asked for the so-many-th time from now on."""
+    """Call a function at the n-th request for export items from now on."""
     pleo.faults.clear()
     pleo.add_fault(Fault(path=ITEMS, kind="callback", nth=number, callback=lambda _: what()))
 
@@ -90,7 +90,7 @@ def pages_acknowledged(state: dict[str, Any] | None) -> int:
 
 
 def is_all_there_once(pleo: Sandbox, connection: psycopg.Connection[Any]) -> None:
-    """Assert that the database holds what Pleo has: each key once, and the sums to the last digit."""
+    """Assert that the database contains each of Pleo's items once, with exact sums."""
     expected = expected_items(pleo)
     with connection:
         assert loaded_keys(connection, "export_items") == Counter(expected.keys())
@@ -98,7 +98,7 @@ def is_all_there_once(pleo: Sandbox, connection: psycopg.Connection[Any]) -> Non
 
 
 @SIGNALS
-def test_tap_and_target_stopped_at_random_moments(
+def test_resume_after_kills_at_random_moments(
     pleo: Sandbox, pipes: Pipes, connect: Connect, rng: Random, number: signal.Signals
 ) -> None:
     at_request(pleo, rng.randrange(1, 15), lambda: pipes.signal("tap", number))
@@ -116,9 +116,7 @@ def test_tap_and_target_stopped_at_random_moments(
     is_all_there_once(pleo, connect())
 
 
-def test_a_line_torn_by_a_kill_reaches_no_table(
-    pleo: Sandbox, pipes: Pipes, connect: Connect, outputs: Outputs
-) -> None:
+def test_a_torn_line_reaches_no_table(pleo: Sandbox, pipes: Pipes, connect: Connect, outputs: Outputs) -> None:
     # Lines longer than a pipe: the kill finds the tap inside one.
     (job, _) = pleo.jobs.values()
     for item in job.items:
@@ -140,7 +138,7 @@ def test_a_line_torn_by_a_kill_reaches_no_table(
     is_all_there_once(pleo, connect())
 
 
-def test_postgresql_stopped_in_the_middle_and_started_again(pleo: Sandbox, pipes: Pipes, tmp_path: Path) -> None:
+def test_resume_after_postgresql_restarts(pleo: Sandbox, pipes: Pipes, tmp_path: Path) -> None:
     data = tmp_path / "postgres"
     with pg.running(data) as server:
         pipes.database_url = server.url()
@@ -154,7 +152,7 @@ def test_postgresql_stopped_in_the_middle_and_started_again(pleo: Sandbox, pipes
         is_all_there_once(pleo, server.connect())
 
 
-def test_meltano_and_its_tap_killed_and_stopped(
+def test_resume_after_meltano_or_its_tap_is_killed(
     pleo: Sandbox,
     pipes: Pipes,
     connect: Connect,
@@ -169,11 +167,11 @@ def test_meltano_and_its_tap_killed_and_stopped(
 
         def stop_and_wait() -> None:
             stop(started[0])
-            # The page is held back: the tap shall not be done before Meltano has noticed.
+            # The response waits, so that the tap cannot finish before Meltano notices.
             started[0].wait(TIMEOUT)
 
         at_request(pleo, at, stop_and_wait)
-        # A Meltano that was killed has left its run as running: hence --force.
+        # A killed Meltano leaves its run marked as running, hence --force.
         started.append(project.start(RUN[0], "--force", *RUN[1:]))
         output, _ = started[0].communicate(timeout=TIMEOUT)
         outlived = [process for process in psutil.process_iter() if _group(process) == started[0].pid]

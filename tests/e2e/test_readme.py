@@ -1,4 +1,4 @@
-"""The README's way into a Meltano project of one's own, followed in an empty folder with a wheel."""
+"""The README's instructions for another Meltano project, followed in an empty folder with a wheel."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ INSTALL_SECONDS = 600
 
 
 class Elsewhere:
-    """A Meltano project whose settings stand in its `.env`, as a user's do."""
+    """A Meltano project with its settings in `.env`."""
 
     def __init__(self, folder: Path, outputs: Outputs, **settings: str) -> None:
         self.folder = folder
@@ -61,7 +61,7 @@ class Elsewhere:
 
 
 def blocks() -> str:
-    """Return what the README tells to copy into `meltano.yml`."""
+    """Return the README's blocks for `meltano.yml`."""
     found = re.findall(r"<!-- meltano: [^\n]*-->\n```yaml\n(.*?)```\n<!-- end -->", README, re.DOTALL)
     assert found
     return "".join(found)
@@ -76,15 +76,7 @@ def settings(sandbox: Sandbox, wheel: Path, database_url: str) -> dict[str, str]
     }
 
 
-def test_nothing_to_copy_leads_into_this_checkout() -> None:
-    texts = [blocks(), *(path.read_text("utf-8") for path in (CHECKOUT / "plugins").glob("*.yml"))]
-    assert len(texts) > 3
-    for text in texts:
-        assert "constraints" not in text
-        assert not re.search(r"pip_url: .*(-e |\./|/)", text)
-
-
-def test_the_block_works_in_an_empty_project(
+def test_readme_block_works_in_an_empty_project(
     tmp_path: Path, wheel: Path, postgres: Postgres, new_database: Callable[[], str], outputs: Outputs
 ) -> None:
     database = new_database()
@@ -113,7 +105,7 @@ def test_the_block_works_in_an_empty_project(
     assert len(marked) == statuses["failed",] > 0
 
 
-def test_each_definition_is_added_by_one_command(tmp_path: Path, wheel: Path, outputs: Outputs, pleo: Sandbox) -> None:
+def test_plugins_are_added_by_one_command_each(tmp_path: Path, wheel: Path, outputs: Outputs, pleo: Sandbox) -> None:
     job = pleo.add_job(items=3)
     destination = tmp_path / "output"
     destination.mkdir()

@@ -1,4 +1,4 @@
-"""Reporting back through the real Meltano: failures marked beside a load, result files of an accounting system."""
+"""Reporting back with the real Meltano: failed items, and result files of an accounting system."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_failing_items_are_marked_once_with_their_reasons(new_project: Callable[
         assert outcomes[entry]["failureReason"]
 
 
-def test_load_first_report_second_in_one_run(
+def test_load_then_report_in_one_run(
     postgres: Postgres, new_database: Callable[[], str], new_project: Callable[..., MeltanoProject]
 ) -> None:
     database = new_database()

@@ -1,15 +1,16 @@
-"""The validation mapper through the real Meltano: verdicts in PostgreSQL, updates alone in files."""
+"""The validation mapper with the real Meltano: verdicts in PostgreSQL, updates in files."""
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from sandbox import Sandbox
-from tests.conftest import BIN
+from tests.conftest import BIN, CHECKOUT
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 from tools.postgres import SCHEMA
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tools.postgres import Postgres
 
 
-def test_every_item_arrives_with_its_verdict_and_its_amount(
+def test_items_arrive_with_verdict_and_amount(
     postgres: Postgres, new_database: Callable[[], str], new_project: Callable[..., MeltanoProject], tmp_path: Path
 ) -> None:
     database = new_database()
@@ -62,10 +63,20 @@ def test_every_item_arrives_with_its_verdict_and_its_amount(
             """
         )
         assert report_of(postgres, database, tmp_path) == Counter(states.fetchall())
+        connection.execute("SET search_path TO public")
+        for query in documented_queries():
+            assert connection.execute(query.encode()).fetchall(), query
+
+
+def documented_queries() -> list[str]:
+    """Return the SQL of docs/validation.md, which must run as printed."""
+    page = (CHECKOUT / "docs" / "validation.md").read_text("utf-8")
+    (block,) = re.findall(r"^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    return [query for query in block.split(";") if query.strip()]
 
 
 def report_of(postgres: Postgres, database: str, folder: Path) -> Counter[tuple[str, str, str]]:
-    """Return job, entry and state of what `pleo-export-report` says of a database."""
+    """Return job, entry and state of each item in `pleo-export-report`'s CSV."""
     table = folder / "report.csv"
     subprocess.run(
         [BIN / "pleo-export-report", "--sqlalchemy-url", postgres.url(database), "--schema", SCHEMA, "--csv", table],
@@ -76,9 +87,7 @@ def report_of(postgres: Postgres, database: str, folder: Path) -> Counter[tuple[
         return Counter((row["job"], row["accounting entry"], row["state"]) for row in csv.DictReader(file))
 
 
-def test_the_mapping_for_failures_gives_their_updates_alone(
-    tmp_path: Path, new_project: Callable[..., MeltanoProject]
-) -> None:
+def test_the_failures_mapping_emits_only_updates(tmp_path: Path, new_project: Callable[..., MeltanoProject]) -> None:
     with Sandbox.demo() as sandbox:
         project = new_project(sandbox, TARGET_JSONL_DESTINATION_PATH=str(tmp_path))
         log = project.run("run", "tap-pleo-export", "pleo-failures", "target-jsonl")

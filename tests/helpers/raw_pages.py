@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox import Fault
-from sandbox.faults import encode
+from sandbox.values import encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The models of transform/ on PostgreSQL and DuckDB, built by the real dbt from what the real loaders wrote."""
+"""The models of transform/ on PostgreSQL and DuckDB, built by the real dbt after the real loaders."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _plain(value: Any) -> Any:
 
 
 def load(pleo: Sandbox, server: Postgres, database: str, folder: Path, mapping: dict[str, Any] | None) -> Path:
-    """Read a sandbox once and load it into a database and into files, without the mapper if there is no mapping.
+    """Read a sandbox once and load it into a database and into files; without a mapping, skip the mapper.
 
     Returns:
         Directory of the files.

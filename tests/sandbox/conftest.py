@@ -17,7 +17,7 @@ START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 class Clock:
-    """A clock that moves only when told."""
+    """A clock that moves only when advanced."""
 
     def __init__(self) -> None:
         self.now = START
@@ -30,7 +30,7 @@ class Clock:
 
 
 class Client:
-    """A `requests` session that knows the sandbox's address and holds its API key."""
+    """A `requests` session with the sandbox's address and API key."""
 
     def __init__(self, pleo: Sandbox) -> None:
         self.pleo = pleo
@@ -51,13 +51,6 @@ class Client:
 
     def update(self, job: Job, *updates: dict[str, Any]) -> requests.Response:
         return self.call("PUT", f"/v3/export-jobs/{job.id}/items", json=list(updates))
-
-    def walk(self, path: str, **query: Any) -> list[dict[str, Any]]:
-        """Read pages by cursor until the last."""
-        pages: list[dict[str, Any]] = [self.get(path, **query).json()]
-        while pages[-1]["pagination"]["hasNextPage"]:
-            pages.append(self.get(path, **query, after=pages[-1]["pagination"]["endCursor"]).json())
-        return pages
 
 
 @pytest.fixture

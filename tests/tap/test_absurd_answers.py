@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Sandbox
-from sandbox.faults import encode
+from sandbox.values import encode
 from tests.helpers.raw_pages import page, two_jobs
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault, Job, Sandbox
-from sandbox.faults import encode
+from sandbox.values import encode
 from tests.helpers.raw_pages import serve, two_jobs
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.faults import encode
+from sandbox.values import encode
 from tests.helpers.items import all_ids, ids
 from tests.helpers.raw_pages import DIGITS, ITEMS, nested, row, rows_with, serve, two_jobs
 

@@ -107,7 +107,7 @@ ENDED = [
     ),
     Row(
         id="is finished by another integration in between",
-        setup=before_put(lambda pleo, job: job.finish_elsewhere(pleo)),
+        setup=before_put(lambda pleo, job: job.finish_elsewhere(pleo.now())),
         sees=("item {item0}: Pleo has 'successful', the update says 'failed'",),
         exit=1,
         items="ssss",

@@ -1,4 +1,4 @@
-"""What stands in the models, held against the sandbox's own objects."""
+"""The models' rows equal the sandbox's objects."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def by_job(rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], Decimal]:
 
 
 @pytest.mark.parametrize("side", UNIT)
-def test_amounts_of_expenses_are_the_sandboxes_to_the_last_digit(warehouse: Warehouse, world: World, side: str) -> None:
+def test_expense_amounts_are_exact(warehouse: Warehouse, world: World, side: str) -> None:
     expected = sums(
         (job, item["amount"][UNIT[side]]["currency"], item["amount"][UNIT[side]]["value"])
         for job, item in latest_items(world)
@@ -62,9 +62,7 @@ def test_amounts_of_expenses_are_the_sandboxes_to_the_last_digit(warehouse: Ware
 
 @pytest.mark.parametrize("side", UNIT)
 @pytest.mark.parametrize("part", ["gross", "net", "tax"])
-def test_amounts_of_lines_are_the_sandboxes_to_the_last_digit(
-    warehouse: Warehouse, world: World, side: str, part: str
-) -> None:
+def test_line_amounts_are_exact(warehouse: Warehouse, world: World, side: str, part: str) -> None:
     amounts = [
         (job, (line["tax"] or {}).get("amount") if part == "tax" else line[PARTS[part]], line["lineAmount"])
         for job, item in latest_items(world)
@@ -83,7 +81,7 @@ def test_amounts_of_lines_are_the_sandboxes_to_the_last_digit(
     assert by_job(warehouse.rows(query)) == expected
 
 
-def test_major_units_are_the_minor_ones_by_the_currencies_exponent(warehouse: Warehouse) -> None:
+def test_major_units_follow_the_currency_exponent(warehouse: Warehouse) -> None:
     rows = warehouse.rows("select wallet_currency, wallet_amount_minor, wallet_amount from pleo__expenses")
     assert len({currency for currency, *_ in rows}) > 4
     for currency, minor, major in rows:
@@ -94,7 +92,7 @@ def test_major_units_are_the_minor_ones_by_the_currencies_exponent(warehouse: Wa
 
 
 @pytest.mark.parametrize("name", AMOUNTS)
-def test_a_hostile_amount_is_booked_as_it_is(warehouse: Warehouse, world: World, name: str) -> None:
+def test_hostile_amounts_are_booked_exactly(warehouse: Warehouse, world: World, name: str) -> None:
     currency, minor, major = AMOUNTS[name]
     rows = warehouse.rows(
         "select leg, currency, amount_minor, amount from pleo__journal_entries "
@@ -107,7 +105,7 @@ def test_a_hostile_amount_is_booked_as_it_is(warehouse: Warehouse, world: World,
     ]
 
 
-def test_every_entry_and_job_balances_to_the_last_digit(warehouse: Warehouse) -> None:
+def test_entries_and_jobs_balance_exactly(warehouse: Warehouse) -> None:
     rows = warehouse.rows(
         "select job_id, accounting_entry_id, sum(amount), sum(coalesce(debit, 0) - coalesce(credit, 0)) "
         "from pleo__journal_entries group by 1, 2"
@@ -116,7 +114,7 @@ def test_every_entry_and_job_balances_to_the_last_digit(warehouse: Warehouse) ->
     assert {(total, split) for _, _, total, split in rows} == {(0, 0)}
 
 
-def test_what_cannot_be_booked_is_shown_with_its_reason_and_not_bent(warehouse: Warehouse, world: World) -> None:
+def test_unbookable_items_are_listed_with_a_reason(warehouse: Warehouse, world: World) -> None:
     reasons = dict(warehouse.rows("select accounting_entry_id, reason from pleo__unposted_items"))
     booked = {entry for (entry,) in warehouse.rows("select distinct accounting_entry_id from pleo__journal_entries")}
     expected = {
@@ -131,7 +129,7 @@ def test_what_cannot_be_booked_is_shown_with_its_reason_and_not_bent(warehouse: 
     assert not booked & reasons.keys()
 
 
-def test_failed_items_are_not_booked_and_all_others_are(warehouse: Warehouse) -> None:
+def test_all_items_but_failed_ones_are_booked(warehouse: Warehouse) -> None:
     rows = warehouse.rows(
         "select coalesce(validation_status, '') = 'failed' or pleo_status in ('failed', 'abandoned'), "
         "accounting_entry_id in (select accounting_entry_id from pleo__journal_entries) "
@@ -140,7 +138,7 @@ def test_failed_items_are_not_booked_and_all_others_are(warehouse: Warehouse) ->
     assert set(rows) == {(True, False), (False, True)}
 
 
-def test_of_several_jobs_with_an_entry_the_latest_counts_everywhere(warehouse: Warehouse, world: World) -> None:
+def test_the_latest_job_of_an_entry_counts(warehouse: Warehouse, world: World) -> None:
     where = f"where accounting_entry_id = '{world.entries['twice']}'"
 
     assert warehouse.rows(f"select note, number_of_jobs from pleo__expenses {where}") == [("again", 2)]
@@ -148,12 +146,12 @@ def test_of_several_jobs_with_an_entry_the_latest_counts_everywhere(warehouse: W
     assert warehouse.rows(f"select count(*) from pleo__journal_entries {where} and leg = 'counter'") == [(1,)]
 
 
-def test_a_day_that_does_not_exist_is_no_day_and_stops_nothing(warehouse: Warehouse, world: World) -> None:
+def test_impossible_dates_become_null(warehouse: Warehouse, world: World) -> None:
     query = f"select entry_date, entry_at from pleo__expenses where accounting_entry_id = '{world.entries['odd_date']}'"
     assert warehouse.rows(query) == [(None, None)]
 
 
-def test_tags_have_a_column_for_each_group(warehouse: Warehouse, world: World) -> None:
+def test_tags_have_a_column_per_group(warehouse: Warehouse, world: World) -> None:
     rows = warehouse.rows(
         "select tag_o_brien, tag_cost_centre, tag_other, tag_project from pleo__accounting_entry_lines "
         f"where accounting_entry_id = '{world.entries['tags']}'"
@@ -162,7 +160,7 @@ def test_tags_have_a_column_for_each_group(warehouse: Warehouse, world: World) -
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_both_databases_hold_the_same_rows(built: dict[str, Warehouse], model: str) -> None:
+def test_both_databases_have_the_same_rows(built: dict[str, Warehouse], model: str) -> None:
     columns = [column for column in described(model) if column != "minutes_left"]
     query = f"select {', '.join(quoted(column) for column in columns)} from {model}"
     postgres, duckdb = (sorted(built[kind].rows(query), key=repr) for kind in ("postgres", "duckdb"))

@@ -1,1 +1,1 @@
-"""The benchmark: the tap against a hand-written loop and against its peers. ``python -m bench``."""
+"""Benchmarks: the tap, the mapper and the target against hand-written loops, or against another checkout."""

@@ -1,10 +1,9 @@
-"""Processes measured: wall and CPU time, peak memory, and how many records came out."""
+"""Measure processes: wall and CPU time, peak memory, and how many records they write."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -12,8 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
-from urllib.request import urlopen
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +19,11 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).parents[2]
 PIPE_BYTES = 1 << 20
 KIB_PER_MIB = 1024
-LONGEST_RUN_SECONDS = 300
+MAX_RUN_SECONDS = 300
 
 
 class RunFailedError(Exception):
-    """A measured process failed; the message is its last words."""
+    """A measured process failed; the message quotes its last line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +33,8 @@ class Measure:
     Attributes:
         wall: Seconds from start to end.
         cpu: Seconds of processor time, user and system.
-        peak_mib: Peak resident memory in MiB; not less than the measuring process's own.
-        marks: How often the text looked for occurs in its output.
+        peak_mib: Peak resident memory in MiB; at least that of the measuring process.
+        marks: How often the mark occurs in the output.
     """
 
     wall: float
@@ -54,28 +52,28 @@ def measure(  # noqa: PLR0913 - what a process needs
     exit_code: int = 0,
     stdin: IO[bytes] | int = subprocess.DEVNULL,
 ) -> Measure:
-    """Run a command, reading its output as fast as it comes, and measure it.
+    """Run a command, read its output as fast as it comes, and measure it.
 
     Args:
         command: Program and arguments.
-        env: Its environment.
-        cwd: Its working directory; its messages are kept there in `stderr`.
-        mark: Text of two bytes or more to count in its standard output.
-        exit_code: The one that it is to end with.
-        stdin: What it reads.
+        env: Environment.
+        cwd: Working directory; the log goes to the file `stderr` in it.
+        mark: Text of at least two bytes to count in the standard output.
+        exit_code: Expected exit code.
+        stdin: Standard input.
 
     Raises:
-        RunFailedError: It ended with another exit code, or not in time.
+        RunFailedError: Another exit code, or a run longer than `MAX_RUN_SECONDS`.
     """
-    messages = cwd / "stderr"
-    with messages.open("wb") as stderr:
+    log = cwd / "stderr"
+    with log.open("wb") as stderr:
         started = time.perf_counter()
         process = subprocess.Popen(
             list(command), stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=dict(env), cwd=cwd, bufsize=0
         )
-        watchdog = threading.Timer(LONGEST_RUN_SECONDS, process.kill)
+        watchdog = threading.Timer(MAX_RUN_SECONDS, process.kill)
         watchdog.start()
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        assert process.stdout is not None  # noqa: S101 - a pipe was requested
         try:
             with process.stdout as pipe:
                 marks = _drain(pipe.fileno(), mark)
@@ -84,10 +82,10 @@ def measure(  # noqa: PLR0913 - what a process needs
             process.returncode = os.waitstatus_to_exitcode(status)
         finally:
             watchdog.cancel()
-            process.kill()  # does nothing to a process that has been waited for
+            process.kill()  # no effect on a process that has been waited for
     if process.returncode != exit_code:
-        words = messages.read_text(errors="replace").strip().splitlines()
-        raise RunFailedError(f"exit code {process.returncode}: {words[-1] if words else 'no message'}")
+        lines = log.read_text(errors="replace").strip().splitlines()
+        raise RunFailedError(f"exit code {process.returncode}: {lines[-1] if lines else 'no message'}")
     return Measure(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / KIB_PER_MIB, marks)
 
 
@@ -98,7 +96,7 @@ def _drain(pipe: int, mark: bytes) -> int:
     marks = 0
     tail, overlap = b"", len(mark) - 1
     while chunk := os.read(pipe, PIPE_BYTES):
-        # A mark may lie across two chunks; what overlaps is one byte too short to hold a whole one.
+        # A mark may span two chunks; the overlap is one byte too short to contain a whole one.
         marks += chunk.count(mark) + (tail + chunk[:overlap]).count(mark)
         tail = (tail + chunk)[-overlap:]
     return marks
@@ -106,26 +104,22 @@ def _drain(pipe: int, mark: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The running server of pages."""
+    """A running page server: its base URL and the id of its first export job."""
 
     url: str
-
-    def cpu_seconds(self) -> float:
-        """Return the processor time that it has used."""
-        with urlopen(f"{self.url}/stats") as response:  # noqa: S310 - our own server
-            done: dict[str, Any] = json.load(response)
-            return float(done["cpu_seconds"])
+    job_id: str
 
 
 @contextlib.contextmanager
 def serving(items: int, *, jobs: int = 1, latency: float = 0.0) -> Iterator[Server]:
-    """Run the server of pages in a process of its own while the block lasts."""
+    """Run the page server in a separate process for the duration of the block."""
     options = [f"--items={items}", f"--jobs={jobs}", f"--latency={latency}"]
     command = [sys.executable, "-m", "tools.bench.server", *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as process:
-        assert process.stdin is not None  # noqa: S101 - a pipe was asked for
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        assert process.stdin is not None  # noqa: S101 - a pipe was requested
+        assert process.stdout is not None  # noqa: S101 - a pipe was requested
         try:
-            yield Server(f"http://127.0.0.1:{int(process.stdout.readline())}")
+            port, job_id = process.stdout.readline().split()
+            yield Server(f"http://127.0.0.1:{port}", job_id)
         finally:
             process.stdin.close()

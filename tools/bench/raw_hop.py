@@ -1,4 +1,4 @@
-"""The mapper's yardstick: lines in, one more member on each export item, lines out."""
+"""The mapper's yardstick: decode each line, add one member to export items, encode it."""
 
 from __future__ import annotations
 

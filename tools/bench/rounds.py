@@ -1,165 +1,172 @@
-"""A run of the benchmark: its working directory, its time limit, and interleaved rounds."""
+"""Programs, measured in interleaved rounds, and the resulting tables."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import tempfile
-import time
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tools.bench.contenders import BENCH, MARK
-from tools.bench.environments import Environments, LeftOutError
-from tools.bench.ids import JOBS, uuids
-from tools.bench.process import Measure, RunFailedError, Server, measure
+from tools.bench.process import CHECKOUT, RunFailedError, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from tools.bench.contenders import Contender
+    from tools.bench.process import Measure, Server
 
-    Value = Callable[[Measure], float]
+BENCH = Path(__file__).parent
+MARK = b'"accountingEntryId":"'
+"""Occurs once in the line of an item, and once in that of a job item."""
+# The caller's settings must not reach the measured programs.
+FOREIGN = ("TAP_", "TARGET_", "MAP_", "SINGER_SDK_", "MELTANO_", "LOGLEVEL", "PYTHON")
+COLUMNS = ("", "CPU ratio", "wall ratio", "CPU s", "wall s", "peak MiB")
+UNLIMITED = 1_000_000
+"""Requests per minute: the budget is not measured."""
 
-JOB_ID = uuids(JOBS, 1)[0].decode()
-# Settings of the caller's own must not reach what is measured, and nothing is to be reported to anybody.
-FOREIGN = ("TAP_", "TARGET_", "MAP_", "SINGER_SDK_", "MELTANO_", "LOGLEVEL", "DLT_", "RUNTIME__", "PYTHON")
-QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false", "DO_NOT_TRACK": "1", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
-
-@dataclass(slots=True)
-class Bench:
-    """One run.
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A program to measure.
 
     Attributes:
-        environments: Where the peers are installed.
-        say: Tells the person at the terminal.
-        ends_at: When no further round is begun, by the monotonic clock; the first is in any case.
-        last_start: When no further contender is begun, not even for the first time.
-        rounds: How often each contender is measured, in place of the scenario's own number.
+        name: Its name in the tables.
+        command: Program and arguments; it reads its settings from `config.json` in the working directory.
+        checkout: Where its package comes from.
+        config: Its settings.
+        marks: How often `MARK` must occur in its output.
+        exit_code: Expected exit code.
     """
 
-    environments: Environments
-    say: Callable[[str], None]
-    ends_at: float
-    last_start: float = float("inf")
-    rounds: int | None = None
-    _home: tempfile.TemporaryDirectory[str] = field(default_factory=tempfile.TemporaryDirectory)
+    name: str
+    command: tuple[str, ...]
+    checkout: Path = CHECKOUT
+    config: Mapping[str, Any] = field(default_factory=dict)
+    marks: int = 0
+    exit_code: int = 0
 
-    def environment(self, home: Path) -> dict[str, str]:
-        """Return the environment of a measured process, with a home directory of its own."""
+    def prepare(self, folder: Path) -> dict[str, str]:
+        """Write the settings into a folder and return the environment."""
+        (folder / "config.json").write_text(json.dumps(self.config))
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-        return kept | QUIET | {"HOME": str(home)}
+        return kept | {"HOME": str(folder), "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(self.checkout)}
 
-    def folder(self) -> Path:
-        """Return a new working directory, removed at the end of the run."""
-        return Path(tempfile.mkdtemp(dir=self._home.name))
-
-    def close(self) -> None:
-        """Remove the working directories."""
-        self._home.cleanup()
-
-    def turns(self, default: int) -> Iterator[int]:
-        """Yield the rounds to measure, until the run has taken its time; the first in any case."""
-        for turn in range(self.rounds or default):
-            if turn and time.monotonic() > self.ends_at:
-                self.say(f"The time is up: {turn} round(s) instead of more")
-                return
-            yield turn
-
-    def run(self, contender: Contender, server: Server, items: int) -> Measure:
-        """Measure a contender once.
+    def run(self, stdin: Path = Path(os.devnull)) -> Measure:
+        """Run and measure the program once.
 
         Raises:
-            LeftOutError: It is not installed and cannot be.
-            RunFailedError: It failed, or lost items.
+            RunFailedError: It failed, or its output is incomplete.
         """
-        folder = self.folder()
-        values = {
-            "programs": str(self.environments.programs(contender.environment)),
-            "bench": str(BENCH),
-            "url": server.url,
-            "job_id": JOB_ID,
-        }
-        command = contender.prepare(folder, values)
-        found = measure(command, env=self.environment(folder), cwd=folder, mark=MARK)
-        expected = items * contender.marks_per_item
-        if found.marks != expected:
-            raise RunFailedError(f"{contender.name}: {found.marks} ids in its output instead of {expected}")
+        with tempfile.TemporaryDirectory() as name, stdin.open("rb") as source:
+            folder = Path(name)
+            environment = self.prepare(folder)
+            found = measure(
+                self.command, env=environment, cwd=folder, mark=MARK, exit_code=self.exit_code, stdin=source
+            )
+        if found.marks != self.marks:
+            raise RunFailedError(f"{self.name}: {found.marks} ids in the output instead of {self.marks}")
         return found
 
-    def interleave(self, contenders: Sequence[Contender], server: Server, items: int, rounds: int) -> Rounds:
-        """Measure contenders in turns, round by round; what fails or does not install is left out, and said."""
-        outcome = Rounds({contender.name: [] for contender in contenders})
-        for turn in self.turns(rounds):
-            for contender in contenders:
-                if contender.name not in outcome.measures:
-                    continue
-                try:
-                    if turn == 0 and time.monotonic() > self.last_start:
-                        raise LeftOutError(f"{contender.name}, the time is up")  # noqa: TRY301 - left out alike
-                    outcome.measures[contender.name].append(self.run(contender, server, items))
-                except (LeftOutError, RunFailedError) as error:
-                    if contender is contenders[0] or contender.environment is None:
-                        raise
-                    del outcome.measures[contender.name]
-                    outcome.skipped.append(f"Skipped: {error}")
-                    self.say(outcome.skipped[-1])
-        return outcome
+
+def executable(name: str, checkout: Path = CHECKOUT) -> tuple[str, ...]:
+    """Return the command of one of the package's executables, run from a checkout with this environment's Python."""
+    scripts = tomllib.loads((checkout / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    module, _, function = scripts[name].partition(":")
+    return (sys.executable, "-c", f"import sys; from {module} import {function}; sys.exit({function}())")
 
 
-@dataclass(slots=True)
+def raw_loop(server: Server, items: int) -> Program:
+    """Return the hand-written loop over export items."""
+    command = (sys.executable, str(BENCH / "raw_loop.py"), server.url, server.job_id)
+    return Program(name="hand-written loop (requests + orjson)", command=command, marks=items)
+
+
+def tap(server: Server, items: int, *, name: str = "tap-pleo-export", checkout: Path = CHECKOUT) -> Program:
+    """Return the tap, reading all three streams."""
+    config = {"api_url": server.url, "api_key": "key", "page_size": 100, "max_requests_per_minute": UNLIMITED}
+    command = (*executable("tap-pleo-export", checkout), "--config", "config.json")
+    return Program(name=name, command=command, checkout=checkout, config=config, marks=2 * items)
+
+
+def mapper(items: int, *, name: str = "map-pleo-validation", checkout: Path = CHECKOUT) -> Program:
+    """Return the validation mapper."""
+    accounts = {"wallet": "1240", "outOfPocket": "2890", "contra": "1370"}
+    config = {"configuration": [{"companyId": "*", "journal": "Pleo", "accounts": accounts}]}
+    command = (*executable("map-pleo-validation", checkout), "--config", "config.json")
+    return Program(name=name, command=command, checkout=checkout, config=config, marks=2 * items)
+
+
+@dataclass
 class Rounds:
-    """Measures by contender, one per round; the first contender is the yardstick."""
+    """Measures by program, one per round; the first program is the yardstick."""
 
     measures: dict[str, list[Measure]]
-    skipped: list[str] = field(default_factory=list)
 
-    @property
-    def told(self) -> str:
-        """How many rounds there were, as a sentence."""
-        count = max(map(len, self.measures.values()))
-        return "One round." if count == 1 else f"Medians of {count} interleaved rounds."
-
-    def median(self, name: str, value: Value) -> float:
-        """Return the median of a value."""
-        return median(map(value, self.measures[name]))
-
-    def ratio(self, name: str, value: Value) -> float:
-        """Return the median of a value's ratios to the yardstick in the same round."""
-        return median(self.ratios(name, value))
-
-    def ratios(self, name: str, value: Value) -> list[float]:
-        """Return a value's ratio to the yardstick in each round."""
+    def ratios(self, name: str, value: str) -> list[float]:
+        """Return the ratio to the yardstick in each round, of `cpu` or `wall`."""
         yardstick = next(iter(self.measures.values()))
-        return [value(own) / value(other) for own, other in zip(self.measures[name], yardstick, strict=False)]
+        pairs = zip(self.measures[name], yardstick, strict=True)
+        return [getattr(own, value) / getattr(other, value) for own, other in pairs]
 
-    def rows(
-        self, *, ratios: Sequence[Value], medians: Sequence[Value], whole: Sequence[Value] = ()
-    ) -> list[tuple[str, ...]]:
-        """Return a table's rows: names, ratios to the yardstick, medians, and medians shown as whole numbers."""
-        return [
+    def table(self) -> str:
+        """Return a Markdown table of medians."""
+        rows = [
             (
                 name,
-                *(f"{self.ratio(name, value):.2f}" for value in ratios),
-                *(f"{self.median(name, value):.2f}" for value in medians),
-                *(f"{self.median(name, value):.0f}" for value in whole),
+                *(f"{median(self.ratios(name, value)):.2f}" for value in ("cpu", "wall")),
+                *(f"{median(getattr(each, value) for each in found):.2f}" for value in ("cpu", "wall")),
+                f"{median(each.peak_mib for each in found):.0f}",
             )
-            for name in self.measures
+            for name, found in self.measures.items()
         ]
+        rule = ["---", *("---:" for _ in COLUMNS[1:])]
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in (COLUMNS, rule, *rows))
 
 
-def cpu(found: Measure) -> float:
-    """Return processor seconds."""
-    return found.cpu
+def interleave(programs: Sequence[Program], rounds: int, stdin: Path = Path(os.devnull)) -> Rounds:
+    """Measure programs in turns, so that a busy machine affects all of them alike."""
+    measures: dict[str, list[Measure]] = {program.name: [] for program in programs}
+    for _ in range(rounds):
+        for program in programs:
+            measures[program.name].append(program.run(stdin))
+    return Rounds(measures)
 
 
-def wall(found: Measure) -> float:
-    """Return seconds from start to end."""
-    return found.wall
+@dataclass(frozen=True)
+class Limit:
+    """A number that must not exceed a limit; the median of `values` decides."""
+
+    subject: str
+    limit: float
+    values: Sequence[float]
+    unit: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the median is within the limit."""
+        return median(self.values) <= self.limit
+
+    def __str__(self) -> str:
+        low, middle, high = min(self.values), median(self.values), max(self.values)
+        spread = f" ({low:.3f} to {high:.3f})" if len(self.values) > 1 else ""
+        verdict = "met   " if self.met else "MISSED"
+        return f"{verdict} {self.subject}: {middle:.3f}{spread}{self.unit}, at most {self.limit}"
 
 
-def peak(found: Measure) -> float:
-    """Return peak memory in MiB."""
-    return found.peak_mib
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a scenario.
+
+    Attributes:
+        about: The conditions, in one or two sentences.
+        table: A Markdown table.
+        limits: Upper limits of the numbers.
+    """
+
+    about: str
+    table: str
+    limits: Sequence[Limit] = ()

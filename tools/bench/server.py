@@ -1,7 +1,7 @@
-"""An HTTP/1.1 server on loopback that is never the bottleneck: a page costs it a join of ready bytes.
+"""An HTTP/1.1 server on loopback that is never the bottleneck: a page costs one join of prepared bytes.
 
-``python -m tools.bench.server --items 50000`` prints its port as soon as it accepts connections, and ends when its standard
-input does. ``GET /stats`` says what it has done so far.
+``python -m tools.bench.server --items 50000`` prints its port and the id of its first job once it accepts connections,
+and ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import sys
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -25,47 +23,33 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
-class Router:
-    """Pleo's paths on given export jobs.
-
-    Args:
-        exports: What to serve.
-    """
-
-    def __init__(self, exports: Exports) -> None:
-        self._exports = exports
-        self._requests = 0
-
-    def answer(self, target: str) -> bytes:
-        """Return the whole response to ``GET target``."""
-        path, _, query = target.partition("?")
-        self._requests += path != "/stats"
-        try:
-            body = self._body(path.strip("/").split("/"), parse_qs(query))
-        except ValueError:
-            return NOT_FOUND
-        return OK % (len(body), body)
-
-    def _body(self, path: list[str], query: dict[str, list[str]]) -> bytes:
-        limit = int(query.get("limit", [DEFAULT_LIMIT])[0])
-        start = position(query["after"][0]) if "after" in query else int(query.get("offset", [0])[0])
-        match path:
-            case ["v3", "export-items"]:
-                return self._exports.items_page(query["job_id"][0], start, limit)
-            case ["v3", "export-jobs"]:
-                return self._exports.jobs_page(start, limit)
-            case ["v3", "export-jobs", job_id]:
-                return self._exports.job(job_id)
-            case ["v3", "export-jobs", job_id, "items"]:
-                return self._exports.job_items_page(job_id, start, limit)
-            case ["stats"]:
-                done = {"requests": self._requests, "cpu_seconds": time.process_time()}
-                return json.dumps(done).encode()
-        raise ValueError(path)
+def answer(exports: Exports, target: str) -> bytes:
+    """Return the whole response to ``GET target``."""
+    path, _, query = target.partition("?")
+    try:
+        body = _body(exports, path.strip("/").split("/"), parse_qs(query))
+    except ValueError:
+        return NOT_FOUND
+    return OK % (len(body), body)
 
 
-class Connection(asyncio.Protocol):
-    """One keep-alive connection: GET requests without bodies, each answered after the latency.
+def _body(exports: Exports, path: list[str], query: dict[str, list[str]]) -> bytes:
+    limit = int(query.get("limit", [DEFAULT_LIMIT])[0])
+    start = position(query["after"][0]) if "after" in query else int(query.get("offset", [0])[0])
+    match path:
+        case ["v3", "export-items"]:
+            return exports.items_page(query["job_id"][0], start, limit)
+        case ["v3", "export-jobs"]:
+            return exports.jobs_page(start, limit)
+        case ["v3", "export-jobs", job_id]:
+            return exports.job(job_id)
+        case ["v3", "export-jobs", job_id, "items"]:
+            return exports.job_items_page(job_id, start, limit)
+    raise ValueError(path)
+
+
+class KeepAlive(asyncio.Protocol):
+    """One connection: GET requests without bodies, each answered after the latency.
 
     Args:
         answer: Returns the response to a request target.
@@ -79,12 +63,12 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a new connection."""
+        """Accept a new connection."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - it is TCP
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer every whole request received so far."""
+        """Answer every complete request received so far."""
         self._received += data
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
             line = self._received[: self._received.index(b"\r\n")]
@@ -103,10 +87,11 @@ class Connection(asyncio.Protocol):
 async def serve(exports: Exports, latency: float) -> None:
     """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
-    router = Router(exports)
-    server = await loop.create_server(lambda: Connection(router.answer, latency), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    # Whoever started it holds the other end, and closes it even when killed.
+    server = await loop.create_server(
+        lambda: KeepAlive(lambda target: answer(exports, target), latency), "127.0.0.1", 0
+    )
+    print(server.sockets[0].getsockname()[1], exports.job_ids[0], flush=True)
+    # The parent process has the other end, and closes it even when killed.
     await loop.run_in_executor(None, sys.stdin.read)
 
 

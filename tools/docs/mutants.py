@@ -1,4 +1,4 @@
-"""Holds the survivors of `make mutants` against the reasons in docs/mutants.md, and writes the figures there."""
+"""Compare the survivors of `make mutants` with the reasons in docs/mutants.md, and write the figures there."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tools.docs.tables import DOCS, table
 
 PAGE = DOCS / "mutants.md"
 RESULTS = DOCS.parent / "mutants"
-LOWEST_SHARE = 0.9
-# Of mutmut: how pytest ended. 0 is a suite that passed, 33 a function that no test calls.
+MIN_SHARE = 0.9
+# pytest's exit code: 0 is a suite that passed, 33 (mutmut's) a function that no test calls.
 SURVIVED = (0, 33)
 _FIGURES = re.compile(r"(<!-- figures: [^\n]*-->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def outcomes() -> dict[str, dict[str, int]]:
-    """Return by module, by mutant, how the tests ended.
+    """Return the exit code of the tests, by module and mutant.
 
     Raises:
-        ValueError: Some mutants have not been tried.
+        ValueError: Some mutants were not tested.
     """
     found: dict[str, dict[str, int]] = {}
     for path in sorted(RESULTS.glob("tap_pleo_export/**/*.meta")):
         tried = json.loads(path.read_text("utf-8"))["exit_code_by_key"]
         if None in tried.values():
-            raise ValueError(f"{path.name} has mutants that were not tried: make mutants")
+            raise ValueError(f"{path.name} has untested mutants: make mutants")
         found[path.relative_to(RESULTS / "tap_pleo_export").as_posix().removesuffix(".meta")] = tried
     return found
 
@@ -83,7 +83,7 @@ def main() -> int:
     total = sum(map(len, found.values()))
     share = 1 - survived.total() / total
     print(f"{total - survived.total()} of {total} mutants killed ({share:.1%})")
-    return int(survived != argued or share < LOWEST_SHARE)
+    return int(survived != argued or share < MIN_SHARE)
 
 
 def _cell(lines: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Renders what a Meltano project of one's own needs, from `meltano.yml`: the README's block, and `plugins/*.yml`."""
+"""Render plugin definitions for other Meltano projects from `meltano.yml`: the README's block, and `plugins/*.yml`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Of this checkout: what stands for it in a project elsewhere.
+# The checkout's package, replaced by PACKAGE in other projects.
 HERE = "-e . -c constraints.txt"
-# An extra cannot be asked of a package that may be a path as well as an address: what it holds is named instead.
+# An extra cannot be requested of a package that may be a path or an address: its dependency is named instead.
 HERE_WITH_ATTACHMENTS = "-e .[attachments] -c constraints.txt"
 ATTACHMENTS = "obstore==0.12.1"
 PACKAGE = "${PLEO_EXPORT_PACKAGE}"
 CONSTRAINTS = " -c constraints.txt"
-# dbt needs the models beside it: docs/warehouse.md says how a project of one's own has them.
-OF_THE_CHECKOUT = ("utilities",)
+# dbt needs the models: transform/README.md says how other projects install them.
+CHECKOUT_ONLY = ("utilities",)
 TERSE = ("name", "kind", "value", "sensitive")
 WIDE = 10_000
 
@@ -35,11 +35,11 @@ def definition_file(definition: dict[str, Any]) -> str:
 
 
 def image_project(project: Path) -> str:
-    """Return the `meltano.yml` of the container image: the same plugins and jobs, no path of this checkout."""
+    """Return the `meltano.yml` of the container image: the same plugins and jobs, without paths of this checkout."""
     content = yaml.safe_load(project.read_text("utf-8"))
-    # Which backend installs them is the checkout's affair.
+    # The checkout's choice of backend does not matter elsewhere.
     kept = {name: value for name, value in content.items() if name not in {"venv", "plugins", "jobs", "schedules"}}
-    left_out = {plugin["name"] for kind in OF_THE_CHECKOUT for plugin in content["plugins"].get(kind, ())}
+    left_out = {plugin["name"] for kind in CHECKOUT_ONLY for plugin in content["plugins"].get(kind, ())}
     jobs = [job for job in content["jobs"] if not _names(job["tasks"]) & left_out]
     more = {"jobs": jobs, "schedules": content["schedules"]}
     head, tail = (yaml.safe_dump(part, sort_keys=False) for part in (kept, more))
@@ -68,7 +68,7 @@ def _plugins(project: Path) -> str:
 def _kinds(project: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     content = yaml.safe_load(project.read_text("utf-8"))
     for kind, plugins in content["plugins"].items():
-        if kind in OF_THE_CHECKOUT:
+        if kind in CHECKOUT_ONLY:
             continue
         yield kind, [plugin | {"pip_url": _elsewhere(plugin["pip_url"])} for plugin in plugins]
 
@@ -80,7 +80,7 @@ def _elsewhere(pip_url: str) -> str:
 
 
 def _terse(plugin: dict[str, Any]) -> Iterator[str]:
-    """Yield a plugin's lines: what is for people only, labels and descriptions, is left out."""
+    """Yield a plugin's lines, without labels and descriptions."""
     start = "  - "
     for name, value in plugin.items():
         if name in {"label", "description"}:
@@ -90,7 +90,7 @@ def _terse(plugin: dict[str, Any]) -> Iterator[str]:
             for setting in value:
                 yield f"    - {_flow({key: setting[key] for key in TERSE if key in setting})}"
         elif name == "mappings":
-            # A block: this is what its reader changes.
+            # A block, because users edit it.
             lines = yaml.dump(value, Dumper=_WithoutAnchors, sort_keys=False, width=WIDE).splitlines()
             yield from (f"{start}mappings:", *(f"    {line}" for line in lines))
         else:

@@ -1,4 +1,4 @@
-"""Renders the documents' tables from the code; `python -m tools.docs.tables` writes them, a test fails when they drift."""
+"""Render the documents' tables from the code: `python -m tools.docs.tables`; a test fails when they drift."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def tap_settings() -> str:
 
 
 def target_settings() -> str:
-    """Return the target's own settings, without those that it shares with the tap."""
+    """Return the target's settings, without those that it shares with the tap."""
     return _settings(
         {name: d for name, d in TARGET_SETTINGS["properties"].items() if d != SETTINGS["properties"].get(name)}
     )
@@ -54,7 +54,7 @@ def report_members() -> str:
 
 
 def streams() -> str:
-    """Return the streams: name, primary key, what they hold."""
+    """Return the streams: name, primary key, content."""
     rows = []
     for stream in STREAMS:
         declared = vars(stream)
@@ -107,7 +107,7 @@ def meltano_block() -> str:
 
 
 def files() -> dict[Path, str]:
-    """Return the files made of `meltano.yml`: the image's, and one for `meltano add --from-ref` of each plugin."""
+    """Return the files rendered from `meltano.yml`: the image's, and one per plugin for `meltano add --from-ref`."""
     made = {
         PLUGINS / f"{name}.yml": plugins.definition_file(definition)
         for name, definition in plugins.definitions(PROJECT).items()
@@ -130,7 +130,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
 
 
 def rendered(page: Path) -> str:
-    """Return a page with its marked tables rendered anew."""
+    """Return a page with its marked tables rendered again."""
     text = page.read_text("utf-8")
     for name, render in PAGES[page].items():
         pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)"

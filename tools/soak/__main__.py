@@ -1,10 +1,13 @@
-"""Runs a soak: ``python -m tools.soak``."""
+"""Run a soak: ``python -m tools.soak``."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import secrets
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,50 +15,71 @@ from random import Random
 
 import tools.soak
 from tools import postgres
+from tools.bench.flat import MAX_MIB
+from tools.meltano import CHECKOUT
 from tools.soak.figures import Figures
-from tools.soak.flatness import measure_flatness
-from tools.soak.play import SoakError
 from tools.soak.reporting import play_reporting
-from tools.soak.session import play
+from tools.soak.scenario import SoakError, play
+
+SIZES = ((200_000, 1), (10_000, 2_000))
+"""Export items and jobs at which memory and STATE are measured."""
 
 
 def main() -> int:
     """Soak, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.soak", description=tools.soak.__doc__)
-    parser.add_argument("--seconds", type=float, default=180, help="no world is begun later (default 180)")
+    parser.add_argument("--seconds", type=float, default=180, help="start no world after this time (default 180)")
     parser.add_argument("--seed", type=int, default=None, help="repeat the worlds of an earlier soak")
     options = parser.parse_args()
     ends_at = time.monotonic() + options.seconds
     seed = secrets.randbits(32) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
-    within = measure_flatness()
+    flat = all([is_flat(items, jobs) for items, jobs in SIZES])  # noqa: C419 - measure each, even after a failure
     figures = Figures()
     folder = Path(tempfile.mkdtemp(prefix="pleo-soak-"))
     with postgres.running() as server:
         while figures.good and (time.monotonic() < ends_at or not figures.items):
             number = figures.worlds + 1
-            here = folder / str(number)
-            here.mkdir()
-            try:
-                # Of its own seed: what a world draws while it is played depends on the moments of the one before.
-                told = play(Random(f"{seed} {number}"), here, figures, server)
-                reporting = here / "reporting"
-                reporting.mkdir()
-                told += "; " + play_reporting(Random(f"{seed} {number} reporting"), reporting, figures)
-            except SoakError as error:
-                told = str(error)
-                figures.missing += 1
-            print(f"world {number}: {told}", flush=True)
-            if figures.good:
-                shutil.rmtree(here)
+            print(
+                f"world {number}: {play_world(f'{seed} {number}', folder / str(number), figures, server)}", flush=True
+            )
     if figures.good:
         shutil.rmtree(folder)
     else:
         print(f"settings, states and logs are in {folder}")
-    if not within:
-        print("memory or STATE is out of bounds")
+    if not flat:
+        print("memory or STATE exceeds its limit")
     print(figures)
-    return 0 if figures.good and within else 1
+    return 0 if figures.good and flat else 1
+
+
+def play_world(seed: str, folder: Path, figures: Figures, server: postgres.Postgres) -> str:
+    """Play one world and its reporting, and return a line about both."""
+    reporting = folder / "reporting"
+    reporting.mkdir(parents=True)
+    try:
+        # Separate seeds: the draws of a running world depend on timing.
+        line = play(Random(seed), folder, figures, server)
+        line += "; " + play_reporting(Random(f"{seed} reporting"), reporting, figures)
+    except SoakError as error:
+        figures.missing += 1
+        return str(error)
+    if figures.good:
+        shutil.rmtree(folder)
+    return line
+
+
+def is_flat(items: int, jobs: int) -> bool:
+    """Measure the tap's memory and STATE at full size, and return whether both are within limits."""
+    command = [sys.executable, "-m", "tools.bench.flat", f"--items={items}", f"--jobs={jobs}"]
+    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, cwd=CHECKOUT, check=True).stdout)
+    print(
+        f"{items:,} items in {jobs:,} jobs: peak {found['peak_mib']} MiB, RECORD {found['record'] / 1e6:.1f} MB, "
+        f"STATE {found['state'] / 1e6:.1f} MB, {found['seconds']} s",
+        flush=True,
+    )
+    complete = found["exit"] == 0 and found["items"] == items
+    return bool(complete and found["peak_mib"] <= MAX_MIB and found["state"] < found["record"])
 
 
 if __name__ == "__main__":

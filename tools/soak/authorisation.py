@@ -17,7 +17,7 @@ _TOKENS = ("access_token", "refresh_token")
 
 @dataclass
 class Authorisation:
-    """What the tap's operator has to do with its authorisation.
+    """The operator's side of the tap's authorisation.
 
     Attributes:
         pleo: The sandbox.
@@ -30,7 +30,7 @@ class Authorisation:
     configured: str
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that belong to it."""
+        """Return the tap's settings for OAuth."""
         return {
             "auth_url": self.pleo.auth_url,
             "client_id": self.pleo.client_id,
@@ -40,29 +40,27 @@ class Authorisation:
         }
 
     def is_lost(self) -> bool:
-        """Return whether the token that the next run would present is not the one that is good."""
-        return self.pleo.credentials.revoked or self._presented_next() != self.pleo.refresh_token
+        """Return whether the next run would present a token that is no longer valid."""
+        presented = str(self._stored().get("refresh_token", self.configured))
+        return self.pleo.credentials.revoked or presented != self.pleo.refresh_token
 
-    def may_be_on_its_way(self) -> bool:
-        """Return whether the newest token has not been used: a kill may have come before its answer."""
+    def may_be_in_transit(self) -> bool:
+        """Return whether the newest token is unused: a kill may have preceded its response."""
         return not self.pleo.credentials.presented
 
-    def begin_anew(self) -> None:
+    def renew(self) -> None:
         """Authorise again, as the tap's message says."""
         self.pleo.authorise_anew()
         self.configured = self.pleo.refresh_token
 
     def secrets(self) -> list[str]:
-        """Return what the tap knows and must not show."""
-        kept = self._kept()
-        return [self.configured, self.pleo.client_secret, *(kept[name] for name in _TOKENS if kept.get(name))]
+        """Return the secrets that the tap knows and must not show."""
+        stored = self._stored()
+        return [self.configured, self.pleo.client_secret, *(stored[name] for name in _TOKENS if stored.get(name))]
 
-    def _presented_next(self) -> str:
-        return str(self._kept().get("refresh_token", self.configured))
-
-    def _kept(self) -> dict[str, Any]:
+    def _stored(self) -> dict[str, Any]:
         try:
-            kept: dict[str, Any] = json.loads(self.token_file.read_bytes())
+            stored: dict[str, Any] = json.loads(self.token_file.read_bytes())
         except FileNotFoundError:
             return {}
-        return kept if kept["descends_from"] == sha256(self.configured.encode()).hexdigest() else {}
+        return stored if stored["descends_from"] == sha256(self.configured.encode()).hexdigest() else {}

@@ -1,4 +1,4 @@
-"""A world whose failing items are reported back while tap, mapper and target are killed: each is marked once."""
+"""A world whose failing items are reported back while tap, mapper and target are killed; each is marked once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from sandbox import Fault, Sandbox
 from tap_pleo_export.validation import Validator, parse_settings
 from tools.pipes import ANY_COMPANY, BIN, Pipes
-from tools.soak.play import MOST_SECONDS, SoakError
-from tools.soak.strikes import SIGNALS
+from tools.soak.kills import SIGNALS
+from tools.soak.scenario import MAX_SECONDS, SoakError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 UPDATES = "/v3/export-jobs/*/items"
 VICTIMS = ("tap", "mapper", "target", "target", "target")
 MOMENTS = (0.3, 2.0)
-MOST_DISTURBANCES = 4
-# What may become of an answer: whether the request had its effect by then.
+MAX_DISTURBANCES = 4
+# How a response is lost, and whether the request took effect before.
 LOST = (("status", True), ("status", False), ("reset", None), ("truncate", None), ("html", True))
 
 
@@ -34,7 +34,7 @@ class ReportingPipes(Pipes):
     """tap | mapper | target-pleo-export."""
 
     def target_command(self) -> list[str]:
-        """Return the target's command line: the tap's credentials, small batches, quick to give up."""
+        """Return the target's command line: the tap's credentials, small batches, a short timeout."""
         names = ("api_url", "api_key", "max_retries", "max_requests_per_minute")
         settings = {name: self.tap[name] for name in names} | {"batch_size": self.rows, "request_timeout": 4}
         return self.command("target", BIN / "target-pleo-export", config=settings)
@@ -45,8 +45,8 @@ def play_reporting(rng: Random, folder: Path, figures: Figures) -> str:
 
     Args:
         rng: Draws the world and its disturbances.
-        folder: Where settings, states and logs are kept.
-        figures: Where all is counted.
+        folder: Where settings, states and logs go.
+        figures: The counts.
 
     Raises:
         SoakError: The pipeline does not finish.
@@ -58,7 +58,7 @@ def play_reporting(rng: Random, folder: Path, figures: Figures) -> str:
         tap = {"api_url": pleo.url, "api_key": pleo.api_key, "max_retries": 2, "max_requests_per_minute": 100_000}
         mapping = {"configuration": [ANY_COMPANY], "emit_updates": "only"}
         pipes = ReportingPipes(folder, tap, "", rows=rng.choice((1, 7, 100)), mapping=mapping)
-        disturbances = rng.randint(1, MOST_DISTURBANCES)
+        disturbances = rng.randint(1, MAX_DISTURBANCES)
         for _ in range(disturbances):
             _disturb(pleo, pipes, rng, figures)
         pleo.faults.clear()
@@ -74,7 +74,7 @@ def play_reporting(rng: Random, folder: Path, figures: Figures) -> str:
 
 
 def _failing(pleo: Sandbox) -> set[tuple[str, str | None]]:
-    """Return the items that are to be marked, by job and entry."""
+    """Return the items that must be marked, by job and entry."""
     validator = Validator(parse_settings({"configuration": [ANY_COMPANY]}), lambda _: None)
     return {
         (job.id, item["accountingEntryId"])
@@ -117,6 +117,6 @@ def _run(pipes: ReportingPipes, figures: Figures) -> dict[str, int]:
     figures.runs += 1
     pipes.start()
     try:
-        return pipes.wait(MOST_SECONDS)
+        return pipes.wait(MAX_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise SoakError(f"reporting: a run that does not end: {error}") from None

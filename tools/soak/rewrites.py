@@ -1,4 +1,4 @@
-"""Answers of Pleo's, rewritten: odd numbers, dates and shapes. Each function returns one that rewrites a body."""
+"""Rewrites of Pleo's responses: odd numbers, dates and shapes. Each function returns one that rewrites a body."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-Rewrite = Callable[[Any], Any]
+from sandbox.values import Json
 
-# More digits than Python reads or writes as an int by itself.
+Rewrite = Callable[[Json], Json]
+
+# More digits than Python converts to an int by default.
 LONG: Final = Decimal("7" * 4301)
 HUGE: Final = Decimal("1e999")
 TOTALS: Final = (LONG, HUGE, -1, "many", 1.5, None, [3], 0)
@@ -29,20 +31,20 @@ JOBS: Final[tuple[dict[str, Any], ...]] = (
 LIFETIMES: Final = (LONG, HUGE, -1, 0, "soon", "3600", None, [1], Decimal("0.5"), True)
 
 
-def with_total(total: Any) -> Rewrite:  # noqa: ANN401 - any JSON value
-    """Another ``total``; a body that is no page stays as it is."""
+def with_total(total: Json) -> Rewrite:
+    """Change ``total``; other bodies than pages stay unchanged."""
     return lambda body: body | {"pagination": body["pagination"] | {"total": total}} if _is_page(body) else body
 
 
-def shaped(shape: Any) -> Rewrite:  # noqa: ANN401 - any JSON value
-    """Another body altogether."""
+def shaped(shape: Json) -> Rewrite:
+    """Replace the body."""
     return lambda _: shape
 
 
 def with_row(changed: dict[str, Any]) -> Rewrite:
-    """Other members of the first row, as far as it has them."""
+    """Change members of the first row that has them."""
 
-    def rewrite(body: Any) -> Any:  # noqa: ANN401 - any JSON value
+    def rewrite(body: Json) -> Json:
         if not (_is_page(body) and body["data"] and isinstance(body["data"][0], dict)):
             return body
         first, *others = body["data"]
@@ -52,9 +54,9 @@ def with_row(changed: dict[str, Any]) -> Rewrite:
 
 
 def with_jobs(changed: dict[str, Any]) -> Rewrite:
-    """Other members of every export job."""
+    """Change members of every export job."""
 
-    def rewrite(body: Any) -> Any:  # noqa: ANN401 - any JSON value
+    def rewrite(body: Json) -> Json:
         if not _is_page(body):
             return body
         return body | {"data": [row | changed if row and "expiresIn" in row else row for row in body["data"]]}
@@ -62,8 +64,8 @@ def with_jobs(changed: dict[str, Any]) -> Rewrite:
     return rewrite
 
 
-def with_lifetime(lifetime: Any) -> Rewrite:  # noqa: ANN401 - any JSON value
-    """A token with another ``expires_in``."""
+def with_lifetime(lifetime: Json) -> Rewrite:
+    """Change the token's ``expires_in``."""
     return lambda body: body | {"expires_in": lifetime}
 
 
@@ -71,7 +73,7 @@ def _without(name: str) -> Rewrite:
     return lambda body: {member: value for member, value in body.items() if member != name}
 
 
-def _with(name: str, value: Any) -> Rewrite:  # noqa: ANN401 - any JSON value
+def _with(name: str, value: Json) -> Rewrite:
     return lambda body: body | {name: value}
 
 
@@ -82,5 +84,5 @@ ACCESS_TOKENS: Final = (
 REFRESH_TOKENS: Final = (_without("refresh_token"), _with("refresh_token", None), _with("refresh_token", [17]))
 
 
-def _is_page(body: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _is_page(body: Json) -> bool:
     return isinstance(body, dict) and isinstance(body.get("data"), list) and isinstance(body.get("pagination"), dict)

@@ -1,4 +1,4 @@
-"""A Pleo of a soak: jobs of all sizes, values of all kinds, long lines, and the oddities of pages."""
+"""Fill the sandbox of a soak: jobs of all sizes, values of all kinds, long lines, odd pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
 
 STATUSES = ("pending", "in_progress", "pending", "successful", "failed")
-# Lines longer than a pipe's atomic write can be torn, and full pipes hold the tap up inside a page.
+# Lines longer than a pipe's atomic write can be torn, and full pipes stop the tap inside a page.
 NOTES = (0, 200, 2_000, 9_000)
 LONG_NOTES = (300_000, 1_000_000, 3_000_000)
 ODD_CENTS = (LONG, Decimal("1e400"), Decimal("-0." + "1" * 4301), 10**30)
@@ -23,7 +23,7 @@ ODD_DATES = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1" * 430
 
 
 def populate(pleo: Sandbox, rng: Random, *, loadable: bool) -> None:
-    """Make a few jobs, on a Pleo with oddities."""
+    """Add a few jobs, and set random switches."""
     for _ in range(rng.randint(1, 6)):
         add_job(pleo, rng, loadable=loadable)
     pleo.max_limit = rng.choice((30, 100, 1000))
@@ -34,7 +34,7 @@ def populate(pleo: Sandbox, rng: Random, *, loadable: bool) -> None:
 
 
 def add_job(pleo: Sandbox, rng: Random, *, loadable: bool) -> None:
-    """Make a job with amounts of all kinds; what no target can store only if none is to."""
+    """Add a job with amounts of all kinds; ones that no target can store only if none is loaded."""
     job = pleo.add_job(
         items=rng.choice((rng.randint(0, 60), rng.randint(60, 300), rng.randint(300, 700))),
         status=rng.choice(RUNNING),

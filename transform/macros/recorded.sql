@@ -1,4 +1,4 @@
-{# Where the user's table `pleo_recorded` is. #}
+{# Creates the user's table `pleo_recorded` if it is missing. #}
 {% macro pleo_make_recorded() %}
   {% if execute %}
     {% set place = var('pleo_recorded_schema', target.schema) %}

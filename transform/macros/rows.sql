@@ -55,7 +55,7 @@
   {%- endfor %}
   from (
     select
-      -- All at once: each extraction of its own would parse the whole line again.
+      -- All at once: separate extractions would parse the whole line again each.
       json_extract(
         cast(regexp_replace(cast(json as varchar), '"(value|rate)": ?(-?[0-9][0-9.eE+-]*)', '"\1": "\2"', 'g') as json),
         [{% for name in pleo_columns(stream) %}'$.{{ name }}'{{ ', ' if not loop.last }}{% endfor %}]

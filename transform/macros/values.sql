@@ -1,4 +1,4 @@
-{# Text at a path in JSON, exactly as it was loaded; null where there is none. #}
+{# Text at a path in JSON, exactly as loaded; null if absent. #}
 {% macro pleo_text(column, path) %}{{ return(adapter.dispatch('pleo_text', 'pleo_export')(column, path)) }}{% endmacro %}
 {% macro postgres__pleo_text(column, path) %}({{ column }} #>> '{ {{- path | join(',') -}} }'){% endmacro %}
 {% macro duckdb__pleo_text(column, path) %}({{ column }} ->> '$.{{ path | join('.') }}'){% endmacro %}
@@ -36,7 +36,7 @@ cross join lateral (
 coalesce({% for name in names %}nullif(trim({{ pleo_text(column, path + [name]) }}), ''){{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
-{# An exact number out of text; null where it is none. #}
+{# An exact number from text; null if it is not a number. #}
 {% macro pleo_number(text) %}{{ return(adapter.dispatch('pleo_number', 'pleo_export')(text)) }}{% endmacro %}
 {% macro postgres__pleo_number(text) -%}
 case when {{ text }} ~ '^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$' then cast({{ text }} as numeric) end
@@ -48,12 +48,12 @@ case when {{ text }} ~ '^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$' then cast({
 {% macro postgres__pleo_fraction(text) %}{{ return(pleo_number(text)) }}{% endmacro %}
 {% macro duckdb__pleo_fraction(text) %}try_cast({{ text }} as decimal(38, 30)){% endmacro %}
 
-{# Minor units times the currency's unit: exact, or null where DuckDB's 38 digits do not hold it. #}
+{# Minor units times the currency's unit: exact, or null if DuckDB's 38 digits are not enough. #}
 {% macro pleo_major(minor, unit) %}{{ return(adapter.dispatch('pleo_major', 'pleo_export')(minor, unit)) }}{% endmacro %}
 {% macro postgres__pleo_major(minor, unit) %}({{ minor }} * {{ unit }}){% endmacro %}
 {% macro duckdb__pleo_major(minor, unit) %}try(cast({{ minor }} * {{ unit }} as decimal(38, 16))){% endmacro %}
 
-{# A moment out of ISO 8601 text, which without a zone means UTC; null where it is none. #}
+{# A moment from ISO 8601 text, UTC without a zone; null if invalid. #}
 {% macro pleo_timestamp(text) %}{{ return(adapter.dispatch('pleo_timestamp', 'pleo_export')(text)) }}{% endmacro %}
 {% macro postgres__pleo_timestamp(text) -%}
 case
@@ -69,12 +69,12 @@ end
 try_cast({{ text }} || case when regexp_matches({{ text }}, '(Z|[+-]\d\d:?\d\d)$') then '' else 'Z' end as timestamptz)
 {%- endmacro %}
 
-{# What a day that exists looks like: PostgreSQL's cast ends the run at any other. #}
+{# Pattern of valid days: PostgreSQL's cast fails on any other. #}
 {% macro pleo_day_pattern() -%}
 ^([1-9]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])|[1-9]\d{3}-(0[13-9]|1[0-2])-(29|30)|[1-9]\d{3}-(0[13578]|1[02])-31|[1-9]\d(0[48]|[2468][048]|[13579][26])-02-29)
 {%- endmacro %}
 
-{# The calendar day at the beginning of ISO 8601 text, as it is written there; null where there is none. #}
+{# The calendar day at the beginning of ISO 8601 text, as written; null if absent. #}
 {% macro pleo_date(text) %}{{ return(adapter.dispatch('pleo_date', 'pleo_export')(text)) }}{% endmacro %}
 {% macro postgres__pleo_date(text) %}case when {{ text }} ~ '{{ pleo_day_pattern() }}' then cast(left({{ text }}, 10) as date) end{% endmacro %}
 {% macro duckdb__pleo_date(text) %}try_cast(left({{ text }}, 10) as date){% endmacro %}

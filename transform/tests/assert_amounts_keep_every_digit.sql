@@ -1,4 +1,4 @@
--- A number that was loaded is there, and has no more digits than its type holds (DuckDB: 12 after the point).
+-- Loaded numbers are present and fit their type (DuckDB: 12 digits after the point).
 with amounts as (
   select accounting_entry_id, wallet_amount_source as amount from {{ ref('stg_pleo__export_items') }}
   union all

@@ -1,4 +1,4 @@
--- What the counter accounts get is what Pleo says the items cost.
+-- The counter accounts receive the amounts of the items.
 select entries.accounting_entry_id, entries.amount, expenses.wallet_amount
 from {{ ref('pleo__journal_entries') }} as entries
 inner join {{ ref('pleo__expenses') }} as expenses on expenses.accounting_entry_id = entries.accounting_entry_id

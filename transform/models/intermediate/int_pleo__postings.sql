@@ -1,4 +1,4 @@
--- What is to be booked: failed and abandoned items are not. `reason` says why one of the others cannot be.
+-- Items to book, without failed and abandoned ones. `reason` says why an item cannot be booked.
 with expenses as (
   select *
   from {{ ref('pleo__expenses') }}

@@ -1,4 +1,4 @@
--- The key of a row is the accounting entry: of several jobs that hold it, the latest counts.
+-- One row per accounting entry: if several jobs contain it, the latest counts.
 with ranked as (
   select
     items.*,

@@ -11,7 +11,7 @@ with recorded as (
   from {{ source('pleo_export', 'pleo_recorded') }}
 ),
 
--- Pleo is told of what was found, not of checks that broke.
+-- Findings are reported to Pleo, broken checks are not.
 findings as (
   select
     checks.*,

@@ -1,1 +1,0 @@
-"""`make loaders`: what each loader makes of the same items, written to docs/loaders.md."""
