@@ -52,7 +52,7 @@ CONFIG: dict[str, Any] = {
     ],
 }  # fmt: skip
 
-PEOPLE = ("Amélie Laurent", "Søren Ångström", "Priya Nair", "Tom O’Brien", "Łucja Wiśniewska", "Zoë Müller")  # noqa: RUF001
+PEOPLE = ("Amélie Laurent", "Søren Ångström", "Priya Nair", "Tom O’Brien", "Łucja Wiśniewska", "Zoë Müller")
 SUPPLIERS = ("Deutsche Bahn", "Café Ørsted", "Adobe Systems", "Figma", "Royal Mail", "Uber", "Ikea", "Hotel Miramar")
 CATEGORIES = (("Travel", "7300"), ("Software", "6420"), ("Office", "6100"), ("Postage", "6100"))
 
