@@ -97,6 +97,14 @@ class ItemMapping:
         """How often each check could not be made."""
         return Counter({check: count for (check, what), count in self.findings.items() if what == "broken"})
 
+    def counts(self) -> dict[str, Any]:
+        """Return the counts of the run summary; `by_check` has the number of items by check and outcome."""
+        by_check: dict[str, dict[str, int]] = {}
+        for (check, outcome), count in self.findings.items():
+            by_check.setdefault(check, {})[outcome] = count
+        passed, failed = self.items["passed"], self.items["failed"]
+        return {"items": passed + failed, "passed": passed, "failed": failed, "by_check": by_check}
+
     def _count(self, verdict: Verdict) -> None:
         self.items[verdict.status] += 1
         if verdict.checks is self._validator.nothing_found:

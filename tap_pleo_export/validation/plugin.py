@@ -11,6 +11,7 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from tap_pleo_export.singer.command_line import CommandLine, main, refuse
 from tap_pleo_export.singer.message_reader import BUFFER, InputError, InputMessage, LineReader, read_through
 from tap_pleo_export.singer.message_writer import LineWriter, OutputError
+from tap_pleo_export.singer.metrics import name_streams, run_with_summary
 from tap_pleo_export.singer.redaction import guard_logs
 from tap_pleo_export.singer.signals import Interrupts
 from tap_pleo_export.text import one_line
@@ -49,6 +50,7 @@ class ValidationMapper(CommandLine, InlineMapper):
             ConfigValidationError: With every mistake in the settings.
         """
         guard_logs()
+        name_streams()
         self._interrupts = Interrupts()
         self._writer = LineWriter(
             hold=BUFFER, shield=self._interrupts.shielded, reader_gone="the loader stopped reading", stream=output
@@ -99,6 +101,9 @@ class ValidationMapper(CommandLine, InlineMapper):
         Raises:
             SystemExit: 128 + n on signal n.
         """
+        return run_with_summary(self.name, lambda: self._run(file_input), self._items.counts)
+
+    def _run(self, file_input: IO[bytes] | None) -> int:
         self._interrupts.install()
         try:
             whole = read_through(

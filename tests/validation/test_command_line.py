@@ -31,6 +31,14 @@ class Run:
         done = subprocess.run(command, input=data, capture_output=True, timeout=TIMEOUT, check=False)
         self.returncode, self.output, self.stderr = done.returncode, Output(done.stdout), done.stderr.decode()
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        (line,) = (text for text in self.log("INFO") if '"metric":"run_summary"' in text)
+        point: dict[str, Any] = json.loads(line.removeprefix("METRIC: "))
+        assert point["value"] > 0
+        del point["tags"]["pid"]
+        return dict(point["tags"])
+
     def log(self, level: str) -> list[str]:
         lines = [text.split(" | ", 3) for text in self.stderr.splitlines()]
         return [parts[3] for parts in lines if len(parts) == 4 and parts[1].strip() == level]
@@ -44,8 +52,25 @@ def test_sums_up(tmp_path: Path) -> None:
 
 def test_sums_up_without_a_warning_where_nothing_failed(tmp_path: Path) -> None:
     run = Run(schema() + record(item()), GOOD, tmp_path)
-    assert run.log("INFO")[-1] == "export_items: 1 items, 1 passed, 0 failed; no findings"
+    assert "export_items: 1 items, 1 passed, 0 failed; no findings" in run.log("INFO")
     assert run.log("WARNING") == []
+
+
+def test_ends_with_a_machine_readable_summary(tmp_path: Path) -> None:
+    run = Run(schema() + record(item()) + record(failing(2)) + record(item(3, companyId=7)), GOOD, tmp_path)
+    assert run.summary == {
+        "plugin": "map-pleo-validation",
+        "exit_code": 1,
+        "items": 3,
+        "passed": 1,
+        "failed": 2,
+        "by_check": {"expense_gl_account": {"failed": 1}, "required_configuration": {"broken": 1}},
+    }
+
+
+def test_summary_of_a_run_that_an_error_ends(tmp_path: Path) -> None:
+    summary = Run(schema() + record(item()) + b"{", GOOD, tmp_path).summary
+    assert (summary["items"], summary["exit_code"]) == (1, 1)
 
 
 def test_says_how_many_items_it_dropped(tmp_path: Path) -> None:
@@ -166,6 +191,7 @@ def test_signal_ends_the_run_with_its_code_and_whole_lines(number: int, code: in
         assert process.returncode == code
         assert len(Output(read + rest).messages) in (3, 4)
         assert b"Traceback" not in log
+        assert f'"exit_code":{code},"items":'.encode() in log
 
 
 def test_loader_that_stops_reading_gives_one_error_line() -> None:
