@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import logging
 import os
 import re
 import signal
@@ -16,6 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
+from singer_sdk.metrics import get_metrics_logger
+
 from tap_pleo_export.blocked_report import page, terminal
 from tap_pleo_export.blocked_report.database import read_database
 from tap_pleo_export.blocked_report.errors import ReportError
@@ -25,6 +28,7 @@ from tap_pleo_export.blocked_report.number_format import environment_locale, fin
 from tap_pleo_export.blocked_report.progress import Progress
 from tap_pleo_export.blocked_report.record_store import RecordStore
 from tap_pleo_export.blocked_report.spreadsheet import ENCODING, Spreadsheet
+from tap_pleo_export.singer.metrics import run_with_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +36,12 @@ if TYPE_CHECKING:
 URL_VARIABLE = "PLEO_EXPORT_REPORT_SQLALCHEMY_URL"
 TIME_VARIABLE = "SOURCE_DATE_EPOCH"
 _SECONDS = re.compile(r"[0-9]{1,11}")
+_PROGRAM = "pleo-export-report"
 _STDIN = "-"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the report.
+    """Write the report, then the run summary on standard error.
 
     Returns:
         The exit code: 0 if the report was written, whether or not items are blocked; otherwise 1.
@@ -48,15 +53,22 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # For terminals that cannot show every character.
             stream.reconfigure(errors="replace")
+    logging.basicConfig(format="%(message)s")
+    get_metrics_logger().setLevel(logging.INFO)
+    counts: dict[str, int] = {}
+    return run_with_summary(_PROGRAM, lambda: _run(options, counts), lambda: counts)
+
+
+def _run(options: argparse.Namespace, counts: dict[str, int]) -> int:
     try:
-        _report(options)
+        _report(options, counts)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of the summary has exited. Python flushes the rest at exit, so send it nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ReportError as error:
-        print(f"pleo-export-report: {error}", file=sys.stderr)
+        print(f"{_PROGRAM}: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -68,7 +80,7 @@ def _exit(number: int, _frame: object) -> NoReturn:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="pleo-export-report",
+        prog=_PROGRAM,
         description="Report the blocked items of Pleo's export jobs, the reasons and the remedies, as HTML and CSV.",
         epilog=f"Pass a URL with a password in the environment variable {URL_VARIABLE}.",
     )
@@ -80,7 +92,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--csv", type=Path, metavar="FILE", help="write all items as CSV to this file")
     add("--locale", help="locale of numbers, such as de-DE; by default the browser's, or the terminal's")
     add("--all-jobs", action="store_true", help="include export jobs that have ended")
-    add("--version", action="version", version=f"pleo-export-report {_version()}")
+    add("--version", action="version", version=f"{_PROGRAM} {_version()}")
     options = parser.parse_args(arguments)
     if not options.sqlalchemy_url and not options.files:
         options.sqlalchemy_url = os.environ.get(URL_VARIABLE)
@@ -99,7 +111,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def _report(options: argparse.Namespace) -> None:
+def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
     locale = find_locale(options.locale or "") or environment_locale(os.environ)
     with contextlib.ExitStack() as stack:
         # Opened before minutes of reading, so that a wrong path is reported immediately.
@@ -112,6 +124,7 @@ def _report(options: argparse.Namespace) -> None:
             raise ReportError(f"no space for temporary data ({error}): free some, or set SQLITE_TMPDIR") from None
         _require_verdicts(store)
         summary = _summarize(store, table, all_jobs=options.all_jobs)
+        counts |= summary.counts()
         if html is not None:
             page_options = page.PageOptions(_now(), locale, keep_locale=bool(options.locale), version=_version())
             html.writelines(page.render(summary, page_options))

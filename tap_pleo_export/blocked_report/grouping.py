@@ -128,8 +128,9 @@ class Summary:
     def add(self, item: ReportItem) -> State:
         """Count an item and return its state."""
         state = state_of(item)
-        job = self.jobs.setdefault(item.job, JobTotals(ReportJob(item.job, item.company)))
-        job[state].add(item)
+        if item.job not in self.jobs:
+            self.jobs[item.job] = JobTotals(ReportJob(item.job, item.company))
+        self.jobs[item.job][state].add(item)
         self.totals[state].add(item)
         if state in {"blocked", "ready"}:
             (self.blocked if state == "blocked" else self.ready).add(item)
@@ -146,6 +147,12 @@ class Summary:
         if status in states and job:
             job[states[status]].items += items
             self.totals[states[status]].items += items
+
+    def counts(self) -> dict[str, int]:
+        """Return the counts of the run summary: jobs, and items by state."""
+        passed, failed = self.totals["ready"].items, self.totals["blocked"].items
+        counts = {"jobs": len(self.jobs), "items": self.totals.items, "passed": passed, "failed": failed}
+        return counts | {"recorded": self.totals["recorded"].items, "refused": self.totals["refused"].items}
 
     def ranked(self, *, blocking: bool = True) -> list[tuple[Cause, Total]]:
         """Return the causes, those of most items first."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_locale_identifier
 from babel.dates import format_datetime
-from babel.numbers import format_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
 ENGLISH = Locale("en")
-_PRECISION = 200
 _HOUR = 60
 _DAY = 24 * _HOUR
 _YEAR = 365
@@ -41,12 +39,11 @@ def environment_locale(environment: Mapping[str, str]) -> Locale:
 
 
 def number(value: Decimal | int, locale: Locale) -> str:
-    """Write a number with all its digits."""
-    exact = Decimal(value)
-    decimals = max(0, -int(exact.as_tuple().exponent))
-    whole = locale.decimal_formats[None].pattern.partition(".")[0]
-    with localcontext(prec=_PRECISION):
-        return format_decimal(exact, f"{whole}.{'0' * decimals}" if decimals else whole, locale)
+    """Write a number with all its digits, in groups of three."""
+    # Not `format_decimal`: it rounds to 28 digits, and Babel 2.19 drops the Swiss group separator.
+    symbols = locale.number_symbols["latn"]
+    marks = {",": symbols["group"], ".": symbols["decimal"], "-": symbols["minusSign"]}
+    return f"{Decimal(value):,f}".translate(str.maketrans(marks))
 
 
 def day(moment: datetime) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,6 @@ from tap_pleo_export.blocked_report.text import clean_text, words
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-    from decimal import Decimal
 
     from babel import Locale
 
@@ -179,7 +179,7 @@ def _stacked(counts: dict[State, int]) -> Iterator[tuple[State, int, int]]:
 
 
 def _data(value: Decimal | int, locale: Locale) -> Markup:
-    return Markup('<data value="{}">{}</data>').format(f"{value:f}", number(value, locale))
+    return Markup('<data value="{}">{}</data>').format(f"{Decimal(value):f}", number(value, locale))
 
 
 def _sums(sums: Sums, locale: Locale) -> list[tuple[Markup, str]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 UNKNOWN_VENDOR = (
     "Selected vendor cannot be processed because it does not exist or is currently blocked. "
-    "Please verify the vendor’s status in the accounting system and try again."  # noqa: RUF001 - Pleo's apostrophe
+    "Please verify the vendor’s status in the accounting system and try again."
 )
 
 

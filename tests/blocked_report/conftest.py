@@ -72,8 +72,8 @@ def make_report(tmp_path: Path) -> Callable[..., ReportRun]:
             env={"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": str(int(books.NOW.timestamp())), "TZ": "UTC"}
             | (env or {}),
         )
-        errors, _, metric = run.stderr.decode().rpartition("METRIC: ")
-        return ReportRun(run.returncode, run.stdout.decode(), errors, json.loads(metric), html, table)
+        errors, _, metric = run.stderr.decode().partition("METRIC: ")
+        return ReportRun(run.returncode, run.stdout.decode(), errors, json.loads(metric or "{}"), html, table)
 
     return make
 

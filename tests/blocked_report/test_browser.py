@@ -188,9 +188,7 @@ def test_page_without_scripts_lacks_only_the_filters(make_report: Make, open_pag
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_page_fits_the_screen_and_is_accessible(
-    make_report: Make, open_page: Open, width: int, scheme: str
-) -> None:
+def test_page_fits_the_screen_and_is_accessible(make_report: Make, open_page: Open, width: int, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - not needed when skipped
 
     data = books.scene() if PICTURES else books.validated(books.items(passed=12))

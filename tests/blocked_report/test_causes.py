@@ -1,4 +1,4 @@
-"""Every built-in check's words are understood: run through the real mapper, then told to a bookkeeper."""
+"""Causes and remedies of the mapper's findings."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
-from tap_pleo_export.blocked_report.causes import cause_of, reported
+from tap_pleo_export.blocked_report.causes import (
+    ACCOUNTING,
+    INTEGRATION,
+    ITEM,
+    PLACES,
+    SETTING,
+    cause_of,
+    refused,
+    remedy_of,
+)
 from tap_pleo_export.blocked_report.item import read_item
-from tap_pleo_export.blocked_report.remedies import ACCOUNTING, INTEGRATION, ITEM, SETTING, WHO, remedy
 from tap_pleo_export.singer.exact_json import members
 from tests.helpers import books, mapper
 from tests.validation.random_cases import ROLES
@@ -17,20 +25,20 @@ from tests.validation.random_cases import ROLES
 LISTS = {name: ["known"] for name in ("gl_accounts", "tax_codes", "tags", "vendors")}
 
 
-def told(config: dict[str, Any], **changes: Any) -> list[tuple[str, tuple[str, ...]]]:
-    """Return titles and places of what the mapper finds in an item."""
+def remedies(config: dict[str, Any], **changes: Any) -> list[tuple[str, tuple[str, ...]]]:
+    """Return titles and places for the findings of an item."""
     data = books.validated([mapper.item(**changes)], config)
     (record,) = mapper.Output(data).records()
     item = read_item(members(mapper.dumps(record).encode()))
     assert item
-    return [(remedy(cause).title, remedy(cause).places) for cause in item.causes]
+    return [remedy_of(cause)[::2] for cause in item.causes]
 
 
-NOBODY: dict[str, Any] = {"configuration": []}
+NOTHING: dict[str, Any] = {"configuration": []}
 CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, tuple[str, ...]]]]] = [
     (
         "nothing configured",
-        NOBODY,
+        NOTHING,
         {},
         [("No journal for company 12abc3d4", (INTEGRATION,))],
     ),
@@ -107,17 +115,17 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, tuple[str
 @pytest.mark.parametrize(
     ("config", "changes", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-def test_what_the_mapper_finds_is_told_in_plain_words(
+def test_findings_of_the_mapper_have_remedies(
     config: dict[str, Any], changes: dict[str, Any], expected: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    assert told(config, **changes) == expected
+    assert remedies(config, **changes) == expected
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_no_need_is_left_in_the_checks_own_words(seed: int) -> None:
+def test_every_requirement_has_a_remedy(seed: int) -> None:
     rng = Random(seed)  # noqa: S311 - the same cases each time
     needs = [rng.sample(ROLES, rng.randint(1, 3))]
-    found = told(
+    found = remedies(
         {"configuration": [{"companyId": "*"}], "requirements": [{"when": {}, "needs": needs}]},
         contraAccount=None,
         amount=books.money(rng.choice(["GBP", "UNDEFINED"]), 1),
@@ -127,22 +135,39 @@ def test_no_need_is_left_in_the_checks_own_words(seed: int) -> None:
     assert "missing" not in found[0][0]
 
 
-def test_lines_that_lack_the_same_are_one_cause() -> None:
+def test_lines_with_the_same_problem_are_one_cause() -> None:
     lines = [books.line(books.category("Meals", None)) for _ in range(2000)]
 
-    assert len(told(mapper.GOOD, accountingEntryLines=lines)) == 1
+    assert len(remedies(mapper.GOOD, accountingEntryLines=lines)) == 1
 
 
-def test_what_pleo_lists_as_refused_keeps_its_words() -> None:
-    assert remedy(reported("unexpected_failure", "Period 2026-02 is closed")).title == "Period 2026-02 is closed"
-    assert remedy(reported("vendor_unknown", "")).title == "Vendor unknown"
-    assert remedy(reported("", "")).title == "Refused without a reason"
+@pytest.mark.parametrize(
+    ("failure_type", "reason", "title"),
+    [
+        ("unexpected_failure", "Period 2026-02 is {closed}", "Period 2026-02 is {closed}"),
+        ("vendor_unknown", "", "Vendor unknown"),
+        ("", "", "Refused without a reason"),
+    ],
+)
+def test_refusal_shows_its_reason(failure_type: str, reason: str, title: str) -> None:
+    assert remedy_of(refused(failure_type, reason)).title == title
+
+
+@pytest.mark.parametrize("check", ["required_configuration", "expense_gl_account", "tag_exists", "vendor_exists"])
+def test_finding_without_a_subject_shows_its_reason(check: str) -> None:
+    reason = "Account wallet (GBP) missing: provide account wallet (GBP) in the configurations"
+    finding = {"check": check, "status": "failed", "severity": "error", "failureReason": reason, "path": "/companyId"}
+
+    remedy = remedy_of(cause_of(finding))
+
+    assert (remedy.title, remedy.places) == (reason, (ITEM,))
+    assert check in remedy.advice
 
 
 @pytest.mark.parametrize("finding", [{}, {"status": "failed"}, {"check": [], "failureReason": 7, "severity": None}])
-def test_a_finding_of_another_shape_is_still_one(finding: dict[str, Any]) -> None:
-    assert remedy(cause_of(finding)).title == "Failed without a reason"
+def test_finding_without_a_reason_is_shown(finding: dict[str, Any]) -> None:
+    assert remedy_of(cause_of(finding)).title == "Failed without a reason"
 
 
-def test_every_place_says_who() -> None:
-    assert set(WHO) == {SETTING, ITEM, INTEGRATION, ACCOUNTING}
+def test_every_place_names_a_person() -> None:
+    assert set(PLACES) == {SETTING, ITEM, INTEGRATION, ACCOUNTING}

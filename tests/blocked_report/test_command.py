@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -54,7 +53,9 @@ def test_page_csv_terminal_and_run_summary_agree(make_report: Callable[..., Repo
     assert {row["reason"] for row in table if row["currency"] == "USD"} == {"No contra account for USD"}
 
 
-def test_messages_files_and_repeated_records_give_the_same_report(make_report: Callable[..., ReportRun], tmp_path: Path) -> None:
+def test_messages_files_and_repeated_records_give_the_same_report(
+    make_report: Callable[..., ReportRun], tmp_path: Path
+) -> None:
     data = books.scene()
     expected = make_report(data).page
     for stream in ("export_items", "export_jobs", "export_job_items"):

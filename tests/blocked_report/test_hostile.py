@@ -36,7 +36,14 @@ FAILED: dict[str, Any] = mapper.failing() | {
     "validationStatus": "failed",
     "user": {"name": "Zoë"},
     "validationChecks": [
-        {"check": "tag_exists", "status": "failed", "severity": "error", "failureReason": "x", "path": "", "subject": {"role": "tag", "code": "PRJ-9", "alternatives": ["wallet"]}}
+        {
+            "check": "tag_exists",
+            "status": "failed",
+            "severity": "error",
+            "failureReason": "x",
+            "path": "",
+            "subject": {"role": "tag", "code": "PRJ-9", "alternatives": ["wallet"]},
+        }
     ],
 }
 STREAMS: dict[str, dict[str, Any]] = {
