@@ -8,10 +8,10 @@ import io
 import logging
 import os
 import re
+import secrets
 import signal
 import sqlite3
 import sys
-import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -193,24 +193,17 @@ def _summarize(store: RecordStore, table: IO[str] | None, *, all_jobs: bool) -> 
 @contextlib.contextmanager
 def _atomic_file(path: Path, encoding: str) -> Iterator[IO[str]]:
     """Open a temporary file that replaces the file at this path when it is complete."""
-    handle, name = -1, ""
+    # Named before it is created, so that a signal at any moment leaves nothing behind.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding=encoding, newline="") as file:
+        with temporary.open("x", encoding=encoding, newline="") as file:
             yield file
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
+        temporary.replace(path)
     except OSError as error:
         raise ReportError(f"{path} cannot be written ({error.strerror})") from None
     finally:
-        if name:
-            Path(name).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _now() -> datetime:

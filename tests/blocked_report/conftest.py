@@ -56,6 +56,12 @@ class ReportRun:
             return list(csv.DictReader(file))
 
 
+def split_errors(stderr: bytes) -> tuple[str, dict[str, Any]]:
+    """Return messages and run summary."""
+    errors, _, metric = stderr.decode().partition("METRIC: ")
+    return errors, json.loads(metric or "{}")
+
+
 @pytest.fixture
 def make_report(tmp_path: Path) -> Callable[..., ReportRun]:
     """Run `pleo-export-report` with standard input or arguments."""
@@ -72,8 +78,7 @@ def make_report(tmp_path: Path) -> Callable[..., ReportRun]:
             env={"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": str(int(books.NOW.timestamp())), "TZ": "UTC"}
             | (env or {}),
         )
-        errors, _, metric = run.stderr.decode().partition("METRIC: ")
-        return ReportRun(run.returncode, run.stdout.decode(), errors, json.loads(metric or "{}"), html, table)
+        return ReportRun(run.returncode, run.stdout.decode(), *split_errors(run.stderr), html, table)
 
     return make
 

@@ -270,7 +270,7 @@ def test_print_on_a4_has_every_blocked_item(make_report: Make, open_page: Open, 
 
 
 def test_5000_rows_load_search_and_sort_within_two_seconds(make_report: Make, open_page: Open) -> None:
-    made = make_report(many(6000))
+    made = make_report(b"".join(map(mapper.line, books.many(12_000))))
     assert "This page lists the" in made.page
 
     page = open_page(made.html)
@@ -286,31 +286,10 @@ def test_5000_rows_load_search_and_sort_within_two_seconds(make_report: Make, op
 
     # Processor time, because tests share the machine.
     assert spent[-1] < 2, spent
-    assert visible(page) == len([number for number in range(1000, 6000) if books.PEOPLE[number % 6] == "Priya Nair"])
+    assert visible(page) == len([item for item in range(1000, 6000) if books.PEOPLE[item % 6] == "Priya Nair"])
 
 
 def seconds(metrics: Any) -> float:
     """Return the processor time of the page's thread."""
     metrics_by_name = {entry["name"]: entry["value"] for entry in metrics.send("Performance.getMetrics")["metrics"]}
     return float(metrics_by_name["ThreadTime"])
-
-
-def many(items: int) -> bytes:
-    """Return items without lines."""
-    finding = {"check": "expense_gl_account", "status": "failed", "severity": "error"}
-    checks = [finding | {"subject": {"role": "glAccount"}}]
-    return b"".join(
-        mapper.record({
-            "jobId": books.JOBS[0],
-            "accountingEntryId": f"{number:08d}-0d68-4e36-9e31-58223975d9e9",
-            "type": "card_purchase",
-            "date": "2026-03-01T10:00:00Z",
-            "amount": books.money("GBP", number + 1),
-            "user": {"name": books.PEOPLE[number % 6]},
-            "supplier": {"name": f"Supplier {number % 300}"},
-            "_links": {"web": {"exportItem": f"https://app.pleo.example/export/{number}"}},
-            "validationStatus": "failed",
-            "validationChecks": checks,
-        })
-        for number in range(items)
-    )  # fmt: skip
