@@ -229,7 +229,16 @@ def test_closed_standard_output_fails_without_a_message(tmp_path: Path) -> None:
 
 def test_200_000_items_need_less_than_300_mebibytes(tmp_path: Path) -> None:
     html, table = tmp_path / "report.html", tmp_path / "report.csv"
-    command = [sys.executable, "-c", PEAK_KIB, BIN / "pleo-export-report", "--output", html, "--csv", table]
+    command: list[str | Path] = [
+        sys.executable,
+        "-c",
+        PEAK_KIB,
+        BIN / "pleo-export-report",
+        "--output",
+        html,
+        "--csv",
+        table,
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
