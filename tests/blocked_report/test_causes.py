@@ -7,21 +7,13 @@ from typing import Any
 
 import pytest
 
-from tap_pleo_export.blocked_report.causes import (
-    ACCOUNTING,
-    INTEGRATION,
-    ITEM,
-    PLACES,
-    SETTING,
-    cause_of,
-    refused,
-    remedy_of,
-)
+from tap_pleo_export.blocked_report.causes import ACCOUNTING, INTEGRATION, ITEM, SETTING, cause_of, refused, remedy_of
 from tap_pleo_export.blocked_report.item import read_item
 from tap_pleo_export.singer.exact_json import members
 from tests.helpers import books, mapper
 from tests.validation.random_cases import ROLES
 
+JOURNAL: dict[str, Any] = {"configuration": [{"companyId": "*", "journal": "J"}]}
 LISTS = {name: ["known"] for name in ("gl_accounts", "tax_codes", "tags", "vendors")}
 
 
@@ -34,46 +26,22 @@ def remedies(config: dict[str, Any], **changes: Any) -> list[tuple[str, tuple[st
     return [remedy_of(cause)[::2] for cause in item.causes]
 
 
-NOTHING: dict[str, Any] = {"configuration": []}
-CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, tuple[str, ...]]]]] = [
+CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, tuple[str, ...]]]] = [
+    ({"configuration": []}, {}, {"No journal for company 12abc3d4": (INTEGRATION,)}),
+    (JOURNAL, {"contraAccount": None}, {"No contra account for GBP": (SETTING, INTEGRATION)}),
+    (JOURNAL, {"type": "out_of_pocket"}, {"No out-of-pocket account for GBP": (INTEGRATION,)}),
     (
-        "nothing configured",
-        NOTHING,
-        {},
-        [("No journal for company 12abc3d4", (INTEGRATION,))],
-    ),
-    (
-        "no wallet",
-        {"configuration": [{"companyId": "*", "journal": "J"}]},
-        {"contraAccount": None},
-        [("No contra account for GBP", (SETTING, INTEGRATION))],
-    ),
-    (
-        "out of pocket",
-        {"configuration": [{"companyId": "*", "journal": "J"}]},
-        {"type": "out_of_pocket"},
-        [("No out-of-pocket account for GBP", (INTEGRATION,))],
-    ),
-    (
-        "accounts payable",
-        {"configuration": [{"companyId": "*", "journal": "J"}]},
+        JOURNAL,
         {"bookkeeping": {"method": "accounts_payable"}},
-        [("No vendor selected", (ITEM,)), ("No accounts payable account for GBP", (INTEGRATION,))],
+        {"No vendor selected": (ITEM,), "No accounts payable account for GBP": (INTEGRATION,)},
     ),
     (
-        "lines",
         mapper.GOOD,
         {"accountingEntryLines": [books.line(None), books.line(books.category("Meals", None)), books.line(None)]},
-        [("A line has no category", (ITEM,)), ("Category “Meals” has no account code", (SETTING,))],
+        {"A line has no category": (ITEM,), "Category “Meals” has no account code": (SETTING,)},
     ),
+    (mapper.GOOD, {"accountingEntryLines": []}, {"Nothing to book: the item has no lines": (ITEM,)}),
     (
-        "no lines",
-        mapper.GOOD,
-        {"accountingEntryLines": []},
-        [("Nothing to book: the item has no lines", (ITEM,))],
-    ),
-    (
-        "lists",
         mapper.GOOD | {"references": LISTS},
         {
             "vendor": {"name": "Nordlys", "code": "V1"},
@@ -81,44 +49,39 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, tuple[str
                 books.line(books.category("Meals", "6199"), tags=[{"code": "PRJ-9"}], tax={"code": "T20"})
             ],
         },
-        [
-            ("Account 6199 is not in the accounting system", (ACCOUNTING, SETTING)),
-            ("Tax code T20 is not in the accounting system", (ACCOUNTING, SETTING)),
-            ("Tag PRJ-9 is not in the accounting system", (ACCOUNTING, ITEM)),
-            ("Vendor “Nordlys” is not in the accounting system, or is blocked there", (ACCOUNTING, ITEM)),
-        ],
+        {
+            "Account 6199 is not in the accounting system": (ACCOUNTING, SETTING),
+            "Tax code T20 is not in the accounting system": (ACCOUNTING, SETTING),
+            "Tag PRJ-9 is not in the accounting system": (ACCOUNTING, ITEM),
+            "Vendor “Nordlys” is not in the accounting system, or is blocked there": (ACCOUNTING, ITEM),
+        },
     ),
     (
-        "own contra account only",
         mapper.GOOD | {"requirements": [{"when": {}, "needs": ["contraAccount"]}]},
         {"contraAccount": {"name": "Pleo GBP", "code": None}},
-        [("The contra account for GBP has no code", (SETTING,))],
+        {"The contra account for GBP has no code": (SETTING,)},
     ),
     (
-        "a rule of the user's",
         mapper.GOOD | {"checks": books.CONFIG["checks"]},
         {"note": None, "team": None, "amount": books.money("GBP", 100_000)},
-        [
-            ("Note missing: purchases of 1,000 and more need one", (ITEM,)),
-            ("No team: the expense goes to the overhead cost centre", (ITEM,)),
-        ],
+        {
+            "Note missing: purchases of 1,000 and more need one": (ITEM,),
+            "No team: the expense goes to the overhead cost centre": (ITEM,),
+        },
     ),
     (
-        "a check that breaks",
         mapper.GOOD,
         {"accountingEntryLines": "nonsense"},
-        [("The check “expense_gl_account” could not be run", (INTEGRATION,))],
+        {"The check “expense_gl_account” could not be run": (INTEGRATION,)},
     ),
 ]
 
 
-@pytest.mark.parametrize(
-    ("config", "changes", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
-)
+@pytest.mark.parametrize(("config", "changes", "expected"), CASES)
 def test_findings_of_the_mapper_have_remedies(
-    config: dict[str, Any], changes: dict[str, Any], expected: list[tuple[str, tuple[str, ...]]]
+    config: dict[str, Any], changes: dict[str, Any], expected: dict[str, tuple[str, ...]]
 ) -> None:
-    assert remedies(config, **changes) == expected
+    assert remedies(config, **changes) == list(expected.items())
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -167,7 +130,3 @@ def test_finding_without_a_subject_shows_its_reason(check: str) -> None:
 @pytest.mark.parametrize("finding", [{}, {"status": "failed"}, {"check": [], "failureReason": 7, "severity": None}])
 def test_finding_without_a_reason_is_shown(finding: dict[str, Any]) -> None:
     assert remedy_of(cause_of(finding)).title == "Failed without a reason"
-
-
-def test_every_place_names_a_person() -> None:
-    assert set(PLACES) == {SETTING, ITEM, INTEGRATION, ACCOUNTING}

@@ -100,18 +100,10 @@ def test_amounts_from_postgresql_are_exact(make_report: Make, postgres: pg.Postg
 
 def test_items_of_ended_jobs_are_read_only_on_request(make_report: Make, postgres: pg.Postgres) -> None:
     load(postgres, "ended", books.scene().replace(b'"in_progress"', b'"completed"'))
-    url = ("--sqlalchemy-url", postgres.url(), "--schema", "ended")
+    url = {"PLEO_EXPORT_REPORT_SQLALCHEMY_URL": postgres.url()}
 
-    assert "0  blocked" in make_report(None, *url).stdout
-    assert "34  blocked" in make_report(None, *url, "--all-jobs").stdout
-
-
-def test_url_from_the_environment(make_report: Make, postgres: pg.Postgres) -> None:
-    load(postgres, "environment", books.scene())
-
-    made = make_report(None, "--schema", "environment", env={"PLEO_EXPORT_REPORT_SQLALCHEMY_URL": postgres.url()})
-
-    assert "34  blocked" in made.stdout
+    assert "0  blocked" in make_report(None, "--schema", "ended", env=url).stdout
+    assert "34  blocked" in make_report(None, "--schema", "ended", "--all-jobs", env=url).stdout
 
 
 @pytest.mark.parametrize(
