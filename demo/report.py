@@ -1,4 +1,4 @@
-"""What stands in PostgreSQL after a load, as tables for a person, and whether it is what the sandbox serves."""
+"""Tables of the records in PostgreSQL after a load, and their comparison with the sandbox."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TYPES = 'SELECT type, "jobId", count(*) FROM export_items GROUP BY type, "jobId
 
 
 class Check(NamedTuple):
-    """Whether the database equals the sandbox, and the sentence that says so."""
+    """Result of the comparison of the database with the sandbox."""
 
     equal: bool
     text: str
@@ -60,7 +60,7 @@ def types(connection: psycopg.Connection[Any]) -> Table:
 
 
 def amounts(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> Table:
-    """Return the exact sums per wallet currency, beside the sandbox's."""
+    """Return the exact sums per wallet currency, next to those of the sandbox."""
     table = new_table("Amounts in wallet currency", "", right=("items", "sum in PostgreSQL", "sum in the sandbox"))
     expected = wallet_sums(expected_items(sandbox).values())
     loaded = loaded_sums(connection)
@@ -73,7 +73,7 @@ def amounts(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> Table:
 
 
 def new_table(title: str, *left: str, right: tuple[str, ...] = ()) -> Table:
-    """Return an empty table with columns to the left and, for numbers, to the right."""
+    """Return an empty table with left-aligned columns, and right-aligned ones for numbers."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
     for name in left:
         table.add_column(name, no_wrap=True)
@@ -83,7 +83,7 @@ def new_table(title: str, *left: str, right: tuple[str, ...] = ()) -> Table:
 
 
 def check(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> Check:
-    """Compare the rows of ``export_items`` with the sandbox: number, keys, sums per currency."""
+    """Compare number, keys and sums of ``export_items`` with the sandbox."""
     expected = expected_items(sandbox)
     loaded = loaded_keys(connection, "export_items")
     same_keys = loaded == Counter(expected.keys())
@@ -95,12 +95,12 @@ def check(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> Check:
 
 
 def short(job_id: str) -> str:
-    """Return the first group of a job's uuid, enough to tell the demo's jobs apart."""
+    """Return the first group of a job's UUID, which is unique in the demo."""
     return job_id.partition("-")[0]
 
 
 def major(cents: Decimal | None) -> str:
-    """Return cents of a currency as its major unit, with every digit and at least two decimals."""
+    """Return cents in major units, with every digit and at least two decimals."""
     if cents is None:
         return "none"
     value = EXACT.divide(cents, Decimal(100))

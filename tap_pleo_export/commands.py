@@ -40,6 +40,10 @@ def target() -> None:
 
 def report() -> None:
     """Run `pleo-export-report`."""
-    from tap_pleo_export.blocked_report.command import main  # noqa: PLC0415 - slow
-
+    try:
+        from tap_pleo_export.blocked_report.command import main  # noqa: PLC0415 - slow
+    except ImportError as error:
+        raise SystemExit(
+            f"pleo-export-report: {error.name} is not installed: install tap-pleo-export[report]"
+        ) from None
     raise SystemExit(main())

@@ -65,6 +65,4 @@ def test_the_report_asks_for_its_extra(installed: Path, tmp_path: Path) -> None:
     )
 
     assert run.returncode == 1
-    assert run.stderr.decode() == (
-        "pleo-export-report: jinja2 is not installed: install tap-pleo-export with its extra, tap-pleo-export[report]\n"
-    )
+    assert run.stderr.decode() == ("pleo-export-report: jinja2 is not installed: install tap-pleo-export[report]\n")

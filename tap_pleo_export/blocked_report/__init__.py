@@ -1,1 +1,1 @@
-"""The report that a bookkeeper reads: what is blocked, why, what to do. Knows nothing of Pleo's API."""
+"""Report of blocked items for bookkeepers: the items, the reasons and the remedies."""

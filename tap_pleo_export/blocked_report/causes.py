@@ -1,95 +1,225 @@
-"""What a finding comes from: findings with the same cause are mended by the same deed."""
+"""Causes of findings, and the remedy of each. Findings with the same cause are fixed by the same action."""
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from tap_pleo_export.blocked_report.text import REASON, shown
+from tap_pleo_export.blocked_report.text import MAX_REASON, clean_text, words
 
-# What the built-in checks write, in Pleo's wording; a test runs them all.
-_JOURNAL: Final = re.compile(r"Journal \(company (.+?)\) missing: ")
-_ACCOUNT: Final = re.compile(r"Account (.+?) missing: provide account ")
-_ROLES: Final = re.compile(r"(?P<roles>.+) \((?P<currency>[^()]+)\)")
-_LINE: Final = re.compile(r" ?\(line \d+\)$")
-_NO_LINES: Final = "(item has no lines)"
-_UNKNOWN: Final = (
-    ("gl_account_exists", "account_unknown", re.compile(r"Account No\. (.+) does not exist in ")),
-    ("tax_code_exists", "tax_unknown", re.compile(r"Tax Code (.+) does not exist in ")),
-    ("tag_exists", "tag_unknown", re.compile(r"Tag with code (.+) does not exist on ")),
-)
+SETTING: Final = "Pleo setting"
+ITEM: Final = "Item in Pleo"
+INTEGRATION: Final = "Integration configuration"
+ACCOUNTING: Final = "Accounting system"
+PLACES: Final = {
+    SETTING: "An admin or bookkeeper, in Pleo’s settings",
+    ITEM: "A bookkeeper, in the item itself",
+    INTEGRATION: "Whoever runs the integration",
+    ACCOUNTING: "Whoever maintains the accounting system’s lists",
+}
+"""Places where causes are fixed, and who can do it."""
+
+_ACCOUNTS: Final = {
+    "wallet": "wallet account",
+    "outOfPocket": "out-of-pocket account",
+    "contra": "contra account",
+    "accountsPayable": "accounts payable account",
+}
+_OTHER_LIST: Final = "Or update the list that the integration checks against, if it is outdated."
+_MAX_SHORT_ID: Final = 13
+_OWN_ROLES: Final = {"journal", "vendor", "contraAccount"}
+_UNKNOWN_CODES: Final = {
+    "gl_account_exists": "account_unknown",
+    "tax_code_exists": "tax_unknown",
+    "tag_exists": "tag_unknown",
+}
 
 
 class Cause(msgspec.Struct, array_like=True, frozen=True):
-    """What has to be mended.
+    """A cause of findings.
 
     Attributes:
-        kind: What sort of cause, a key of the remedies.
-        subject: What it is about: a code, a name, a company, a check; "" if the kind says it all.
-        detail: A second subject: the currency.
-        reason: The words of the check, where they are all that is known.
-        blocking: Whether items fail by it; a warning does not.
+        kind: Key of its remedy.
+        name: Code, name, company, accounts or check concerned, or "".
+        currency: Currency concerned, or "".
+        reason: Text of a check or of Pleo, if there is no specific remedy.
+        blocking: Whether items fail because of it. A warning does not block.
     """
 
     kind: str
-    subject: str = ""
-    detail: str = ""
+    name: str = ""
+    currency: str = ""
     reason: str = ""
     blocking: bool = True
 
 
-def cause_of(finding: dict[str, Any], vendor: str = "") -> Cause:
+class Remedy(NamedTuple):
+    """A cause in words.
+
+    Attributes:
+        title: The problem.
+        advice: How to fix it.
+        places: Where to fix it, keys of :data:`PLACES`.
+    """
+
+    title: str
+    advice: str
+    places: tuple[str, ...]
+
+
+# The fields are those of `remedy_of`.
+_REMEDIES: Final = {
+    "journal_missing": Remedy(
+        "No journal for {company}",
+        "Add a journal for the company’s entries to the integration’s configuration.",
+        (INTEGRATION,),
+    ),
+    "wallet_missing": Remedy(
+        "No contra account{for_currency}",
+        "In Pleo, Settings > Accounting > Contra accounts, choose the account that represents the Pleo wallet"
+        "{for_currency}; then export again. Or have the {name}{for_currency} added to the integration’s configuration.",
+        (SETTING, INTEGRATION),
+    ),
+    "contra_account_without_code": Remedy(
+        "The contra account{for_currency} has no code",
+        "In Pleo, Settings > Accounting > Contra accounts, choose an account with a code{for_currency}.",
+        (SETTING,),
+    ),
+    "account_missing": Remedy(
+        "No {name}{for_currency}",
+        "Have the {name}{for_currency} added to the integration’s configuration, with its code in the accounting"
+        " system.",
+        (INTEGRATION,),
+    ),
+    "vendor_missing": Remedy(
+        "No vendor selected",
+        "Open each item in Pleo and select its vendor; then export it again.",
+        (ITEM,),
+    ),
+    "no_lines": Remedy(
+        "Nothing to book: the item has no lines",
+        "Open each item in Pleo and give it a category; then export it again.",
+        (ITEM,),
+    ),
+    "line_without_category": Remedy(
+        "A line has no category",
+        "Open each item in Pleo and choose a category for every line; then export it again.",
+        (ITEM,),
+    ),
+    "category_without_account": Remedy(
+        "Category “{name}” has no account code",
+        "In Pleo, Settings > Accounting, give the category “{name}” its account code; then export again.",
+        (SETTING,),
+    ),
+    "account_unknown": Remedy(
+        "Account {name} is not in the accounting system",
+        f"Open account {{name}} there, or give the category another account in Pleo. {_OTHER_LIST}",
+        (ACCOUNTING, SETTING),
+    ),
+    "tax_unknown": Remedy(
+        "Tax code {name} is not in the accounting system",
+        f"Add tax code {{name}} there, or choose another one in Pleo. {_OTHER_LIST}",
+        (ACCOUNTING, SETTING),
+    ),
+    "tag_unknown": Remedy(
+        "Tag {name} is not in the accounting system",
+        f"Add the tag with code {{name}} there, or choose another one in Pleo. {_OTHER_LIST}",
+        (ACCOUNTING, ITEM),
+    ),
+    "vendor_unknown": Remedy(
+        "{vendor} is not in the accounting system, or is blocked there",
+        f"Add or unblock the vendor there, or select another one in Pleo. {_OTHER_LIST}",
+        (ACCOUNTING, ITEM),
+    ),
+    "check_broke": Remedy(
+        "The check “{name}” could not be run",
+        "These items may be correct. Tell whoever runs the integration that the check fails on them.",
+        (INTEGRATION,),
+    ),
+    "refused": Remedy(
+        "{reason}",
+        "The accounting system or the integration refused these items when they were recorded. Fix the reason given,"
+        " then export them again.",
+        (ACCOUNTING,),
+    ),
+    "rule": Remedy(
+        "{reason}",
+        "This is the text of {rule}. Correct the items in Pleo accordingly, then export them again.",
+        (ITEM,),
+    ),
+}
+
+
+def remedy_of(cause: Cause) -> Remedy:
+    """Return the problem and its remedy in words."""
+    remedy = _REMEDIES[cause.kind]
+    texts = {
+        "name": cause.name,
+        "company": f"company {_short(cause.name)}" if cause.name else "an unnamed company",
+        "vendor": f"Vendor “{cause.name}”" if cause.name else "A vendor",
+        "rule": f"the rule “{cause.name}”" if cause.name else "a check",
+        "for_currency": f" for {cause.currency}" if cause.currency else "",
+        "reason": cause.reason,
+    }
+    return Remedy(remedy.title.format_map(texts), remedy.advice.format_map(texts), remedy.places)
+
+
+def refused(failure_type: str, reason: str) -> Cause:
+    """Return the cause of an item that passed its checks and that Pleo lists as failed."""
+    return Cause("refused", reason=reason or words(failure_type) or "Refused without a reason")
+
+
+def cause_of(finding: dict[str, Any]) -> Cause:
     """Return the cause of a finding that did not pass.
 
     Args:
-        finding: An entry of `validationChecks`; members may be missing.
-        vendor: Name of the item's vendor.
+        finding: An entry of `validationChecks`. Members may be missing: older versions wrote no `subject`.
     """
-    check, reason = shown(finding.get("check")), shown(finding.get("failureReason"), REASON)
-    blocking = finding.get("severity") != "warning"
+    check = clean_text(finding.get("check"))
+    is_blocking = finding.get("severity") != "warning"
     if finding.get("status") == "error":
-        return Cause("check_broke", check, blocking=blocking)
-    if check == "required_configuration":
-        return _missing_configuration(reason, shown(finding.get("path")))
-    if check == "expense_gl_account":
-        return _missing_account(reason)
-    if check == "vendor_exists":
-        return Cause("vendor_unknown", vendor)
-    for name, kind, pattern in _UNKNOWN:
-        if check == name and (found := pattern.match(reason)):
-            return Cause(kind, found[1])
-    return Cause("own_rule", check, reason=reason or shown(finding.get("failureReasonType")), blocking=blocking)
+        return Cause("check_broke", check, blocking=is_blocking)
+    subject = finding.get("subject")
+    if isinstance(subject, dict) and (cause := _built_in(check, subject)):
+        return cause
+    reason = clean_text(finding.get("failureReason"), MAX_REASON) or clean_text(finding.get("failureReasonType"))
+    return Cause("rule", check, reason=reason or "Failed without a reason", blocking=is_blocking)
 
 
-def reported(kind: str, reason: str) -> Cause:
-    """Return the cause of an item that Pleo lists as failed although its check passed.
-
-    Args:
-        kind: Pleo's item failure type.
-        reason: What the integration reported.
-    """
-    return Cause("reported", kind, reason=reason)
-
-
-def _missing_configuration(reason: str, path: str) -> Cause:
-    if found := _JOURNAL.match(reason):
-        return Cause("journal_missing", found[1])
-    if found := _ACCOUNT.match(reason):
-        parts = _ROLES.fullmatch(found[1])
-        name, currency = (parts["roles"], parts["currency"]) if parts else (found[1], "")
-        return Cause("wallet_missing" if path == "/contraAccount" else "account_missing", name, currency)
-    if reason.startswith("Vendor missing"):
-        return Cause("vendor_missing")
-    return Cause("own_rule", "required_configuration", reason=reason)
+def _built_in(check: str, subject: dict[str, Any]) -> Cause | None:
+    name, code = clean_text(subject.get("name")), clean_text(subject.get("code"))
+    match check:
+        case "required_configuration":
+            return _missing(subject)
+        case "expense_gl_account" if subject.get("line") is None:
+            return Cause("no_lines")
+        case "expense_gl_account":
+            return Cause("category_without_account", name) if name else Cause("line_without_category")
+        case "vendor_exists":
+            return Cause("vendor_unknown", name or code)
+        case _ if check in _UNKNOWN_CODES:
+            return Cause(_UNKNOWN_CODES[check], code)
+    return None
 
 
-def _missing_account(reason: str) -> Cause:
-    found = _ACCOUNT.match(reason)
-    if not found:
-        return Cause("own_rule", "expense_gl_account", reason=reason)
-    if found[1] == _NO_LINES:
-        return Cause("no_lines")
-    name = _LINE.sub("", found[1])
-    return Cause("category_without_account", name) if name else Cause("line_without_category")
+def _missing(subject: dict[str, Any]) -> Cause:
+    alternatives = subject.get("alternatives")
+    others = map(clean_text, alternatives if isinstance(alternatives, list) else [])
+    roles = [clean_text(subject.get("role")), *others]
+    match roles[0]:
+        case "journal":
+            return Cause("journal_missing", clean_text(subject.get("companyId")))
+        case "vendor":
+            return Cause("vendor_missing")
+    currency = clean_text(subject.get("currency"))
+    currency = "" if currency == "UNDEFINED" else currency
+    if roles[0] == "contraAccount":
+        return Cause("contra_account_without_code", currency=currency)
+    names = (_ACCOUNTS.get(role, f"account “{role}”") for role in roles if role not in _OWN_ROLES)
+    kind = "wallet_missing" if "contraAccount" in roles else "account_missing"
+    return Cause(kind, " or ".join(names), currency)
+
+
+def _short(company: str) -> str:
+    return company if len(company) <= _MAX_SHORT_ID else company.partition("-")[0]

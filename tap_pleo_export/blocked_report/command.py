@@ -1,90 +1,98 @@
-"""The command line of the report: where records come from, what is written, how it ends."""
+"""Command line of the report."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import io
+import logging
 import os
 import re
+import secrets
 import signal
 import sqlite3
 import sys
-import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
-from tap_pleo_export.blocked_report import number_format as figures
-from tap_pleo_export.blocked_report import terminal
+from singer_sdk.metrics import get_metrics_logger
+
+from tap_pleo_export.blocked_report import page, terminal
+from tap_pleo_export.blocked_report.database import read_database
+from tap_pleo_export.blocked_report.errors import ReportError
 from tap_pleo_export.blocked_report.grouping import Summary
 from tap_pleo_export.blocked_report.jsonl_reader import read_lines
-from tap_pleo_export.blocked_report.problems import ReportError
+from tap_pleo_export.blocked_report.number_format import environment_locale, find_locale
 from tap_pleo_export.blocked_report.progress import Progress
-from tap_pleo_export.blocked_report.record_store import Spool
+from tap_pleo_export.blocked_report.record_store import RecordStore
 from tap_pleo_export.blocked_report.spreadsheet import ENCODING, Spreadsheet
+from tap_pleo_export.singer.metrics import run_with_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
 
 URL_VARIABLE = "PLEO_EXPORT_REPORT_SQLALCHEMY_URL"
 TIME_VARIABLE = "SOURCE_DATE_EPOCH"
 _SECONDS = re.compile(r"[0-9]{1,11}")
+_PROGRAM = "pleo-export-report"
 _STDIN = "-"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make the report.
+    """Write the report, then the run summary on standard error.
 
     Returns:
-        0 if it was made, whatever stands in it; 1 if not.
+        The exit code: 0 if the report was written, whether or not items are blocked; otherwise 1.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
-    options = _options(arguments)
+        signal.signal(number, _exit)
+    options = _parse(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that has no such letter shows another one.
+            # For terminals that cannot show every character.
             stream.reconfigure(errors="replace")
+    logging.basicConfig(format="%(message)s")
+    get_metrics_logger().setLevel(logging.INFO)
+    counts: dict[str, int] = {}
+    return run_with_summary(_PROGRAM, lambda: _run(options, counts), lambda: counts)
+
+
+def _run(options: argparse.Namespace, counts: dict[str, int]) -> int:
     try:
-        _report(options)
+        _report(options, counts)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read the summary has gone; what is flushed at the end goes nowhere.
+        # The reader of the summary has exited. Python flushes the rest at exit, so send it nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ReportError as error:
-        print(f"pleo-export-report: {error}", file=sys.stderr)  # noqa: T201 - a command line tells people
+        print(f"{_PROGRAM}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _stop(number: int, _frame: object) -> NoReturn:
-    # An exit that unwinds, so that no half of a file is left behind.
+def _exit(number: int, _frame: object) -> NoReturn:
+    # Unwinds the stack, so that temporary files are deleted.
     raise SystemExit(128 + number)
 
 
-def _options(arguments: list[str] | None) -> argparse.Namespace:
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="pleo-export-report",
-        description="Writes what is blocked in Pleo's export jobs, why, and what to do: as HTML, as CSV, and here.",
-        epilog=f"A URL with a password is safer in the environment: {URL_VARIABLE}.",
+        prog=_PROGRAM,
+        description="Report the blocked items of Pleo's export jobs, the reasons and the remedies, as HTML and CSV.",
+        epilog=f"Pass a URL with a password in the environment variable {URL_VARIABLE}.",
     )
-    parser.add_argument(
-        "files",
-        nargs="*",
-        metavar="FILE",
-        help="what pleo-validate wrote, or a loader's JSONL files; - is standard input",
-    )
-    parser.add_argument("--sqlalchemy-url", help="read the loader's database instead of files")
-    parser.add_argument("--schema", help="schema of the loader's tables")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write the HTML page there")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write every item as CSV there")
-    parser.add_argument("--locale", help="how numbers are written, such as de-DE; by default as the browser has it")
-    parser.add_argument("--all-jobs", action="store_true", help="show export jobs that have ended, too")
-    parser.add_argument("--version", action="version", version=f"pleo-export-report {_version()}")
+    add = parser.add_argument
+    add("files", nargs="*", metavar="FILE", help="output of pleo-validate, or JSONL files of a loader; - is stdin")
+    add("--sqlalchemy-url", help="read the loader's database instead of files")
+    add("--schema", help="schema of the loader's tables")
+    add("--output", type=Path, metavar="FILE", help="write the report as HTML to this file")
+    add("--csv", type=Path, metavar="FILE", help="write all items as CSV to this file")
+    add("--locale", help="locale of numbers, such as de-DE; by default the browser's, or the terminal's")
+    add("--all-jobs", action="store_true", help="include export jobs that have ended")
+    add("--version", action="version", version=f"{_PROGRAM} {_version()}")
     options = parser.parse_args(arguments)
     if not options.sqlalchemy_url and not options.files:
         options.sqlalchemy_url = os.environ.get(URL_VARIABLE)
@@ -94,130 +102,108 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--schema needs a database: give --sqlalchemy-url")
     if not options.files and not options.sqlalchemy_url:
         if sys.stdin.isatty():
-            parser.error("nothing to read: give files, --sqlalchemy-url, or pipe what pleo-validate writes into it")
+            parser.error("nothing to read: give files or --sqlalchemy-url, or pipe in the output of pleo-validate")
         options.files = [_STDIN]
-    if options.locale is not None and figures.style(options.locale) is None:
+    if options.locale is not None and find_locale(options.locale) is None:
         parser.error(
-            f"--locale: {options.locale!r} is not known; write a language, with a country if need be: de, de-CH"
+            f"--locale: unknown locale {options.locale!r}; write a language with an optional country: de, de-CH"
         )
     return options
 
 
-def _report(options: argparse.Namespace) -> None:
-    # At once, not after minutes of reading.
+def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
+    locale = find_locale(options.locale or "") or environment_locale(os.environ)
     with contextlib.ExitStack() as stack:
-        renderer = _page() if options.output else None
-        page = stack.enter_context(_written(options.output, "utf-8")) if options.output else None
-        table = stack.enter_context(_written(options.csv, ENCODING)) if options.csv else None
-        spool = stack.enter_context(contextlib.closing(Spool()))
+        # Opened before minutes of reading, so that a wrong path is reported immediately.
+        html = stack.enter_context(_atomic_file(options.output, "utf-8")) if options.output else None
+        table = stack.enter_context(_atomic_file(options.csv, ENCODING)) if options.csv else None
+        store = stack.enter_context(contextlib.closing(RecordStore()))
         try:
-            _read(options, spool)
+            _read(options, store)
         except sqlite3.Error as error:
-            raise ReportError(f"no room for temporary data ({error}): free some, or set SQLITE_TMPDIR") from None
-        _judge(spool)
-        summary = _sum_up(spool, table, all_jobs=options.all_jobs)
-        style = figures.style(options.locale or figures.locale_of(os.environ)) or figures.Style()
-        if page is not None and renderer is not None:
-            locale = options.locale.replace("_", "-") if options.locale else ""
-            for piece in renderer.render(summary, renderer.Setting(_now(), style, locale, _version())):
-                page.write(piece)
-    for line in terminal.lines(summary, style):
-        print(line)  # noqa: T201 - a command line tells people
+            raise ReportError(f"no space for temporary data ({error}): free some, or set SQLITE_TMPDIR") from None
+        _require_verdicts(store)
+        summary = _summarize(store, table, all_jobs=options.all_jobs)
+        counts |= summary.counts()
+        if html is not None:
+            page_options = page.PageOptions(_now(), locale, keep_locale=bool(options.locale), version=_version())
+            html.writelines(page.render(summary, page_options))
+    for line in terminal.lines(summary, locale):
+        print(line)
     for path in filter(None, (options.output, options.csv)):
-        print(f"Written: {path}")  # noqa: T201 - as above
+        print(f"Written: {path}")
 
 
-def _page() -> ModuleType:
-    try:
-        from tap_pleo_export.blocked_report import page  # noqa: PLC0415 - needs an extra
-    except ImportError as error:
-        raise ReportError(_extra(error)) from None
-    return page
-
-
-def _extra(error: ImportError) -> str:
-    return f"{error.name} is not installed: install tap-pleo-export with its extra, tap-pleo-export[report]"
-
-
-def _read(options: argparse.Namespace, spool: Spool) -> None:
-    if options.sqlalchemy_url:
-        try:
-            from tap_pleo_export.blocked_report.database import read_database  # noqa: PLC0415 - needs an extra
-        except ImportError as error:
-            raise ReportError(_extra(error)) from None
-        progress = Progress(sys.stderr, None)
-        with contextlib.closing(progress):
-            read_database(options.sqlalchemy_url, options.schema, spool, progress.tick, ended=options.all_jobs)
-        return
-    progress = Progress(sys.stderr, _size(options.files))
+def _read(options: argparse.Namespace, store: RecordStore) -> None:
+    progress = Progress(sys.stderr, None if options.sqlalchemy_url else _total_size(options.files))
     with contextlib.closing(progress):
+        if options.sqlalchemy_url:
+            read_database(options.sqlalchemy_url, options.schema, store, progress.tick, ended=options.all_jobs)
         for name in options.files:
             if name == _STDIN:
-                read_lines(sys.stdin.buffer, "standard input", "", spool, progress.tick)
-                continue
-            try:
-                with open(name, "rb") as file:  # noqa: PTH123 - a name as it was given
-                    at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC).isoformat()
-                    read_lines(file, name, at, spool, progress.tick)
-            except OSError as error:
-                raise ReportError(f"{name} cannot be read ({error.strerror})") from None
+                read_lines(sys.stdin.buffer, "standard input", "", store, progress.tick)
+            else:
+                _read_file(Path(name), store, progress)
 
 
-def _size(names: list[str]) -> int | None:
+def _read_file(path: Path, store: RecordStore, progress: Progress) -> None:
+    try:
+        with path.open("rb") as file:
+            modified = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC).isoformat()
+            read_lines(file, str(path), modified, store, progress.tick)
+    except OSError as error:
+        raise ReportError(f"{path} cannot be read ({error.strerror})") from None
+
+
+def _total_size(names: list[str]) -> int | None:
+    """Return the size of all files in bytes; None if standard input is one of them."""
     if _STDIN in names:
         return None
-    # One that is not there is told of when it is its turn.
+    # A missing file is reported when it is read.
     return sum(Path(name).stat().st_size for name in names if Path(name).is_file())
 
 
-def _judge(spool: Spool) -> None:
-    if not spool.items and not spool.jobs():
+def _require_verdicts(store: RecordStore) -> None:
+    if not store.items and not store.jobs():
         raise ReportError(
-            "no export item came by: give it what pleo-validate writes, or the loader's files of export_jobs,"
+            "no export items received: pass the output of pleo-validate, or the loader's files of export_jobs,"
             " export_job_items and export_items"
         )
-    if spool.items and not spool.validated:
+    if store.items and not store.validated:
         raise ReportError(
             "no export item has a verdict: run the tap through the mapper pleo-validate before the loader,"
-            " then make the report again"
+            " then create the report again"
         )
 
 
-def _sum_up(spool: Spool, table: IO[str] | None, *, all_jobs: bool) -> Summary:
-    ended = set() if all_jobs else spool.ended()
-    jobs = [job for job in spool.jobs() if job.id not in ended]
-    summary = Summary(jobs, ended=len(ended), unreadable=spool.unreadable, as_of=spool.as_of)
+def _summarize(store: RecordStore, table: IO[str] | None, *, all_jobs: bool) -> Summary:
+    ended = set() if all_jobs else store.ended_jobs()
+    jobs = [job for job in store.jobs() if job.id not in ended]
+    summary = Summary(jobs, ended=len(ended), unreadable=store.unreadable, as_of=store.as_of)
     sheet = Spreadsheet(table) if table is not None else None
-    for item in spool.items_of(ended):
+    for item in store.items_except(ended):
         state = summary.add(item)
         if sheet is not None:
             sheet.add(item, state, summary.jobs[item.job].job)
-    for job, status, items in spool.unread():
-        summary.add_unread(job, status, items)
+    for job, status, items in store.job_items_only():
+        summary.add_job_items(job, status, items)
     return summary
 
 
 @contextlib.contextmanager
-def _written(path: Path, encoding: str) -> Iterator[IO[str]]:
-    """Open a file that takes its place when it is whole; an older one stays until then."""
-    handle, name = -1, ""
+def _atomic_file(path: Path, encoding: str) -> Iterator[IO[str]]:
+    """Open a temporary file that replaces the file at this path when it is complete."""
+    # Named before it is created, so that a signal at any moment leaves nothing behind.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with open(handle, "w", encoding=encoding, newline="") as file:  # noqa: PTH123 - a handle
+        with temporary.open("x", encoding=encoding, newline="") as file:
             yield file
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
+        temporary.replace(path)
     except OSError as error:
         raise ReportError(f"{path} cannot be written ({error.strerror})") from None
     finally:
-        if name:
-            Path(name).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _now() -> datetime:

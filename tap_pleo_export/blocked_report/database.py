@@ -1,4 +1,4 @@
-"""Records out of a database that a loader filled, as SQLAlchemy reaches it."""
+"""Records from a loader's database, by SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from tap_pleo_export.blocked_report.grouping import FINAL
-from tap_pleo_export.blocked_report.problems import ReportError
-from tap_pleo_export.blocked_report.text import shown
+from tap_pleo_export.blocked_report.errors import ReportError
+from tap_pleo_export.blocked_report.grouping import FINAL_STATUSES
+from tap_pleo_export.blocked_report.text import MAX_REASON, clean_text
 from tap_pleo_export.singer.exact_json import members
 
 if TYPE_CHECKING:
@@ -18,139 +18,124 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from tap_pleo_export.blocked_report.jsonl_reader import Records
+    from tap_pleo_export.blocked_report.record_store import RecordStore
     from tap_pleo_export.singer.exact_json import Members
 
-ROWS = 1000
-"""Rows that are fetched at once."""
-
+_FETCHED_ROWS = 1000
 _POSTGRESQL = "postgresql"
+# One read-only snapshot for all tables.
 _SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _EXTRACTED = "_sdc_extracted_at"
-_JOB = ("id", "companyId", "status", "numberOfItems", "createdAt", "expiresAt", "expiredAt", _EXTRACTED)
-_STATUS = ("exportJobId", "accountingEntryId", "status", "failureReasonType", "failureReason", _EXTRACTED)
-# No other column is asked for: notes, files and bank details stay where they are.
 _ITEM = (
     "jobId", "accountingEntryId", "companyId", "itemStatus", "type", "date", "amount", "vendor", "supplier", "user",
     "_links", "validationStatus", "validationFailureReasonType", "validationFailureReason", "validationChecks",
     _EXTRACTED,
 )  # fmt: skip
-_TABLES = {"export_jobs": _JOB, "export_job_items": _STATUS, "export_items": _ITEM, "export_items_failed": _ITEM}
+# The columns that are read: never notes, files and bank details. Later tables win where records repeat.
+_COLUMNS = {
+    "export_jobs": (
+        "id", "companyId", "status", "numberOfItems", "createdAt", "expiresAt", "expiredAt", _EXTRACTED,
+    ),
+    "export_job_items": (
+        "exportJobId", "accountingEntryId", "status", "failureReasonType", "failureReason", _EXTRACTED,
+    ),
+    "export_items_failed": _ITEM,
+    "export_items": _ITEM,
+}  # fmt: skip
 
 
 def read_database(
-    url: str, schema: str | None, into: Records, tick: Callable[[int], None], *, ended: bool = False
+    url: str, schema: str | None, store: RecordStore, tick: Callable[[int], None], *, ended: bool = False
 ) -> None:
-    """Read the tables of the tap's streams.
+    """Read the tables of the tap's streams into a store.
 
     Args:
         url: SQLAlchemy URL.
-        schema: Where the tables are; None: where the connection looks first.
-        into: Where records go.
-        tick: Told of each row.
-        ended: Whether items of jobs that have ended are read, too.
+        schema: Schema of the tables; None is the connection's default.
+        store: Receives the records.
+        tick: Called with 1 for each row.
+        ended: Whether to read the items of jobs that have ended, too.
 
     Raises:
-        ReportError: The database cannot be read; nothing of the URL is shown.
+        ReportError: The database cannot be read. The URL is not shown.
     """
     try:
         engine = sa.create_engine(url)
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise ReportError(
-            "the SQLAlchemy URL is not understood: write it like postgresql+psycopg://user:password@host/database"
+            "invalid SQLAlchemy URL: write it like postgresql+psycopg://user:password@host/database"
         ) from None
     except ImportError as error:
         raise ReportError(
-            f"the database's driver {error.name!r} is not installed: install it beside this program"
+            f"the database driver {error.name!r} is not installed: install it in the same environment"
         ) from None
+    own = _SNAPSHOT if engine.dialect.name == _POSTGRESQL else {}
     try:
-        # On PostgreSQL one snapshot for all tables, in which nothing can be written.
-        own = _SNAPSHOT if engine.dialect.name == _POSTGRESQL else {}
-        with engine.connect().execution_options(stream_results=True, yield_per=ROWS, **own) as connection:
-            _read_tables(_Tables(connection, schema, tick), into, schema, ended=ended)
+        with engine.connect().execution_options(stream_results=True, yield_per=_FETCHED_ROWS, **own) as connection:
+            tables = _Tables(connection, schema)
+            for table in _COLUMNS:
+                for record, at in tables.rows(table, open_only=table.startswith("export_items") and not ended):
+                    tick(1)
+                    store.add(table, record, at)
     except SQLAlchemyError as error:
-        told = str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
+        cause = str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
         password = engine.url.password
-        raise ReportError(
-            f"the database cannot be read: {shown(told.replace(password, '***') if password else told, 300)}"
-        ) from None
+        cause = clean_text(cause.replace(password, "***") if password else cause, MAX_REASON)
+        raise ReportError(f"the database cannot be read: {cause}") from None
     finally:
         engine.dispose()
 
 
 class _Tables:
-    """The loader's tables, as far as they are there.
+    """The tables of the tap's streams that the loader has created."""
 
-    Args:
-        connection: To the database.
-        schema: Of the tables.
-        tick: Told of each row.
-    """
-
-    def __init__(self, connection: Connection, schema: str | None, tick: Callable[[int], None]) -> None:
+    def __init__(self, connection: Connection, schema: str | None) -> None:
         self._connection = connection
         self._schema = schema
-        self._tick = tick
-        found = sa.inspect(connection)
-        there = set(found.get_table_names(schema))
-        self.columns = {name: _columns(found, name, schema) for name in _TABLES if name in there}
+        inspector = sa.inspect(connection)
+        present = set(inspector.get_table_names(schema))
+        self._columns = {name: _columns(inspector, name, schema) for name in _COLUMNS if name in present}
+        if "export_items" not in self._columns:
+            where = f"schema {schema!r}" if schema else "the connection's default schema"
+            raise ReportError(f"{where} has no table export_items: name the loader's schema with --schema")
 
-    def rows(self, table: str, wanted: tuple[str, ...], *, open_only: bool = False) -> Iterator[tuple[Members, str]]:
-        """Yield records and the moment at which each was read; of open jobs only, if the jobs are known."""
-        columns = self.columns.get(table, {})
-        named = [(name, columns[name]) for name in wanted if name in columns]
-        if not named:
+    def rows(self, table: str, *, open_only: bool) -> Iterator[tuple[Members, str]]:
+        """Yield each record and the time it was read at; optionally without jobs known to have ended."""
+        columns = self._columns.get(table)
+        if not columns:
             return
-        source = sa.table(table, *(sa.column(column) for _, column in named), schema=self._schema)
-        query = sa.select(*(source.c[column].label(name) for name, column in named))
-        if open_only:
-            query = query.where(*self._open(source.c[columns["jobId"]]))
-        exact = self._connection.dialect.name == _POSTGRESQL
-        if exact:
-            # As text, for drivers read numbers inside JSON as binary fractions.
+        source = sa.table(table, *map(sa.column, columns.values()), schema=self._schema)
+        query = sa.select(*(source.c[column].label(name) for name, column in columns.items()))
+        if open_only and "jobId" in columns:
+            query = query.where(*self._is_open(source.c[columns["jobId"]]))
+        in_json = self._connection.dialect.name == _POSTGRESQL
+        if in_json:
+            # As text, because drivers read numbers in JSON as binary fractions.
             record = sa.cast(sa.func.to_jsonb(sa.literal_column("record")), sa.Text)
             query = sa.select(record).select_from(query.subquery("record"))
         for row in self._connection.execute(query):
-            self._tick(1)
-            found = members(row[0].encode()) if exact else _members(row._mapping)  # noqa: SLF001 - its public name
-            yield found, _text(found.pop(_EXTRACTED, b"null"))
+            found = members(row[0].encode()) if in_json else _as_json(row._mapping)  # noqa: SLF001 - public, despite its name
+            at = msgspec.json.decode(found.pop(_EXTRACTED, b"null"))
+            yield found, at if isinstance(at, str) else ""
 
-    def _open(self, job: sa.ColumnElement[str]) -> Iterator[sa.ColumnElement[bool]]:
-        columns = self.columns.get("export_jobs", {})
+    def _is_open(self, job: sa.ColumnElement[str]) -> Iterator[sa.ColumnElement[bool]]:
+        columns = self._columns.get("export_jobs", {})
         if "id" in columns and "status" in columns:
             jobs = sa.table("export_jobs", *map(sa.column, columns.values()), schema=self._schema)
             same = sa.func.lower(jobs.c[columns["id"]]) == sa.func.lower(job)
-            yield ~sa.exists().where(same, jobs.c[columns["status"]].in_(sorted(FINAL)))
+            yield ~sa.exists().where(same, jobs.c[columns["status"]].in_(sorted(FINAL_STATUSES)))
 
 
-def _read_tables(tables: _Tables, into: Records, schema: str | None, *, ended: bool) -> None:
-    if "export_items" not in tables.columns:
-        where = f"schema {schema!r}" if schema else "the schema that the connection looks in first"
-        raise ReportError(f"{where} has no table export_items: name the loader's schema with --schema")
-    for row, at in tables.rows("export_jobs", _JOB):
-        into.add_job(row, at)
-    for row, at in tables.rows("export_job_items", _STATUS):
-        into.add_status(row, at)
-    for name in ("export_items_failed", "export_items"):
-        for row, at in tables.rows(name, _ITEM, open_only=not ended):
-            into.add_item(row, at)
+def _columns(inspector: sa.Inspector, table: str, schema: str | None) -> dict[str, str]:
+    """Return a table's columns by the tap's names. Some loaders change case or add underscores."""
+    wanted = {_normalized(name): name for name in _COLUMNS[table]}
+    found = (column["name"] for column in inspector.get_columns(table, schema))
+    return {wanted[_normalized(name)]: name for name in found if _normalized(name) in wanted}
 
 
-def _columns(found: sa.Inspector, table: str, schema: str | None) -> dict[str, str]:
-    """Return the columns of a table by the tap's names; some loaders write those in other case, or with underscores."""
-    wanted = {_plain(name): name for name in _TABLES[table]}
-    names = [column["name"] for column in found.get_columns(table, schema)]
-    return {wanted[_plain(name)]: name for name in names if _plain(name) in wanted}
-
-
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def _members(row: Any) -> Members:  # noqa: ANN401 - a mapping of column values
+def _as_json(row: Any) -> Members:  # noqa: ANN401 - a mapping of column values
     return {name: msgspec.json.encode(value, enc_hook=str) for name, value in row.items() if value is not None}
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - JSON
-    decoded = msgspec.json.decode(value)
-    return decoded if isinstance(decoded, str) else ""

@@ -1,44 +1,53 @@
-"""Items summed up by job and by cause, and the ones that are shown; memory does not grow with their number."""
+"""Totals by job and by cause, and the items that the page lists. Memory does not grow with the number of items."""
 
 from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from tap_pleo_export.blocked_report.causes import reported
-from tap_pleo_export.blocked_report.item import Item, Job
-from tap_pleo_export.blocked_report.money import Sums, add, size
+from tap_pleo_export.blocked_report.causes import refused
+from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
+from tap_pleo_export.blocked_report.money import Sums, add, in_major_units
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from tap_pleo_export.blocked_report.causes import Cause
 
 State = Literal["ready", "blocked", "unchecked", "recorded", "refused"]
-STATES: tuple[State, ...] = ("ready", "blocked", "unchecked", "recorded", "refused")
-"""What becomes of an item: `refused` ones were reported as failed earlier and not read again."""
+STATES: dict[State, str] = {
+    "ready": "ready to book",
+    "blocked": "blocked",
+    "unchecked": "not checked",
+    "recorded": "already recorded",
+    "refused": "refused earlier",
+}
+"""States of items, and what people call them. `refused` items were reported as failed earlier and not read again."""
 
-FINAL = frozenset({"completed", "completed_with_errors", "failed"})
+FINAL_STATUSES = frozenset({"completed", "completed_with_errors", "failed"})
 """Statuses of jobs that have ended."""
 
-MOST_BLOCKED = 5000
-MOST_READY = 1000
-MOST_CAUSES = 2000
-"""Causes that are told apart; a hostile check may make one of each item."""
+MAX_BLOCKED = 5000
+"""Blocked items that the page lists."""
+MAX_READY = 1000
+"""Items that passed that the page lists."""
+MAX_CAUSES = 2000
+"""Causes that are counted separately. A badly written check may produce one per item."""
 
 
 @dataclass
-class Group:
-    """How many items, and how much money."""
+class Total:
+    """Number of items, and their money."""
 
     items: int = 0
     sums: Sums = field(default_factory=dict)
 
-    def add(self, item: Item) -> None:
+    def add(self, item: ReportItem) -> None:
         """Count an item."""
         self.items += 1
         if item.minor is not None:
@@ -46,109 +55,113 @@ class Group:
 
 
 @dataclass
-class JobGroup:
-    """The items of a job, by what becomes of them."""
+class JobTotals:
+    """The items of a job, by state."""
 
-    job: Job
-    by_state: dict[State, Group] = field(default_factory=lambda: {state: Group() for state in STATES})
+    job: ReportJob
+    by_state: dict[State, Total] = field(default_factory=lambda: {state: Total() for state in STATES})
 
-    def __getitem__(self, state: State) -> Group:
+    def __getitem__(self, state: State) -> Total:
         """Return the items of a state."""
         return self.by_state[state]
 
     @property
     def items(self) -> int:
-        """How many items are known."""
-        return sum(group.items for group in self.by_state.values())
+        """Number of known items."""
+        return sum(total.items for total in self.by_state.values())
 
 
-class Largest:
+class LargestItems:
     """The items with the largest amounts.
 
     Args:
-        most: How many of them are kept.
+        limit: Number of items to keep.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._heap: list[tuple[Decimal, int, Item]] = []
-        self.seen = 0
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._heap: list[tuple[Decimal, int, ReportItem]] = []
+        self._seen = 0
 
-    def add(self, item: Item) -> None:
-        """Take an item; of equal amounts the earlier one stays."""
-        self.seen += 1
-        amount = Decimal(-1) if item.minor is None else size(item.minor, item.currency)
-        entry = (amount, -self.seen, item)
-        if len(self._heap) < self._most:
+    def add(self, item: ReportItem) -> None:
+        """Add an item. Of equal amounts, the earlier one is kept."""
+        self._seen += 1
+        amount = Decimal(-1) if item.minor is None else abs(in_major_units(item.minor, item.currency))
+        entry = (amount, -self._seen, item)
+        if len(self._heap) < self._limit:
             heapq.heappush(self._heap, entry)
         elif entry > self._heap[0]:
             heapq.heapreplace(self._heap, entry)
 
-    def __iter__(self) -> Any:  # noqa: ANN401 - an iterator of items
-        """Yield them, the largest first."""
+    def __iter__(self) -> Iterator[ReportItem]:
+        """Yield the items, the largest first."""
         return (item for *_, item in sorted(self._heap, reverse=True))
 
 
 class Summary:
-    """What the report says; items are added one by one, in their order.
+    """The content of the report.
 
     Args:
-        jobs: The jobs that are known, in the order of the report.
-        ended: Number of jobs that are left out because they have ended.
-        unreadable: Records that could not be read, for they have no ids.
-        as_of: Moment of the newest record, if any tells.
+        jobs: The known jobs, in the order of the report.
+        ended: Number of jobs left out because they have ended.
+        unreadable: Number of records without ids.
+        as_of: Time of the newest record, if known.
 
     Attributes:
-        causes: What is wrong, with the items that it concerns.
-        further: Items whose cause is one too many.
+        causes: Causes, and the items of each.
+        other_causes: Items of the causes beyond :data:`MAX_CAUSES`.
     """
 
-    def __init__(self, jobs: list[Job], *, ended: int = 0, unreadable: int = 0, as_of: datetime | None = None) -> None:
-        self.jobs = {job.id: JobGroup(job) for job in jobs}
-        self.causes: dict[Cause, Group] = {}
-        self.further = Group()
-        self.blocked = Largest(MOST_BLOCKED)
-        self.ready = Largest(MOST_READY)
-        self.totals = JobGroup(Job(""))
+    def __init__(
+        self, jobs: list[ReportJob], *, ended: int = 0, unreadable: int = 0, as_of: datetime | None = None
+    ) -> None:
+        self.jobs = {job.id: JobTotals(job) for job in jobs}
+        self.causes: dict[Cause, Total] = {}
+        self.other_causes = Total()
+        self.blocked = LargestItems(MAX_BLOCKED)
+        self.ready = LargestItems(MAX_READY)
+        self.totals = JobTotals(ReportJob(""))
         self.ended = ended
         self.unreadable = unreadable
         self.as_of = as_of
 
-    def add(self, item: Item) -> State:
-        """Count an item, and return what becomes of it."""
+    def add(self, item: ReportItem) -> State:
+        """Count an item and return its state."""
         state = state_of(item)
-        job = self.jobs.get(item.job)
-        if job is None:
-            job = self.jobs[item.job] = JobGroup(Job(item.job, item.company))
-        job[state].add(item)
+        if item.job not in self.jobs:
+            self.jobs[item.job] = JobTotals(ReportJob(item.job, item.company))
+        self.jobs[item.job][state].add(item)
         self.totals[state].add(item)
-        if state == "blocked":
-            self.blocked.add(item)
-        elif state == "ready":
-            self.ready.add(item)
         if state in {"blocked", "ready"}:
+            (self.blocked if state == "blocked" else self.ready).add(item)
             for cause in item.causes:
-                if cause not in self.causes and len(self.causes) < MOST_CAUSES:
-                    self.causes[cause] = Group()
-                self.causes.get(cause, self.further).add(item)
+                if cause not in self.causes and len(self.causes) < MAX_CAUSES:
+                    self.causes[cause] = Total()
+                self.causes.get(cause, self.other_causes).add(item)
         return state
 
-    def add_unread(self, job_id: str, status: str, items: int) -> None:
-        """Count job items of which no export item was read: those that are through, and those that were refused."""
-        state: State | None = {"successful": "recorded", "failed": "refused"}.get(status)  # type: ignore[assignment]
+    def add_job_items(self, job_id: str, status: str, items: int) -> None:
+        """Count job items without an export item: those recorded and those refused earlier."""
+        states: dict[str, State] = {"successful": "recorded", "failed": "refused"}
         job = self.jobs.get(job_id)
-        if state and job:
-            job[state].items += items
-            self.totals[state].items += items
+        if status in states and job:
+            job[states[status]].items += items
+            self.totals[states[status]].items += items
 
-    def ranked(self, *, blocking: bool = True) -> list[tuple[Cause, Group]]:
-        """Return the causes, the one that concerns most items first."""
-        found = [(cause, group) for cause, group in self.causes.items() if cause.blocking == blocking]
-        return sorted(found, key=lambda pair: (-pair[1].items, pair[0].kind, pair[0].subject, pair[0].detail))
+    def counts(self) -> dict[str, int]:
+        """Return the counts of the run summary: jobs, and items by state."""
+        passed, failed = self.totals["ready"].items, self.totals["blocked"].items
+        counts = {"jobs": len(self.jobs), "items": self.totals.items, "passed": passed, "failed": failed}
+        return counts | {"recorded": self.totals["recorded"].items, "refused": self.totals["refused"].items}
+
+    def ranked(self, *, blocking: bool = True) -> list[tuple[Cause, Total]]:
+        """Return the causes, those of most items first."""
+        found = [(cause, total) for cause, total in self.causes.items() if cause.blocking == blocking]
+        return sorted(found, key=lambda pair: (-pair[1].items, pair[0].kind, pair[0].name, pair[0].currency))
 
 
-def state_of(item: Item) -> State:
-    """Return what becomes of an item."""
+def state_of(item: ReportItem) -> State:
+    """Return the state of an item."""
     if item.status == "successful":
         return "recorded"
     if item.verdict == "failed" or item.status == "failed":
@@ -156,14 +169,14 @@ def state_of(item: Item) -> State:
     return "ready" if item.verdict else "unchecked"
 
 
-def with_status(item: Item, status: str, kind: str, reason: str) -> Item:
-    """Return an item with what Pleo lists of it: a refusal is a cause where the checks found none."""
+def with_status(item: ReportItem, listed: JobItemStatus) -> ReportItem:
+    """Return an item with the status of its job item. A refusal is a cause if the checks found none."""
     causes = item.causes
-    if status == "failed" and item.verdict != "failed":
-        causes = (*causes, reported(kind, reason))
-    return msgspec.structs.replace(item, status=status or item.status, causes=causes)
+    if listed.status == "failed" and item.verdict != "failed":
+        causes = (*causes, refused(listed.failure_type, listed.reason))
+    return msgspec.structs.replace(item, status=listed.status or item.status, causes=causes)
 
 
-def has_ended(job: Job) -> bool:
-    """Return whether nothing can be done about a job any more."""
-    return job.expired or job.status in FINAL
+def has_ended(job: ReportJob) -> bool:
+    """Return whether a job can no longer be changed."""
+    return job.expired or job.status in FINAL_STATUSES

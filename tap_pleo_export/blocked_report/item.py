@@ -1,4 +1,4 @@
-"""Jobs and items as the report needs them. What is not read here cannot get into it: notes, files, bank details."""
+"""Jobs and items as the report shows them. Other members, such as notes, files and bank details, are never read."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ import msgspec
 
 from tap_pleo_export.blocked_report.causes import Cause, cause_of
 from tap_pleo_export.blocked_report.money import minor_units
-from tap_pleo_export.blocked_report.text import REASON, identity, link, shown
+from tap_pleo_export.blocked_report.text import MAX_REASON, clean_id, clean_text, safe_link
 from tap_pleo_export.singer.exact_json import decode
 
 if TYPE_CHECKING:
     from tap_pleo_export.singer.exact_json import Members
 
-NO_CURRENCY = "no currency"
-_CURRENCY = 12
-_MOST_ITEMS = 10**12
-_UNDEFINED = "UNDEFINED"
-_MOMENT = re.compile(r"[\dT:.+Z-]{10,40}", re.ASCII)
-MOST_CAUSES = 20
-"""Different causes of one item that are kept: it may have thousands of lines."""
+MAX_CAUSES = 20
+"""Different causes kept of one item, which may have thousands of lines."""
+_MAX_CURRENCY = 12
+_MAX_DATE = 40
+_MAX_ITEMS = 10**12
+_TIMESTAMP = re.compile(r"[\dT:.+Z-]{10,40}", re.ASCII)
 
 
-class Job(msgspec.Struct, array_like=True, frozen=True):
+class ReportJob(msgspec.Struct, array_like=True, frozen=True):
     """An export job.
 
     Attributes:
-        announced: Items that it was made with.
-        created: Moment, ISO 8601.
-        expires: Moment at which it can no longer be read, unless something happens to it before.
+        announced: Number of items that Pleo gives for the job.
+        created: ISO 8601, or "".
+        expires: When the job can no longer be read unless it is changed before: ISO 8601, or "".
     """
 
     id: str
@@ -44,15 +43,26 @@ class Job(msgspec.Struct, array_like=True, frozen=True):
     expired: bool = False
 
 
-class Item(msgspec.Struct, array_like=True, frozen=True):
-    """An export item, as much of it as people need to find and mend it.
+class JobItemStatus(msgspec.Struct, array_like=True, frozen=True):
+    """A job item: the export status of an item, with type and reason of a failure."""
+
+    job: str
+    entry: str
+    status: str
+    failure_type: str
+    reason: str
+
+
+class ReportItem(msgspec.Struct, array_like=True, frozen=True):
+    """An export item: the members by which people find and fix it.
 
     Attributes:
-        status: Of its job item.
+        status: Status of its job item.
         date: ISO 8601, or any short text.
-        minor: Amount in minor units, of the wallet's currency or else of the supplier's; None if unknown.
-        verdict: `passed` or `failed`; "" if it was not validated.
-        causes: What is wrong with it, each once.
+        minor: Amount in minor units of the wallet's currency, or of the supplier's currency if there is no amount in
+            the wallet's; None if unknown.
+        verdict: `passed` or `failed`; "" if the item was not validated.
+        causes: The different causes of its findings.
     """
 
     job: str
@@ -70,137 +80,117 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
     causes: tuple[Cause, ...]
 
 
-class Status(msgspec.Struct, array_like=True, frozen=True):
-    """A job item: how far the export of an item got, and why it was refused."""
-
-    job: str
-    entry: str
-    status: str
-    kind: str
-    reason: str
-
-
-def read_job(members: Members) -> Job | None:
-    """Return an export job; None of a record without an id."""
-    job_id = _id(members, "id")
+def read_job(members: Members) -> ReportJob | None:
+    """Return an export job; None if the record has no id."""
+    job_id = clean_id(_value(members, "id"))
     if not job_id:
         return None
     announced = _value(members, "numberOfItems")
-    return Job(
+    return ReportJob(
         job_id,
-        _id(members, "companyId"),
-        shown(_value(members, "status")),
-        announced if isinstance(announced, int) and 0 <= announced <= _MOST_ITEMS else None,
-        _moment(members, "createdAt"),
-        _moment(members, "expiresAt"),
+        clean_id(_value(members, "companyId")),
+        clean_text(_value(members, "status")),
+        announced if isinstance(announced, int) and 0 <= announced <= _MAX_ITEMS else None,
+        _iso_time(_value(members, "createdAt")),
+        _iso_time(_value(members, "expiresAt")),
         bool(_value(members, "expiredAt")),
     )
 
 
-def read_status(members: Members) -> Status | None:
-    """Return a job item; None of a record without ids."""
-    job, entry = _id(members, "exportJobId"), _id(members, "accountingEntryId")
+def read_status(members: Members) -> JobItemStatus | None:
+    """Return a job item; None if the record lacks an id."""
+    job, entry = clean_id(_value(members, "exportJobId")), clean_id(_value(members, "accountingEntryId"))
     if not job or not entry:
         return None
-    kind, reason = shown(_value(members, "failureReasonType")), shown(_value(members, "failureReason"), REASON)
-    return Status(job, entry, shown(_value(members, "status")), kind, reason)
-
-
-def read_item(members: Members) -> Item | None:
-    """Return an export item; None of a record without ids."""
-    job, entry = _id(members, "jobId"), _id(members, "accountingEntryId")
-    if not job or not entry:
-        return None
-    money = _object(members, "amount")
-    wallet, supplier_money = _dict(money.get("inWalletCurrency")), _dict(money.get("inSupplierCurrency"))
-    chosen = wallet if minor_units(wallet.get("value")) is not None else supplier_money
-    currency = shown(chosen.get("currency"), _CURRENCY)
-    vendor, supplier = _object(members, "vendor"), _object(members, "supplier")
-    verdict = _value(members, "validationStatus")
-    links = _dict(_object(members, "_links").get("web"))
-    return Item(
-        job=job,
-        entry=entry,
-        company=_id(members, "companyId"),
-        status=shown(_value(members, "itemStatus")),
-        type=shown(_value(members, "type")),
-        date=_date(_value(members, "date")),
-        person=shown(_object(members, "user").get("name")),
-        supplier=shown(vendor.get("name")) or shown(supplier.get("name")),
-        currency=NO_CURRENCY if currency in {"", _UNDEFINED} else currency,
-        minor=minor_units(chosen.get("value")),
-        link=link(links.get("exportItem")),
-        verdict=verdict if verdict in ("passed", "failed") else "",
-        causes=_causes(members, shown(vendor.get("name")) or shown(vendor.get("code")), failed=verdict == "failed"),
+    return JobItemStatus(
+        job,
+        entry,
+        clean_text(_value(members, "status")),
+        clean_text(_value(members, "failureReasonType")),
+        clean_text(_value(members, "failureReason"), MAX_REASON),
     )
 
 
-def parse_moment(text: str) -> datetime | None:
-    """Return an ISO 8601 date and time in UTC; None of any other text."""
+def read_item(members: Members) -> ReportItem | None:
+    """Return an export item; None if the record lacks an id."""
+    job, entry = clean_id(_value(members, "jobId")), clean_id(_value(members, "accountingEntryId"))
+    if not job or not entry:
+        return None
+    amount = _object(members, "amount")
+    money = _dict(amount.get("inWalletCurrency"))
+    if minor_units(money.get("value")) is None:
+        money = _dict(amount.get("inSupplierCurrency"))
+    currency = clean_text(money.get("currency"), _MAX_CURRENCY)
+    vendor, supplier = _object(members, "vendor"), _object(members, "supplier")
+    date, verdict = _value(members, "date"), _value(members, "validationStatus")
+    return ReportItem(
+        job=job,
+        entry=entry,
+        company=clean_id(_value(members, "companyId")),
+        status=clean_text(_value(members, "itemStatus")),
+        type=clean_text(_value(members, "type")),
+        # A timestamp may look like an IBAN to the masking of bank details.
+        date=date if isinstance(date, str) and _TIMESTAMP.fullmatch(date) else clean_text(date, _MAX_DATE),
+        person=clean_text(_object(members, "user").get("name")),
+        supplier=clean_text(vendor.get("name")) or clean_text(supplier.get("name")),
+        currency="no currency" if currency in {"", "UNDEFINED"} else currency,
+        minor=minor_units(money.get("value")),
+        link=safe_link(_dict(_object(members, "_links").get("web")).get("exportItem")),
+        verdict=verdict if verdict in ("passed", "failed") else "",
+        causes=_causes(members, failed=verdict == "failed"),
+    )
+
+
+def parse_time(text: str) -> datetime | None:
+    """Return an ISO 8601 date and time in UTC; None if the text is something else."""
     try:
-        moment = datetime.fromisoformat(text)
-        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
+        time = datetime.fromisoformat(text)
+        return (time.replace(tzinfo=UTC) if time.tzinfo is None else time).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
-def _causes(members: Members, vendor: str, *, failed: bool) -> tuple[Cause, ...]:
+def _causes(members: Members, *, failed: bool) -> tuple[Cause, ...]:
     found: dict[Cause, None] = {}
-    for entry in _list(members, "validationChecks"):
+    checks = _json_in_text(_value(members, "validationChecks"))
+    for entry in checks if isinstance(checks, list) else []:
         finding = _dict(entry)
         if finding.get("status") not in (None, "passed"):
-            found[cause_of(finding, vendor)] = None
-            if len(found) == MOST_CAUSES:
+            found[cause_of(finding)] = None
+            if len(found) == MAX_CAUSES:
                 break
     if failed and not any(cause.blocking for cause in found):
-        # The list of checks was left out, or flattened into text; the verdict's own words remain.
-        told = {"failureReasonType": _value(members, "validationFailureReasonType"), "severity": "error"}
-        found[cause_of(told | {"failureReason": _value(members, "validationFailureReason")}, vendor)] = None
+        # The loader left out the list of checks or flattened it; the verdict has the reasons as text.
+        failure_type, reason = (_value(members, f"validationFailure{name}") for name in ("ReasonType", "Reason"))
+        found[cause_of({"failureReasonType": failure_type, "failureReason": reason})] = None
     return tuple(found)
 
 
 def _value(members: Members, name: str) -> Any:  # noqa: ANN401 - JSON
-    raw = members.get(name)
-    if raw is None:
-        return None
     try:
-        return decode(raw)
+        return decode(members.get(name, b"null"))
     except (ValueError, RecursionError):
         return None
 
 
-def _structured(members: Members, name: str) -> Any:  # noqa: ANN401 - JSON
-    """Return an object or list, also where a database keeps its text."""
-    value = _value(members, name)
-    if isinstance(value, str) and value[:1] in {"{", "["}:
-        try:
-            return decode(value.encode())
-        except (ValueError, RecursionError):
-            return None
-    return value
+def _json_in_text(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return the object or list in a text: some databases store them so. Return other values unchanged."""
+    if not isinstance(value, str) or value[:1] not in {"{", "["}:
+        return value
+    try:
+        return decode(value.encode())
+    except (ValueError, RecursionError):
+        return None
 
 
 def _object(members: Members, name: str) -> dict[str, Any]:
-    return _dict(_structured(members, name))
-
-
-def _list(members: Members, name: str) -> list[Any]:
-    value = _structured(members, name)
-    return value if isinstance(value, list) else []
+    return _dict(_json_in_text(_value(members, name)))
 
 
 def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _date(value: object) -> str:
-    return value if isinstance(value, str) and _MOMENT.fullmatch(value) else shown(value, 40)
-
-
-def _id(members: Members, name: str) -> str:
-    return identity(_value(members, name))
-
-
-def _moment(members: Members, name: str) -> str:
-    moment = parse_moment(shown(_value(members, name)))
-    return moment.isoformat() if moment else ""
+def _iso_time(value: object) -> str:
+    time = parse_time(clean_text(value))
+    return time.isoformat() if time else ""

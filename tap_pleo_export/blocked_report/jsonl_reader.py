@@ -1,92 +1,84 @@
-"""Records out of lines: Singer messages, or JSONL with a record each; told apart line by line."""
+"""Records from lines: Singer messages, or JSONL files with one record per line."""
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING
 
-from tap_pleo_export.blocked_report.problems import ReportError
+from tap_pleo_export.blocked_report.errors import ReportError
+from tap_pleo_export.blocked_report.record_store import ITEM_STREAMS
 from tap_pleo_export.singer.exact_json import decode, members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_pleo_export.blocked_report.record_store import RecordStore
     from tap_pleo_export.singer.exact_json import Members
 
-LONGEST_LINE = 128 << 20
-"""Bytes of a line beyond which it is no record."""
+MAX_LINE = 128 << 20
+"""Bytes of the longest line that is read whole."""
 
-# Tuples, for a hostile value may not be hashable.
-_MESSAGES = ("SCHEMA", "STATE", "ACTIVATE_VERSION")
-_ITEM_STREAMS = ("export_items", "export_items_failed")
-
-
-class Records(Protocol):
-    """Where records go."""
-
-    def add_job(self, members: Members, at: str) -> None:
-        """Take an export job."""
-
-    def add_status(self, members: Members, at: str) -> None:
-        """Take a job item."""
-
-    def add_item(self, members: Members, at: str) -> None:
-        """Take an export item."""
+# Tuples, because a value from a line may not be hashable.
+_OTHER_MESSAGES = ("SCHEMA", "STATE", "ACTIVATE_VERSION")
+_STREAMS = ("export_jobs", "export_job_items", *ITEM_STREAMS)
 
 
-def read_lines(source: IO[bytes], name: str, at: str, into: Records, tick: Callable[[int], None]) -> None:
-    """Read lines to their end.
+def read_lines(source: IO[bytes], name: str, at: str, store: RecordStore, tick: Callable[[int], None]) -> None:
+    """Read lines into a store until they end.
 
     Args:
         source: The lines.
-        name: What they are called in errors.
-        at: Moment of records that do not tell theirs, ISO 8601, or "".
-        into: Where records go.
-        tick: Told the bytes of each line.
+        name: Name of the source in errors.
+        at: Time of records without a time, ISO 8601, or "".
+        store: Receives the records.
+        tick: Called with the size of each line in bytes.
 
     Raises:
-        ReportError: A line is no record; names its number and shows nothing of it.
+        ReportError: A line is not a record. Its number is given, never its content.
     """
     number = 0
-    while line := source.readline(LONGEST_LINE):
+    while line := source.readline(MAX_LINE):
         number += 1
         tick(len(line))
         if line.isspace():
             continue
         try:
-            _read_line(line, at, into)
-        except (ValueError, RecursionError) as problem:
-            why = str(problem) if isinstance(problem, _LineError) else "is not a JSON object"
+            _read_line(line, at, store)
+        except (ValueError, RecursionError) as error:
+            problem = str(error) if isinstance(error, _LineError) else "is not a JSON object"
             raise ReportError(
-                f"{name}: line {number} {why}; expected what pleo-validate writes, or JSONL with a record a line"
+                f"{name}: line {number} {problem}; expected output of pleo-validate, or JSONL with a record per line"
             ) from None
 
 
 class _LineError(ValueError):
-    """What is wrong with a line, in words."""
+    """The problem of a line, as the end of a sentence."""
 
 
-def _read_line(line: bytes, at: str, into: Records) -> None:
-    found = members(line)
-    kind = decode(found["type"]) if "type" in found else None
-    if kind == "RECORD" and "record" in found:
-        moment = decode(found["time_extracted"]) if "time_extracted" in found else None
-        extracted = moment if isinstance(moment, str) else at
-        _take(members(found["record"]), decode(found.get("stream", b"null")), extracted, into)
+def _read_line(line: bytes, at: str, store: RecordStore) -> None:
+    message = members(line)
+    kind = decode(message.get("type", b"null"))
+    if kind == "RECORD" and "record" in message:
+        extracted = decode(message.get("time_extracted", b"null"))
+        record, stream = members(message["record"]), decode(message.get("stream", b"null"))
+        stream = _stream_of(record) if stream is None else stream
+        _add(record, stream, extracted if isinstance(extracted, str) else at, store)
     elif kind == "BATCH":
-        raise _LineError("is a BATCH message, which holds no records: have the tap write records")
-    elif kind not in _MESSAGES or "accountingEntryId" in found:
-        _take(found, None, at, into)
+        raise _LineError("is a BATCH message, which has no records: configure the tap to write records")
+    elif kind not in _OTHER_MESSAGES or "accountingEntryId" in message:
+        _add(message, _stream_of(message), at, store)
 
 
-def _take(record: Members, stream: object, at: str, into: Records) -> None:
-    moment = decode(record["_sdc_extracted_at"]) if "_sdc_extracted_at" in record else None
-    at = moment if isinstance(moment, str) else at
-    if stream in _ITEM_STREAMS or (stream is None and "jobId" in record and "accountingEntryId" in record):
-        # An update out of the mapper has these ids, too, and nothing of the item.
-        if stream is None and "status" in record and "amount" not in record:
-            return
-        into.add_item(record, at)
-    elif stream == "export_job_items" or (stream is None and "exportJobId" in record):
-        into.add_status(record, at)
-    elif stream == "export_jobs" or (stream is None and "numberOfItems" in record):
-        into.add_job(record, at)
+def _add(record: Members, stream: object, at: str, store: RecordStore) -> None:
+    if isinstance(stream, str) and stream in _STREAMS:
+        extracted = decode(record.get("_sdc_extracted_at", b"null"))
+        store.add(stream, record, extracted if isinstance(extracted, str) else at)
+
+
+def _stream_of(record: Members) -> str | None:
+    """Return the stream of a record by its members."""
+    if "jobId" in record and "accountingEntryId" in record:
+        # The mapper's updates have the same ids and a status, but no amount.
+        return None if "status" in record and "amount" not in record else "export_items"
+    if "exportJobId" in record:
+        return "export_job_items"
+    return "export_jobs" if "numberOfItems" in record else None

@@ -1,38 +1,40 @@
-"""Amounts and their sums, exact: whole and broken minor units of a currency, never binary fractions."""
+"""Exact money: amounts in minor units, summed and written without binary fractions or rounding."""
 
 from __future__ import annotations
 
+import csv
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from pathlib import Path
 
+_MAX_DIGITS = 60
 _EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
-# Beyond it, a number is no amount of money, and sums would no longer be exact.
-_MOST_DIGITS = 60
-
-_NO_MINOR_UNIT = "BIF BYR CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
-_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
-_TEN_THOUSANDTHS = "CLF UYW"
-EXPONENTS: dict[str, int] = {
-    **dict.fromkeys(_NO_MINOR_UNIT.split(), 0),
-    **dict.fromkeys(_THOUSANDTHS.split(), 3),
-    **dict.fromkeys(_TEN_THOUSANDTHS.split(), 4),
-}
-"""Decimals of the currencies that have not two (ISO 4217)."""
+_SEED = "pleo_currencies.csv"
+_CHECKOUT = Path(__file__).parents[2] / "transform" / "seeds"
 
 Sums = dict[str, Decimal]
 """Minor units by currency."""
 
 
+def _exponents() -> dict[str, int]:
+    # The wheel has a copy of the dbt package's seed.
+    path = next(path for path in (Path(__file__).with_name(_SEED), _CHECKOUT / _SEED) if path.is_file())
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["code"]: int(row["exponent"]) for row in csv.DictReader(file)}
+
+
+EXPONENTS = _exponents()
+"""Decimals of each currency (ISO 4217). Unknown currencies have two."""
+
+
 def minor_units(value: object) -> Decimal | None:
-    """Return a JSON number as an amount; None of anything else, and of numbers beyond all money."""
+    """Return a JSON number as an amount; None for other values and for numbers too long to sum exactly."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     number = Decimal(value)
     if not number.is_finite():
         return None
     _, digits, exponent = number.as_tuple()
-    if len(digits) > _MOST_DIGITS or abs(int(exponent)) > _MOST_DIGITS:
-        return None
-    return number
+    return number if len(digits) <= _MAX_DIGITS and abs(int(exponent)) <= _MAX_DIGITS else None
 
 
 def add(sums: Sums, currency: str, amount: Decimal) -> None:
@@ -40,15 +42,10 @@ def add(sums: Sums, currency: str, amount: Decimal) -> None:
     sums[currency] = _EXACT.add(sums.get(currency, Decimal()), amount)
 
 
-def major(amount: Decimal, currency: str) -> str:
-    """Return minor units in major ones: all digits, as many decimals as the currency has, or more if need be."""
+def in_major_units(amount: Decimal, currency: str) -> Decimal:
+    """Convert minor units to major units, with at least as many decimals as the currency has."""
     decimals = EXPONENTS.get(currency, 2)
-    value = _EXACT.scaleb(amount, -decimals)
-    fraction = -int(value.normalize(_EXACT).as_tuple().exponent)
-    text = f"{value:.{max(decimals, fraction, 0)}f}"
-    return text.removeprefix("-") if not value else text
-
-
-def size(amount: Decimal, currency: str) -> Decimal:
-    """Return how large an amount is in major units, for putting amounts in order."""
-    return _EXACT.scaleb(abs(amount), -EXPONENTS.get(currency, 2))
+    value = _EXACT.scaleb(amount, -decimals).normalize(_EXACT)
+    exponent = min(int(value.as_tuple().exponent), -decimals)
+    value = value.quantize(Decimal((0, (1,), exponent)), context=_EXACT)
+    return value or abs(value)  # no minus zero

@@ -1,79 +1,66 @@
-"""Numbers, dates and spans of time as people write them."""
+"""Numbers, dates and time spans as people write them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from babel import Locale, UnknownLocaleError
+from babel.core import get_locale_identifier
+from babel.dates import format_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-_MINUTES_OF_AN_HOUR = 60
-_MINUTES_OF_TWO_DAYS = 2 * 24 * 60
-_DAYS_OF_A_YEAR = 365
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_GROUP = 3
-_NARROW = "\u202f"
-
-_MARKS = {
-    ",.": "en en_AU en_CA en_GB en_IE en_US ja ko th zh he",
-    ".,": "de nl da es it pt el id tr ro sl hr sr is ca gl",
-    f"{_NARROW},": "fr sv nb no nn fi pl cs sk hu bg et lv lt uk ru de_AT pt_PT en_ZA",
-    "’.": "de_CH it_CH fr_CH de_LI rm",  # noqa: RUF001 - the Swiss mark
-}
+ENGLISH = Locale("en")
+_HOUR = 60
+_DAY = 24 * _HOUR
+_YEAR = 365
 
 
-class Style(NamedTuple):
-    """How a language writes numbers.
-
-    Attributes:
-        group: Between thousands.
-        point: Before decimals.
-    """
-
-    group: str = ","
-    point: str = "."
-
-    def number(self, digits: str) -> str:
-        """Return a plain decimal number, "-1234.50", in this style; no digit is lost."""
-        sign = "\u2212" if digits.startswith("-") else ""
-        whole, _, fraction = digits.removeprefix("-").partition(".")
-        first = len(whole) % _GROUP or _GROUP
-        groups = [whole[:first], *(whole[at : at + _GROUP] for at in range(first, len(whole), _GROUP))]
-        return sign + self.group.join(groups) + (self.point + fraction if fraction else "")
+def find_locale(name: str) -> Locale | None:
+    """Return the locale of a name such as `de-CH` or `de_DE.UTF-8`; None if it is unknown."""
+    try:
+        return Locale.parse(name.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return None
 
 
-_STYLES = {name: Style(*marks) for marks, names in _MARKS.items() for name in names.split()}
+def language_tag(locale: Locale) -> str:
+    """Return the BCP 47 tag of a locale: "de-CH"."""
+    return get_locale_identifier((locale.language, locale.territory, locale.script), sep="-")
 
 
-def style(locale: str) -> Style | None:
-    """Return how a locale such as `de_DE.UTF-8` or `de-CH` writes numbers; None of one that is not known."""
-    name = locale.partition(".")[0].partition("@")[0].replace("-", "_")
-    language, _, region = name.partition("_")
-    return _STYLES.get(f"{language.lower()}_{region.upper()}") or _STYLES.get(language.lower())
+def environment_locale(environment: Mapping[str, str]) -> Locale:
+    """Return the locale that the environment sets for numbers, in the order of POSIX; English by default."""
+    names = (environment.get(variable) for variable in ("LC_ALL", "LC_NUMERIC", "LANG"))
+    return find_locale(next(filter(None, names), "")) or ENGLISH
 
 
-def locale_of(environment: Mapping[str, str]) -> str:
-    """Return the locale of numbers that the environment asks for, by the order of POSIX; "" if none is."""
-    return next((value for name in ("LC_ALL", "LC_NUMERIC", "LANG") if (value := environment.get(name))), "")
+def number(value: Decimal | int, locale: Locale) -> str:
+    """Write a number with all its digits, in groups of three."""
+    # Not `format_decimal`: it rounds to 28 digits, and Babel 2.19 drops the Swiss group separator.
+    symbols = locale.number_symbols["latn"]
+    marks = {",": symbols["group"], ".": symbols["decimal"], "-": symbols["minusSign"]}
+    return f"{Decimal(value):,f}".translate(str.maketrans(marks))
 
 
 def day(moment: datetime) -> str:
-    """Return a date that no country reads differently: "5 Nov 2026"."""
-    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+    """Write a date that reads the same in every country: "5 Nov 2026"."""
+    return format_datetime(moment, "d MMM y", locale=ENGLISH)
 
 
 def time_of_day(moment: datetime) -> str:
-    """Return day and time: "5 Nov 2026, 13:04 UTC"."""
-    return f"{day(moment)}, {moment:%H:%M} UTC"
+    """Write date and time: "5 Nov 2026, 13:04 UTC"."""
+    return format_datetime(moment, "d MMM y, HH:mm 'UTC'", locale=ENGLISH)
 
 
 def span(minutes: int) -> str:
-    """Return a span of time that is left."""
-    if minutes < _MINUTES_OF_AN_HOUR:
+    """Write the time that is left."""
+    if minutes < _HOUR:
         return f"{minutes} min"
-    hours, rest = divmod(minutes, _MINUTES_OF_AN_HOUR)
-    if minutes < _MINUTES_OF_TWO_DAYS:
-        return f"{hours} h {rest} min"
-    days = hours // 24
-    return f"{days} days" if days <= _DAYS_OF_A_YEAR else "more than a year"
+    if minutes < 2 * _DAY:
+        return f"{minutes // _HOUR} h {minutes % _HOUR} min"
+    days = minutes // _DAY
+    return f"{days} days" if days <= _YEAR else "more than a year"

@@ -1,10 +1,11 @@
-"""The report as one HTML page that needs nothing else, fetches nothing and runs no script but its own."""
+"""The report as one HTML file. It loads nothing and runs no script but its own."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -12,206 +13,180 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from tap_pleo_export.blocked_report import number_format as figures
-from tap_pleo_export.blocked_report.grouping import MOST_BLOCKED, MOST_READY, STATES, Group, JobGroup, State, Summary
-from tap_pleo_export.blocked_report.item import parse_moment
-from tap_pleo_export.blocked_report.money import major
-from tap_pleo_export.blocked_report.remedies import WHO, remedy
-from tap_pleo_export.blocked_report.text import shown, words
+from tap_pleo_export.blocked_report.causes import PLACES, remedy_of
+from tap_pleo_export.blocked_report.grouping import MAX_BLOCKED, MAX_READY, STATES, JobTotals, State, Summary, Total
+from tap_pleo_export.blocked_report.item import parse_time
+from tap_pleo_export.blocked_report.money import in_major_units
+from tap_pleo_export.blocked_report.number_format import day, language_tag, number, span, time_of_day
+from tap_pleo_export.blocked_report.text import clean_text, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from babel import Locale
+
     from tap_pleo_export.blocked_report.causes import Cause
-    from tap_pleo_export.blocked_report.item import Item, Job
+    from tap_pleo_export.blocked_report.item import ReportItem, ReportJob
     from tap_pleo_export.blocked_report.money import Sums
 
-BAR = 1000
-"""Width of a bar, in units of its drawing."""
-_LEAST = 8
-_ID = 8
-_DAY = 10
+_BAR_WIDTH = 1000
+_MIN_PART = 8
+_SHORT_ID = 8
+_MAX_TITLE = 200
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What the page is written with.
+class PageOptions:
+    """Options of the page.
 
     Attributes:
-        written: Moment at which it is written, UTC.
-        style: How numbers are written.
-        locale: The language tag that the style was asked for by; "" lets the reader's browser choose.
-        version: Of this program.
+        written: Current time, UTC.
+        locale: Locale of the numbers.
+        keep_locale: Whether the reader's browser keeps that locale instead of using its own.
+        version: Version of the program.
     """
 
     written: datetime
-    style: figures.Style
-    locale: str = ""
+    locale: Locale
+    keep_locale: bool = False
     version: str = ""
 
 
-def render(summary: Summary, setting: Setting) -> Iterator[str]:
-    """Yield the page, piece by piece."""
-    style, script = _shipped("page.css"), _shipped("page.js")
-    # Markup: style and script are this program's own, no data among them.
-    return _template(setting.style).generate(
+def render(summary: Summary, options: PageOptions) -> Iterator[str]:
+    """Yield the page in pieces."""
+    style, script = _asset("page.css"), _asset("page.js")
+    return _template(options.locale).generate(
+        # Both are files of this package without data.
         style=Markup(style),  # noqa: S704
         script=Markup(script),  # noqa: S704
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)};"
         " base-uri 'none'; form-action 'none'",
-        setting=setting,
-        view=_View(summary, setting),
+        locale=language_tag(options.locale) if options.keep_locale else "",
+        version=options.version,
+        view=_View(summary, options),
         summary=summary,
     )
 
 
 @cache
-def _template(style: figures.Style) -> Template:
+def _template(locale: Locale) -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = lambda count: _number(count, style)
-    environment.filters["sums"] = lambda sums: _sums(sums, style)
-    return environment.from_string(_shipped("page.html"))
+    environment.filters["number"] = lambda value: _data(value, locale)
+    environment.filters["sums"] = lambda sums: _sums(sums, locale)
+    environment.filters["words"] = words
+    return environment.from_string(_asset("page.html"))
 
 
 class _View:
-    """What the template asks for."""
+    """Values that the template shows."""
 
-    def __init__(self, summary: Summary, setting: Setting) -> None:
+    def __init__(self, summary: Summary, options: PageOptions) -> None:
         self._summary = summary
-        self._setting = setting
-        self.legend = LEGEND
-        self.words = words
-        self.total = summary.totals.items
-        self.blocked = summary.totals["blocked"]
-        self.ready = summary.totals["ready"]
-        self.written = figures.time_of_day(setting.written)
-        self.as_of = figures.time_of_day(summary.as_of) if summary.as_of else ""
-        self.jobs = [self._job(number, group) for number, group in enumerate(summary.jobs.values())]
+        self._now = options.written
+        self._locale = options.locale
+        self._job_numbers = {job_id: index for index, job_id in enumerate(summary.jobs)}
+        self._cause_numbers: dict[Cause, int] = {}
+        self.blocked, self.ready = summary.totals["blocked"], summary.totals["ready"]
+        self.max_blocked, self.max_ready = MAX_BLOCKED, MAX_READY
+        self.written = time_of_day(options.written)
+        self.as_of = time_of_day(summary.as_of) if summary.as_of else ""
+        self.jobs = [self._job(index, totals) for index, totals in enumerate(summary.jobs.values())]
         self.causes = self._causes(blocking=True)
         self.warnings = self._causes(blocking=False)
-        self._numbers = {entry["cause"]: entry["number"] for entry in (*self.causes, *self.warnings)}
-        self._job_numbers = {identity: number for number, identity in enumerate(summary.jobs)}
-        self.most_blocked, self.most_ready = MOST_BLOCKED, MOST_READY
         self.types = sorted({item.type for item in summary.blocked})
-        self.states = [(state, LEGEND[state]) for state in STATES if summary.totals[state].items]
-        self.sooner = min((job for job in self.jobs if job["left"] is not None), key=_left, default=None)
+        self.states = [(state, name) for state, name in STATES.items() if summary.totals[state].items]
+        timed = [job for job in self.jobs if job["minutes"] is not None]
+        self.next_deadline = min(timed, key=lambda job: int(job["minutes"]), default=None)
 
     def blocked_rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the items that are blocked, as many as are shown."""
+        """Yield the listed blocked items."""
         return map(self._row, self._summary.blocked)
 
     def ready_rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the items that passed, as many as are shown."""
+        """Yield the listed items that passed."""
         return map(self._row, self._summary.ready)
 
-    def _row(self, item: Item) -> dict[str, Any]:
-        moment = parse_moment(item.date)
+    def _row(self, item: ReportItem) -> dict[str, Any]:
+        time = parse_time(item.date)
+        amount = None if item.minor is None else in_major_units(item.minor, item.currency)
         return {
-            "iso": item.date[:_DAY] if moment else "",
-            "date": figures.day(moment) if moment else item.date,
-            "person": item.person,
-            "supplier": item.supplier,
-            "type": item.type,
-            "kind": words(item.type),
-            "amount": None if item.minor is None else _money(major(item.minor, item.currency), self._setting.style),
-            "currency": item.currency,
-            "reasons": [shown(remedy(cause).title, 200) for cause in item.causes if cause.blocking],
-            "numbers": " ".join(str(self._numbers[c]) for c in item.causes if c in self._numbers),
+            "item": item,
+            "iso": time.date().isoformat() if time else "",
+            "date": day(time) if time else item.date,
+            "amount": None if amount is None else _data(amount, self._locale),
+            "reasons": [clean_text(remedy_of(cause).title, _MAX_TITLE) for cause in item.causes if cause.blocking],
+            "causes": " ".join(str(self._cause_numbers[c]) for c in item.causes if c in self._cause_numbers),
             "job": self._job_numbers[item.job],
-            "job_name": item.job[:_ID],
-            "link": item.link,
+            "job_name": item.job[:_SHORT_ID],
         }
 
-    def _job(self, number: int, group: JobGroup) -> dict[str, Any]:
-        job = group.job
-        created = parse_moment(job.created)
-        known = max(group.items, 1)
+    def _job(self, index: int, totals: JobTotals) -> dict[str, Any]:
+        job = totals.job
+        created = parse_time(job.created)
+        counts = {state: totals[state].items for state in STATES if totals[state].items}
         return {
-            "number": number,
-            "name": job.id[:_ID],
-            "id": job.id,
+            "number": index,
+            "name": job.id[:_SHORT_ID],
             "company": job.company,
-            "created": figures.time_of_day(created) if created else "",
+            "created": time_of_day(created) if created else "",
             "announced": job.announced,
-            "group": group,
-            "parts": [(state, group[state].items) for state in STATES if group[state].items],
-            "bar": list(_stack([(state, group[state].items / known) for state in STATES])),
-            **_deadline(job, self._setting.written),
+            "totals": totals,
+            "description": ", ".join(f"{count} {STATES[state]}" for state, count in counts.items()) or "no items",
+            "bar": list(_stacked(counts)),
+            **_deadline(job, self._now),
         }
 
     def _causes(self, *, blocking: bool) -> list[dict[str, Any]]:
         ranked = self._summary.ranked(blocking=blocking)
-        most = ranked[0][1].items if ranked else 1
-        first = 0 if blocking else len(self._summary.causes)
-        return [self._cause(first + number, cause, group, most) for number, (cause, group) in enumerate(ranked)]
+        return [self._cause(cause, total, total.items / ranked[0][1].items) for cause, total in ranked]
 
-    @staticmethod
-    def _cause(number: int, cause: Cause, group: Group, most: int) -> dict[str, Any]:
-        told = remedy(cause)
+    def _cause(self, cause: Cause, total: Total, share: float) -> dict[str, Any]:
+        remedy = remedy_of(cause)
         return {
-            "number": number,
-            "cause": cause,
-            "title": told.title,
-            "advice": told.advice,
-            "who": [(place, WHO[place]) for place in told.places],
-            "group": group,
-            "bar": max(round(BAR * group.items / most), _LEAST),
+            "number": self._cause_numbers.setdefault(cause, len(self._cause_numbers)),
+            "title": remedy.title,
+            "advice": remedy.advice,
+            "places": [(place, PLACES[place]) for place in remedy.places],
+            "total": total,
+            "bar": max(round(_BAR_WIDTH * share), _MIN_PART),
         }
 
 
-LEGEND: dict[State, str] = {
-    "ready": "ready",
-    "blocked": "blocked",
-    "unchecked": "not checked",
-    "recorded": "recorded already",
-    "refused": "refused earlier",
-}
-"""What states are called on the page."""
-
-
-def _left(job: dict[str, Any]) -> int:
-    return int(job["left"])
-
-
-def _deadline(job: Job, now: datetime) -> dict[str, Any]:
-    """Return the minutes that are left, None if nobody knows, and how they are told."""
-    expires = parse_moment(job.expires)
+def _deadline(job: ReportJob, now: datetime) -> dict[str, Any]:
+    """Return the minutes until a job expires, None if that is unknown or past, and their texts."""
+    expires = parse_time(job.expires)
     if expires is None:
-        return {"left": None, "until": "", "span": "", "over": False}
-    left = int((expires - now).total_seconds() // 60)
+        return {"minutes": None, "until": "", "span": "", "is_over": False}
+    minutes = int((expires - now).total_seconds() // 60)
     return {
-        "left": left if left >= 0 else None,
-        "until": figures.time_of_day(expires),
-        "span": figures.span(max(left, 0)),
-        "over": left < 0,
+        "minutes": minutes if minutes >= 0 else None,
+        "until": time_of_day(expires),
+        "span": span(max(minutes, 0)),
+        "is_over": minutes < 0,
     }
 
 
-def _stack(parts: list[tuple[State, float]]) -> Iterator[tuple[State, int, int]]:
-    """Yield the pieces of a stacked bar: state, where it starts, how wide it is; the smallest can be seen."""
-    widths = [(state, max(round(part * BAR), _LEAST)) for state, part in parts if part]
-    scale = BAR / max(sum(width for _, width in widths), 1)
+def _stacked(counts: dict[State, int]) -> Iterator[tuple[State, int, int]]:
+    """Yield the parts of a stacked bar: state, start and width. Even the smallest part is visible."""
+    total = sum(counts.values())
+    widths = {state: max(round(_BAR_WIDTH * count / total), _MIN_PART) for state, count in counts.items()}
     start = 0.0
-    for state, width in widths:
-        end = start + width * scale
+    for state, width in widths.items():
+        end = start + _BAR_WIDTH * width / sum(widths.values())
         yield state, round(start), round(end) - round(start)
         start = end
 
 
-def _number(count: int, style: figures.Style) -> Markup:
-    return Markup('<data value="{}">{}</data>').format(count, style.number(str(count)))
+def _data(value: Decimal | int, locale: Locale) -> Markup:
+    return Markup('<data value="{}">{}</data>').format(f"{Decimal(value):f}", number(value, locale))
 
 
-def _money(digits: str, style: figures.Style) -> Markup:
-    return Markup('<data value="{}">{}</data>').format(digits, style.number(digits))
+def _sums(sums: Sums, locale: Locale) -> list[tuple[Markup, str]]:
+    return [(_data(in_major_units(sums[currency], currency), locale), currency) for currency in sorted(sums)]
 
 
-def _sums(sums: Sums, style: figures.Style) -> list[tuple[Markup, str]]:
-    return [(_money(major(sums[name], name), style), name) for name in sorted(sums)]
-
-
-def _shipped(name: str) -> str:
+def _asset(name: str) -> str:
     return resources.files("tap_pleo_export.blocked_report").joinpath("page", name).read_text("utf-8")
 
 

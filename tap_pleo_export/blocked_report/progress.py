@@ -1,4 +1,4 @@
-"""How far a long run is, on a terminal; nothing where nobody looks."""
+"""Progress of a long run, shown on a terminal only."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _WIDTH = 30
-_PATIENCE = 1.0
-_PACE = 0.1
+_DELAY = 1.0
+_INTERVAL = 0.1
 
 
 class Progress:
-    """A line that is written anew.
+    """A line that is overwritten.
 
     Args:
-        stream: Where it is written, if that is a terminal.
-        total: Steps to the end; None if nobody knows.
-        clock: Seconds.
+        stream: Where the line is written, if that is a terminal.
+        total: Number of steps; None if unknown.
+        clock: Returns seconds.
     """
 
     def __init__(self, stream: TextIO, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,21 +29,21 @@ class Progress:
         self._done = 0
         self._records = 0
         self._shown = False
-        self._quiet = not stream.isatty()
-        self._next = self._clock() + _PATIENCE
+        self._enabled = stream.isatty()
+        self._next = self._clock() + _DELAY
 
     def tick(self, steps: int) -> None:
-        """Count a record of so many steps."""
+        """Count one record and its steps."""
         self._records += 1
         self._done += steps
-        if not self._quiet and self._clock() >= self._next:
-            self._next = self._clock() + _PACE
+        if self._enabled and self._clock() >= self._next:
+            self._next = self._clock() + _INTERVAL
             self._shown = True
             self._stream.write(f"\r{self._bar()}{self._records:,} records read ")
             self._stream.flush()
 
     def close(self) -> None:
-        """Wipe the line."""
+        """Erase the line."""
         if self._shown:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

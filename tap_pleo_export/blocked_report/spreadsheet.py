@@ -1,4 +1,4 @@
-"""The same as CSV: every item, with its causes in words; nothing in it is a formula."""
+"""The report as CSV: every item, with its causes in words. No cell is a formula."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ import re
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING
 
-from tap_pleo_export.blocked_report.money import major
-from tap_pleo_export.blocked_report.remedies import remedy
+from tap_pleo_export.blocked_report.causes import remedy_of
+from tap_pleo_export.blocked_report.money import in_major_units
 
 if TYPE_CHECKING:
     from tap_pleo_export.blocked_report.causes import Cause
     from tap_pleo_export.blocked_report.grouping import State
-    from tap_pleo_export.blocked_report.item import Item, Job
+    from tap_pleo_export.blocked_report.item import ReportItem, ReportJob
 
-HEAD = (
+ENCODING = "utf-8-sig"
+"""With a byte order mark: without one, spreadsheets misread letters beyond ASCII."""
+_COLUMNS = (
     "state", "reason", "what to do", "where", "date", "person", "supplier", "type", "amount", "currency",
     "link", "job", "job created", "company", "accounting entry", "warnings",
 )  # fmt: skip
-ENCODING = "utf-8-sig"
-"""With a mark, without which spreadsheets take letters beyond ASCII for others."""
-
-# At the start of a cell, or where a spreadsheet that splits at other characters would start one.
+# At the start of a cell, or of a part that a spreadsheet using another separator would split off.
 _FORMULA = re.compile(r"(^|[;,\t|])([\s'\"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
@@ -35,45 +34,32 @@ class Spreadsheet:
 
     def __init__(self, file: IO[str]) -> None:
         self._writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-        self._writer.writerow(HEAD)
+        self._writer.writerow(_COLUMNS)
 
-    def add(self, item: Item, state: State, job: Job) -> None:
+    def add(self, item: ReportItem, state: State, job: ReportJob) -> None:
         """Write an item."""
-        self._writer.writerow((
-            state,
-            *_told(item.causes),
-            tame(item.date),
-            tame(item.person),
-            tame(item.supplier),
-            tame(item.type),
-            # A number, which a minus does not make a formula.
-            "" if item.minor is None else major(item.minor, item.currency),
-            tame(item.currency),
-            tame(item.link),
-            tame(item.job),
-            tame(job.created),
-            tame(item.company),
-            tame(item.entry),
-            _warnings(item.causes),
-        ))  # fmt: skip
+        reasons, advice, places, warnings = _words(item.causes)
+        # A number is not a formula, even with a minus.
+        amount = "" if item.minor is None else f"{in_major_units(item.minor, item.currency):f}"
+        texts = (item.date, item.person, item.supplier, item.type)
+        more = (item.currency, item.link, item.job, job.created, item.company, item.entry)
+        self._writer.writerow(
+            (state, reasons, advice, places, *map(escape, texts), amount, *map(escape, more), warnings)
+        )
 
 
-def tame(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula: an apostrophe stands before what would begin one."""
+def escape(text: str) -> str:
+    """Return a text with an apostrophe before each part that a spreadsheet would run as a formula."""
     return _FORMULA.sub(r"\1\2'", text) if _FORMULA.search(text) else text
 
 
 @lru_cache(maxsize=1024)
-def _told(causes: tuple[Cause, ...]) -> tuple[str, str, str]:
-    """Return what is wrong, what to do, and where."""
-    remedies = [remedy(cause) for cause in causes if cause.blocking]
+def _words(causes: tuple[Cause, ...]) -> tuple[str, str, str, str]:
+    """Return the reasons, the advice, the places to fix them, and the warnings."""
+    remedies = [remedy_of(cause) for cause in causes if cause.blocking]
     return (
-        tame("; ".join(entry.title for entry in remedies)),
-        tame("; ".join(dict.fromkeys(entry.advice for entry in remedies))),
-        "; ".join(dict.fromkeys(place for entry in remedies for place in entry.places)),
+        escape("; ".join(remedy.title for remedy in remedies)),
+        escape("; ".join(dict.fromkeys(remedy.advice for remedy in remedies))),
+        "; ".join(dict.fromkeys(place for remedy in remedies for place in remedy.places)),
+        escape("; ".join(remedy_of(cause).title for cause in causes if not cause.blocking)),
     )
-
-
-@lru_cache(maxsize=1024)
-def _warnings(causes: tuple[Cause, ...]) -> str:
-    return tame("; ".join(remedy(cause).title for cause in causes if not cause.blocking))

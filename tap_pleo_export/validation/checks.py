@@ -20,7 +20,7 @@ UNKNOWN_TAX = "Tax Code {} does not exist in the Accounting System"
 UNKNOWN_TAG = "Tag with code {} does not exist on the Accounting System. Check the Tag."
 UNKNOWN_VENDOR = (
     "Selected vendor cannot be processed because it does not exist or is currently blocked. "
-    "Please verify the vendor’s status in the accounting system and try again."  # noqa: RUF001 - Pleo's apostrophe
+    "Please verify the vendor’s status in the accounting system and try again."
 )
 
 

@@ -1,7 +1,9 @@
-"""The report made by its executable, and a real Chromium that opens it."""
+"""Run the report's executable, and open its page in Chromium."""
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import shutil
 import subprocess
@@ -21,9 +23,9 @@ if TYPE_CHECKING:
 
 _NAMES = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
-NO_CHROMIUM = "no Chromium on this machine: apt-get install chromium, or name one in CHROMIUM"
+NO_CHROMIUM = "Chromium not found: run apt-get install chromium, or set CHROMIUM"
 _QUIET = (
-    "--no-sandbox",  # root may not have one
+    "--no-sandbox",  # for root
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -34,28 +36,40 @@ _QUIET = (
 
 
 @dataclass
-class Made:
-    """What the program did."""
+class ReportRun:
+    """Result of the executable; `errors` is its standard error without the run summary."""
 
     returncode: int
     stdout: str
-    stderr: str
+    errors: str
+    run_summary: dict[str, Any]
     html: Path
     csv: Path
 
     @property
-    def text(self) -> str:
+    def page(self) -> str:
         return self.html.read_text("utf-8")
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        with self.csv.open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
+
+
+def split_errors(stderr: bytes) -> tuple[str, dict[str, Any]]:
+    """Return messages and run summary."""
+    errors, _, metric = stderr.decode().partition("METRIC: ")
+    return errors, json.loads(metric or "{}")
 
 
 @pytest.fixture
-def make_report(tmp_path: Path) -> Callable[..., Made]:
-    """Run `pleo-export-report` on lines of input, or on what the arguments name."""
+def make_report(tmp_path: Path) -> Callable[..., ReportRun]:
+    """Run `pleo-export-report` with standard input or arguments."""
 
-    def make(data: bytes | None = None, *arguments: str, env: dict[str, str] | None = None) -> Made:
-        html, csv = tmp_path / "report.html", tmp_path / "report.csv"
+    def make(data: bytes | None = None, *arguments: str, env: dict[str, str] | None = None) -> ReportRun:
+        html, table = tmp_path / "report.html", tmp_path / "report.csv"
         run = subprocess.run(
-            [BIN / "pleo-export-report", "--output", html, "--csv", csv, *arguments],
+            [BIN / "pleo-export-report", "--output", html, "--csv", table, *arguments],
             input=data,
             stdin=subprocess.DEVNULL if data is None else None,
             capture_output=True,
@@ -64,17 +78,17 @@ def make_report(tmp_path: Path) -> Callable[..., Made]:
             env={"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": str(int(books.NOW.timestamp())), "TZ": "UTC"}
             | (env or {}),
         )
-        return Made(run.returncode, run.stdout.decode(), run.stderr.decode(), html, csv)
+        return ReportRun(run.returncode, run.stdout.decode(), *split_errors(run.stderr), html, table)
 
     return make
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium that is not on the network."""
+    """A headless Chromium."""
     if CHROMIUM is None:
         pytest.skip(NO_CHROMIUM)
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not where it is skipped
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not needed when skipped
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_QUIET))
@@ -84,9 +98,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Any]]:
-    """Open a file; what it asks for and what it says are collected, and at the end there must be nothing."""
+    """Open a file offline. The test fails if the page makes a request, logs a message or opens a dialog."""
     contexts = []
-    told: list[str] = []
+    events: list[str] = []
 
     def open_file(path: Path, width: int = 1280, **options: Any) -> Any:
         context = browser.new_context(
@@ -94,14 +108,14 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Any]]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("request", lambda request: told.append(request.url) if request.url != path.as_uri() else None)
-        page.on("console", lambda message: told.append(message.text))
-        page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("dialog", lambda dialog: told.append(dialog.message))
+        page.on("request", lambda request: events.append(request.url) if request.url != path.as_uri() else None)
+        page.on("console", lambda message: events.append(message.text))
+        page.on("pageerror", lambda error: events.append(str(error)))
+        page.on("dialog", lambda dialog: events.append(dialog.message))
         page.goto(path.as_uri())
         return page
 
     yield open_file
     for context in contexts:
         context.close()
-    assert told == []
+    assert events == []

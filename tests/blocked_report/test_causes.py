@@ -1,4 +1,4 @@
-"""Every built-in check's words are understood: run through the real mapper, then told to a bookkeeper."""
+"""Causes and remedies of the mapper's findings."""
 
 from __future__ import annotations
 
@@ -7,65 +7,41 @@ from typing import Any
 
 import pytest
 
-from tap_pleo_export.blocked_report.causes import cause_of, reported
+from tap_pleo_export.blocked_report.causes import ACCOUNTING, INTEGRATION, ITEM, SETTING, cause_of, refused, remedy_of
 from tap_pleo_export.blocked_report.item import read_item
-from tap_pleo_export.blocked_report.remedies import ACCOUNTING, INTEGRATION, ITEM, SETTING, WHO, remedy
 from tap_pleo_export.singer.exact_json import members
 from tests.helpers import books, mapper
 from tests.validation.random_cases import ROLES
 
+JOURNAL: dict[str, Any] = {"configuration": [{"companyId": "*", "journal": "J"}]}
 LISTS = {name: ["known"] for name in ("gl_accounts", "tax_codes", "tags", "vendors")}
 
 
-def told(config: dict[str, Any], **changes: Any) -> list[tuple[str, tuple[str, ...]]]:
-    """Return titles and places of what the mapper finds in an item."""
+def remedies(config: dict[str, Any], **changes: Any) -> list[tuple[str, tuple[str, ...]]]:
+    """Return titles and places for the findings of an item."""
     data = books.validated([mapper.item(**changes)], config)
     (record,) = mapper.Output(data).records()
     item = read_item(members(mapper.dumps(record).encode()))
     assert item
-    return [(remedy(cause).title, remedy(cause).places) for cause in item.causes]
+    return [remedy_of(cause)[::2] for cause in item.causes]
 
 
-NOBODY: dict[str, Any] = {"configuration": []}
-CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, tuple[str, ...]]]]] = [
+CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, tuple[str, ...]]]] = [
+    ({"configuration": []}, {}, {"No journal for company 12abc3d4": (INTEGRATION,)}),
+    (JOURNAL, {"contraAccount": None}, {"No contra account for GBP": (SETTING, INTEGRATION)}),
+    (JOURNAL, {"type": "out_of_pocket"}, {"No out-of-pocket account for GBP": (INTEGRATION,)}),
     (
-        "nothing configured",
-        NOBODY,
-        {},
-        [("No journal for company 12abc3d4", (INTEGRATION,))],
-    ),
-    (
-        "no wallet",
-        {"configuration": [{"companyId": "*", "journal": "J"}]},
-        {"contraAccount": None},
-        [("No contra account for GBP", (SETTING, INTEGRATION))],
-    ),
-    (
-        "out of pocket",
-        {"configuration": [{"companyId": "*", "journal": "J"}]},
-        {"type": "out_of_pocket"},
-        [("No out-of-pocket account for GBP", (INTEGRATION,))],
-    ),
-    (
-        "accounts payable",
-        {"configuration": [{"companyId": "*", "journal": "J"}]},
+        JOURNAL,
         {"bookkeeping": {"method": "accounts_payable"}},
-        [("No vendor selected", (ITEM,)), ("No accounts payable account for GBP", (INTEGRATION,))],
+        {"No vendor selected": (ITEM,), "No accounts payable account for GBP": (INTEGRATION,)},
     ),
     (
-        "lines",
         mapper.GOOD,
         {"accountingEntryLines": [books.line(None), books.line(books.category("Meals", None)), books.line(None)]},
-        [("A line has no category", (ITEM,)), ("Category “Meals” has no account code", (SETTING,))],
+        {"A line has no category": (ITEM,), "Category “Meals” has no account code": (SETTING,)},
     ),
+    (mapper.GOOD, {"accountingEntryLines": []}, {"Nothing to book: the item has no lines": (ITEM,)}),
     (
-        "no lines",
-        mapper.GOOD,
-        {"accountingEntryLines": []},
-        [("Nothing to book: the item has no lines", (ITEM,))],
-    ),
-    (
-        "lists",
         mapper.GOOD | {"references": LISTS},
         {
             "vendor": {"name": "Nordlys", "code": "V1"},
@@ -73,51 +49,46 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, tuple[str
                 books.line(books.category("Meals", "6199"), tags=[{"code": "PRJ-9"}], tax={"code": "T20"})
             ],
         },
-        [
-            ("Account 6199 is not in the accounting system", (ACCOUNTING, SETTING)),
-            ("Tax code T20 is not in the accounting system", (ACCOUNTING, SETTING)),
-            ("Tag PRJ-9 is not in the accounting system", (ACCOUNTING, ITEM)),
-            ("Vendor “Nordlys” is not in the accounting system, or is blocked there", (ACCOUNTING, ITEM)),
-        ],
+        {
+            "Account 6199 is not in the accounting system": (ACCOUNTING, SETTING),
+            "Tax code T20 is not in the accounting system": (ACCOUNTING, SETTING),
+            "Tag PRJ-9 is not in the accounting system": (ACCOUNTING, ITEM),
+            "Vendor “Nordlys” is not in the accounting system, or is blocked there": (ACCOUNTING, ITEM),
+        },
     ),
     (
-        "own contra account only",
         mapper.GOOD | {"requirements": [{"when": {}, "needs": ["contraAccount"]}]},
         {"contraAccount": {"name": "Pleo GBP", "code": None}},
-        [("The contra account for GBP has no code", (SETTING,))],
+        {"The contra account for GBP has no code": (SETTING,)},
     ),
     (
-        "a rule of the user's",
         mapper.GOOD | {"checks": books.CONFIG["checks"]},
         {"note": None, "team": None, "amount": books.money("GBP", 100_000)},
-        [
-            ("Note missing: purchases of 1,000 and more need one", (ITEM,)),
-            ("No team: the expense goes to the overhead cost centre", (ITEM,)),
-        ],
+        {
+            "Note missing: purchases of 1,000 and more need one": (ITEM,),
+            "No team: the expense goes to the overhead cost centre": (ITEM,),
+        },
     ),
     (
-        "a check that breaks",
         mapper.GOOD,
         {"accountingEntryLines": "nonsense"},
-        [("The check “expense_gl_account” could not be run", (INTEGRATION,))],
+        {"The check “expense_gl_account” could not be run": (INTEGRATION,)},
     ),
 ]
 
 
-@pytest.mark.parametrize(
-    ("config", "changes", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
-)
-def test_what_the_mapper_finds_is_told_in_plain_words(
-    config: dict[str, Any], changes: dict[str, Any], expected: list[tuple[str, tuple[str, ...]]]
+@pytest.mark.parametrize(("config", "changes", "expected"), CASES)
+def test_findings_of_the_mapper_have_remedies(
+    config: dict[str, Any], changes: dict[str, Any], expected: dict[str, tuple[str, ...]]
 ) -> None:
-    assert told(config, **changes) == expected
+    assert remedies(config, **changes) == list(expected.items())
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_no_need_is_left_in_the_checks_own_words(seed: int) -> None:
+def test_every_requirement_has_a_remedy(seed: int) -> None:
     rng = Random(seed)  # noqa: S311 - the same cases each time
     needs = [rng.sample(ROLES, rng.randint(1, 3))]
-    found = told(
+    found = remedies(
         {"configuration": [{"companyId": "*"}], "requirements": [{"when": {}, "needs": needs}]},
         contraAccount=None,
         amount=books.money(rng.choice(["GBP", "UNDEFINED"]), 1),
@@ -127,22 +98,35 @@ def test_no_need_is_left_in_the_checks_own_words(seed: int) -> None:
     assert "missing" not in found[0][0]
 
 
-def test_lines_that_lack_the_same_are_one_cause() -> None:
+def test_lines_with_the_same_problem_are_one_cause() -> None:
     lines = [books.line(books.category("Meals", None)) for _ in range(2000)]
 
-    assert len(told(mapper.GOOD, accountingEntryLines=lines)) == 1
+    assert len(remedies(mapper.GOOD, accountingEntryLines=lines)) == 1
 
 
-def test_what_pleo_lists_as_refused_keeps_its_words() -> None:
-    assert remedy(reported("unexpected_failure", "Period 2026-02 is closed")).title == "Period 2026-02 is closed"
-    assert remedy(reported("vendor_unknown", "")).title == "Vendor unknown"
-    assert remedy(reported("", "")).title == "Refused without a reason"
+@pytest.mark.parametrize(
+    ("failure_type", "reason", "title"),
+    [
+        ("unexpected_failure", "Period 2026-02 is {closed}", "Period 2026-02 is {closed}"),
+        ("vendor_unknown", "", "Vendor unknown"),
+        ("", "", "Refused without a reason"),
+    ],
+)
+def test_refusal_shows_its_reason(failure_type: str, reason: str, title: str) -> None:
+    assert remedy_of(refused(failure_type, reason)).title == title
+
+
+@pytest.mark.parametrize("check", ["required_configuration", "expense_gl_account", "tag_exists", "vendor_exists"])
+def test_finding_without_a_subject_shows_its_reason(check: str) -> None:
+    reason = "Account wallet (GBP) missing: provide account wallet (GBP) in the configurations"
+    finding = {"check": check, "status": "failed", "severity": "error", "failureReason": reason, "path": "/companyId"}
+
+    remedy = remedy_of(cause_of(finding))
+
+    assert (remedy.title, remedy.places) == (reason, (ITEM,))
+    assert check in remedy.advice
 
 
 @pytest.mark.parametrize("finding", [{}, {"status": "failed"}, {"check": [], "failureReason": 7, "severity": None}])
-def test_a_finding_of_another_shape_is_still_one(finding: dict[str, Any]) -> None:
-    assert remedy(cause_of(finding)).title == "Failed without a reason"
-
-
-def test_every_place_says_who() -> None:
-    assert set(WHO) == {SETTING, ITEM, INTEGRATION, ACCOUNTING}
+def test_finding_without_a_reason_is_shown(finding: dict[str, Any]) -> None:
+    assert remedy_of(cause_of(finding)).title == "Failed without a reason"

@@ -1,29 +1,29 @@
-"""The executable on files and pipes: what it takes, what it writes, how it refuses."""
+"""The executable with files and pipes: input, output and errors."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.blocked_report.conftest import split_errors
 from tests.conftest import BIN
 from tests.helpers import books, mapper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.blocked_report.conftest import Made
+    from tests.blocked_report.conftest import ReportRun
 
 ITEMS, MEBIBYTE = 200_000, 1 << 20
-# By way of a small process: the peak memory of a child is never less than its parent's.
+# In a small process, because the peak memory of a child is never less than its parent's.
 PEAK_KIB = """
 import os, subprocess, sys
 process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
@@ -33,82 +33,82 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def rows(made: Made) -> list[dict[str, str]]:
-    with made.csv.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def jsonl(data: bytes, stream: str) -> bytes:
     messages = map(json.loads, data.splitlines())
     records = [m["record"] for m in messages if m["type"] == "RECORD" and m["stream"] == stream]
     return b"".join(json.dumps(record).encode() + b"\n" for record in records)
 
 
-def test_page_csv_and_terminal_say_the_same(make_report: Callable[..., Made]) -> None:
+def test_page_csv_terminal_and_run_summary_agree(make_report: Callable[..., ReportRun]) -> None:
     made = make_report(books.scene())
 
-    assert (made.returncode, made.stderr) == (0, "")
-    assert "34 of 208 items blocked" in made.text
+    assert (made.returncode, made.errors) == (0, "")
+    assert made.run_summary["metric"] == "run_summary"
+    tags = {name: made.run_summary["tags"][name] for name in ("plugin", "exit_code", "jobs", "items", "failed")}
+    assert tags == {"plugin": "pleo-export-report", "exit_code": 0, "jobs": 2, "items": 208, "failed": 34}
+    assert "34 of 208 items blocked" in made.page
     assert "34  blocked              4,119.75 EUR, 14,757.43 GBP, 1,989.39 USD" in made.stdout
-    table = rows(made)
+    table = made.rows
     assert [row["state"] for row in table].count("blocked") == 34
     assert len(table) == 197
     assert {row["reason"] for row in table if row["currency"] == "USD"} == {"No contra account for USD"}
 
 
-def test_messages_files_and_repeated_records_come_to_the_same(make_report: Callable[..., Made], tmp_path: Path) -> None:
+def test_messages_files_and_repeated_records_give_the_same_report(
+    make_report: Callable[..., ReportRun], tmp_path: Path
+) -> None:
     data = books.scene()
-    expected = make_report(data).text
+    expected = make_report(data).page
     for stream in ("export_items", "export_jobs", "export_job_items"):
         path = tmp_path / f"{stream}.jsonl"
         path.write_bytes(jsonl(data, stream))
         os.utime(path, (books.NOW.timestamp() - 108,) * 2)
 
-    assert make_report(data + data).text == expected
-    assert make_report(None, *map(str, tmp_path.glob("*.jsonl"))).text == expected
+    assert make_report(data + data).page == expected
+    assert make_report(None, *map(str, tmp_path.glob("*.jsonl"))).page == expected
 
 
-def test_the_newest_form_of_an_item_counts(make_report: Callable[..., Made]) -> None:
-    failing, mended = mapper.failing(), mapper.item()
+def test_the_newest_version_of_an_item_counts(make_report: Callable[..., ReportRun]) -> None:
+    failing, corrected = mapper.failing(), mapper.item()
     data = mapper.run(
         mapper.schema()
-        + mapper.record(mended, time_extracted="2026-03-03T14:00:00Z")
+        + mapper.record(corrected, time_extracted="2026-03-03T14:00:00Z")
         + mapper.record(failing, time_extracted="2026-03-03T13:00:00+01:00"),
         mapper.GOOD,
     ).data
 
     made = make_report(data)
 
-    assert [row["state"] for row in rows(made)] == ["ready"]
+    assert [row["state"] for row in made.rows] == ["ready"]
 
 
-def test_failed_items_of_a_stream_of_their_own_are_read(make_report: Callable[..., Made]) -> None:
+def test_failed_items_in_a_separate_stream_are_read(make_report: Callable[..., ReportRun]) -> None:
     sent = mapper.schema() + mapper.record(mapper.failing(1)) + mapper.record(mapper.item(2))
     made = make_report(mapper.run(sent, mapper.GOOD | {"on_failure": "separate", "emit_updates": True}).data)
 
-    assert sorted(row["state"] for row in rows(made)) == ["blocked", "ready"]
+    assert sorted(row["state"] for row in made.rows) == ["blocked", "ready"]
 
 
-def test_jobs_that_have_ended_are_left_out_unless_asked_for(make_report: Callable[..., Made]) -> None:
+def test_ended_jobs_are_left_out_unless_requested(make_report: Callable[..., ReportRun]) -> None:
     data = books.scene().replace(b'"in_progress"', b'"completed"', 1)
 
-    left_out = make_report(data).text
+    left_out = make_report(data).page
     all_jobs = make_report(data, "--all-jobs")
 
-    assert '<data value="1">1</data> export job that has ended is left out' in left_out
+    assert '<data value="1">1</data> ended export job is left out' in left_out
     assert books.JOBS[0] not in left_out
-    assert {row["job"] for row in rows(all_jobs)} == set(books.JOBS)
+    assert {row["job"] for row in all_jobs.rows} == set(books.JOBS)
 
 
-def test_numbers_are_written_as_the_option_asks(make_report: Callable[..., Made]) -> None:
+def test_locale_option_sets_the_number_format(make_report: Callable[..., ReportRun]) -> None:
     made = make_report(books.scene(), "--locale", "de-DE")
 
     assert "4.119,75 EUR" in made.stdout
-    assert '<html lang="en" data-locale="de-DE">' in made.text
-    assert '<data value="4119.75">4.119,75</data>' in made.text
+    assert '<html lang="en" data-locale="de-DE">' in made.page
+    assert '<data value="4119.75">4.119,75</data>' in made.page
 
 
-def test_no_private_detail_gets_anywhere(make_report: Callable[..., Made]) -> None:
+def test_private_details_are_left_out(make_report: Callable[..., ReportRun]) -> None:
     secrets = ("GB33BUKB20201555555555", "s3cr3t-signature", "attendee@example.com", "Printer ink", "employee-17")
     record = mapper.failing(
         files=[{"url": f"https://files.pleo.example/r.jpg?signature={secrets[1]}"}],
@@ -119,16 +119,16 @@ def test_no_private_detail_gets_anywhere(make_report: Callable[..., Made]) -> No
 
     made = make_report(books.validated([record]))
 
-    assert "Zoë Müller" in made.text
+    assert "Zoë Müller" in made.page
     for secret in secrets:
-        assert secret not in made.text + made.csv.read_text("utf-8") + made.stdout + made.stderr
+        assert secret not in made.page + made.csv.read_text("utf-8") + made.stdout + made.errors
 
 
-def test_formulas_are_neutralised_and_amounts_stay_numbers(make_report: Callable[..., Made]) -> None:
+def test_formulas_are_escaped_and_amounts_stay_numbers(make_report: Callable[..., ReportRun]) -> None:
     record = mapper.item(
         user={"name": "=cmd|' /C calc'!A0"}, supplier={"name": "@SUM(1+1)"}, amount=books.money("GBP", -250)
     )
-    (row,) = rows(make_report(books.validated([record], mapper.GOOD)))
+    (row,) = make_report(books.validated([record], mapper.GOOD)).rows
 
     assert (row["person"], row["supplier"], row["amount"]) == ("'=cmd|' /C calc'!A0", "'@SUM(1+1)", "-2.50")
 
@@ -136,7 +136,7 @@ def test_formulas_are_neutralised_and_amounts_stay_numbers(make_report: Callable
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "no export item came by"),
+        (b"", "no export items received"),
         (b"no json\n", "standard input: line 1 is not a JSON object"),
         (b'{"type":"STATE","value":{}}\n\n[1]\n', "standard input: line 3 is not a JSON object"),
         (b'{"type":"BATCH","stream":"export_items"}\n', "line 1 is a BATCH message"),
@@ -144,14 +144,14 @@ def test_formulas_are_neutralised_and_amounts_stay_numbers(make_report: Callable
     ],
     ids=["nothing", "text", "list", "batch", "no verdict"],
 )
-def test_what_cannot_be_reported_is_refused_in_a_line(
-    make_report: Callable[..., Made], data: bytes, message: str
+def test_unusable_input_is_one_line_and_writes_nothing(
+    make_report: Callable[..., ReportRun], data: bytes, message: str
 ) -> None:
     made = make_report(data)
 
-    assert made.returncode == 1
-    assert message in made.stderr
-    assert made.stderr.count("\n") == 1
+    assert made.returncode == made.run_summary["tags"]["exit_code"] == 1
+    assert message in made.errors
+    assert made.errors.count("\n") == 1
     assert not made.html.exists()
     assert not made.csv.exists()
 
@@ -162,36 +162,36 @@ def test_what_cannot_be_reported_is_refused_in_a_line(
         (("nowhere.jsonl",), "nowhere.jsonl cannot be read (No such file or directory)"),
         (("--schema", "pleo", "x"), "--schema needs a database"),
         (("--sqlalchemy-url", "sqlite://", "x"), "give either files or --sqlalchemy-url"),
-        (("--locale", "tlh", "x"), "--locale: 'tlh' is not known"),
-        (("--sqlalchemy-url", "nonsense:secret"), "the SQLAlchemy URL is not understood"),
-        (("--sqlalchemy-url", "oracle+nothing://u:secret@h/d"), "the SQLAlchemy URL is not understood"),
+        (("--locale", "tlh", "x"), "--locale: unknown locale 'tlh'"),
+        (("--sqlalchemy-url", "nonsense:secret"), "invalid SQLAlchemy URL"),
+        (("--sqlalchemy-url", "oracle+nothing://u:secret@h/d"), "invalid SQLAlchemy URL"),
         (("--sqlalchemy-url", "mysql://u:secret@h/d"), "driver 'MySQLdb' is not installed"),
         (("--output", "/nowhere/report.html", "-"), "/nowhere/report.html cannot be written"),
     ],
 )
-def test_what_the_command_line_asks_for_in_vain_is_said(
-    make_report: Callable[..., Made], arguments: tuple[str, ...], message: str
+def test_unusable_arguments_are_reported_without_secrets(
+    make_report: Callable[..., ReportRun], arguments: tuple[str, ...], message: str
 ) -> None:
     made = make_report(None, *arguments)
 
     assert made.returncode in {1, 2}
-    assert message in made.stderr
-    assert "Traceback" not in made.stderr
-    assert "secret" not in made.stderr
+    assert message in made.errors
+    assert "Traceback" not in made.errors
+    assert "secret" not in made.errors
 
 
-def test_an_older_report_stays_where_a_new_one_fails(make_report: Callable[..., Made]) -> None:
-    older = make_report(books.scene()).text
+def test_a_failed_run_keeps_the_older_report(make_report: Callable[..., ReportRun]) -> None:
+    older = make_report(books.scene()).page
 
     failed = make_report(b"nonsense\n")
 
     assert failed.returncode == 1
-    assert failed.text == older
+    assert failed.page == older
     assert sorted(path.name for path in failed.html.parent.iterdir()) == ["report.csv", "report.html"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_deletes_temporary_files(tmp_path: Path, number: signal.Signals) -> None:
     process = subprocess.Popen(
         [BIN / "pleo-export-report", "--output", tmp_path / "report.html"],
         stdin=subprocess.PIPE,
@@ -206,11 +206,12 @@ def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path: Path, number: sign
     finally:
         process.kill()
 
-    assert (process.returncode, stderr) == (128 + number, b"")
+    errors, run_summary = split_errors(stderr)
+    assert (process.returncode, errors, run_summary["tags"]["exit_code"]) == (128 + number, "", 128 + number)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_of_the_summary_may_go_away(tmp_path: Path) -> None:
+def test_closed_standard_output_fails_without_a_message(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     run = subprocess.run(
@@ -222,34 +223,11 @@ def test_a_reader_of_the_summary_may_go_away(tmp_path: Path) -> None:
     )
     os.close(writing)
 
-    assert (run.returncode, run.stderr) == (1, b"")
+    assert (run.returncode, split_errors(run.stderr)[0]) == (1, "")
     assert (tmp_path / "report.html").exists()
 
 
-def compact(items: int) -> Iterator[bytes]:
-    """Yield records of items, every second one failed."""
-    finding = {"check": "required_configuration", "status": "failed", "severity": "error", "path": "/vendor"}
-    finding |= {"failureReasonType": "vendor_unknown", "failureReason": "Vendor missing: select a vendor for this item"}
-    checks = [finding]
-    for number in range(items):
-        failed = number % 2 == 0
-        verdict: dict[str, Any] = {"validationStatus": "failed" if failed else "passed"}
-        record = {
-            "jobId": books.JOBS[0],
-            "accountingEntryId": f"{number:08d}-0d68-4e36-9e31-58223975d9e9",
-            "type": "card_purchase",
-            "date": "2026-03-01T10:00:00Z",
-            "amount": books.money("GBP", number + 1),
-            "user": {"name": books.PEOPLE[number % 6]},
-            "supplier": {"name": f"Supplier {number % 3000}"},
-            "note": "n" * 200,
-            "_links": {"web": {"exportItem": f"https://app.pleo.example/export/{number}"}},
-            "validationChecks": checks if failed else [],
-        }
-        yield json.dumps(record | verdict).encode() + b"\n"
-
-
-def test_200_000_items_fit_into_300_mebibytes(tmp_path: Path) -> None:
+def test_200_000_items_need_less_than_300_mebibytes(tmp_path: Path) -> None:
     html, table = tmp_path / "report.html", tmp_path / "report.csv"
     command: list[str | Path] = [
         sys.executable,
@@ -264,7 +242,7 @@ def test_200_000_items_fit_into_300_mebibytes(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
-        process.stdin.writelines(compact(ITEMS))
+        process.stdin.writelines(mapper.line(item) for item in books.many(ITEMS))
         process.stdin.close()
         peak = int(process.stdout.read())
 
@@ -272,10 +250,10 @@ def test_200_000_items_fit_into_300_mebibytes(tmp_path: Path) -> None:
     assert peak * 1024 < 300 * MEBIBYTE
     with table.open("rb") as file:
         assert sum(1 for _ in file) == ITEMS + 1
-    text = html.read_text("utf-8")
-    assert text.count('<tr role="row" data-c') == 5000 + 1000
-    assert "with the largest amounts; the CSV has all of them" in text
-    # Of the failed items, the largest amount and the smallest that is shown.
-    assert 'value="1999.99"' in text
-    assert 'value="1900.01"' in text
-    assert 'value="1899.99"' not in text
+    page = html.read_text("utf-8")
+    assert page.count('<tr role="row" data-c') == 5000 + 1000
+    assert "with the largest amounts; the CSV has all of them" in page
+    # The largest amount of the failed items, the smallest one listed, and the largest one not listed.
+    assert 'value="1999.99"' in page
+    assert 'value="1900.01"' in page
+    assert 'value="1899.99"' not in page

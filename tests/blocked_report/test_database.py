@@ -1,4 +1,4 @@
-"""Reading what a loader wrote: PostgreSQL as target-postgres leaves it, and a database without types."""
+"""Loaders' databases: PostgreSQL as target-postgres fills it, and a database without types."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.blocked_report.conftest import Made
+    from tests.blocked_report.conftest import ReportRun
 
-    Make = Callable[..., Made]
+    Make = Callable[..., ReportRun]
 
 EXTRACTED = "2026-03-03T14:08:12+00:00"
 ARRAYS = {"accountingEntryLines", "files", "validationChecks"}
@@ -49,7 +49,7 @@ def records(data: bytes, stream: str) -> list[dict[str, Any]]:
 
 
 def kind(name: str) -> str:
-    """Return the type that target-postgres gives a column."""
+    """Return target-postgres's type of a column."""
     if name in ARRAYS:
         return "jsonb[]"
     if name in OBJECTS:
@@ -58,7 +58,7 @@ def kind(name: str) -> str:
 
 
 def load(server: pg.Postgres, schema: str, data: bytes) -> None:
-    """Write records as target-postgres writes them."""
+    """Write records like target-postgres."""
     with server.connect() as connection:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
         for stream in ("export_jobs", "export_job_items", "export_items"):
@@ -78,71 +78,63 @@ def adapted(name: str, value: Any) -> Any:
     return Jsonb(value, dumps=mapper.dumps) if name in OBJECTS and value is not None else value
 
 
-def test_postgresql_says_what_the_messages_say(make_report: Make, postgres: pg.Postgres) -> None:
+def test_postgresql_gives_the_same_report_as_messages(make_report: Make, postgres: pg.Postgres) -> None:
     data = books.scene()
     load(postgres, "pleo", data)
-    expected = make_report(data).text
+    expected = make_report(data).page
 
     made = make_report(None, "--sqlalchemy-url", postgres.url(), "--schema", "pleo")
 
-    assert (made.returncode, made.stderr) == (0, "")
-    assert made.text == expected
+    assert (made.returncode, made.errors) == (0, "")
+    assert made.page == expected
 
 
-def test_amounts_out_of_postgresql_are_exact(make_report: Make, postgres: pg.Postgres) -> None:
+def test_amounts_from_postgresql_are_exact(make_report: Make, postgres: pg.Postgres) -> None:
     amount = {"inWalletCurrency": {"currency": "GBP", "value": Decimal("12345678901234567.895")}}
     load(postgres, "exact", books.validated([mapper.failing(amount=amount)]))
 
     made = make_report(None, "--sqlalchemy-url", postgres.url(), "--schema", "exact")
 
-    assert '<data value="123456789012345.67895">' in made.text
+    assert '<data value="123456789012345.67895">' in made.page
 
 
-def test_items_of_ended_jobs_are_read_only_if_asked_for(make_report: Make, postgres: pg.Postgres) -> None:
+def test_items_of_ended_jobs_are_read_only_on_request(make_report: Make, postgres: pg.Postgres) -> None:
     load(postgres, "ended", books.scene().replace(b'"in_progress"', b'"completed"'))
-    url = ("--sqlalchemy-url", postgres.url(), "--schema", "ended")
+    url = {"PLEO_EXPORT_REPORT_SQLALCHEMY_URL": postgres.url()}
 
-    assert "0  blocked" in make_report(None, *url).stdout
-    assert "34  blocked" in make_report(None, *url, "--all-jobs").stdout
-
-
-def test_the_url_may_come_from_the_environment(make_report: Make, postgres: pg.Postgres) -> None:
-    load(postgres, "environment", books.scene())
-
-    made = make_report(None, "--schema", "environment", env={"PLEO_EXPORT_REPORT_SQLALCHEMY_URL": postgres.url()})
-
-    assert "34  blocked" in made.stdout
+    assert "0  blocked" in make_report(None, "--schema", "ended", env=url).stdout
+    assert "34  blocked" in make_report(None, "--schema", "ended", "--all-jobs", env=url).stdout
 
 
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        ((), "the schema that the connection looks in first has no table export_items: name the loader's schema"),
+        ((), "the connection's default schema has no table export_items: name the loader's schema"),
         (("--schema", "nowhere"), "schema 'nowhere' has no table export_items"),
     ],
 )
-def test_tables_that_are_not_there_are_named(
+def test_missing_tables_are_reported(
     make_report: Make, postgres: pg.Postgres, schema: tuple[str, ...], message: str
 ) -> None:
     made = make_report(None, "--sqlalchemy-url", postgres.url(), *schema)
 
     assert made.returncode == 1
-    assert message in made.stderr
-    assert made.stderr.count("\n") == 1
+    assert message in made.errors
+    assert made.errors.count("\n") == 1
 
 
-def test_a_server_that_is_not_there_is_told_without_the_password(make_report: Make, tmp_path: Path) -> None:
+def test_unreachable_server_is_reported_without_the_password(make_report: Make, tmp_path: Path) -> None:
     url = f"postgresql+psycopg://user:s3cr3t-passw0rd@/database?host={tmp_path}"
 
     made = make_report(None, "--sqlalchemy-url", url)
 
     assert made.returncode == 1
-    assert "the database cannot be read" in made.stderr
-    assert made.stderr.count("\n") == 1
-    assert "s3cr3t" not in made.stderr
+    assert "the database cannot be read" in made.errors
+    assert made.errors.count("\n") == 1
+    assert "s3cr3t" not in made.errors
 
 
-def test_json_in_text_columns_and_other_names_are_read(make_report: Make, tmp_path: Path) -> None:
+def test_json_text_and_renamed_columns_are_read(make_report: Make, tmp_path: Path) -> None:
     data = books.scene()
     path = tmp_path / "loaded.db"
     connection = sqlite3.connect(path)
@@ -159,12 +151,12 @@ def test_json_in_text_columns_and_other_names_are_read(make_report: Make, tmp_pa
 
     made = make_report(None, "--sqlalchemy-url", f"sqlite:///{path}")
 
-    assert (made.returncode, made.stderr) == (0, "")
+    assert (made.returncode, made.errors) == (0, "")
     assert "34  blocked              4,119.75 EUR, 14,757.43 GBP, 1,989.39 USD" in made.stdout
     assert json.dumps(made.stdout).count("No contra account for USD") == 1
 
 
-def test_nothing_else_than_what_is_shown_is_asked_of_the_database(make_report: Make, postgres: pg.Postgres) -> None:
+def test_only_the_columns_shown_are_read(make_report: Make, postgres: pg.Postgres) -> None:
     load(postgres, "granted", books.scene())
     with postgres.connect() as connection:
         connection.execute("CREATE ROLE reader LOGIN")
@@ -180,5 +172,5 @@ def test_nothing_else_than_what_is_shown_is_asked_of_the_database(make_report: M
 
     made = make_report(None, "--sqlalchemy-url", postgres.url().replace("postgres@", "reader@"), "--schema", "granted")
 
-    assert (made.returncode, made.stderr) == (0, "")
+    assert (made.returncode, made.errors) == (0, "")
     assert "34  blocked" in made.stdout

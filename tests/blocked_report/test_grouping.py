@@ -8,18 +8,18 @@ import pytest
 
 from tap_pleo_export.blocked_report import grouping
 from tap_pleo_export.blocked_report.causes import Cause
-from tap_pleo_export.blocked_report.grouping import Largest, Summary, state_of, with_status
-from tap_pleo_export.blocked_report.item import Item, Job
+from tap_pleo_export.blocked_report.grouping import LargestItems, Summary, state_of, with_status
+from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
 
 VENDOR = Cause("vendor_missing")
 LINES = Cause("no_lines")
-ITEM = Item(
+ITEM = ReportItem(
     job="j", entry="e", company="c", status="pending", type="fee", date="2026-03-01T10:00:00Z", person="Zoë",
     supplier="Uber", currency="EUR", minor=Decimal(100), link="", verdict="passed", causes=(),
 )  # fmt: skip
 
 
-def item(**changes: Any) -> Item:
+def item(**changes: Any) -> ReportItem:
     return msgspec.structs.replace(ITEM, **changes)
 
 
@@ -38,12 +38,12 @@ def item(**changes: Any) -> Item:
         ("failed", "successful", "recorded"),
     ],
 )
-def test_an_item_is_in_one_state(verdict: str, status: str, state: str) -> None:
+def test_state_of_an_item(verdict: str, status: str, state: str) -> None:
     assert state_of(item(verdict=verdict, status=status)) == state
 
 
-def test_jobs_and_causes_are_summed_by_currency() -> None:
-    summary = Summary([Job("j"), Job("k")])
+def test_totals_are_by_job_cause_and_currency() -> None:
+    summary = Summary([ReportJob("j"), ReportJob("k")])
     summary.add(item(verdict="failed", causes=(VENDOR, LINES)))
     summary.add(item(verdict="failed", causes=(VENDOR,), job="k", currency="JPY", minor=Decimal(7)))
     summary.add(item(verdict="failed", causes=(VENDOR,), minor=Decimal("-0.5")))
@@ -59,8 +59,8 @@ def test_jobs_and_causes_are_summed_by_currency() -> None:
     assert summary.totals.items == 4
 
 
-def test_a_warning_blocks_nothing() -> None:
-    warning = Cause("own_rule", "team", reason="No team", blocking=False)
+def test_a_warning_does_not_block() -> None:
+    warning = Cause("rule", "team", reason="No team", blocking=False)
     summary = Summary([])
     assert summary.add(item(causes=(warning,))) == "ready"
 
@@ -68,7 +68,7 @@ def test_a_warning_blocks_nothing() -> None:
     assert [cause for cause, _ in summary.ranked(blocking=False)] == [warning]
 
 
-def test_what_is_recorded_already_blocks_nothing() -> None:
+def test_a_recorded_item_is_not_blocked() -> None:
     summary = Summary([])
     summary.add(item(verdict="failed", causes=(VENDOR,), status="successful"))
 
@@ -76,10 +76,10 @@ def test_what_is_recorded_already_blocks_nothing() -> None:
     assert list(summary.blocked) == []
 
 
-def test_job_items_that_were_not_read_count_for_their_job() -> None:
-    summary = Summary([Job("j")])
+def test_job_items_without_an_export_item_count_for_their_job() -> None:
+    summary = Summary([ReportJob("j")])
     for job, status in (("j", "successful"), ("j", "failed"), ("j", "pending"), ("other", "failed")):
-        summary.add_unread(job, status, 3)
+        summary.add_job_items(job, status, 3)
 
     assert {state: group.items for state, group in summary.jobs["j"].by_state.items() if group.items} == {
         "recorded": 3,
@@ -88,8 +88,8 @@ def test_job_items_that_were_not_read_count_for_their_job() -> None:
     assert list(summary.jobs) == ["j"]
 
 
-def test_the_largest_amounts_are_kept_whatever_their_sign_and_currency() -> None:
-    largest = Largest(3)
+def test_largest_amounts_are_kept_regardless_of_sign_and_currency() -> None:
+    largest = LargestItems(3)
     for entry, minor, currency in (
         ("a", Decimal(100), "EUR"),
         ("b", Decimal(-900), "EUR"),
@@ -100,22 +100,22 @@ def test_the_largest_amounts_are_kept_whatever_their_sign_and_currency() -> None
         largest.add(item(entry=entry, minor=minor, currency=currency))
 
     assert [kept.entry for kept in largest] == ["b", "e", "c"]
-    assert largest.seen == 5
 
 
-def test_pleos_refusal_is_the_cause_where_the_checks_passed() -> None:
-    passed = with_status(item(), "failed", "unexpected_failure", "Period is closed")
-    failed = with_status(item(verdict="failed", causes=(VENDOR,)), "failed", "vendor_unknown", "Vendor missing")
+def test_a_refusal_is_a_cause_only_if_the_checks_passed() -> None:
+    listed = JobItemStatus("j", "e", "failed", "unexpected_failure", "Period is closed")
+    passed = with_status(item(), listed)
+    failed = with_status(item(verdict="failed", causes=(VENDOR,)), listed)
 
-    assert passed.causes == (Cause("reported", "unexpected_failure", reason="Period is closed"),)
+    assert passed.causes == (Cause("refused", reason="Period is closed"),)
     assert failed.causes == (VENDOR,)
 
 
-def test_causes_beyond_all_bounds_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grouping, "MOST_CAUSES", 2)
+def test_causes_beyond_the_limit_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grouping, "MAX_CAUSES", 2)
     summary = Summary([])
     for number in range(5):
         summary.add(item(verdict="failed", causes=(Cause("tag_unknown", str(number)),)))
 
     assert len(summary.causes) == 2
-    assert summary.further.items == 3
+    assert summary.other_causes.items == 3

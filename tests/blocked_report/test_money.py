@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 from decimal import Context, Decimal
 from typing import Any
 
@@ -8,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.blocked_report.money import EXPONENTS, Sums, add, major, minor_units
-from tests.conftest import CHECKOUT
+from tap_pleo_export.blocked_report.money import EXPONENTS, Sums, add, in_major_units, minor_units
 
 
 @pytest.mark.parametrize(
@@ -28,20 +26,22 @@ from tests.conftest import CHECKOUT
         ("-0.005", "EUR", "-0.00005"),
         ("0.5", "JPY", "0.5"),
         ("1e3", "EUR", "10.00"),
+        ("1e3", "JPY", "1000"),
         ("12345678901234567", "VEF", "123456789012345.67"),
         ("100", "no currency", "1.00"),
     ],
 )
-def test_minor_units_are_written_with_the_currencys_own_decimals(minor: str, currency: str, expected: str) -> None:
-    assert major(Decimal(minor), currency) == expected
+def test_major_units_have_the_decimals_of_the_currency(minor: str, currency: str, expected: str) -> None:
+    assert f"{in_major_units(Decimal(minor), currency):f}" == expected
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=4), st.sampled_from([*EXPONENTS, "EUR"]))
 def test_no_digit_is_lost(minor: Decimal, currency: str) -> None:
-    decimals = EXPONENTS.get(currency, 2)
+    decimals = EXPONENTS[currency]
+    major = in_major_units(minor, currency)
 
-    assert Context(prec=200).scaleb(Decimal(major(minor, currency)), decimals) == minor
-    assert len(major(minor, currency).partition(".")[2]) >= decimals
+    assert Context(prec=200).scaleb(major, decimals) == minor
+    assert len(f"{major:f}".partition(".")[2]) >= decimals
 
 
 def test_sums_are_exact() -> None:
@@ -55,12 +55,5 @@ def test_sums_are_exact() -> None:
 @pytest.mark.parametrize(
     "value", [None, "12", True, [], Decimal("NaN"), Decimal("1e999999"), Decimal("1e-999999"), 10**80]
 )
-def test_what_is_no_amount_is_none(value: Any) -> None:
+def test_unusable_amount_is_none(value: Any) -> None:
     assert minor_units(value) is None
-
-
-def test_currencies_have_the_decimals_that_the_warehouse_gives_them() -> None:
-    with (CHECKOUT / "transform" / "seeds" / "pleo_currencies.csv").open(encoding="utf-8") as file:
-        seed = {row["code"]: int(row["exponent"]) for row in csv.DictReader(file)}
-
-    assert {code: EXPONENTS.get(code, 2) for code in seed} == seed

@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 from itertools import count
 
+import pytest
+
 from tap_pleo_export.blocked_report.progress import Progress
 
 
@@ -11,7 +13,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_bar_grows_on_a_terminal_and_is_wiped_at_the_end() -> None:
+def test_bar_grows_on_a_terminal_and_is_erased_at_the_end() -> None:
     terminal = Terminal()
     progress = Progress(terminal, 1000, count(0, 0.5).__next__)
     for _ in range(4):
@@ -24,27 +26,18 @@ def test_a_bar_grows_on_a_terminal_and_is_wiped_at_the_end() -> None:
     assert terminal.getvalue().endswith("\r\x1b[K")
 
 
-def test_where_the_end_is_not_known_records_are_counted() -> None:
-    terminal = Terminal()
-    progress = Progress(terminal, None, count(0, 2).__next__)
-    progress.tick(250)
-
-    assert terminal.getvalue() == "\r1 records read "
-
-
-def test_a_file_is_told_nothing() -> None:
-    file = io.StringIO()
-    progress = Progress(file, 1000, count(0, 2).__next__)
+@pytest.mark.parametrize(
+    ("stream", "total", "seconds", "expected"),
+    [
+        (Terminal(), None, 2, "\r1 records read \r\x1b[K"),
+        (Terminal(), 1000, 0.001, ""),
+        (io.StringIO(), 1000, 2, ""),
+    ],
+    ids=["unknown total", "short run", "file"],
+)
+def test_output_without_a_bar(stream: io.StringIO, total: int | None, seconds: float, expected: str) -> None:
+    progress = Progress(stream, total, count(0, seconds).__next__)
     progress.tick(250)
     progress.close()
 
-    assert file.getvalue() == ""
-
-
-def test_a_short_run_shows_nothing() -> None:
-    terminal = Terminal()
-    progress = Progress(terminal, 1000, count(0, 0.001).__next__)
-    progress.tick(1000)
-    progress.close()
-
-    assert terminal.getvalue() == ""
+    assert stream.getvalue() == expected

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tap_pleo_export.blocked_report.spreadsheet import tame
-from tap_pleo_export.blocked_report.text import link, shown
+from tap_pleo_export.blocked_report.spreadsheet import escape
+from tap_pleo_export.blocked_report.text import clean_text, safe_link
 
 
 @pytest.mark.parametrize(
@@ -21,17 +21,15 @@ from tap_pleo_export.blocked_report.text import link, shown
         (["a"], ""),
     ],
 )
-def test_foreign_text_is_one_harmless_line(given: object, expected: str) -> None:
-    assert shown(given) == expected
+def test_text_becomes_one_safe_line(given: object, expected: str) -> None:
+    assert clean_text(given) == expected
 
 
-@pytest.mark.parametrize("length", [81, 320, 321, 5_000_000])
-def test_long_text_is_cut_and_says_so(length: int) -> None:
-    assert shown("x" * length) == "x" * 79 + "…"
-
-
-def test_text_of_the_full_length_is_whole() -> None:
-    assert shown("x" * 80) == "x" * 80
+@pytest.mark.parametrize(
+    ("length", "expected"), [(80, "x" * 80), *((length, "x" * 79 + "…") for length in (81, 320, 321, 5_000_000))]
+)
+def test_long_text_is_cut_with_an_ellipsis(length: int, expected: str) -> None:
+    assert clean_text("x" * length) == expected
 
 
 @pytest.mark.parametrize(
@@ -49,8 +47,8 @@ def test_text_of_the_full_length_is_whole() -> None:
         (None, ""),
     ],
 )
-def test_only_plain_addresses_are_links(address: object, expected: str) -> None:
-    assert link(address) == expected
+def test_only_public_https_addresses_are_links(address: object, expected: str) -> None:
+    assert safe_link(address) == expected
 
 
 @pytest.mark.parametrize(
@@ -68,5 +66,5 @@ def test_only_plain_addresses_are_links(address: object, expected: str) -> None:
         ("", ""),
     ],
 )
-def test_no_cell_is_a_formula(text: str, expected: str) -> None:
-    assert tame(text) == expected
+def test_formulas_are_escaped(text: str, expected: str) -> None:
+    assert escape(text) == expected

@@ -1,15 +1,18 @@
-"""A small firm's export jobs, validated by the real mapper: what the report is tried and shown on."""
+"""A small firm's export jobs, validated by the mapper: sample data for the report."""
 
 from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.helpers import mapper
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 NOW = datetime(2026, 3, 3, 14, 10, tzinfo=UTC)
-"""When the report is written."""
+"""Time of the report."""
 COMPANY, SUBSIDIARY = "12abc3d4-e567-890e-1234-abc56e78fabc", "59540ed2-0d68-4e36-9e31-58223975d9e9"
 JOBS = ("8eb648ab-464b-42a0-ba17-eda703657e33", "c41f20de-5b1c-4d0e-9a55-6f0b7e21d3aa")
 SEED = 7
@@ -52,7 +55,7 @@ CONFIG: dict[str, Any] = {
     ],
 }  # fmt: skip
 
-PEOPLE = ("Amélie Laurent", "Søren Ångström", "Priya Nair", "Tom O’Brien", "Łucja Wiśniewska", "Zoë Müller")  # noqa: RUF001
+PEOPLE = ("Amélie Laurent", "Søren Ångström", "Priya Nair", "Tom O’Brien", "Łucja Wiśniewska", "Zoë Müller")
 SUPPLIERS = ("Deutsche Bahn", "Café Ørsted", "Adobe Systems", "Figma", "Royal Mail", "Uber", "Ikea", "Hotel Miramar")
 CATEGORIES = (("Travel", "7300"), ("Software", "6420"), ("Office", "6100"), ("Postage", "6100"))
 
@@ -81,7 +84,7 @@ FAILURES: tuple[tuple[int, dict[str, Any]], ...] = (
     (1, {"accountingEntryLines": []}),
     (3, {"team": None}),
 )
-"""How many items differ in what."""
+"""Numbers of items, and their differences from an item that passes."""
 
 
 def money(currency: str, value: int) -> dict[str, Any]:
@@ -93,8 +96,8 @@ def money(currency: str, value: int) -> dict[str, Any]:
 
 
 def items(passed: int = 160) -> list[dict[str, Any]]:
-    """Return the export items: the failing ones, then those that pass."""
-    rng = random.Random(SEED)  # noqa: S311 - the same page each time
+    """Return the export items, the failing ones first."""
+    rng = random.Random(SEED)  # noqa: S311 - repeatable
     found: list[dict[str, Any]] = []
     for times, changes in (*FAILURES, (passed, {})):
         for _ in range(times):
@@ -131,7 +134,7 @@ def jobs() -> list[dict[str, Any]]:
 
 
 def statuses() -> list[dict[str, Any]]:
-    """Return job items of which no export item was read: recorded earlier, or refused earlier."""
+    """Return job items without an export item: recorded or refused earlier."""
     found = [("successful", number) for number in range(9)] + [("failed", number) for number in range(9, 11)]
     return [
         {"exportJobId": JOBS[0], "accountingEntryId": f"{number:08d}-aaaa-4000-a000-000000000000", "status": status}
@@ -140,7 +143,7 @@ def statuses() -> list[dict[str, Any]]:
 
 
 def validated(records: list[dict[str, Any]], config: dict[str, Any] | None = None) -> bytes:
-    """Return the mapper's output for these export items, with the jobs and job items before it."""
+    """Return the mapper's output for the jobs, the job items and these export items."""
     sent = [mapper.schema("export_jobs", {}), mapper.schema("export_job_items", {})]
     sent += [mapper.record(job, "export_jobs") for job in jobs()]
     sent += [mapper.record(status, "export_job_items") for status in statuses()]
@@ -153,5 +156,26 @@ def validated(records: list[dict[str, Any]], config: dict[str, Any] | None = Non
 
 
 def scene() -> bytes:
-    """Return what the mapper makes of it all."""
+    """Return the mapper's output for all of them."""
     return validated(items())
+
+
+def many(count: int) -> Iterator[dict[str, Any]]:
+    """Yield small validated items, the largest amount last; every second one failed."""
+    finding = {"check": "required_configuration", "status": "failed", "severity": "error"}
+    checks = [finding | {"subject": {"role": "vendor"}, "failureReason": "Vendor missing"}]
+    for number in range(count):
+        failed = number % 2 == 0
+        yield {
+            "jobId": JOBS[0],
+            "accountingEntryId": f"{number:08d}-0d68-4e36-9e31-58223975d9e9",
+            "type": "card_purchase",
+            "date": "2026-03-01T10:00:00Z",
+            "amount": money("GBP", number + 1),
+            "user": {"name": PEOPLE[number // 2 % 6]},
+            "supplier": {"name": f"Supplier {number % 3000}"},
+            "note": "n" * 200,
+            "_links": {"web": {"exportItem": f"https://app.pleo.example/export/{number}"}},
+            "validationStatus": "failed" if failed else "passed",
+            "validationChecks": checks if failed else [],
+        }

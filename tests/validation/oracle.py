@@ -21,7 +21,7 @@ MOVES_WALLET = {
 REIMBURSED_ELSEWHERE = {"out_of_pocket", "mileage", "per_diem", "external_reimbursement"}
 VENDOR_TEXT = (
     "Selected vendor cannot be processed because it does not exist or is currently blocked. "
-    "Please verify the vendor’s status in the accounting system and try again."  # noqa: RUF001 - Pleo's apostrophe
+    "Please verify the vendor’s status in the accounting system and try again."
 )
 
 

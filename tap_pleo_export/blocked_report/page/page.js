@@ -1,11 +1,11 @@
 (() => {
   "use strict";
-  const asked = document.documentElement.dataset.locale;
-  const locales = asked || navigator.languages;
+  const fixed = document.documentElement.dataset.locale;
+  const locales = fixed || navigator.languages;
   const count = new Intl.NumberFormat(locales, { numberingSystem: "latn" });
 
-  // Numbers as the reader's browser writes them; where it would lose a digit, the text stays as it is.
-  if (!asked) {
+  // Write numbers in the browser's locale, except where that would lose a digit.
+  if (!fixed) {
     const formats = new Map();
     const bare = (text) => text.replace(/\D/g, "");
     for (const data of document.querySelectorAll("data")) {

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_pleo_export.blocked_report.number_format import (
+    ENGLISH,
+    environment_locale,
+    find_locale,
+    language_tag,
+    number,
+    span,
+    time_of_day,
+)
+
+
+@pytest.mark.parametrize(
+    ("locale", "tag", "expected"),
+    [
+        ("en_GB.UTF-8", "en-GB", "-1,234,567.50"),
+        ("de-DE", "de-DE", "-1.234.567,50"),
+        ("de_CH", "de-CH", "-1'234'567.50"),
+        ("fr", "fr", "-1\u202f234\u202f567,50"),
+        ("da_DK@euro", "da-DK", "-1.234.567,50"),
+    ],
+)
+def test_numbers_are_written_in_a_locale(locale: str, tag: str, expected: str) -> None:
+    found = find_locale(locale)
+
+    assert found
+    assert language_tag(found) == tag
+    assert number(Decimal("-1234567.50"), found).replace("’", "'") == expected
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**60), max_value=10**60, places=60))
+def test_every_digit_is_written(value: Decimal) -> None:
+    assert Decimal(number(value, ENGLISH).replace(",", "")) == value
+
+
+def test_whole_numbers_have_no_decimals() -> None:
+    assert number(1234567, ENGLISH) == "1,234,567"
+
+
+@pytest.mark.parametrize("locale", ["", "xx_XX", "tlh"])
+def test_unknown_locale_is_not_found(locale: str) -> None:
+    assert find_locale(locale) is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"LANG": "de_DE", "LC_NUMERIC": "fr_FR"}, "fr-FR"),
+        ({"LANG": "de_DE", "LC_ALL": "", "LC_NUMERIC": ""}, "de-DE"),
+        ({"LANG": "nonsense"}, "en"),
+        ({}, "en"),
+    ],
+)
+def test_locale_of_the_environment_follows_posix(environment: dict[str, str], expected: str) -> None:
+    assert language_tag(environment_locale(environment)) == expected
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [
+        (0, "0 min"),
+        (59, "59 min"),
+        (60, "1 h 0 min"),
+        (1500, "25 h 0 min"),
+        (2880, "2 days"),
+        (2**25, "more than a year"),
+    ],
+)
+def test_time_span(minutes: int, expected: str) -> None:
+    assert span(minutes) == expected
+
+
+def test_date_and_time() -> None:
+    assert time_of_day(datetime(2026, 9, 5, 7, 4, tzinfo=UTC)) == "5 Sep 2026, 07:04 UTC"
