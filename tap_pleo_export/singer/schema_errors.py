@@ -44,8 +44,8 @@ def violations(schema: dict[str, Any], document: object) -> list[Violation]:
     """Return all violations of a JSON Schema (2020-12), sorted by path.
 
     Args:
-        schema: May use three extra annotations: `x-name` is the kind of name in the text about an unknown one (`setting`
-            or `value` by default), `x-error` is the text for a value that is wrong in any way, and values below `secret`
+        schema: May use three extra annotations: `x-name` is the kind of name in the text about an unknown one
+            (`setting` or `value` by default), `x-error` is the text for any wrong value, and values below `secret`
             are not quoted.
         document: Anything that JSON decodes to.
     """

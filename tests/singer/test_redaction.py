@@ -117,11 +117,11 @@ def test_message_is_one_line_of_limited_length() -> None:
 
 @pytest.mark.parametrize("long", ["/" * 1_000_000, "AB12 " * 200_000, "a" * 1_000_000 + "?b", "Bearer " * 100_000])
 def test_long_message_is_masked_quickly(long: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
 
     logged(["abcdef"], "%s", long)
 
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_mismatched_arguments_are_not_printed() -> None:
