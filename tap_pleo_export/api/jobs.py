@@ -1,5 +1,7 @@
 """Export jobs: which can be read, in which order, and until when."""
 
+# ruff: noqa: N815 - the members of `JobRow` have Pleo's names
+
 from __future__ import annotations
 
 import re
@@ -25,12 +27,12 @@ class JobRow(msgspec.Struct):
 
     id: str
     status: str | None = None
-    createdAt: Raw | UnsetType = UNSET  # noqa: N815 - Pleo's names
-    lastUpdatedAt: Raw | UnsetType = UNSET  # noqa: N815
-    startedAt: Raw | UnsetType = UNSET  # noqa: N815
-    expiresIn: Raw | UnsetType = UNSET  # noqa: N815
-    numberOfItems: Raw | UnsetType = UNSET  # noqa: N815
-    failureReasonType: Raw | UnsetType = UNSET  # noqa: N815
+    createdAt: Raw | UnsetType = UNSET
+    lastUpdatedAt: Raw | UnsetType = UNSET
+    startedAt: Raw | UnsetType = UNSET
+    expiresIn: Raw | UnsetType = UNSET
+    numberOfItems: Raw | UnsetType = UNSET
+    failureReasonType: Raw | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from tap_pleo_export.api.request import ApiRequest, ApiResponse
 
 Row = TypeVar("Row")
+TypeForm = Any
+"""A type as msgspec takes it; Python has no annotation for that yet."""
+
+AnyPage = Any
+"""A :class:`Page`, which the SDK's paginator calls a response."""
+
 Token = str | int | None
 """Where a page begins: after a cursor (text), after a number of rows, or at the first row (None)."""
 
@@ -101,7 +107,7 @@ class PageDecoder(Generic[Row]):
             without it such a row fails the page.
     """
 
-    def __init__(self, row_type: Any, salvage: Callable[[Raw], Row] | None = None) -> None:  # noqa: ANN401 - any type form
+    def __init__(self, row_type: TypeForm, salvage: Callable[[Raw], Row] | None = None) -> None:
         self._pages = _envelope(row_type)
         self._raw_pages = _envelope(Raw)
         self._salvage = salvage
@@ -140,7 +146,7 @@ class PageDecoder(Generic[Row]):
         return page
 
 
-def _envelope(row_type: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - any type form
+def _envelope(row_type: TypeForm) -> msgspec.json.Decoder[Any]:
     envelope = msgspec.defstruct("Envelope", [("data", list[row_type]), ("pagination", Raw)])
     return msgspec.json.Decoder(envelope, float_hook=Decimal)
 
@@ -176,11 +182,11 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
         self._value = cursor
         self._used = {cursor}
 
-    def has_more(self, response: Any) -> bool:  # noqa: ANN401 - the SDK's name for a page
+    def has_more(self, response: AnyPage) -> bool:
         """Return whether the page says that there is a next one."""
         return bool(response.info.has_next_page)
 
-    def get_next(self, response: Any) -> str:  # noqa: ANN401 - the SDK's name for a page
+    def get_next(self, response: AnyPage) -> str:
         """Return the cursor of the next page.
 
         Raises:
@@ -194,7 +200,7 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
         self._used.add(cursor)
         return cursor
 
-    def continue_if_empty(self, response: Any) -> bool:  # noqa: ANN401, ARG002 - the SDK's signature
+    def continue_if_empty(self, response: AnyPage) -> bool:  # noqa: ARG002 - the SDK's signature
         """Return True: an empty page does not end a list."""
         return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from msgspec import Raw
@@ -19,7 +19,7 @@ from tap_pleo_export.tap.job_reader import Batch
 from tap_pleo_export.tap.stream import PleoStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from singer_sdk.helpers.types import Context
 
@@ -38,7 +38,7 @@ class ExportJobs(PleoStream):
     primary_keys = ("id",)
     schema = StreamSchema(SCHEMAS)
     oauth_scope = "export-jobs:read"
-    members_read = {"status": str | None}  # noqa: RUF012 - a declaration
+    members_read: ClassVar[Mapping[str, Any]] = {"status": str | None}
     members_computed = ("expiresAt",)
 
     def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class ExportJobItems(PleoStream):
     schema = StreamSchema(SCHEMAS)
     oauth_scope = "export-jobs:read"
     parent_stream_type = ExportJobs
-    members_read = {"exportJobId": str | None, "status": str | None}  # noqa: RUF012 - a declaration
+    members_read: ClassVar[Mapping[str, Any]] = {"exportJobId": str | None, "status": str | None}
 
     def batches(self, context: Context | None) -> Iterator[Batch]:
         """Return the items of a job."""
