@@ -10,28 +10,25 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from msgspec import UNSET, Raw, UnsetType
-
 from fleet import limits, secrets
 from fleet.companies import with_defaults
 from fleet.secrets import SecretMissing
 from tap_pleo_export.api.daemon_pool import DaemonPool
 from tap_pleo_export.api.errors import FatalError, PleoError
-from tap_pleo_export.api.jobs import READABLE_STATUSES, ExportJob
-from tap_pleo_export.api.paging import CursorPaginator, CursorStuckError, Token, walk
+from tap_pleo_export.api.jobs import READABLE_STATUSES, ExportJob, JobRow
+from tap_pleo_export.api.paging import PageDecoder
 from tap_pleo_export.api.pleo_api import PleoApi
-from tap_pleo_export.api.request import ApiRequest, ApiResponse
+from tap_pleo_export.api.request import ApiRequest
 from tap_pleo_export.api.sender import Sender
-from tap_pleo_export.singer.record_decoder import Page, PageInfo
 from tap_pleo_export.singer.redaction import SECRETS
-from tap_pleo_export.text import one_line, storable
+from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from fleet.companies import Fleet
     from fleet.fleet_file import Company
+    from tap_pleo_export.api.paging import Listing, Token
 
 SCOPE = "export-jobs:read"
 PATH = "/v3/export-jobs"
@@ -78,20 +75,7 @@ class Look:
     wait: float = 0.0
 
 
-class _Job(msgspec.Struct):
-    """As much of an export job as is needed (OpenAPI schema ``ExportJobV3``)."""
-
-    id: str
-    status: str | None = None
-    createdAt: Raw | UnsetType = UNSET  # noqa: N815 - Pleo's name, which `ExportJob` reads
-    lastUpdatedAt: Raw | UnsetType = UNSET  # noqa: N815
-    expiresIn: Raw | UnsetType = UNSET  # noqa: N815
-    numberOfItems: Raw | UnsetType = UNSET  # noqa: N815
-
-
-class _Jobs(msgspec.Struct):
-    data: list[_Job]
-    pagination: Raw
+_JOBS: PageDecoder[JobRow] = PageDecoder(JobRow)
 
 
 class Discovery:
@@ -140,11 +124,11 @@ class Discovery:
         name = company.credential_name
         try:
             connection = self._connection(fleet, company)
-            listing = _Listing(connection, fleet, company)
-            jobs = [row for page in walk(listing, CursorPaginator()) for row in page.records]
+            listing = _listing(connection, fleet, company)
+            jobs = [ExportJob.from_row(row) for page in listing.pages() for row in page.records]
         except Postponed as postponed:
             return Look(company.id, failure=str(postponed), wait=postponed.seconds)
-        except (PleoError, SecretMissing, CursorStuckError) as error:
+        except (PleoError, SecretMissing) as error:
             if isinstance(error, FatalError):
                 # What it remembers of its failure must not outlive the cause.
                 with self._lock:
@@ -180,43 +164,22 @@ class Discovery:
             return connection
 
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """The pages of a company's readable jobs."""
+def _listing(connection: PleoApi, fleet: Fleet, company: Company) -> Listing[JobRow]:
+    """Return the pages of a company's readable jobs."""
+    settings = fleet.settings_of(company)
+    params = {"company_id": company.company_id, "statuses": list(READABLE_STATUSES), "limit": PAGE}
 
-    connection: PleoApi
-    fleet: Fleet
-    company: Company
-
-    def fetch(self, token: Token) -> ApiResponse:
-        params = {
-            "company_id": self.company.company_id,
-            "statuses": list(READABLE_STATUSES),
-            "limit": PAGE,
-            "after": token,
-        }
-        settings = self.fleet.settings_of(self.company)
-        request = ApiRequest(
+    def request(token: Token) -> ApiRequest:
+        return ApiRequest(
             "GET",
-            self.connection.api_url + PATH,
-            params,
+            connection.api_url + PATH,
+            {**params, "after": token},
             headers={"Accept": "application/json", "User-Agent": _user_agent(settings)},
-            timeout=self.fleet.file.discovery.request_timeout,
+            timeout=fleet.file.discovery.request_timeout,
             scope=SCOPE,
         )
-        return self.connection.send(request)
 
-    def read(self, answer: ApiResponse) -> Page:
-        return self.connection.read(answer, _page)
-
-    def ids(self, page: Page) -> Iterable[str]:
-        return (job.id for job in page.records)
-
-
-def _page(body: bytes) -> Page:
-    text, _ = storable(body)
-    decoded = msgspec.json.decode(text, type=_Jobs)
-    return Page([ExportJob.from_record(job) for job in decoded.data], PageInfo.read(decoded.pagination))
+    return connection.listing(request, _JOBS.decode)
 
 
 def _seen(job: ExportJob) -> Seen:

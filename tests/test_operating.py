@@ -67,7 +67,7 @@ def test_the_alert_tells_what_somebody_should_see() -> None:
     quiet = {"level": "info", "string_id": "tap-pleo-export", "event": "METRIC: export_items record_count 3"}
     passed = {"level": "info", "string_id": "pleo-validate", "event": "export_items: 3 items, 3 passed, 0 failed; no"}
     failed = {"level": "warning", "string_id": "pleo-validate", "event": "export_items: 3 items, 1 passed, 2 failed; x"}
-    ends = {"level": "warning", "event": "Export job 1: 9 minute(s) left to its expiry, before reading it"}
+    ends = {"level": "warning", "event": "Export job 1: expires in 9 minute(s), before reading it"}
 
     nothing, something = alert(quiet, passed), alert(quiet, failed, ends, passed)
 

@@ -8,13 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_sdk.streams import RESTStream
 
 from sandbox import Fault, Sandbox
 from tap_pleo_export.api.credentials import AccessTokenAuth
 from tap_pleo_export.api.paging import CursorPaginator
-from tap_pleo_export.tap.batch_stream import BatchStream
-from tap_pleo_export.tap.paged_stream import PagedStream
 from tap_pleo_export.tap.plugin import TapPleoExport
 from tap_pleo_export.tap.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
 
@@ -25,12 +22,13 @@ if TYPE_CHECKING:
     from singer_sdk.streams.rest import HTTPRequest, PageContext
 
     from sandbox import Request
+    from tap_pleo_export.tap.stream import PleoStream
 
 ITEMS = "/v3/export-items"
 PAGES = {"page_size": 10, "max_concurrent_requests": 1, "max_retries": 0}
 
 
-def read(pleo: Sandbox, changed: type[PagedStream]) -> list[str]:
+def read(pleo: Sandbox, changed: type[PleoStream]) -> list[str]:
     """Read all records of a stream in a tap that has it in the place of the one it is made from."""
 
     class ChangedTap(TapPleoExport):
@@ -40,14 +38,14 @@ def read(pleo: Sandbox, changed: type[PagedStream]) -> list[str]:
     tap = ChangedTap(config={"api_url": pleo.url, "api_key": pleo.api_key} | PAGES)
     (stream,) = (stream for stream in tap.streams.values() if type(stream) is changed)
     try:
-        contexts = [{"jobId": job.id} for job in tap.reader.jobs_in_turn()] if stream.parent_stream_type else [None]
+        contexts = [{"jobId": job.id} for job in tap.reader.jobs] if stream.parent_stream_type else [None]
         pleo.requests.clear()
         return [record["accountingEntryId"] for context in contexts for record in stream.get_records(context)]
     finally:
         tap.close()
 
 
-def requests(pleo: Sandbox, changed: type[PagedStream]) -> list[Request]:
+def requests(pleo: Sandbox, changed: type[PleoStream]) -> list[Request]:
     """Return the requests for export items, or those that come instead, refused or not."""
     try:
         read(pleo, changed)
@@ -105,7 +103,7 @@ class OnePage(ExportItems):
         return Once()
 
 
-CHANGES: dict[str, tuple[type[PagedStream], Callable[[list[Request]], bool]]] = {
+CHANGES: dict[str, tuple[type[PleoStream], Callable[[list[Request]], bool]]] = {
     "path": (Path, lambda seen: seen[0].path == "/v3/other-items"),
     "get_url": (Url, lambda seen: seen[0].path == "/v3/export-items-of-another-kind"),
     "http_method": (Method, lambda seen: seen[0].method == "OPTIONS"),
@@ -186,25 +184,6 @@ def test_get_child_context_says_what_is_read_of_a_job(pleo: Sandbox) -> None:
 
     assert contexts == [{"jobId": named.id}] * 2
     assert other.id not in str(contexts)
-
-
-@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.__name__)
-def test_no_stream_overrides_a_hook_that_is_bypassed(stream: type[PagedStream]) -> None:
-    ours = stream.__mro__[: stream.__mro__.index(RESTStream)]
-
-    assert {PagedStream, BatchStream} < {*ours}
-    assert [(kind.__name__, name) for kind in ours for name in PagedStream.BYPASSED if name in vars(kind)] == []
-
-
-def test_every_hook_of_the_sdk_either_decides_or_is_bypassed() -> None:
-    http_stream = RESTStream.__mro__[1]
-    hooks = {name for kind in (RESTStream, http_stream) for name in vars(kind) if not name.startswith("_")}
-    decides = {*CHANGES, "authenticator", "url_base", "timeout", "get_records", "request_records"}
-
-    assert hooks - {*PagedStream.BYPASSED} <= decides
-    assert not decides & {*PagedStream.BYPASSED}
-    assert {*PagedStream.BYPASSED} - {"_request", "post_process"} <= hooks
-    assert all(PagedStream.BYPASSED.values())
 
 
 def test_get_records_reads_what_the_tap_writes(pleo: Sandbox) -> None:

@@ -1,4 +1,4 @@
-"""What failures of requests mean for what was being read: one export job, or a list that belongs to none."""
+"""The meaning of failed requests: for one export job, or for a list that belongs to none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tap_pleo_export.api.errors import (
     AnswerTooLarge,
     ContraAccountsMissing,
     CursorRejected,
-    ItemUnusable,
+    CursorStuckError,
     JobEnded,
     JobError,
     JobRefused,
@@ -20,21 +20,19 @@ from tap_pleo_export.api.errors import (
     PleoUnavailable,
     RequestRefused,
 )
-from tap_pleo_export.api.paging import CursorStuckError
-from tap_pleo_export.singer.record_decoder import UnusableRowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONTRA_ACCOUNTS = "MISSING_CONTRA_ACCOUNTS"
 ENDED = {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
-# The only types that say so; others may mean that the request itself is at fault.
+# Other types of these statuses may mean that the request itself is at fault.
 ENDED_TYPES = {"EXPORT_NOT_FOUND", "EXPORT_ENTRY_NOT_FOUND", "EXPORT_JOB_STATUS_UNPROCESSABLE"}
 
 
 @contextlib.contextmanager
-def of_list(name: str) -> Iterator[None]:
-    """Turn failures of a list that belongs to no export job into the run's.
+def as_list_error(name: str) -> Iterator[None]:
+    """Turn failures of a list that belongs to no export job into failures of the run.
 
     Raises:
         ListUnusable: It cannot be read to its end.
@@ -46,18 +44,17 @@ def of_list(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def of_job(job_id: str) -> Iterator[None]:
-    """Turn failures of one export job's requests into that job's failures.
+def as_job_error(job_id: str) -> Iterator[None]:
+    """Turn failures of one export job's requests into failures of that job.
 
     Raises:
-        JobError: What was being read of the job cannot be read.
+        JobError: The job's data cannot be read.
+        CursorRejected: Pleo does not accept a cursor; the job may be read from its first page.
     """
     try:
         yield
     except CursorStuckError as error:
         raise PagingBroken(job_id, str(error)) from None
-    except UnusableRowError as error:
-        raise ItemUnusable(job_id, "its record", [str(error)]) from None
     except PleoUnavailable as error:
         raise JobUnavailable(job_id, error) from None
     except AnswerTooLarge as error:
@@ -66,30 +63,17 @@ def of_job(job_id: str) -> Iterator[None]:
         raise _job_error(job_id, refusal) from None
 
 
-@contextlib.contextmanager
-def of_cursor(job_id: str, cursor: object) -> Iterator[None]:
-    """Tell the refusal of a cursor from other refusals; None is no cursor.
-
-    Raises:
-        CursorRejected: Pleo does not accept the cursor; the job may be read from its first page.
-    """
-    try:
-        yield
-    except RequestRefused as refusal:
-        about_job = refusal.type == CONTRA_ACCOUNTS or has_ended(refusal)
-        if cursor is None or about_job or refusal.status < HTTPStatus.BAD_REQUEST:
-            raise
-        raise CursorRejected(job_id, refusal) from None
-
-
 def has_ended(refusal: RequestRefused) -> bool:
-    """Return whether Pleo refused a request because the job has ended, or is unknown."""
+    """Return whether Pleo refused a request because the job has ended or is unknown."""
     return refusal.status in ENDED and refusal.type in ENDED_TYPES
 
 
 def _job_error(job_id: str, refusal: RequestRefused) -> JobError:
     if has_ended(refusal):
         return JobEnded(job_id, f"{refusal.status}{refusal.detail}")
-    if refusal.status == HTTPStatus.BAD_REQUEST and refusal.type == CONTRA_ACCOUNTS:
+    contra_accounts = refusal.type == CONTRA_ACCOUNTS
+    if refusal.after_cursor and refusal.final and not contra_accounts:
+        return CursorRejected(job_id, refusal)
+    if refusal.status == HTTPStatus.BAD_REQUEST and contra_accounts:
         return ContraAccountsMissing(job_id, refusal.message)
     return JobRefused(job_id, refusal)

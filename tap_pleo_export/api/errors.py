@@ -13,6 +13,7 @@
     │   ├── OutcomeUnknown          a write that may or may not have been applied
     │   ├── PleoUnavailable         a retryable failure that outlived its retries
     │   └── RunUnavailable          the same on two export jobs in a row
+    ├── CursorStuckError            a page that does not lead to the next one; the caller knows what it means
     ├── AnswerTooLarge              cut off: the caller knows what it means for the job
     ├── RequestRefused              another 4xx or 3xx; the caller knows what it means for the job
     ├── JobError                    one job is given up, the others go on, exit code 1 at the end
@@ -153,6 +154,10 @@ class AnswerTooLarge(PleoError):
     """An answer beyond the memory lent to it; asking again would bring the same."""
 
 
+class CursorStuckError(PleoError):
+    """A page claims a next one but does not lead to it; ``str()`` says how."""
+
+
 class RequestRefused(PleoError):
     """A status that is neither success nor retryable.
 
@@ -160,9 +165,11 @@ class RequestRefused(PleoError):
         status: The HTTP status.
         type: ``ExceptionInfo.type`` in upper case, or an empty string.
         message: ``ExceptionInfo.message`` shortened to one line, or an empty string.
+        after_cursor: Whether the request was for the page after a cursor, so that the cursor may be at fault.
     """
 
     def __init__(self, method: str, path: str, status: int, type_: str, message: str) -> None:
+        self.after_cursor = False
         self.status = status
         self.type = one_line(type_.upper())
         self.message = one_line(message)

@@ -8,24 +8,29 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 READABLE_STATUSES = ("pending", "in_progress")
 ENDED_STATUSES = ("failed", "completed", "completed_with_errors")
 JOB_STATUSES = (*READABLE_STATUSES, *ENDED_STATUSES)
 # Of job items (OpenAPI schema `ExportJobItemStatus`, an open string).
 ITEM_STATUSES = ("pending", "in_progress", "successful", "failed", "abandoned")
-# What is read of a job's record, with its type.
-JOB_MEMBERS: dict[str, Any] = {
-    "status": str | None,
-    "createdAt": Raw,
-    "lastUpdatedAt": Raw,
-    "expiresIn": Raw,
-    "numberOfItems": Raw,
-}
-# `uuid.UUID` reads much that is none: braces, `urn:`, other digits. Only this may stand in the path of a request.
+# `uuid.UUID` also accepts braces, `urn:` and other digits. Only a plain UUID may become part of a request's path.
 PLAIN_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 WARNED_BEFORE_EXPIRY = timedelta(minutes=15)
+
+
+class JobRow(msgspec.Struct):
+    """The members of an export job that the connector reads (OpenAPI schema ``ExportJobV3``)."""
+
+    id: str
+    status: str | None = None
+    createdAt: Raw | UnsetType = UNSET  # noqa: N815 - Pleo's names
+    lastUpdatedAt: Raw | UnsetType = UNSET  # noqa: N815
+    startedAt: Raw | UnsetType = UNSET  # noqa: N815
+    expiresIn: Raw | UnsetType = UNSET  # noqa: N815
+    numberOfItems: Raw | UnsetType = UNSET  # noqa: N815
+    failureReasonType: Raw | UnsetType = UNSET  # noqa: N815
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,45 +39,52 @@ class ExportJob:
 
     Attributes:
         id: Pleo's id.
-        status: Its status when it was listed (OpenAPI schema ``ExportJobStatus``, an open string).
+        status: Its status when it was read (OpenAPI schema ``ExportJobStatus``, an open string).
         created_at: When the bookkeeper clicked Export; None if unknown.
         expires_at: When Pleo ends it unless it is acted upon; None if unknown.
-        number_of_items: How many items Pleo says that it has; None if unknown.
-        record: The record of the stream `export_jobs`.
+        number_of_items: Number of its items according to Pleo; None if unknown.
+        started: Whether it was ever started.
+        failure: Its ``failureReasonType``; None if it has none.
+        record: The row that it was read from.
     """
 
     id: str
     status: str | None
-    created_at: datetime | None
-    expires_at: datetime | None
-    number_of_items: int | None
-    record: Any
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    number_of_items: int | None = None
+    started: bool = False
+    failure: str | None = None
+    record: Any = None
 
     @classmethod
-    def from_record(cls, record: Any) -> ExportJob:  # noqa: ANN401 - a record type made at run time
-        """Read a job off its record."""
-        created_at = parse_time(_value(record.createdAt))
-        since = parse_time(_value(record.lastUpdatedAt)) or created_at
-        number_of_items = _value(record.numberOfItems)
+    def from_row(cls, row: Any) -> ExportJob:  # noqa: ANN401 - a `JobRow`, or a record type with its members
+        """Read a job from a row with the members of :class:`JobRow`; members of another type count as absent."""
+        created_at = parse_time(_value(row.createdAt))
+        since = parse_time(_value(row.lastUpdatedAt)) or created_at
+        number_of_items = _value(row.numberOfItems)
+        failure = _value(row.failureReasonType)
         return cls(
-            id=record.id,
-            status=record.status or None,
+            id=row.id,
+            status=row.status or None,
             created_at=created_at,
-            expires_at=since and _later(since, _value(record.expiresIn)),
+            expires_at=since and _later(since, _value(row.expiresIn)),
             number_of_items=number_of_items if isinstance(number_of_items, int) else None,
-            record=record,
+            started=row.startedAt not in (UNSET, Raw(b"null")),
+            failure=failure if isinstance(failure, str) else None,
+            record=row,
         )
 
     @property
     def has_plain_id(self) -> bool:
-        """Whether its id is a UUID as Pleo documents it, so that it may stand in the path of a request."""
+        """Whether its id is a UUID as Pleo documents it, which may become part of a request's path."""
         return PLAIN_UUID.fullmatch(self.id) is not None
 
     @property
     def readable(self) -> bool:
         """Whether its export items can be read (``GET /v3/export-items`` answers 422 otherwise).
 
-        A status not known yet is tried: skipping the job would lose its items without a word.
+        An unknown status is tried: skipping the job would silently lose its items.
         """
         return self.status not in ENDED_STATUSES
 
@@ -89,7 +101,7 @@ class ExportJob:
 
 
 def parse_time(text: object) -> datetime | None:
-    """Return an ISO 8601 time in UTC, its zone if it names none, cut to microseconds; None if it is no time."""
+    """Return an ISO 8601 time in UTC, cut to microseconds; no zone means UTC. None if it is not a time."""
     if not isinstance(text, str):
         return None
     try:
@@ -105,7 +117,7 @@ def format_time(time: datetime) -> str:
 
 
 def _later(time: datetime, seconds: object) -> datetime | None:
-    """Return the time so many seconds later; None where that makes no sense."""
+    """Return the time that many seconds later; None if it cannot be represented."""
     if not isinstance(seconds, int | float):
         return None
     try:
@@ -115,7 +127,7 @@ def _later(time: datetime, seconds: object) -> datetime | None:
 
 
 def _value(raw: object) -> object:
-    """Return what a member of Pleo's says; None if it is absent, or no number or text that Python can read."""
+    """Return a member's value; None if it is absent or not a number or text that Python can read."""
     if not isinstance(raw, Raw):
         return None
     try:

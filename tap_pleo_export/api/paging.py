@@ -1,63 +1,170 @@
-"""Pages of a listing: every page, once, in order, and never in a circle; fetched ahead where that is safe."""
+"""Pages of a list: every page once, in order, never in a circle; fetched ahead where that is safe."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from dataclasses import dataclass
+from decimal import Decimal
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
 from singer_sdk.pagination import BaseAPIPaginator
 
-from tap_pleo_export.api.errors import RequestRefused
+from tap_pleo_export.api.errors import AnswerTooLarge, CursorStuckError, RequestRefused
+from tap_pleo_export.text import storable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
     from tap_pleo_export.api.daemon_pool import DaemonPool
-    from tap_pleo_export.api.request import ApiResponse
-    from tap_pleo_export.singer.record_decoder import Page
+    from tap_pleo_export.api.request import ApiRequest, ApiResponse
 
+Row = TypeVar("Row")
 Token = str | int | None
-"""Where a page begins: after a cursor (text), after so many rows (a number), at the first row (None)."""
+"""Where a page begins: after a cursor (text), after a number of rows, or at the first row (None)."""
 
 
-class CursorStuckError(Exception):
-    """A page claims a next one but does not lead to it; ``str()`` says how."""
+class PageInfo(msgspec.Struct, rename="camel"):
+    """A page's place in its list (OpenAPI schema ``CursorPageInfo``); other members are ignored."""
+
+    has_next_page: bool
+    end_cursor: str | None = None
+    total: Any = None
+    """A whole number; None if Pleo sends none, or something else."""
+
+    @classmethod
+    def read(cls, raw: Raw) -> PageInfo:
+        """Read a page's ``pagination``; an odd ``total`` prevents reading ahead but does not fail the page."""
+        info = msgspec.json.decode(raw, type=_RawPageInfo)
+        return cls(info.has_next_page, info.end_cursor, whole_number(info.total))
 
 
-class Listing(Protocol):
-    """A list of Pleo's that comes in pages."""
+class _RawPageInfo(msgspec.Struct, rename="camel"):
+    has_next_page: bool
+    end_cursor: str | None = None
+    total: Raw | UnsetType = UNSET
 
-    def fetch(self, token: Token) -> ApiResponse:
-        """Fetch the page that begins at the token."""
 
-    def read(self, answer: ApiResponse) -> Page:
-        """Read a fetched page; one whose body is damaged is fetched again."""
+def whole_number(raw: Raw | UnsetType) -> int | None:
+    """Return a whole number; None if it is absent or something else."""
+    try:
+        return msgspec.json.decode(raw, type=int) if isinstance(raw, Raw) else None
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
-    def ids(self, page: Page) -> Iterable[str]:
-        """Return the ids of a page's records."""
+
+class Page(msgspec.Struct, Generic[Row], gc=False):
+    """A page of records.
+
+    Attributes:
+        records: The rows that could be decoded.
+        info: The page's place in its list.
+        unusable: The other rows: which, and why.
+        replaced: Number of characters that databases cannot store, see :mod:`tap_pleo_export.text`.
+    """
+
+    records: list[Row]
+    info: PageInfo
+    unusable: list[str] = []
+    replaced: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that Pleo sent."""
+        return len(self.records) + len(self.unusable)
+
+
+class _Single(msgspec.Struct):
+    data: Raw
+
+
+def decode_single(body: bytes) -> Raw:
+    """Return the object in a single object's answer (``{"data": {...}}``, OpenAPI schema ``DataResponseExportJobV3``).
+
+    Raises:
+        msgspec.MsgspecError: The body is not such an answer.
+    """
+    return msgspec.json.decode(storable(body)[0], type=_Single).data
+
+
+class PageDecoder(Generic[Row]):
+    """Decodes a page of the Export API (``{"data": [...], "pagination": {...}}``) in one pass.
+
+    Args:
+        row_type: The type of a row, anything that msgspec decodes; fractions in untyped values become ``Decimal``.
+        salvage: Makes a row of the bytes of one that does not fit the type, or raises ValueError with the reason;
+            without it such a row fails the page.
+    """
+
+    def __init__(self, row_type: Any, salvage: Callable[[Raw], Row] | None = None) -> None:  # noqa: ANN401 - any type form
+        self._pages = _envelope(row_type)
+        self._raw_pages = _envelope(Raw)
+        self._salvage = salvage
+
+    def decode(self, body: bytes) -> Page[Row]:
+        """Decode a page; a row that cannot be salvaged is listed in its ``unusable``.
+
+        Raises:
+            msgspec.MsgspecError: The body is not such a page.
+            UnicodeDecodeError: It is not UTF-8.
+            AnswerTooLarge: It is nested too deeply.
+        """
+        body, replaced = storable(body)
+        try:
+            try:
+                decoded = self._pages.decode(body)
+            except msgspec.ValidationError:
+                if self._salvage is None:
+                    raise
+                page = self._decode_row_by_row(body, self._salvage)
+            else:
+                page = Page(decoded.data, PageInfo.read(decoded.pagination))
+        except RecursionError:
+            raise AnswerTooLarge("a page is nested too deeply to be read") from None
+        page.replaced = replaced
+        return page
+
+    def _decode_row_by_row(self, body: bytes, salvage: Callable[[Raw], Row]) -> Page[Row]:
+        decoded = self._raw_pages.decode(body)
+        page: Page[Row] = Page([], PageInfo.read(decoded.pagination), [])
+        for position, row in enumerate(decoded.data, 1):
+            try:
+                page.records.append(salvage(row))
+            except ValueError as error:
+                page.unusable.append(f"row {position} {error}")
+        return page
+
+
+def _envelope(row_type: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - any type form
+    envelope = msgspec.defstruct("Envelope", [("data", list[row_type]), ("pagination", Raw)])
+    return msgspec.json.Decoder(envelope, float_hook=Decimal)
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a walk over pages starts.
+    """Where reading starts.
 
     Attributes:
         cursor: The ``endCursor`` before it, None for the first page.
-        offset: How many rows come before it.
+        offset: Number of rows before it.
     """
 
     cursor: str | None = None
     offset: int = 0
 
 
-class CursorPaginator(BaseAPIPaginator[str | None]):
-    """Goes on while a page says that there is a next one, empty pages too, and never to a cursor already used.
+FIRST_PAGE = Start()
 
-    Source: OpenAPI schema ``CursorPageInfo`` (``hasNextPage``, ``endCursor``). Its pages are
-    :class:`tap_pleo_export.singer.record_decoder.Page`.
+
+class CursorPaginator(BaseAPIPaginator[str | None]):
+    """Continues while a page says that there is a next one, after empty pages too, and never to a cursor already used.
+
+    Source: OpenAPI schema ``CursorPageInfo`` (``hasNextPage``, ``endCursor``). Its pages are :class:`Page`.
     """
 
     def __init__(self) -> None:
@@ -65,7 +172,7 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
         self.start_after(None)
 
     def start_after(self, cursor: str | None) -> None:
-        """Begin behind a cursor, None at the first page."""
+        """Start after a cursor; None is the first page."""
         self._value = cursor
         self._used = {cursor}
 
@@ -88,157 +195,210 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
         return cursor
 
     def continue_if_empty(self, response: Any) -> bool:  # noqa: ANN401, ARG002 - the SDK's signature
-        """An empty page ends nothing."""
+        """Return True: an empty page does not end a list."""
         return True
 
 
-def walk(listing: Listing, paginator: BaseAPIPaginator[Any], lookahead: Lookahead | None = None) -> Iterator[Page]:
-    """Yield the pages that a paginator asks for: the only loop over pages.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing(Generic[Row]):
+    """A list of Pleo's that comes in pages: the only loop over pages. Made by ``listing`` of the client.
 
-    Args:
-        listing: Where pages come from.
-        paginator: Decides where each page begins, and when to stop.
-        lookahead: Pages fetched before they are asked for.
-
-    Raises:
-        CursorStuckError: As the paginator finds it; the page at fault is not yielded.
+    Attributes:
+        send: Sends a request.
+        read: Decodes a response; a damaged one is requested again.
+        reduce_page_size: Called with a refused ``limit``; returns whether a smaller one may be accepted.
+        pool: The threads that fetch pages ahead.
+        allowed_concurrency: Returns how many pages may be fetched at once.
+        request: Returns the request for the page that begins at a token.
+        decode: Decodes a page's body.
+        id_of: Returns a row's id, with which pages fetched ahead are checked.
+        errors: Gives failures of the requests their meaning, see :mod:`tap_pleo_export.api.error_mapping`.
+        paginator: Makes the object that decides where each page begins and when to stop.
     """
-    while not paginator.finished:
-        token = paginator.current_value
-        page = lookahead.take(token) if lookahead else None
-        if page is None:
-            page = listing.read(listing.fetch(token))
-        paginator.advance(page)  # type: ignore[arg-type] # a page, not a response
-        yield page
+
+    send: Callable[[ApiRequest], ApiResponse]
+    read: Callable[[ApiResponse, Callable[[bytes], Page[Row]]], Page[Row]]
+    reduce_page_size: Callable[[object], bool]
+    pool: DaemonPool
+    allowed_concurrency: Callable[[], int]
+    request: Callable[[Token], ApiRequest]
+    decode: Callable[[bytes], Page[Row]]
+    id_of: Callable[[Row], str] = str
+    errors: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+    paginator: Callable[[], CursorPaginator] = CursorPaginator
+
+    def pages(self, start: Start = FIRST_PAGE, ahead: Lookahead[Row] | None = None) -> Iterator[Page[Row]]:
+        """Yield the pages that the paginator asks for.
+
+        Args:
+            start: Where to start.
+            ahead: Pages fetched before they are asked for, from the same start.
+
+        Raises:
+            PleoError: The pages cannot be read to the end.
+        """
+        paginator = self.paginator()
+        paginator.start_after(start.cursor)
+        with self.errors():
+            while not paginator.finished:
+                token = paginator.current_value
+                page = ahead.take(token) if ahead else None
+                if page is None:
+                    page = self.decoded(self.fetch(token))
+                    if ahead:
+                        ahead.follow(token, page)
+                paginator.advance(page)  # type: ignore[arg-type] # a page, not a response
+                yield page
+
+    def fetch(self, token: Token) -> ApiResponse:
+        """Fetch the page that begins at a token; a smaller one if Pleo refuses its size."""
+        request = self.request(token)
+        with _marked(request):
+            try:
+                return self.send(request)
+            except RequestRefused as refusal:
+                limit = request.params.get("limit")
+                if refusal.status != HTTPStatus.BAD_REQUEST or not self.reduce_page_size(limit):
+                    raise
+            return self.send(self.request(token))
+
+    def decoded(self, response: ApiResponse) -> Page[Row]:
+        """Decode a fetched page; one whose body is damaged is fetched again."""
+        with _marked(response.request):
+            return self.read(response, self.decode)
 
 
-class Lookahead:
+@contextlib.contextmanager
+def _marked(request: ApiRequest) -> Iterator[None]:
+    """Mark the refusal of a request for the page after a cursor: the cursor may be at fault."""
+    try:
+        yield
+    except RequestRefused as refusal:
+        refusal.after_cursor = request.params.get("after") is not None
+        raise
+
+
+class Lookahead(Generic[Row]):
     """Pages fetched before the loop asks for them, several requests in flight.
 
-    The first page is fetched by cursor. If it states a ``total``, those after it are fetched by offset, in order, and
-    each is held against what it must be; from the first that is not on, nothing is fetched ahead.
+    The first page is fetched by cursor. If it states a ``total``, the pages after it are fetched by offset, in order,
+    and each is checked against its expected place; after the first one that does not fit, nothing is fetched ahead.
 
     Args:
-        listing: Where pages come from; several threads fetch.
-        background: The threads.
-        width: How many pages may be fetched before they are taken; below 2 there is no reading ahead.
-        start: Where the walk starts.
-        warn: Told why reading ahead was given up.
+        listing: The list; several threads fetch its pages.
+        start: Where reading starts.
+        warn: Called with the reason why reading ahead was given up.
 
     Attributes:
         gave_up: Whether a page did not fit.
     """
 
-    def __init__(
-        self,
-        listing: Listing,
-        background: DaemonPool,
-        width: Callable[[], int],
-        start: Start,
-        warn: Callable[[str], None],
-    ) -> None:
+    def __init__(self, listing: Listing[Row], start: Start, warn: Callable[[str], None]) -> None:
         self._listing = listing
-        self._background = background
-        self._width = width
+        self._pool = listing.pool
+        self._width = listing.allowed_concurrency
         self._start = start
         self._warn = warn
-        self._first: Future[Page] | None = None
-        self._expected: _ExpectedPages | None = None
+        self._first: Future[Page[Row]] | None = None
+        self._expected: _ExpectedPages[Row] | None = None
         self._in_flight: deque[tuple[int, Future[ApiResponse]]] = deque()
-        self._taken = False
+        self._started = False
         self.gave_up = False
 
     def begin(self) -> None:
-        """Fetch the first page without waiting for it; a failure shows where the page is taken."""
-        if self._first is None and not self._taken and self._width() > 1:
-            self._first = self._background.submit(self._fetch_first)
+        """Fetch the first page without waiting for it; a failure is raised where the page is taken."""
+        if self._first is None and not self._started and self._width() > 1:
+            self._first = self._pool.submit(self._fetch_first)
 
-    def go_on(self) -> None:
-        """Fetch the pages after the first, if that has come, without waiting."""
+    def advance(self) -> None:
+        """Fetch the pages after the first, if that has arrived, without waiting."""
         if self._first and self._first.done() and not self._first.exception():
             self._expect_after(self._first.result())
             self._fill()
 
-    def take(self, token: Token) -> Page | None:
+    def take(self, token: Token) -> Page[Row] | None:
         """Return the page that begins at a token if it is being fetched ahead, else None.
 
         Raises:
             PleoError: It could not be fetched.
         """
-        page = self._next() if self._taken else self._take_first(token)
-        self._taken = True
-        return page
-
-    def _take_first(self, token: Token) -> Page | None:
-        if token != self._start.cursor:
+        if self._started:
+            return self._next()
+        self._started = True
+        if self._first is None or token != self._start.cursor:
             return None
-        # If it is wanted now, no thread can have it sooner.
-        page = self._first.result() if self._first else self._fetch_first()
-        self._first = None
-        self._expect_after(page)
-        if self._width() > 1:
-            self._fill()
+        page, self._first = self._first.result(), None
+        self.follow(token, page)
         return page
 
-    def _next(self) -> Page | None:
+    def follow(self, token: Token, page: Page[Row]) -> None:
+        """Fetch the pages after a page, if that is the first."""
+        if token == self._start.cursor:
+            self._expect_after(page)
+            if self._width() > 1:
+                self._fill()
+
+    def _next(self) -> Page[Row] | None:
         if not self._in_flight or self._expected is None:
             return None
         offset, fetched = self._in_flight.popleft()
         try:
-            page = self._listing.read(fetched.result())
+            page = self._listing.decoded(fetched.result())
         except RequestRefused as refusal:
             if refusal.status != HTTPStatus.BAD_REQUEST:
                 raise
             misfit: str | None = f"offset refused ({refusal.status}{refusal.detail})"
         else:
-            misfit = self._expected.misfit(page, offset, frozenset(self._listing.ids(page)))
+            misfit = self._expected.misfit(page, offset)
         if misfit:
             self.gave_up = True
             self._in_flight.clear()
             self._warn(misfit)
             return None
-        # Before the page is handed over: requests go on while it is written.
+        # Before the page is handed over: requests continue while it is written.
         self._fill()
         return page
 
-    def _fetch_first(self) -> Page:
-        # Read at once: `go_on` looks into it, and must not wait while a damaged page is fetched again.
-        return self._listing.read(self._listing.fetch(self._start.cursor))
+    def _fetch_first(self) -> Page[Row]:
+        # Decoded here: `advance` looks into it and must not wait while a damaged page is fetched again.
+        return self._listing.decoded(self._listing.fetch(self._start.cursor))
 
-    def _expect_after(self, first: Page) -> None:
+    def _expect_after(self, first: Page[Row]) -> None:
         if self._expected is None:
-            self._expected = _ExpectedPages.after(first, self._start.offset, frozenset(self._listing.ids(first)))
+            self._expected = _ExpectedPages.after(first, self._start.offset, self._listing.id_of)
 
     def _fill(self) -> None:
         while self._expected and len(self._in_flight) < self._width():
             offset = next(self._expected.offsets, None)
             if offset is None:
                 return
-            self._in_flight.append((offset, self._background.submit(self._listing.fetch, offset)))
+            self._in_flight.append((offset, self._pool.submit(self._listing.fetch, offset)))
 
 
-class _ExpectedPages:
+class _ExpectedPages(Generic[Row]):
     """What pages fetched by offset must look like, given the first."""
 
-    def __init__(self, total: int, stride: int, start: int, first_ids: frozenset[str]) -> None:
-        self._total = total
-        self._stride = stride
-        self._first_ids = self._previous_ids = first_ids
-        self.offsets = iter(range(start, total, stride))
+    def __init__(self, first: Page[Row], start: int, id_of: Callable[[Row], str]) -> None:
+        self._total: int = first.info.total
+        self._stride = first.rows
+        self._id_of = id_of
+        self._first_ids = self._previous_ids = frozenset(map(id_of, first.records))
+        self.offsets = iter(range(start + self._stride, self._total, self._stride))
 
     @classmethod
-    def after(cls, first: Page, offset: int, ids: frozenset[str]) -> _ExpectedPages | None:
-        """Return what to expect after a walk's first page; None if it does not bear an expectation."""
-        total, stride = first.info.total, first.rows
+    def after(cls, first: Page[Row], start: int, id_of: Callable[[Row], str]) -> _ExpectedPages[Row] | None:
+        """Return what to expect after the first page read; None if it does not allow an expectation."""
+        total = first.info.total
         known = isinstance(total, int) and not isinstance(total, bool)
-        if not (known and stride and first.info.has_next_page and first.info.end_cursor):
+        if not (known and first.rows and first.info.has_next_page and first.info.end_cursor):
             return None
-        return cls(total, stride, offset + stride, ids)
+        return cls(first, start, id_of)
 
-    def misfit(self, page: Page, offset: int, ids: frozenset[str]) -> str | None:
-        """Return how a page differs from what it must be, or None."""
+    def misfit(self, page: Page[Row], offset: int) -> str | None:
+        """Return how a page differs from the expected one, or None."""
         end = offset + self._stride
         rows = min(self._stride, self._total - offset)
+        ids = frozenset(map(self._id_of, page.records))
         if page.info.total != self._total:
             return f"'total' changed from {self._total} to {page.info.total}"
         if page.rows != rows:

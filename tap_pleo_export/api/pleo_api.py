@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from decimal import Decimal
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -16,6 +18,7 @@ from requests.structures import CaseInsensitiveDict
 from tap_pleo_export.api.budget import RequestBudget
 from tap_pleo_export.api.credentials import AccessTokenAuth, ApiKeyAuth, RefreshTokenAuth
 from tap_pleo_export.api.daemon_pool import DaemonPool
+from tap_pleo_export.api.error_mapping import as_job_error, as_list_error
 from tap_pleo_export.api.errors import (
     CHECK_ADDRESS,
     CredentialsRejected,
@@ -26,6 +29,8 @@ from tap_pleo_export.api.errors import (
     ScopeMissing,
     TransientFailure,
 )
+from tap_pleo_export.api.jobs import PLAIN_UUID, READABLE_STATUSES
+from tap_pleo_export.api.paging import CursorPaginator, Listing, PageDecoder, Row, decode_single
 from tap_pleo_export.api.request import ApiRequest, ApiResponse
 from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.api.sender import Sender
@@ -33,9 +38,10 @@ from tap_pleo_export.api.token_endpoint import TokenEndpoint
 from tap_pleo_export.api.token_file import TokenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tap_pleo_export.api.credentials import Authenticator
+    from tap_pleo_export.api.paging import Page, Token
     from tap_pleo_export.api.sender import RawResponse
 
 P = ParamSpec("P")
@@ -54,6 +60,11 @@ ANNOUNCED_FOR = 60.0
 NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 logger = logging.getLogger("tap-pleo-export.client")
+
+
+JOBS = "/v3/export-jobs"
+_ROWS: PageDecoder[dict[str, Any]] = PageDecoder(dict[str, Any])
+_decode_values = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 
 
 class ExceptionInfo(msgspec.Struct):
@@ -220,6 +231,68 @@ class PleoApi:
 
         return self._retried(response.request, attempt)
 
+    def listing(
+        self,
+        request: Callable[[Token], ApiRequest],
+        decode: Callable[[bytes], Page[Row]],
+        *,
+        id_of: Callable[[Row], str] = str,
+        errors: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+        paginator: Callable[[], CursorPaginator] = CursorPaginator,
+    ) -> Listing[Row]:
+        """Return a list that comes in pages; the arguments are attributes of :class:`Listing`."""
+        return Listing(
+            send=self.send,
+            read=self.read,
+            reduce_page_size=self.reduce_page_size,
+            pool=self.pool,
+            allowed_concurrency=self.allowed_concurrency,
+            request=request,
+            decode=decode,
+            id_of=id_of,
+            errors=errors,
+            paginator=paginator,
+        )
+
+    def jobs(
+        self, statuses: Iterable[str] = READABLE_STATUSES, company_id: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield export jobs (``GET /v3/export-jobs``) as plain values; here and below fractions are ``Decimal``.
+
+        Args:
+            statuses: Which jobs, by status.
+            company_id: Which jobs, by company; None: all companies of the credential.
+
+        Raises:
+            PleoError: They cannot be read to the end, see :mod:`tap_pleo_export.api.errors`.
+        """
+        params = {"statuses": list(statuses), "company_id": company_id}
+        return self._rows(JOBS, params, partial(as_list_error, "export jobs"))
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Return one export job (``GET /v3/export-jobs/{jobId}``); raises as :meth:`jobs`."""
+        with as_job_error(job_id):
+            row = self.get(ApiRequest("GET", f"{self.api_url}{JOBS}/{_plain(job_id)}"), decode_single)
+        return dict(_decode_values(row))
+
+    def job_items(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """Yield the items of a job with their statuses (``GET /v3/export-jobs/{jobId}/items``)."""
+        return self._rows(f"{JOBS}/{_plain(job_id)}/items", {}, partial(as_job_error, job_id))
+
+    def export_items(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """Yield the accounting data of a job's items (``GET /v3/export-items``)."""
+        params = {"job_id": _plain(job_id), "limit": self.page_size}
+        return self._rows("/v3/export-items", params, partial(as_job_error, job_id))
+
+    def _rows(
+        self, path: str, params: Mapping[str, Any], errors: Callable[[], contextlib.AbstractContextManager[None]]
+    ) -> Iterator[dict[str, Any]]:
+        def request(token: Token) -> ApiRequest:
+            return ApiRequest("GET", self.api_url + path, {"limit": self.large_page, "after": token, **params})
+
+        for page in self.listing(request, _ROWS.decode, errors=errors).pages():
+            yield from page.records
+
     def allowed_concurrency(self) -> int:
         """Return how many page requests may be in flight: half as many after each 429."""
         return max(1, self.concurrency >> min(self.throttled, MAX_HALVINGS))
@@ -322,6 +395,13 @@ class PleoApi:
             self._policy.max_retries,
             seconds,
         )
+
+
+def _plain(job_id: str) -> str:
+    """Return the id of a job if it may become part of a path."""
+    if not PLAIN_UUID.fullmatch(job_id):
+        raise ValueError("the id of an export job is a UUID")
+    return job_id
 
 
 def _decoded(response: ApiResponse, decode: Callable[[bytes], T]) -> T:

@@ -14,7 +14,7 @@ from tap_pleo_export.attachments import messages
 from tap_pleo_export.attachments.pipeline import Pipeline
 from tap_pleo_export.pleo_plugin import setting_values, settings
 from tap_pleo_export.singer.command_line import CommandLine, main, refuse
-from tap_pleo_export.singer.message_reader import BUFFER, InputError, InputMessage, LineReader, read_through
+from tap_pleo_export.singer.message_reader import BUFFER, InputError, InputMessage, MessageReader, run_reader
 from tap_pleo_export.singer.message_writer import LineWriter, OutputError
 from tap_pleo_export.singer.redaction import guard_logs
 from tap_pleo_export.singer.signals import Interrupts
@@ -62,7 +62,7 @@ class AttachmentsMapper(CommandLine, InlineMapper):
         self._writer = LineWriter(
             hold=BUFFER, shield=self._interrupts.shielded, reader_gone="the loader stopped reading", stream=output
         )
-        reader = LineReader(unknown=self._pass_unknown, tick=self._tick)
+        reader = MessageReader(unknown=self._pass_unknown, tick=self._tick)
         super().__init__(message_reader=reader, message_writer=self._writer, **plugin)
         for line in setting_values.unknown_settings(self.config, self.config_jsonschema):
             self.logger.warning(line)
@@ -175,7 +175,7 @@ class AttachmentsMapper(CommandLine, InlineMapper):
 
         self._interrupts.install()
         try:
-            whole = read_through(
+            whole = run_reader(
                 self.logger,
                 self._interrupts,
                 lambda: self._listen(file_input),

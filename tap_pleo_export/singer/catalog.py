@@ -1,14 +1,14 @@
-"""What a catalog must be for the SDK to read it, and for this tap to do what it says. Pure."""
+"""Checks a catalog for what the SDK and this tap need."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from jsonschema import Draft7Validator
+from tap_pleo_export.singer.schema_errors import violations
 
-LONGEST = 300
-_NO_KEY = {"type": "null", "description": "no stream has a replication key: progress is kept by job and page"}
-_METHOD = {"enum": ["FULL_TABLE", None], "description": "FULL_TABLE is the only replication method"}
+MAX_LENGTH = 300
+_NO_KEY = {"type": "null", "x-error": "no stream has a replication key: progress is kept by job and page"}
+_METHOD = {"enum": ["FULL_TABLE", None], "x-error": "FULL_TABLE is the only replication method"}
 _METADATA = {
     "type": "object",
     "required": ["breadcrumb", "metadata"],
@@ -36,10 +36,6 @@ _CATALOG = {"required": ["streams"], "properties": {"streams": {"type": "array",
 
 
 def catalog_problem(catalog: dict[str, Any]) -> str | None:
-    """Return what is first wrong with a Singer catalog, in a line that begins with its place, or None."""
-    error = next(Draft7Validator(_CATALOG).iter_errors(catalog), None)
-    if error is None:
-        return None
-    message: str = error.schema.get("description", error.message)
-    place = "".join(f"/{part}" for part in error.absolute_path)
-    return f"{place or '/'}: {message}"[:LONGEST]
+    """Return the first problem of a Singer catalog in one line that begins with its place, or None."""
+    found = violations(_CATALOG, catalog)
+    return str(found[0])[:MAX_LENGTH] if found else None

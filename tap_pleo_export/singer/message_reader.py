@@ -79,7 +79,7 @@ def _text(data: bytes) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class LineReader(GenericSingerReader[bytes]):
+class MessageReader(GenericSingerReader[bytes]):
     """Hands messages on, split into their members.
 
     Args:
@@ -166,7 +166,7 @@ def _has_descriptor(file_input: IO[bytes]) -> bool:
     return True
 
 
-def read_through(
+def run_reader(
     logger: logging.Logger, interrupts: Interrupts, read: Callable[[], object], *expected: type[Exception]
 ) -> bool:
     """Read the input, where a signal may end it; what else ends it early is one line.

@@ -1,4 +1,4 @@
-"""Keeps secrets, bank details and forged lines out of every log record, at any level, tracebacks included."""
+"""Keeps secrets, IBANs and forged lines out of all log records, tracebacks included."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ import json
 import logging
 import re
 import traceback
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MASK = "***"
-# Shorter ones would mask ordinary words.
-SHORTEST_SECRET = 4
-# Of a secret that was cut where a text was quoted, so many characters give it away.
-SHORTEST_PIECE = 4
-# Foreign texts are cut at 300 characters where they are quoted; this is for what nobody has cut.
-LONGEST_MESSAGE = 4000
+# Shorter secrets would mask ordinary words.
+MIN_SECRET = 4
+# A truncated secret is recognised by this many characters.
+MIN_PIECE = 4
+# Quoted foreign text is truncated at 300 characters elsewhere; this limit is for everything else.
+MAX_MESSAGE = 4000
 CUT = "…"
-# Learnt bank details are of this run's items, and there may be any number of them.
-MOST_BANK_ACCOUNTS = 10_000
 
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _NAMED = re.compile(
@@ -31,62 +28,50 @@ _NAMED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _USER = re.compile(r"(://)[^\s/@\"']+@")
-# An address, or the path of one in a debug line of the HTTP library, up to its query.
+# A URL, or a path in a debug line of the HTTP library, up to its query.
 _QUERY = re.compile(r"""((?:https?:)?(?:\\?/)[^\s"'<>?]*)\?[^\s"'<>]+""")
 _IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=[ -]?[A-Za-z0-9])")
 _IBAN = re.compile(r"[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
 _PLAIN_IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
 _IBAN_LENGTHS = range(15, 35)
-_BANK_ACCOUNT = b'"supplierBankAccount"'
-_BANK_DETAILS = re.compile(rb"[ \t\r\n:]*(\{[^}]*\})")
-_PUBLIC_BANK_MEMBERS = {"bankName", "country"}
 
 
 class SecretsFilter(logging.Filter):
-    """Masks what must not be read, and escapes control characters, in log records."""
+    """Masks secrets and escapes control characters in log records."""
 
     def __init__(self) -> None:
         super().__init__()
         self._secrets: list[str] = []
-        # Nothing, until there are secrets.
+        # Matches nothing until there are secrets.
         self._any_secret = re.compile(r"(?!)")
-        # As they came: they are looked into when there is something to log.
-        self._bank_accounts: dict[bytes, None] = {}
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Mask these values from now on, as they are and as forms, addresses and JSON write them."""
+        """Mask these values from now on: plain, URL-encoded and JSON-escaped."""
         known = set(self._secrets)
         for secret in (value for given in secrets for value in (given, given.strip())):
             spellings = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
-            known |= {spelling for spelling in spellings if len(spelling) >= SHORTEST_SECRET}
-        # A new list: other threads may be reading the old one. The longest first: one may begin as another does.
+            known |= {spelling for spelling in spellings if len(spelling) >= MIN_SECRET}
+        # A new list, because other threads may read the old one. Longest first: one may be the prefix of another.
         self._secrets = sorted(known, key=lambda secret: (-len(secret), secret))
         if known:
-            # In any case: types of Pleo's errors are quoted in upper case.
+            # Case-insensitive: types of Pleo's errors are quoted in upper case.
             self._any_secret = re.compile("|".join(map(re.escape, self._secrets)), re.IGNORECASE)
 
-    def learn_bank_details(self, body: bytes) -> None:
-        """Mask the bank details of a page of export items from now on; of very many, the newest."""
-        for account in _bank_accounts(body):
-            self._bank_accounts[account] = None
-        while len(self._bank_accounts) > MOST_BANK_ACCOUNTS:
-            del self._bank_accounts[next(iter(self._bank_accounts))]
-
     def filter(self, record: logging.LogRecord) -> bool:
-        """Mask the record's message, traceback and stack; the record itself always passes."""
+        """Mask the record's message, traceback and stack; always return True."""
         try:
             message = record.getMessage()
-        except Exception as error:  # noqa: BLE001 - the library would print the arguments
+        except Exception as error:  # noqa: BLE001 - the logging library would print the arguments
             message = record.msg = f"{record.msg} (its arguments do not fit: {type(error).__name__})"
             record.args = ()
         clean = self.one_line(message)
-        # The SDK knows its metrics by their arguments.
+        # The SDK recognises its metrics by their arguments, so keep them if possible.
         if clean != message:
             record.msg, record.args = clean, ()
         if record.exc_info and not record.exc_text:
             record.exc_text = "".join(traceback.format_exception(*record.exc_info)).rstrip()
         if record.exc_text:
-            # Formatters that make their own text of an exception would show it unmasked.
+            # Formatters that format exceptions themselves would show them unmasked.
             record.exc_info = None
             record.exc_text = record.traceback = self._indented(record.exc_text)
         if record.stack_info:
@@ -94,12 +79,12 @@ class SecretsFilter(logging.Filter):
         return True
 
     def one_line(self, message: str) -> str:
-        """Return a message masked, without control characters and cut to what a log line bears."""
-        # Cut before it is searched, for searching takes long texts long, and again where escapes have made it longer.
+        """Return a message masked, without control characters and truncated to one log line."""
+        # Truncate before searching, which is slow in long texts, and again after escaping, which makes text longer.
         return _cut(_escaped(self.mask(_cut(message))))
 
     def mask(self, text: str) -> str:
-        """Return the text without secrets, queries of addresses, and bank details."""
+        """Return the text without secrets, URL queries and IBANs."""
         text = self._any_secret.sub(MASK, text)
         if CUT in text:
             text = self._without_pieces(text)
@@ -107,14 +92,10 @@ class SecretsFilter(logging.Filter):
         text = _NAMED.sub(rf"\1{MASK}", text)
         text = _USER.sub(rf"\1{MASK}@", text)
         text = _QUERY.sub(rf"\1?{MASK}", text)
-        for account in tuple(self._bank_accounts):
-            for detail in _bank_details(account):
-                if detail in text:
-                    text = text.replace(detail, MASK)
         return "".join(_without_ibans(text))
 
     def _without_pieces(self, text: str) -> str:
-        """Mask the beginnings of secrets that were cut off."""
+        """Mask the beginnings of truncated secrets."""
         before, *rest = text.split(CUT)
         parts = [before]
         for part in rest:
@@ -124,47 +105,24 @@ class SecretsFilter(logging.Filter):
 
     def _without_end(self, text: str) -> str:
         for secret in self._secrets:
-            for length in range(min(len(secret), len(text)), SHORTEST_PIECE - 1, -1):
+            for length in range(min(len(secret), len(text)), MIN_PIECE - 1, -1):
                 if text[-length:].lower() == secret[:length].lower():
                     return text[:-length] + MASK
         return text
 
     def _indented(self, text: str) -> str:
-        # Indented, no line of it can pass for a log line.
+        # Indented, so that no line can be mistaken for a log line.
         return "\n".join(f"  {self.one_line(line)}" for line in text.split("\n"))
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + CUT
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + CUT
 
 
 def _escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _bank_accounts(body: bytes) -> Iterator[bytes]:
-    # Plain searches: a pattern looks at each byte of a body.
-    end = body.find(_BANK_ACCOUNT)
-    while end >= 0:
-        end += len(_BANK_ACCOUNT)
-        if account := _BANK_DETAILS.match(body, end):
-            yield account[1]
-        end = body.find(_BANK_ACCOUNT, end)
-
-
-@lru_cache(maxsize=20_000)
-def _bank_details(account: bytes) -> tuple[str, ...]:
-    try:
-        members: dict[str, Any] = json.loads(account)
-    except (ValueError, RecursionError):
-        return ()
-    return tuple(
-        value
-        for name, value in members.items()
-        if name not in _PUBLIC_BANK_MEMBERS and isinstance(value, str) and len(value) >= SHORTEST_SECRET
-    )
 
 
 def _without_ibans(text: str) -> Iterator[str]:
@@ -178,7 +136,7 @@ def _without_ibans(text: str) -> Iterator[str]:
 
 
 def _end_of_iban(text: str, start: int) -> int | None:
-    """Return where the longest IBAN that begins here ends, with or without blanks (ISO 13616), or None."""
+    """Return the end of the longest IBAN (ISO 13616) that starts here, with or without blanks, or None."""
     found = _IBAN.match(text, start)
     compact = ""
     end = None
@@ -198,11 +156,11 @@ def _is_iban(compact: str, written: str) -> bool:
 
 
 SECRETS = SecretsFilter()
-"""The process's filter: logging is the process's, too."""
+"""The filter of the process; one, because logging is global too."""
 
 
 def guard_logs() -> None:
-    """Put the filter on every handler that there is."""
+    """Add the filter to all existing log handlers."""
     loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
     handlers = [handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers]
     for handler in (*handlers, *([logging.lastResort] if logging.lastResort else [])):

@@ -1,9 +1,9 @@
-"""When a page counts as done and when an export job counts as complete. Pure: no Singer, no HTTP."""
+"""When a page counts as done, when an export job counts as complete, and what hints at changes. No I/O."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from tap_pleo_export.tap.job_item_ids import DIGEST_MODULUS, digest_of
 from tap_pleo_export.text import one_line
@@ -11,9 +11,11 @@ from tap_pleo_export.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tap_pleo_export.api.paging import Page
     from tap_pleo_export.tap.job_item_ids import JobItemIds
 
 NAMED_IDS = 10
+MAX_STALLED_PAGES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,10 @@ class JobProgress:
     """How far one export job's export items have been read and written.
 
     Attributes:
-        page_size: The ``limit`` that the pages were asked with; a cursor is good for no other.
+        page_size: The ``limit`` of the page requests; a cursor is valid for no other.
         page: Pages whose records have all been written.
         cursor: ``endCursor`` of the last of them; None before the first and after an only page without one.
-        items: Distinct items seen in them, written or left out by their status.
+        items: Distinct items seen in them, written or skipped because of their status.
         digest: Sum of the items' digests, see :func:`tap_pleo_export.tap.job_item_ids.digest_of`.
         complete: Every job item's export item has been seen.
     """
@@ -52,12 +54,12 @@ class JobProgress:
             digest=(self.digest + sum(shares)) % DIGEST_MODULUS,
         )
 
-    def restarted(self, page_size: int | None = None) -> JobProgress:
+    def restarted(self) -> JobProgress:
         """Return the progress of a job that is read again from its first page."""
-        return JobProgress(page_size=page_size or self.page_size)
+        return JobProgress(self.page_size)
 
     def completed(self) -> JobProgress:
-        """Return the progress of a job all of whose items have been seen."""
+        """Return the progress of a job whose items have all been seen."""
         return replace(self, complete=True)
 
     def disagreement(self, ids: JobItemIds) -> str | None:
@@ -80,7 +82,43 @@ class JobProgress:
         return "; ".join(parts)
 
 
+@dataclass(slots=True)
+class ChangeDetector:
+    """Notices hints that a job changes while it is read.
+
+    Attributes:
+        hinted: Whether a ``total`` changed from page to page, or rows were repeated.
+    """
+
+    hinted: bool = False
+    _totals: dict[str, int] = field(default_factory=dict)
+
+    def after_page(self, listing: str, page: Page[Any], repeated: int) -> None:
+        """Look at a page.
+
+        Args:
+            listing: The list that it is a page of.
+            page: The page.
+            repeated: Number of its rows that were on earlier pages.
+        """
+        total = page.info.total
+        changed = isinstance(total, int) and self._totals.setdefault(listing, total) != total
+        self.hinted = self.hinted or changed or repeated > 0
+
+
+@dataclass(slots=True)
+class StallDetector:
+    """Counts consecutive pages without anything new."""
+
+    pages: int = 0
+
+    def after_page(self, new: int) -> bool:
+        """Return whether there have been so many such pages that reading on is pointless."""
+        self.pages = 0 if new else self.pages + 1
+        return self.pages >= MAX_STALLED_PAGES
+
+
 def some(ids: list[str]) -> str:
-    """Return at most ten ids for a message, each on one line and cut: Pleo's are foreign text."""
+    """Return at most ten ids for a message, each on one line and cut, because they come from Pleo."""
     shown = ", ".join(map(one_line, sorted(ids)[:NAMED_IDS]))
     return shown if len(ids) <= NAMED_IDS else f"{shown}, …"

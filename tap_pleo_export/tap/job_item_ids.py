@@ -1,4 +1,4 @@
-"""The ids of one export job, expected and seen, with their statuses, in about 20 bytes each. Pure."""
+"""The ids of one export job, expected and seen, with their statuses, in about 20 bytes each. No I/O."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ BUCKETS = 4096
 # The high bit of an entry's last byte says that the id has been seen; the rest numbers its status.
 SEEN = 0x80
 MAX_STATUSES = SEEN - 1
-# The number of every status beyond so many: those are kept by id.
+# The number of all further statuses, which are kept by id.
 RARE = MAX_STATUSES
 DIGEST_MODULUS = 1 << 128
 
 
 def unlisted(key: bytes) -> bytes:
-    """Return the key by which an item without a job item counts: no digest of job items will ever hold it.
+    """Return the key of an item without a job item: it never matches a digest of job items.
 
     So its job is read again once the item has a job item, however many runs later.
     """
@@ -38,19 +38,19 @@ def digest_of(key: bytes) -> int:
 
 
 class JobItemIds:
-    """The ids that the job items of one export job make us expect, and those that its export items have shown.
+    """The ids expected from the job items of one export job, and those seen among its export items.
 
     Job items (``GET /v3/export-jobs/{jobId}/items``, schema ``ExportJobItemV3``) and export items
     (``GET /v3/export-items``, schema ``ExportItemV3``) join on ``accountingEntryId``.
 
     Attributes:
-        unusable: Job items that cannot be read, so that nobody knows which ids they list.
-        late: Ids that were seen before their job items were listed, see :meth:`take_over`.
+        unusable: Number of job items that cannot be read, so that their ids are unknown.
+        matched_late: Ids seen before their job items were listed, see :meth:`merge_seen`.
     """
 
     def __init__(self) -> None:
         self.unusable = 0
-        self.late: list[str] = []
+        self.matched_late: list[str] = []
         self._buckets: defaultdict[int, bytearray] = defaultdict(bytearray)
         self._statuses: list[str | None] = []
         self._numbers: dict[str | None, int] = {}
@@ -118,25 +118,24 @@ class JobItemIds:
         """Ids that have been seen without being expected."""
         return list(self._unexpected.values())
 
-    def take_over(self, earlier: JobItemIds) -> None:
-        """Note as seen what was seen while an earlier reading of the job items was expected."""
+    def merge_seen(self, earlier: JobItemIds) -> None:
+        """Mark as seen the ids seen while the ids of an earlier reading of the job items were expected."""
         for key, entry in earlier._entries():
             if entry & SEEN:
                 self.see(key, earlier._name_of(key))
         for key, id_ in earlier._unexpected.items():
             self.see(key, id_)
             if key not in self._unexpected:
-                self.late.append(id_)
+                self.matched_late.append(id_)
 
-    def unseen(self) -> JobItemIds:
-        """Return the same ids, none of them seen."""
+    def reset_seen(self) -> None:
+        """Mark all ids as not seen."""
         for bucket in self._buckets.values():
             for last in range(KEY_BYTES, len(bucket), ENTRY_BYTES):
                 bucket[last] &= ~SEEN
         self._unexpected.clear()
-        self.late.clear()
+        self.matched_late.clear()
         self._seen = 0
-        return self
 
     def missing(self) -> Iterator[str]:
         """Yield the ids that are expected and have not been seen."""
@@ -157,7 +156,7 @@ class JobItemIds:
                 yield bytes(bucket[start : start + KEY_BYTES]), bucket[start + KEY_BYTES]
 
     def _find(self, key: bytes) -> tuple[bytearray, int | None]:
-        """Return the key's bucket and where its last byte stands there, or None."""
+        """Return the key's bucket and the position of its last byte there, or None."""
         bucket = self._buckets[zlib.crc32(key) % BUCKETS]
         start = bucket.find(key)
         while start >= 0:
@@ -167,7 +166,7 @@ class JobItemIds:
         return bucket, None
 
     def _number(self, key: bytes, status: str | None) -> int:
-        """Return the number of a status that has none yet."""
+        """Return a number for a new status."""
         if len(self._statuses) == MAX_STATUSES:
             self._rare_statuses[key] = status
             return RARE

@@ -5,27 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec import Raw
 from singer_sdk import SchemaDirectory, StreamSchema
 
-from tap_pleo_export.api import error_mapping as refusals
-from tap_pleo_export.api.jobs import JOB_MEMBERS
-from tap_pleo_export.singer.redaction import SECRETS
+from tap_pleo_export.api.error_mapping import as_job_error
+from tap_pleo_export.api.errors import ItemUnusable
+from tap_pleo_export.api.jobs import format_time
+from tap_pleo_export.api.paging import decode_single
+from tap_pleo_export.singer.record_decoder import UnusableRowError
 from tap_pleo_export.singer.schema_files import SCHEMA_FOLDER
-from tap_pleo_export.tap.paged_stream import PagedStream
+from tap_pleo_export.tap.job_reader import Batch
+from tap_pleo_export.tap.stream import PleoStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_sdk.helpers.types import Context
 
+    from tap_pleo_export.api.jobs import ExportJob
     from tap_pleo_export.api.paging import Token
-    from tap_pleo_export.singer.record_decoder import Page
-    from tap_pleo_export.tap.source import Batch
+    from tap_pleo_export.singer.record_decoder import Record
 
 SCHEMAS = SchemaDirectory(SCHEMA_FOLDER)
 
 
-class ExportJobs(PagedStream):
+class ExportJobs(PleoStream):
     """Export jobs (``GET /v3/export-jobs``, schema ``ExportJobV3``), each with its computed expiry."""
 
     name = "export_jobs"
@@ -33,40 +38,55 @@ class ExportJobs(PagedStream):
     primary_keys = ("id",)
     schema = StreamSchema(SCHEMAS)
     oauth_scope = "export-jobs:read"
-    members_read = JOB_MEMBERS
+    members_read = {"status": str | None}  # noqa: RUF012 - a declaration
     members_computed = ("expiresAt",)
 
     def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:
-        """Ask for the jobs in the statuses, and of the company, that the settings name."""
+        """Ask for the jobs with the statuses, and of the company, in the settings."""
         chosen = {"statuses": self.config["job_statuses"], "company_id": self.config.get("company_id")}
         return chosen | super().get_url_params(context, next_page_token)
 
-    def fetch_job(self, job_id: str) -> Any:  # noqa: ANN401 - a record type made at run time
+    def fetch_job(self, job_id: str) -> Record:
         """Return one job's record (``GET /v3/export-jobs/{jobId}``).
 
         Raises:
-            JobError: Pleo does not know it, or refuses.
+            JobError: Pleo does not know the job or refuses the request.
         """
-        call = self.call_for(None, None)
-        call = replace(call, url=f"{call.url}/{job_id}", params={})
-        with refusals.of_job(job_id):
-            return self.api.get(call, self.shape.decode_single)
+        listing = self.request_for(None, None)
+        request = replace(listing, url=f"{listing.url}/{job_id}", params={})
+        with as_job_error(job_id):
+            row = self.api.get(request, decode_single)
+        try:
+            return self.decoder.decode_row(row)
+        except UnusableRowError as error:
+            raise ItemUnusable(job_id, "its record", [error.reason]) from None
 
     def batches(self, context: Context | None) -> Iterator[Batch]:  # noqa: ARG002 - there is one context
         """Yield all jobs of the run, oldest first."""
-        return self._tap.reader.export_jobs()
+        yield Batch(list(map(with_expiry, self._tap.reader.jobs)))
 
     def child_contexts(self) -> Iterator[Context | None]:
-        """Yield the jobs one after the other: one is read to its end before the next is begun."""
-        for job in self._tap.reader.jobs_in_turn():
+        """Yield the jobs one after the other: each is read to its end before the next one."""
+        reader = self._tap.reader
+        jobs = reader.jobs
+        reader.settle_ended_jobs()
+        for job in jobs:
             yield self.get_child_context({"id": job.id}, None)
+            self._tap.outcome.end_job(job.id)
 
     def get_child_context(self, record: dict[str, Any], context: Context | None) -> Context | None:  # noqa: ARG002 - the SDK's signature
         """Return the context of a job's streams."""
         return {"jobId": record["id"]}
 
 
-class ExportJobItems(PagedStream):
+def with_expiry(job: ExportJob) -> Record:
+    """Return a job's record with ``expiresAt``."""
+    expires_at = job.expires_at and format_time(job.expires_at)
+    job.record.expiresAt = Raw(msgspec.json.encode(expires_at))
+    return job.record
+
+
+class ExportJobItems(PleoStream):
     """Export job items (``GET /v3/export-jobs/{jobId}/items``, schema ``ExportJobItemV3``): each item's status."""
 
     name = "export_job_items"
@@ -78,11 +98,12 @@ class ExportJobItems(PagedStream):
     members_read = {"exportJobId": str | None, "status": str | None}  # noqa: RUF012 - a declaration
 
     def batches(self, context: Context | None) -> Iterator[Batch]:
-        """Yield the items of a job."""
-        return self._tap.reader.export_job_items((context or {})["jobId"])
+        """Return the items of a job."""
+        reader = self._tap.reader
+        return reader.job_reader((context or {})["jobId"]).job_items(ahead=reader.reads_export_items)
 
 
-class ExportItems(PagedStream):
+class ExportItems(PleoStream):
     """Export items (``GET /v3/export-items``, schema ``ExportItemV3``): the accounting payload, with job and status.
 
     Money is in cents of the stated currency.
@@ -94,22 +115,17 @@ class ExportItems(PagedStream):
     schema = StreamSchema(SCHEMAS)
     oauth_scope = "export-items:read"
     parent_stream_type = ExportJobs
-    small_rows = False
+    large_pages = False
     members_computed = ("jobId", "itemStatus")
 
     def get_url_params(self, context: Context | None, next_page_token: Token) -> dict[str, Any]:
         """Ask for the items of a job."""
         return {"job_id": (context or {})["jobId"]} | super().get_url_params(context, next_page_token)
 
-    def decode_page(self, body: bytes) -> Page:
-        """Return the page, and keep the bank details in it out of the logs."""
-        SECRETS.learn_bank_details(body)
-        return super().decode_page(body)
-
     def batches(self, context: Context | None) -> Iterator[Batch]:
-        """Yield the items of a job, if it is readable and not complete yet."""
-        return self._tap.reader.export_items((context or {})["jobId"])
+        """Return the items of a job, if it is readable and not complete yet."""
+        return self._tap.reader.job_reader((context or {})["jobId"]).export_items()
 
 
-# In the order in which they are synced: a job's items tell which of its export items to expect.
-STREAMS: tuple[type[PagedStream], ...] = (ExportJobs, ExportJobItems, ExportItems)
+# In the order in which they are synced: a job's items come before its export items, which they announce.
+STREAMS: tuple[type[PleoStream], ...] = (ExportJobs, ExportJobItems, ExportItems)

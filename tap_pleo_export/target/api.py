@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from msgspec import Raw
 
-from tap_pleo_export.api.error_mapping import has_ended, of_list
+from tap_pleo_export.api.error_mapping import as_list_error, has_ended
 from tap_pleo_export.api.errors import JobEnded, RequestRefused, WrongJob
-from tap_pleo_export.api.paging import CursorPaginator, walk
+from tap_pleo_export.api.paging import PageDecoder, whole_number
 from tap_pleo_export.api.request import ApiRequest
-from tap_pleo_export.singer.record_decoder import Page, PageInfo, whole_number
 from tap_pleo_export.target.job import Known, ReportedJob
 from tap_pleo_export.text import storable
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from tap_pleo_export.api.paging import Token
     from tap_pleo_export.api.pleo_api import PleoApi
-    from tap_pleo_export.api.request import ApiResponse
     from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 
 T = TypeVar("T")
@@ -73,9 +71,7 @@ class _Single(msgspec.Struct):
     data: Job
 
 
-class _JobItems(msgspec.Struct):
-    data: list[JobItem]
-    pagination: Raw
+_JOB_ITEMS: PageDecoder[JobItem] = PageDecoder(JobItem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +118,14 @@ class ReportingApi:
             JobEnded: Pleo no longer knows the job.
             PleoError: It cannot be read to its end.
         """
-        listing = _ControlLayer(self, f"/v3/export-jobs/{job_id}/items")
-        with of_list(f"export job items of export job {job_id}"), _of_job(job_id):
-            for page in walk(listing, CursorPaginator()):
+        path = f"/v3/export-jobs/{job_id}/items"
+
+        def request(token: Token) -> ApiRequest:
+            return self.call("GET", path, READ_SCOPE, params={"limit": self.connection.large_page, "after": token})
+
+        listing = self.connection.listing(request, _JOB_ITEMS.decode)
+        with as_list_error(f"export job items of export job {job_id}"), _of_job(job_id):
+            for page in listing.pages():
                 for row in page.records:
                     yield row.accounting_entry_id, row.known
 
@@ -164,34 +165,6 @@ class ReportingApi:
         return ApiRequest(method, url, params or {}, self.headers, body, timeout=self.timeout, scope=scope)
 
 
-@dataclass(frozen=True, slots=True)
-class _ControlLayer:
-    """The pages of a job's control layer."""
-
-    api: ReportingApi
-    path: str
-
-    def fetch(self, token: Token) -> ApiResponse:
-        connection = self.api.connection
-        limit = connection.large_page
-        try:
-            return connection.send(self._call(token))
-        except RequestRefused as refusal:
-            if refusal.status != HTTPStatus.BAD_REQUEST or not connection.reduce_page_size(limit):
-                raise
-        return connection.send(self._call(token))
-
-    def read(self, answer: ApiResponse) -> Page:
-        return self.api.connection.read(answer, _page)
-
-    def ids(self, page: Page) -> Iterable[str]:
-        return (row.accounting_entry_id for row in page.records)
-
-    def _call(self, token: Token) -> ApiRequest:
-        params = {"limit": self.api.connection.large_page, "after": token}
-        return self.api.call("GET", self.path, READ_SCOPE, params=params)
-
-
 def _is_unknown(refusal: RequestRefused) -> bool:
     return refusal.status == HTTPStatus.NOT_FOUND and has_ended(refusal)
 
@@ -204,11 +177,6 @@ def _of_job(job_id: str) -> Iterator[None]:
         if _is_unknown(refusal):
             raise JobEnded(job_id, f"{refusal.status}{refusal.detail}") from None
         raise
-
-
-def _page(body: bytes) -> Page:
-    decoded = _decoded_as(_JobItems)(body)
-    return Page(decoded.data, PageInfo.read(decoded.pagination))
 
 
 def _decoded_as(kind: type[T]) -> Callable[[bytes], T]:

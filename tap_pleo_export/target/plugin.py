@@ -15,7 +15,7 @@ from tap_pleo_export.pleo_plugin import settings
 from tap_pleo_export.pleo_plugin.plugin import PleoPlugin
 from tap_pleo_export.singer.command_line import main
 from tap_pleo_export.singer.exact_json import decode
-from tap_pleo_export.singer.message_reader import InputError, LineReader, read_through
+from tap_pleo_export.singer.message_reader import InputError, MessageReader, run_reader
 from tap_pleo_export.singer.message_writer import LineWriter, OutputError
 from tap_pleo_export.tap.bookmarks import Bookmarks
 from tap_pleo_export.target.acknowledgement import Acknowledgement
@@ -50,7 +50,9 @@ class TargetPleoExport(PleoPlugin, Target):
         self._tally = Tally()
         self._unreadable = False
         self._acknowledgement = Acknowledgement()
-        super().__init__(message_reader=LineReader(unknown=_refuse_type, tick=self._tick), setup_mapper=False, **kwargs)
+        super().__init__(
+            message_reader=MessageReader(unknown=_refuse_type, tick=self._tick), setup_mapper=False, **kwargs
+        )
         self._writer = LineWriter(
             shield=self.interrupts.shielded, reader_gone="the process that reads this target's states has ended"
         )
@@ -115,7 +117,7 @@ class TargetPleoExport(PleoPlugin, Target):
         """
         self.interrupts.install()
         try:
-            whole = read_through(self.logger, self.interrupts, lambda: self._listen(file_input), OutputError, PleoError)
+            whole = run_reader(self.logger, self.interrupts, lambda: self._listen(file_input), OutputError, PleoError)
         finally:
             self.close()
             self._sum_up()

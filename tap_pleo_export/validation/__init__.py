@@ -7,6 +7,16 @@ Pure: no Singer, and no I/O but `references` (reference lists and the shipped ta
 
 from tap_pleo_export.validation.settings import Settings, SettingsError, parse_settings
 from tap_pleo_export.validation.validator import Validator
-from tap_pleo_export.validation.verdict import MEMBERS, Finding, Posting, Verdict
+from tap_pleo_export.validation.verdict import MEMBERS, Finding, Posting, Subject, Verdict
 
-__all__ = ["MEMBERS", "Finding", "Posting", "Settings", "SettingsError", "Validator", "Verdict", "parse_settings"]
+__all__ = [
+    "MEMBERS",
+    "Finding",
+    "Posting",
+    "Settings",
+    "SettingsError",
+    "Subject",
+    "Validator",
+    "Verdict",
+    "parse_settings",
+]

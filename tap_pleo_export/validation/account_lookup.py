@@ -1,4 +1,4 @@
-"""What an item and its company's configuration provide of what the needs table calls for."""
+"""Finds the journal and accounts that an item requires, in the item and in its company's configuration."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from tap_pleo_export.validation.verdict import Posting
 from tap_pleo_export.validation.vocabulary import NO_ACCOUNT
 
 if TYPE_CHECKING:
-    from tap_pleo_export.validation.requirements import Need
+    from tap_pleo_export.validation.requirements import Requirement
     from tap_pleo_export.validation.verdict import Method, Record
 
 Provided = str | tuple[str, str | None] | None
 
 
-class Provision:
-    """Looks needs up in items and settings."""
+class AccountLookup:
+    """Looks up requirements in items and settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self._needs = settings.requirements.needs
+        self._requirements = settings.requirements.needs
         self._companies = settings.companies
         self._fallback = settings.companies.get(ANY, Company())
         self._null_bookkeeping = settings.null_bookkeeping
 
-    def unmet(self, record: Record, method: Method) -> list[Need]:
-        """Return the needs of which no alternative is provided."""
+    def missing_requirements(self, record: Record, method: Method) -> list[Requirement]:
+        """Return the requirements that neither the item nor its company's configuration fulfils."""
         company = self._company(record)
-        unmet = []
-        for need in self._needs(method, record.get("type")):
-            for role in need:
+        missing = []
+        for requirement in self._requirements(method, record.get("type")):
+            for role in requirement:
                 if self._provided(role, record, company):
                     break
             else:
-                unmet.append(need)
-        return unmet
+                missing.append(requirement)
+        return missing
 
     def posting(self, record: Record, method: Method) -> Posting | None:
-        """Return the journal and the counter account: the last account that the item calls for.
+        """Return the journal and the counter account: the last account that the item requires.
 
         Returns:
-            None if the item calls for a vendor and has none.
+            None if the item requires a vendor and has none.
         """
         company = self._company(record)
         journal = account = account_role = None
-        for need in self._needs(method, record.get("type")):
-            for role in need:
+        for requirement in self._requirements(method, record.get("type")):
+            for role in requirement:
                 if found := self._provided(role, record, company):
                     if role == "journal":
                         journal = found
@@ -54,18 +54,18 @@ class Provision:
                         account, account_role = found, role
                     break
             else:
-                if "vendor" in need:
+                if "vendor" in requirement:
                     return None
-                if not NO_ACCOUNT.issuperset(need):
+                if not NO_ACCOUNT.issuperset(requirement):
                     account = account_role = None
-        return Posting(journal, account, account_role)  # type: ignore[arg-type] # only a vendor is no text
+        return Posting(journal, account, account_role)  # type: ignore[arg-type] # only a vendor is not a string
 
     def _company(self, record: Record) -> Company:
         company = record.get("companyId")
         return self._companies.get(company.lower(), self._fallback) if company else self._fallback
 
     def _provided(self, role: str, record: Record, company: Company) -> Provided:
-        """Return what a role stands for: a code, for a vendor its path and key; nothing if it is not provided."""
+        """Return the code for a role, or path and key of a vendor; None or an empty value if there is none."""
         if role == "journal":
             return company.journal
         if role == "contraAccount":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_pleo_export.validation.verdict import Finding, Method, Record, Severity
+from tap_pleo_export.validation.verdict import Finding, Method, Record, Severity, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,11 +32,12 @@ class Check:
     reads: frozenset[str]
 
 
-def failed(check: str, kind: str, reason: str, path: str) -> Finding:
+def failed(check: str, kind: str, reason: str, path: str, subject: Subject) -> Finding:
     """Return the finding of a built-in check."""
-    return Finding(check, "failed", "error", kind, reason, path)
+    return Finding(check, "failed", "error", kind, reason, path, subject)
 
 
-def account_missing(check: str, name: str, path: str) -> Finding:
-    """Return the finding that an account is not provided; its name may end with its place in brackets."""
-    return failed(check, MISSING, f"Account {name} missing: provide account {name} in the configurations", path)
+def account_missing(check: str, label: str, path: str, subject: Subject) -> Finding:
+    """Return the finding that an account is not provided; its label may end with its place in brackets."""
+    reason = f"Account {label} missing: provide account {label} in the configurations"
+    return failed(check, MISSING, reason, path, subject)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tap_pleo_export.validation.check import INVALID, VENDOR, Check, account_missing, failed
 from tap_pleo_export.validation.item import key_of, lines_of, vendor_of
 from tap_pleo_export.validation.required_configuration import required_configuration
+from tap_pleo_export.validation.verdict import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,13 +47,14 @@ def _expense_gl_account(settings: Settings) -> Check:
             return []
         lines = lines_of(record)
         if not lines:
-            return [account_missing(name, "(item has no lines)", "/accountingEntryLines")]
+            return [account_missing(name, "(item has no lines)", "/accountingEntryLines", Subject("glAccount"))]
         findings = []
         for index, line in enumerate(lines):
             account = line.get("account") or {}
             if not key_of(account, "code", "identifier"):
-                label = " ".join(filter(None, (key_of(account, "name"), f"(line {index + 1})")))
-                findings.append(account_missing(name, label, f"/accountingEntryLines/{index}/account"))
+                subject = Subject("glAccount", line=index + 1, name=key_of(account, "name"))
+                label = " ".join(filter(None, (subject.name, f"(line {subject.line})")))
+                findings.append(account_missing(name, label, f"/accountingEntryLines/{index}/account", subject))
         return findings
 
     return Check(name, "error", judge, _LINES | ({"type"} if exempt else set()))
@@ -68,7 +70,8 @@ def _gl_account_exists(known: frozenset[str]) -> Check:
             code = account and key_of(account, "code", "identifier")
             if code and code not in known:
                 reason = f"Account No. {code} does not exist in the Accounting System. Check Category."
-                findings.append(failed(name, INVALID, reason, f"/accountingEntryLines/{index}/account"))
+                subject = Subject("glAccount", line=index + 1, code=code)
+                findings.append(failed(name, INVALID, reason, f"/accountingEntryLines/{index}/account", subject))
         return findings
 
     return Check(name, "error", judge, _LINES)
@@ -84,7 +87,8 @@ def _tax_code_exists(known: frozenset[str]) -> Check:
             code = tax and key_of(tax, "code")
             if code and code not in known:
                 reason = f"Tax Code {code} does not exist in the Accounting System"
-                findings.append(failed(name, INVALID, reason, f"/accountingEntryLines/{index}/tax"))
+                subject = Subject("taxCode", line=index + 1, code=code)
+                findings.append(failed(name, INVALID, reason, f"/accountingEntryLines/{index}/tax", subject))
         return findings
 
     return Check(name, "error", judge, _LINES)
@@ -101,7 +105,8 @@ def _tag_exists(known: frozenset[str]) -> Check:
                 if code and code not in known:
                     reason = f"Tag with code {code} does not exist on the Accounting System. Check the Tag."
                     path = f"/accountingEntryLines/{index}/tags/{place}"
-                    findings.append(failed(name, INVALID, reason, path))
+                    subject = Subject("tag", line=index + 1, code=code)
+                    findings.append(failed(name, INVALID, reason, path, subject))
         return findings
 
     return Check(name, "error", judge, _LINES)
@@ -114,7 +119,9 @@ def _vendor_exists(known: frozenset[str], settings: Settings) -> Check:
         own = vendor_of(record, settings.null_bookkeeping)
         if own is None or own[1] in known:
             return []
-        return [failed(name, VENDOR, UNKNOWN_VENDOR, own[0])]
+        path, code = own
+        subject = Subject("vendor", code=code, name=key_of(record[path[1:]], "name"))
+        return [failed(name, VENDOR, UNKNOWN_VENDOR, path, subject)]
 
     own_supplier = {"bookkeeping", "supplier"} if settings.null_bookkeeping == "accounts_payable" else set()
     return Check(name, "error", judge, frozenset({"vendor", *own_supplier}))

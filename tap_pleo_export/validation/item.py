@@ -42,8 +42,7 @@ def lines_of(record: Record) -> list[dict[str, Any]]:
 def currency_of(record: Record) -> str | None:
     """Return the wallet currency."""
     amount = (record.get("amount") or {}).get("inWalletCurrency") or {}
-    currency: str | None = amount.get("currency")
-    return currency
+    return key_of(amount, "currency")
 
 
 def vendor_of(record: Record, null_bookkeeping: Method) -> tuple[str, str | None] | None:

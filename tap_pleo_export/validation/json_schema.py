@@ -45,7 +45,7 @@ def members_named(schema: object) -> dict[str, Where]:
     found: dict[str, Where] = {}
     places: list[Where] = [()]
     for base in places:
-        for where, whole, part in subschemas(_at(schema, base), base):
+        for where, whole, part in subschemas(part_at(schema, base), base):
             if not whole:
                 continue
             for keyword in ("properties", "dependentSchemas", "dependentRequired"):
@@ -78,7 +78,7 @@ def unfolded(schema: object) -> int:
             for reference in (part.get("$ref"), part.get("$dynamicRef")):
                 if isinstance(reference, str):
                     target = _target(reference)
-                    below.append(named.get(reference.removeprefix("#")) if target is None else _at(schema, target))
+                    below.append(named.get(reference.removeprefix("#")) if target is None else part_at(schema, target))
             sizes[id(part)] = 1 + sum(map(size, below))
         return sizes[id(part)]
 
@@ -94,7 +94,8 @@ def _target(reference: object) -> Where | None:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in reference[2:].split("/"))
 
 
-def _at(schema: object, where: Where) -> object:
+def part_at(schema: object, where: Where) -> object:
+    """Return the part of a schema at a place; None if there is no such place."""
     for step in where:
         if isinstance(schema, list):
             # A reference within an embedded document (`$id`) may name what is no place of this one.

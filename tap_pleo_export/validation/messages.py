@@ -32,7 +32,6 @@ class ItemMapping:
         items: Number of items by outcome: `passed`, `failed`.
         findings: Number of items by (check, outcome): `failed`, `warned`, `broken` (whatever the check's severity).
         without_keys: Number of failed items that lack the keys of an update.
-        schema_seen: Whether the added streams have their SCHEMA.
     """
 
     def __init__(self, settings: Settings, validator: Validator) -> None:
@@ -44,11 +43,11 @@ class ItemMapping:
         self.items: Counter[str] = Counter()
         self.findings: Counter[tuple[str, str]] = Counter()
         self.without_keys = 0
-        self.schema_seen = False
+        self._schema_seen = False
 
     def schema(self, message: Members) -> Iterator[bytes]:
         """Extend the SCHEMA, and precede the records of added streams with theirs."""
-        self.schema_seen = True
+        self._schema_seen = True
         schema = _object(message, "schema")
         own = schema.get("properties") or {}
         if not isinstance(own, dict):
@@ -62,8 +61,8 @@ class ItemMapping:
 
     def record(self, message: Members) -> Iterator[bytes]:
         """Annotate the record, and move, drop and report it as the settings say."""
-        if not self.schema_seen:
-            self.schema_seen = True
+        if not self._schema_seen:
+            self._schema_seen = True
             yield from self._added_schemas(_bare_schema())
         record = _object(message, "record")
         raw = bytes(message["record"])
@@ -94,8 +93,16 @@ class ItemMapping:
 
     @property
     def broken(self) -> Counter[str]:
-        """How often each check could not be made."""
+        """How often each check could not run."""
         return Counter({check: count for (check, what), count in self.findings.items() if what == "broken"})
+
+    def counts(self) -> dict[str, Any]:
+        """Return the counts of the run summary; `by_check` has the number of items by check and outcome."""
+        by_check: dict[str, dict[str, int]] = {}
+        for (check, outcome), count in self.findings.items():
+            by_check.setdefault(check, {})[outcome] = count
+        passed, failed = self.items["passed"], self.items["failed"]
+        return {"items": passed + failed, "passed": passed, "failed": failed, "by_check": by_check}
 
     def _count(self, verdict: Verdict) -> None:
         self.items[verdict.status] += 1

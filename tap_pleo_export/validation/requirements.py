@@ -8,7 +8,7 @@ from typing import Any
 from tap_pleo_export.validation.verdict import METHODS
 from tap_pleo_export.validation.vocabulary import OWN_ROLES
 
-Need = tuple[str, ...]
+Requirement = tuple[str, ...]
 """Roles of which any one will do."""
 
 
@@ -21,8 +21,8 @@ class NeedsTable:
         otherwise: Needs by method, for all other types.
     """
 
-    by_type: dict[tuple[str, Any], tuple[Need, ...]] = field(default_factory=dict)
-    otherwise: dict[str, tuple[Need, ...]] = field(default_factory=dict)
+    by_type: dict[tuple[str, Any], tuple[Requirement, ...]] = field(default_factory=dict)
+    otherwise: dict[str, tuple[Requirement, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: list[dict[str, Any]]) -> NeedsTable:
@@ -41,7 +41,7 @@ class NeedsTable:
                     table.otherwise[method] = needs
         return table
 
-    def needs(self, method: str, type_: object) -> tuple[Need, ...]:
+    def needs(self, method: str, type_: object) -> tuple[Requirement, ...]:
         """Return what an item of this type calls for when recorded by this method; empty if no row matches."""
         found = self.by_type.get((method, type_))
         return self.otherwise.get(method, ()) if found is None else found

@@ -6,8 +6,8 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from tap_pleo_export.singer.schema_errors import nearest, pointer, violations
 from tap_pleo_export.singer.schema_files import shipped
-from tap_pleo_export.validation.problems import nearest, pointer, violations
 from tap_pleo_export.validation.references import ReferenceListError, reference_list
 from tap_pleo_export.validation.requirements import NeedsTable, account_roles
 from tap_pleo_export.validation.user_checks import SchemaError, UserCheck
@@ -95,7 +95,7 @@ def parse_settings(config: Mapping[str, Any]) -> Settings:
     references: dict[str, frozenset[str]] = {}
     checks: list[UserCheck] = []
     problems = [
-        *violations(_schema_for(config), config),
+        *map(str, violations(_schema_for(config), _without_schemas(config))),
         *_repeated_companies(_entries(config, "configuration")),
         *_repeated_checks(_entries(config, "checks")),
         *_read_references(config.get("references"), references),
@@ -125,13 +125,26 @@ def _entries(config: Mapping[str, Any], name: str) -> list[tuple[int, dict[str, 
     return [(i, e) for i, e in enumerate(entries) if isinstance(e, dict)] if isinstance(entries, list) else []
 
 
+def _without_schemas(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration without the users' schemas, which are compiled on their own, at any depth."""
+    checks = config.get("checks")
+    if not isinstance(checks, list):
+        return dict(config)
+    empty = [check | {"schema": {}} if _has_schema(check) else check for check in checks]
+    return {**config, "checks": empty}
+
+
+def _has_schema(check: object) -> bool:
+    return isinstance(check, dict) and isinstance(check.get("schema"), dict)
+
+
 def _schema_for(config: Mapping[str, Any]) -> dict[str, Any]:
     """Narrow the schema to the names that this configuration makes legal: account roles and check ids."""
     schema = settings_schema()
     ids = [check["id"] for _, check in _entries(config, "checks") if isinstance(check.get("id"), str)]
     schema["properties"]["disabled_checks"]["items"]["enum"] = list(dict.fromkeys([*BUILTIN_CHECKS, *ids]))
     rows = config.get("requirements", [])
-    if not any(violations(settings_schema()["properties"]["requirements"], rows)):
+    if not violations(settings_schema()["properties"]["requirements"], rows):
         accounts = schema["properties"]["configuration"]["items"]["properties"]["accounts"]
         roles = dict.fromkeys([*ACCOUNT_ROLES, *account_roles(rows)])
         accounts |= {

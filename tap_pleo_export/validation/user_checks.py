@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import jsonschema
 import jsonschema_rs
 
+from tap_pleo_export.singer.schema_errors import nearest, pointer, unknown, violations
 from tap_pleo_export.singer.schema_files import shipped
-from tap_pleo_export.validation.json_schema import members_named, subschemas, unfolded
-from tap_pleo_export.validation.problems import nearest, pointer
+from tap_pleo_export.validation.json_schema import members_named, part_at, subschemas, unfolded
 from tap_pleo_export.validation.verdict import Finding, Record, Severity
 
 if TYPE_CHECKING:
@@ -19,14 +18,18 @@ if TYPE_CHECKING:
 MOST_UNFOLDED = 10_000
 """Subschemas, references followed: each of them costs time and memory on every item."""
 
+NESTED = "is nested too deeply, or has too long a chain of references"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_META = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
-_ANNOTATIONS = """
-    $id $schema $anchor $dynamicAnchor $comment $defs $vocabulary definitions title description default deprecated
-    examples readOnly writeOnly contentEncoding contentMediaType contentSchema then else minContains maxContains
+_KEYWORD_NAMES = """
+    $id $schema $ref $anchor $dynamicRef $dynamicAnchor $vocabulary $comment $defs definitions allOf anyOf oneOf not if
+    then else dependentSchemas dependentRequired prefixItems items contains minContains maxContains properties
+    patternProperties additionalProperties propertyNames unevaluatedItems unevaluatedProperties type const enum
+    multipleOf maximum exclusiveMaximum minimum exclusiveMinimum maxLength minLength pattern maxItems minItems
+    uniqueItems maxProperties minProperties required format title description default deprecated examples readOnly
+    writeOnly contentEncoding contentMediaType contentSchema
 """
-_KEYWORDS = frozenset([*jsonschema.Draft202012Validator.VALIDATORS, *_ANNOTATIONS.split()])
+_KEYWORDS = frozenset(_KEYWORD_NAMES.split())
 
 
 class SchemaError(ValueError):
@@ -72,7 +75,7 @@ class UserCheck:
         try:
             return cls._of(definition)
         except RecursionError:
-            raise SchemaError([": is nested too deeply, or has too long a chain of references"]) from None
+            raise SchemaError([f": {NESTED}"]) from None
 
     @classmethod
     def _of(cls, definition: dict[str, Any]) -> UserCheck:
@@ -121,19 +124,24 @@ def compile_schema(schema: dict[str, Any] | bool) -> jsonschema_rs.Draft202012Va
         compiled = jsonschema_rs.Draft202012Validator(
             schema, validate_formats=True, ignore_unknown_formats=False, retriever=_refuse
         )
-    except (jsonschema_rs.ReferencingError, ValueError) as problem:
-        # A ValueError of its own: nested too deeply.
+    except (jsonschema_rs.ReferencingError, jsonschema_rs.ValidationError) as problem:
         path = pointer(getattr(problem, "instance_path", ()))
         raise SchemaError([f"{path}: {str(problem).splitlines()[0]}"]) from None
+    except ValueError:
+        # The library's recursion limit.
+        raise SchemaError([f": {NESTED}"]) from None
     if unfolded(schema) > MOST_UNFOLDED:
         raise SchemaError([f": unfolds into more than {MOST_UNFOLDED:,} subschemas, references followed; shorten it"])
     return compiled
 
 
 def _schema_problems(schema: object) -> Iterator[str]:
-    for error in _META.iter_errors(schema):
-        hint = nearest(error.instance, _TYPES) if list(error.path)[-1:] == ["type"] else ""
-        yield f"{pointer(error.absolute_path)}: {error.message}{hint}"
+    for violation in violations({"$ref": _DIALECT}, schema):
+        text = violation.text
+        if violation.keyword == "anyOf" and isinstance(name := part_at(schema, violation.path), str):
+            # Only `type` may be one of several things.
+            text = unknown("type", name, _TYPES)
+        yield f"{pointer(violation.path)}: {text}"
     for where, _, part in subschemas(schema):
         if part.get("$schema", _DIALECT).rstrip("#") != _DIALECT:
             yield f"{pointer([*where, '$schema'])}: only JSON Schema 2020-12 is understood ({_DIALECT})"

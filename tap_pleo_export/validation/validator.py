@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_pleo_export.validation.account_lookup import Provision
+from tap_pleo_export.validation.account_lookup import AccountLookup
 from tap_pleo_export.validation.check import Check
 from tap_pleo_export.validation.checks import builtin_checks
 from tap_pleo_export.validation.item import bookkeeping_method
@@ -40,7 +40,7 @@ class Validator:
         self._on_unknown_method = on_unknown_method
         self.nothing_found = tuple(Finding(check.id, "passed", check.severity) for check in self._checks)
         located = CONFIGURATION not in settings.disabled_checks
-        self._provision = Provision(settings) if located else None
+        self._accounts = AccountLookup(settings) if located else None
 
     def lacking(self, members: Container[str]) -> dict[str, list[str]]:
         """Return what the checks read and a stream does not have.
@@ -83,10 +83,10 @@ class Validator:
 
     def _posting(self, record: Record, method: Method) -> Posting | None:
         """Return where an item is posted; it reads what `required_configuration` reads, so it breaks only with it."""
-        if self._provision is None:
+        if self._accounts is None:
             return None
         try:
-            return self._provision.posting(record, method)
+            return self._accounts.posting(record, method)
         except Exception:  # noqa: BLE001 - the check has broken, too, and says so
             return None
 
@@ -96,5 +96,5 @@ def _user_check(check: UserCheck) -> Check:
 
 
 def _broken(check: Check, cause: Exception) -> Finding:
-    reason = f"Check {check.id} could not be made: the item has an unexpected shape ({type(cause).__name__})"
+    reason = f"Check {check.id} could not run: the item has an unexpected shape ({type(cause).__name__})"
     return Finding(check.id, "error", check.severity, UNEXPECTED, reason, "")

@@ -16,6 +16,29 @@ UNEXPECTED = "unexpected_failure"
 """Item failure type of a check that broke."""
 
 
+class Subject(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a finding is about, for programs; only the members that apply are written.
+
+    Attributes:
+        role: `journal`, `vendor`, `contraAccount`, `glAccount`, `taxCode`, `tag`, or an account role of the
+            configuration such as `wallet`.
+        alternatives: Other roles of which any one would do instead.
+        line: Number of the accounting entry line, from 1.
+        code: The code that does not exist in the accounting system.
+        name: Name of the account or vendor, as the item gives it.
+        currency: Wallet currency for which the account is needed.
+        company_id: Company whose configuration lacks it.
+    """
+
+    role: str
+    alternatives: tuple[str, ...] = ()
+    line: int | None = None
+    code: str | None = None
+    name: str | None = None
+    currency: str | None = None
+    company_id: str | None = None
+
+
 class Finding(msgspec.Struct, frozen=True, rename="camel"):
     """One entry of `validationChecks`.
 
@@ -26,6 +49,7 @@ class Finding(msgspec.Struct, frozen=True, rename="camel"):
         failure_reason_type: Pleo's item failure type (OpenAPI `UpdateExportJobItemV3`); None when passed.
         failure_reason: Text in Pleo's wording; None when passed.
         path: JSON Pointer into the record, `""` if no member is at fault; None when passed.
+        subject: What the finding is about; None when passed, when the check broke, and for user-defined checks.
     """
 
     check: str
@@ -34,6 +58,7 @@ class Finding(msgspec.Struct, frozen=True, rename="camel"):
     failure_reason_type: str | None = None
     failure_reason: str | None = None
     path: str | None = None
+    subject: Subject | None = None
 
 
 class Posting(msgspec.Struct, frozen=True, rename="camel"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta, timezone
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from tap_pleo_export.api.jobs import ENDED_STATUSES, READABLE_STATUSES, ExportJob, format_time, parse_time
+from tap_pleo_export.api.jobs import ENDED_STATUSES, READABLE_STATUSES, ExportJob, JobRow, format_time, parse_time
 
 CREATED = "2026-03-01T12:00:00Z"
 UPDATED = "2026-03-01T13:00:00Z"
@@ -23,12 +22,12 @@ HOUR = timedelta(hours=1)
 
 def job(**members: Any) -> ExportJob:
     record = {"id": "j", "status": "pending", "createdAt": CREATED, "lastUpdatedAt": UPDATED, "expiresIn": UNSET}
-    record |= {"numberOfItems": UNSET} | members
-    read_raw = {name: as_it_came(record[name]) for name in ("createdAt", "lastUpdatedAt", "numberOfItems")}
-    return ExportJob.from_record(SimpleNamespace(**record | read_raw))
+    record |= dict.fromkeys(("numberOfItems", "startedAt", "failureReasonType"), UNSET) | members
+    row: dict[str, Any] = {n: v if n in ("id", "status") else raw(v) for n, v in record.items()}
+    return ExportJob.from_row(JobRow(**row))
 
 
-def as_it_came(value: Any) -> Any:
+def raw(value: Any) -> Any:
     return value if value is UNSET or isinstance(value, Raw) else Raw(msgspec.json.encode(value))
 
 
@@ -47,6 +46,21 @@ def test_a_job_is_read_off_its_record() -> None:
         number_of_items=7,
         record=read.record,
     )
+
+
+@pytest.mark.parametrize(
+    ("members", "started", "failure"),
+    [
+        ({}, False, None),
+        ({"startedAt": None, "failureReasonType": None}, False, None),
+        ({"startedAt": CREATED, "failureReasonType": "expired"}, True, "expired"),
+        ({"startedAt": 7, "failureReasonType": ["expired"]}, True, None),
+    ],
+)
+def test_start_and_failure_are_read(members: dict[str, Any], started: bool, failure: str | None) -> None:
+    read = job(**members)
+
+    assert (read.started, read.failure) == (started, failure)
 
 
 @pytest.mark.parametrize("odd", ["7", 7.5, None, UNSET])
@@ -74,7 +88,6 @@ def test_it_expires_so_many_seconds_after_its_last_update_or_else_its_creation()
 @pytest.mark.parametrize("seconds", ["null", '"60"', "[]", "true", "1e400", "1e300", "1e13", "1e12", "-1e12"])
 def test_an_expiry_that_cannot_be_read_is_unknown(seconds: str) -> None:
     assert expires_in(seconds) is None
-    assert job(expiresIn=60).expires_at is None
 
 
 def test_an_expiry_that_no_calendar_has_in_utc_is_unknown() -> None:

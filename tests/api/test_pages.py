@@ -1,22 +1,22 @@
-"""The paginator decides where pages begin and when to stop; reading ahead is a faster way to the same pages."""
+"""The paginator decides where pages begin and when to stop; reading ahead yields the same pages faster."""
 
 from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.api.errors import RequestRefused
-from tap_pleo_export.api.paging import CursorPaginator, CursorStuckError, Lookahead, Start, walk
-from tap_pleo_export.singer.record_decoder import Page, PageInfo
+from tap_pleo_export.api.errors import CursorStuckError, RequestRefused
+from tap_pleo_export.api.paging import FIRST_PAGE, CursorPaginator, Listing, Lookahead, Page, PageInfo, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from tap_pleo_export.api.paging import Token
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_PAGES = 100
 
 
-def page(*ids: str, end: str | None = None, total: int | None = None, more: bool | None = None) -> Page:
+def page(*ids: str, end: str | None = None, total: int | None = None, more: bool | None = None) -> Page[str]:
     return Page(
         list(ids), PageInfo(has_next_page=end is not None if more is None else more, end_cursor=end, total=total)
     )
@@ -32,31 +32,45 @@ def page(*ids: str, end: str | None = None, total: int | None = None, more: bool
 
 @dataclass
 class Rows:
-    """A listing of numbered rows; a page's cursor is the number of rows up to its end."""
+    """A list of numbered rows; a page's cursor is the number of rows up to its end."""
 
     count: int
     size: int = 3
     total: int | None = None
-    change: Callable[[Page, Token], Page] = lambda page, _: page
+    change: Callable[[Page[str], Token], Page[str]] = lambda page, _: page
     asked: list[Token] = field(default_factory=list)
 
-    def fetch(self, token: Token) -> Any:
-        self.asked.append(token)
-        return token
+    def send(self, request: Any) -> Any:
+        self.asked.append(request.token)
+        return SimpleNamespace(request=request)
 
-    def read(self, answer: Any) -> Page:
-        start = int(answer) if str(answer).isdecimal() else 0
+    def read(self, answer: Any, _: object) -> Page[str]:
+        token = answer.request.token
+        start = int(token) if str(token).isdecimal() else 0
         ids = [str(number) for number in range(start, min(start + self.size, self.count))]
         end = start + len(ids)
         found = page(*ids, end=str(end) if end < self.count else None, total=self.total)
-        return self.change(found, answer)
+        return self.change(found, token)
 
-    def ids(self, page: Page) -> Iterable[str]:
-        return page.records
+    def listing(self, width: int = 3, pool: Any = None) -> Listing[str]:
+        return Listing(
+            send=self.send,
+            read=self.read,
+            reduce_page_size=lambda _: False,
+            pool=pool or cast("Any", Foreground()),
+            allowed_concurrency=lambda: width,
+            request=request,
+            decode=page,  # type: ignore[arg-type] # not called
+            id_of=str,
+        )
+
+
+def request(token: Token) -> Any:
+    return SimpleNamespace(token=token, params={"after": token if isinstance(token, str) else None})
 
 
 class Foreground:
-    """Carries out background calls at once."""
+    """Runs background calls at once."""
 
     def submit(self, call: Callable[..., object], *args: object) -> Future[object]:
         future: Future[object] = Future()
@@ -67,51 +81,48 @@ class Foreground:
         return future
 
 
-def ahead(rows: Rows, width: int = 3, start: Start = Start(), told: list[str] | None = None) -> Lookahead:  # noqa: B008 - a constant
-    warn = [].append if told is None else told.append
-    return Lookahead(rows, Foreground(), lambda: width, start, warn)  # type: ignore[arg-type]
+def ahead(rows: Rows, width: int = 3, start: Start = FIRST_PAGE, warnings: list[str] | None = None) -> Lookahead[str]:
+    return Lookahead(rows.listing(width), start, (warnings if warnings is not None else list[str]()).append)
 
 
-def read_all(rows: Rows, lookahead: Lookahead | None = None, start: str | None = None) -> list[str]:
-    paginator = CursorPaginator()
-    paginator.start_after(start)
-    return [id_ for found in islice(walk(rows, paginator, lookahead), MOST_PAGES) for id_ in found.records]
+def read_all(rows: Rows, lookahead: Lookahead[str] | None = None, start: Start = FIRST_PAGE) -> list[str]:
+    pages = islice(rows.listing().pages(start, lookahead), MOST_PAGES)
+    return [id_ for found in pages for id_ in found.records]
 
 
 @given(count=st.integers(0, 40), size=st.integers(1, 9), width=st.integers(1, 5), skip=st.integers(0, 40))
-def test_ahead_or_in_turn_the_pages_are_the_same(count: int, size: int, width: int, skip: int) -> None:
-    start = Start(str(skip), skip) if 0 < skip < count else Start()
+def test_reading_ahead_yields_the_same_pages(count: int, size: int, width: int, skip: int) -> None:
+    start = Start(str(skip), skip) if 0 < skip < count else FIRST_PAGE
     in_turn, by_offset = Rows(count, size, count), Rows(count, size, count)
 
-    plain = read_all(in_turn, start=start.cursor)
-    fast = read_all(by_offset, ahead(by_offset, width, start), start.cursor)
+    plain = read_all(in_turn, start=start)
+    fast = read_all(by_offset, ahead(by_offset, width, start), start)
 
     assert plain == fast == [str(number) for number in range(start.offset, count)]
     assert len(by_offset.asked) == len(in_turn.asked)
 
 
-def test_after_the_first_page_offsets_are_asked_for_as_wide_as_allowed() -> None:
+def test_after_the_first_page_as_many_offsets_are_requested_as_allowed() -> None:
     rows = Rows(20, 3, 20)
     lookahead = ahead(rows, width=4)
 
-    first = lookahead.take(None)
+    next(rows.listing().pages(ahead=lookahead))
 
-    assert first is not None
     assert rows.asked == [None, 3, 6, 9, 12]
     assert lookahead.gave_up is False
 
 
-def test_a_last_page_of_one_row_is_asked_for() -> None:
+def test_a_last_page_of_one_row_is_requested() -> None:
     rows = Rows(7, 3, 7)
 
     assert read_all(rows, ahead(rows)) == ["0", "1", "2", "3", "4", "5", "6"]
     assert rows.asked == [None, 3, 6]
 
 
-def test_a_resumed_walk_goes_on_at_its_offset() -> None:
+def test_resumed_reading_continues_at_its_offset() -> None:
     rows = Rows(12, 3, 12)
 
-    assert read_all(rows, ahead(rows, start=Start("6", 6)), "6") == ["6", "7", "8", "9", "10", "11"]
+    assert read_all(rows, ahead(rows, start=Start("6", 6)), Start("6", 6)) == ["6", "7", "8", "9", "10", "11"]
     assert rows.asked == ["6", 9]
 
 
@@ -121,7 +132,7 @@ def test_a_page_begun_early_is_fetched_once() -> None:
     lookahead.begin()
     lookahead.begin()
     assert rows.asked == [None]
-    lookahead.go_on()
+    lookahead.advance()
     assert rows.asked == [None, 3, 6]
 
     assert len(read_all(rows, lookahead)) == 7
@@ -131,41 +142,41 @@ def test_a_page_begun_early_is_fetched_once() -> None:
 @pytest.mark.parametrize(
     ("width", "early", "asked"), [(1, [], [None]), (2, [None], [None, 3, 6]), (3, [None], [None, 3, 6, 9])]
 )
-def test_a_width_of_one_is_no_reading_ahead(width: int, early: list[Token], asked: list[Token]) -> None:
+def test_a_concurrency_of_one_disables_reading_ahead(width: int, early: list[Token], asked: list[Token]) -> None:
     rows = Rows(20, 3, 20)
     lookahead = ahead(rows, width=width)
 
     lookahead.begin()
     assert rows.asked == early
 
-    lookahead.take(None)
+    next(rows.listing().pages(ahead=lookahead))
     assert rows.asked == asked
 
 
-def test_what_has_been_taken_is_not_begun_again() -> None:
+def test_begin_does_nothing_once_reading_has_started() -> None:
     rows = Rows(20, 3)
     lookahead = ahead(rows)
-    lookahead.take(None)
+    next(rows.listing().pages(ahead=lookahead))
     lookahead.begin()
 
     assert rows.asked == [None]
 
 
-def test_a_first_page_that_fails_early_fails_where_it_is_taken() -> None:
-    def refuse(*_: object) -> Page:
+def test_an_early_failure_is_raised_where_the_page_is_taken() -> None:
+    def refuse(*_: object) -> Page[str]:
         raise RequestRefused("GET", "/v3/export-items", 422, "EXPORT_JOB_STATUS_UNPROCESSABLE", "")
 
     rows = Rows(12, 3, 12, change=refuse)
     lookahead = ahead(rows)
     lookahead.begin()
-    lookahead.go_on()
+    lookahead.advance()
     assert rows.asked == [None]
 
     with pytest.raises(RequestRefused):
         lookahead.take(None)
 
 
-def test_a_first_page_still_on_its_way_is_not_waited_for() -> None:
+def test_advance_does_not_wait_for_the_first_page() -> None:
     class OnItsWay(Future[object]):
         def result(self, timeout: float | None = None) -> object:
             raise AssertionError(f"waited for {timeout}")
@@ -177,15 +188,15 @@ def test_a_first_page_still_on_its_way_is_not_waited_for() -> None:
             return OnItsWay()
 
     rows = Rows(12, 3, 12)
-    lookahead = Lookahead(rows, Waiting(), lambda: 3, Start(), [].append)  # type: ignore[arg-type]
-    lookahead.go_on()
+    lookahead = Lookahead(rows.listing(pool=Waiting()), FIRST_PAGE, list[str]().append)
+    lookahead.advance()
     lookahead.begin()
-    lookahead.go_on()
+    lookahead.advance()
 
     assert rows.asked == []
 
 
-def test_another_place_than_the_start_is_not_read_ahead() -> None:
+def test_nothing_is_taken_for_another_start() -> None:
     rows = Rows(12, 3, 12)
     lookahead = ahead(rows)
 
@@ -193,8 +204,8 @@ def test_another_place_than_the_start_is_not_read_ahead() -> None:
     assert rows.asked == []
 
 
-def rewritten(at: Token, **members: Any) -> Callable[[Page, Token], Page]:
-    def change(found: Page, token: Token) -> Page:
+def rewritten(at: Token, **members: Any) -> Callable[[Page[str], Token], Page[str]]:
+    def change(found: Page[str], token: Token) -> Page[str]:
         if token != at:
             return found
         info = {
@@ -220,34 +231,34 @@ MISFITS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("misfit", MISFITS)
-def test_from_a_page_that_does_not_fit_on_it_goes_by_cursor(misfit: str) -> None:
+def test_after_a_page_that_does_not_fit_pages_are_read_by_cursor(misfit: str) -> None:
     members, reason = MISFITS[misfit]
     rows = Rows(12, 3, 12, change=rewritten(6, **members))
-    told: list[str] = []
+    warnings: list[str] = []
 
-    lookahead = ahead(rows, told=told)
+    lookahead = ahead(rows, warnings=warnings)
 
     assert read_all(rows, lookahead) == [str(number) for number in range(12)]
-    assert told == [reason]
+    assert warnings == [reason]
     assert lookahead.gave_up is True
     assert rows.asked[-2:] == ["6", "9"]
 
 
-def test_an_offset_that_is_refused_ends_the_reading_ahead_only() -> None:
-    def refuse(found: Page, token: Token) -> Page:
+def test_a_refused_offset_only_ends_reading_ahead() -> None:
+    def refuse(found: Page[str], token: Token) -> Page[str]:
         if token == 6:
             raise RequestRefused("GET", "/v3/export-items", 400, "BAD_REQUEST", "")
         return found
 
     rows = Rows(12, 3, 12, change=refuse)
-    told: list[str] = []
+    warnings: list[str] = []
 
-    assert len(read_all(rows, ahead(rows, told=told))) == 12
-    assert told == ["offset refused (400 BAD_REQUEST)"]
+    assert len(read_all(rows, ahead(rows, warnings=warnings))) == 12
+    assert warnings == ["offset refused (400 BAD_REQUEST)"]
 
 
-def test_another_refusal_is_not_swallowed() -> None:
-    def refuse(found: Page, token: Token) -> Page:
+def test_other_refusals_are_raised() -> None:
+    def refuse(found: Page[str], token: Token) -> Page[str]:
         if token == 6:
             raise RequestRefused("GET", "/v3/export-items", 422, "EXPORT_JOB_STATUS_UNPROCESSABLE", "")
         return found
@@ -266,7 +277,7 @@ def test_without_a_usable_total_nothing_is_fetched_ahead(total: Any) -> None:
     assert rows.asked == [None, "3", "6", "9"]
 
 
-def looped(*cursors: str) -> Callable[[Page, Token], Page]:
+def looped(*cursors: str) -> Callable[[Page[str], Token], Page[str]]:
     """Let the pages after these cursors lead from one to the next, for ever."""
     following = dict(zip(cursors, (*cursors[1:], cursors[0]), strict=True))
     return lambda found, token: page(*found.records, end=following.get(str(token), cursors[0]))
@@ -294,7 +305,7 @@ def test_a_next_page_without_a_cursor_is_an_error(cursor: str | None) -> None:
     assert str(caught.value) == "a page claims a next one but has no 'endCursor'"
 
 
-def test_an_empty_page_ends_nothing() -> None:
+def test_reading_continues_after_an_empty_page() -> None:
     pages = {None: page("0", end="a"), "a": page(end="b"), "b": page("1")}
     rows = Rows(0, change=lambda _, token: pages[token])  # type: ignore[index]
 

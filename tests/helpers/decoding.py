@@ -7,41 +7,65 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import Raw
 
 from tap_pleo_export.api.jobs import ExportJob
-from tap_pleo_export.singer.record_decoder import ADDITIONAL_FIELDS, encode
-from tap_pleo_export.tap.batch_stream import RecordLine
+from tap_pleo_export.api.paging import Page, PageDecoder
+from tap_pleo_export.singer.record_decoder import ADDITIONAL_FIELDS, RecordDecoder, encode
 from tap_pleo_export.tap.plugin import TapPleoExport
-from tap_pleo_export.tap.records import complete_export_item, complete_job, complete_job_item
+from tap_pleo_export.tap.stream import RecordLine
+from tap_pleo_export.tap.streams import with_expiry
 from tests.helpers.document import encode as to_json
 from tests.helpers.document import stored
 from tests.helpers.mapper import EXTRACTED, JOB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from tap_pleo_export.tap.paged_stream import PagedStream
+    from tap_pleo_export.singer.field_drift import DriftWatch
+    from tap_pleo_export.tap.stream import PleoStream
 
-# Nobody listens there, and nothing is asked for.
+# Nothing is requested.
 _SETTINGS = {"api_url": "http://127.0.0.1:9", "api_key": "none"}
-_COMPLETE: dict[str, Callable[[Any], Any]] = {
-    "export_jobs": lambda record: complete_job(ExportJob.from_record(record)),
-    "export_job_items": lambda record: complete_job_item(record, JOB),
-    "export_items": lambda record: complete_export_item(record, Raw(encode(JOB)), "pending"),
-}
 
 
-def streams() -> dict[str, PagedStream]:
+def _complete(stream: PleoStream, record: Any) -> Any:
+    """Add to a record what the tap adds."""
+    match stream.name:
+        case "export_jobs":
+            return with_expiry(ExportJob.from_row(record))
+        case "export_job_items" if not isinstance(record.exportJobId, str):
+            record.exportJobId = JOB
+        case "export_items":
+            record.jobId, record.itemStatus = Raw(encode(JOB)), "pending"
+    return record
+
+
+class PageReader(RecordDecoder):
+    """A decoder of whole pages, as a stream has it."""
+
+    def __init__(self, schema: Mapping[str, Any], *, drift: DriftWatch, **options: Any) -> None:
+        super().__init__(schema, drift=drift, **options)
+        self.drift = drift
+        self._page_decoder: PageDecoder[Any] = PageDecoder(self.record_type, self.decode_row)
+
+    def decode_page(self, body: bytes) -> Page[Any]:
+        page = self._page_decoder.decode(body)
+        self.drift.replaced(page.replaced)
+        self.drift.inspect(page.records)
+        return page
+
+
+def streams() -> dict[str, PleoStream]:
     """Return the streams of a tap that has read nothing."""
-    return cast("dict[str, PagedStream]", dict(TapPleoExport(config=_SETTINGS).streams))
+    return cast("dict[str, PleoStream]", dict(TapPleoExport(config=_SETTINGS).streams))
 
 
-def decode(stream: PagedStream, rows: Sequence[dict[str, Any]]) -> list[Any]:
+def decode(stream: PleoStream, rows: Sequence[dict[str, Any]]) -> list[Any]:
     """Return what the stream makes of a page of these rows, none of which may be unusable."""
-    page = stream.shape.decode_page(to_json({"data": list(rows), "pagination": {"hasNextPage": False}}))
+    page = stream.decode_page(to_json({"data": list(rows), "pagination": {"hasNextPage": False}}))
     assert page.unusable == []
     return page.records
 
 
-def kept(stream: PagedStream, row: dict[str, Any]) -> dict[str, Any]:
+def kept(stream: PleoStream, row: dict[str, Any]) -> dict[str, Any]:
     """Return what a record must hold of a row, all of it: declared members, and the others in `additionalFields`."""
     known = stream.schema["properties"].keys() - {*stream.members_computed, ADDITIONAL_FIELDS}
     new = {name: member for name, member in row.items() if name not in known}
@@ -50,13 +74,14 @@ def kept(stream: PagedStream, row: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def written(stream: PagedStream, rows: Sequence[dict[str, Any]]) -> list[bytes]:
+def written(stream: PleoStream, rows: Sequence[dict[str, Any]]) -> list[bytes]:
     """Return the rows as the records that the tap writes, each as JSON."""
-    return [encode(_COMPLETE[stream.name](record)) for record in decode(stream, rows)]
+    return [encode(_complete(stream, record)) for record in decode(stream, rows)]
 
 
-def lines(stream: PagedStream, rows: Sequence[dict[str, Any]]) -> list[bytes]:
+def lines(stream: PleoStream, rows: Sequence[dict[str, Any]]) -> list[bytes]:
     """Return the rows as the RECORD lines that the tap writes."""
-    complete = _COMPLETE[stream.name]
-    messages = (RecordLine("RECORD", stream.name, complete(record), EXTRACTED) for record in decode(stream, rows))
+    messages = (
+        RecordLine("RECORD", stream.name, _complete(stream, record), EXTRACTED) for record in decode(stream, rows)
+    )
     return [encode(message) + b"\n" for message in messages]

@@ -21,7 +21,7 @@ from tests.helpers.mapper import JOB
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_pleo_export.tap.paged_stream import PagedStream
+    from tap_pleo_export.tap.stream import PleoStream
 
 STREAMS = streams()
 SCHEMAS = {"export_jobs": "ExportJobV3", "export_job_items": "ExportJobItemV3", "export_items": "ExportItemV3"}
@@ -34,7 +34,7 @@ rows = st.sampled_from(sorted(SCHEMAS)).flatmap(
 
 @document.examples(60)
 @given(rows)
-def test_every_row_that_the_document_allows_becomes_a_record(case: tuple[PagedStream, list[dict[str, Any]]]) -> None:
+def test_every_row_that_the_document_allows_becomes_a_record(case: tuple[PleoStream, list[dict[str, Any]]]) -> None:
     stream, drawn = case
     validator = jsonschema_rs.Draft7Validator(stream.schema)
 

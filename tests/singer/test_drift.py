@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from tap_pleo_export.singer.field_drift import DriftWatch
-from tap_pleo_export.singer.record_decoder import RecordShape, as_dict
+from tap_pleo_export.singer.record_decoder import as_dict
+from tests.helpers.decoding import PageReader
 
 SCHEMA: dict[str, Any] = {
     "properties": {
@@ -25,10 +26,10 @@ SCHEMA: dict[str, Any] = {
 
 
 @pytest.fixture
-def shape(caplog: pytest.LogCaptureFixture) -> RecordShape:
+def reader(caplog: pytest.LogCaptureFixture) -> PageReader:
     caplog.set_level(logging.WARNING)
     drift = DriftWatch("things", SCHEMA, logging.getLogger("drift"))
-    return RecordShape(SCHEMA, keys=("id",), computed=("added",), drift=drift)
+    return PageReader(SCHEMA, keys=("id",), computed=("added",), drift=drift)
 
 
 def page(*rows: dict[str, Any]) -> bytes:
@@ -36,7 +37,7 @@ def page(*rows: dict[str, Any]) -> bytes:
 
 
 def test_new_members_are_kept_where_they_are_and_named_once(
-    shape: RecordShape, caplog: pytest.LogCaptureFixture
+    reader: PageReader, caplog: pytest.LogCaptureFixture
 ) -> None:
     row = {
         "id": "1",
@@ -45,7 +46,7 @@ def test_new_members_are_kept_where_they_are_and_named_once(
         "anything": {"goes": 1},
     }
 
-    records = [record for _ in range(3) for record in shape.decode_page(page(row, row)).records]
+    records = [record for _ in range(3) for record in reader.decode_page(page(row, row)).records]
 
     assert [as_dict(record) for record in records] == [row] * 6
     assert sorted(caplog.messages) == [
@@ -55,10 +56,10 @@ def test_new_members_are_kept_where_they_are_and_named_once(
     ]
 
 
-def test_new_top_level_members_move_to_additional_fields(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
+def test_new_top_level_members_move_to_additional_fields(reader: PageReader, caplog: pytest.LogCaptureFixture) -> None:
     row = {"id": "1", "mood": {"x": [1]}, "added": "by Pleo", "additionalFields": {"theirs": 1}}
 
-    (record,) = shape.decode_page(page(row)).records
+    (record,) = reader.decode_page(page(row)).records
 
     assert as_dict(record) == {"id": "1", "additionalFields": {k: v for k, v in row.items() if k != "id"}}
     assert sorted(caplog.messages) == [
@@ -68,9 +69,9 @@ def test_new_top_level_members_move_to_additional_fields(shape: RecordShape, cap
     ]
 
 
-def test_characters_that_no_database_stores_are_counted(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
-    shape.decode_page(page({"id": "1", "anything": "a\0b\0"}))
-    shape.decode_page(page({"id": "2", "anything": "\0"}))
+def test_characters_that_no_database_stores_are_counted(reader: PageReader, caplog: pytest.LogCaptureFixture) -> None:
+    reader.decode_page(page({"id": "1", "anything": "a\0b\0"}))
+    reader.decode_page(page({"id": "2", "anything": "\0"}))
 
     assert [message.split("things: ")[1].split(" character")[0] for message in caplog.messages] == ["2", "1"]
     assert caplog.messages[0] == (
@@ -80,8 +81,8 @@ def test_characters_that_no_database_stores_are_counted(shape: RecordShape, capl
     assert caplog.messages[1].endswith(", 3 in this run")
 
 
-def test_a_name_is_quoted_on_one_line_and_cut(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
-    shape.decode_page(page({"id": "1", "9\n\x1b[31mERROR forged\u2028": 1, "amount": {"x" * 2_000_000: 1}}))
+def test_a_name_is_quoted_on_one_line_and_cut(reader: PageReader, caplog: pytest.LogCaptureFixture) -> None:
+    reader.decode_page(page({"id": "1", "9\n\x1b[31mERROR forged\u2028": 1, "amount": {"x" * 2_000_000: 1}}))
 
     assert len(caplog.messages) == 2
     assert all(message.isprintable() and len(message) < 400 for message in caplog.messages)
@@ -89,10 +90,10 @@ def test_a_name_is_quoted_on_one_line_and_cut(shape: RecordShape, caplog: pytest
 
 
 def test_of_very_many_new_names_the_first_are_named_and_the_others_counted(
-    shape: RecordShape, caplog: pytest.LogCaptureFixture
+    reader: PageReader, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(1000):
-        shape.decode_page(page({"id": "1", f"new {number}": 1, "amount": {f"newer {number}": 1}}))
+        reader.decode_page(page({"id": "1", f"new {number}": 1, "amount": {f"newer {number}": 1}}))
 
     assert sum("a new field" in message for message in caplog.messages) == 50
     assert caplog.messages[50:] == [
@@ -115,45 +116,45 @@ def test_of_very_many_new_names_the_first_are_named_and_the_others_counted(
     ],
 )
 def test_members_of_another_shape_are_kept_and_hide_no_new_name(
-    shape: RecordShape, caplog: pytest.LogCaptureFixture, row: dict[str, Any], reported: list[str]
+    reader: PageReader, caplog: pytest.LogCaptureFixture, row: dict[str, Any], reported: list[str]
 ) -> None:
     body = json.dumps({"data": [{"id": "1", **row}], "pagination": {"hasNextPage": False}}).encode()
 
-    (record,) = shape.decode_page(body.replace(b"Infinity", b"1e400")).records
+    (record,) = reader.decode_page(body.replace(b"Infinity", b"1e400")).records
 
     assert record.id == "1"
     assert sorted(caplog.messages) == [f"things: Pleo sends a new field '{name}', kept in place" for name in reported]
 
 
-def fields_seen(shape: RecordShape, caplog: pytest.LogCaptureFixture, count: int) -> list[int]:
+def fields_seen(reader: PageReader, caplog: pytest.LogCaptureFixture, count: int) -> list[int]:
     """Return the positions of the records, each with a new name of its own inside, that were looked into."""
     rows = [{"id": "1", "amount": {f"new {number}": 1}} for number in range(count)]
     caplog.clear()
-    shape.decode_page(page(*rows))
+    reader.decode_page(page(*rows))
     return sorted(int(message.split("'")[1].removeprefix("amount.new ")) for message in caplog.messages)
 
 
 def test_the_first_thousand_records_are_looked_into_then_one_in_32(
-    shape: RecordShape, caplog: pytest.LogCaptureFixture
+    reader: PageReader, caplog: pytest.LogCaptureFixture
 ) -> None:
     plain = {"id": "1"}
-    shape.decode_page(page(*[plain] * 500))
-    shape.decode_page(page(*[plain] * 499))
-    assert fields_seen(shape, caplog, 3) == [0, 1, 2]
+    reader.decode_page(page(*[plain] * 500))
+    reader.decode_page(page(*[plain] * 499))
+    assert fields_seen(reader, caplog, 3) == [0, 1, 2]
     rows = [{"id": "1", "amount": {f"late {number}": 1}} for number in range(65)]
     caplog.clear()
 
-    shape.decode_page(page(*rows))
+    reader.decode_page(page(*rows))
 
     assert caplog.messages == [
         f"things: Pleo sends a new field 'amount.late {number}', kept in place" for number in (0, 32, 64)
     ]
 
 
-def test_a_thousand_records_are_the_first_thousand(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
-    shape.decode_page(page(*[{"id": "1"}] * 1000))
+def test_a_thousand_records_are_the_first_thousand(reader: PageReader, caplog: pytest.LogCaptureFixture) -> None:
+    reader.decode_page(page(*[{"id": "1"}] * 1000))
 
-    assert fields_seen(shape, caplog, 33) == [0, 32]
+    assert fields_seen(reader, caplog, 33) == [0, 32]
 
 
 def test_a_stream_without_declared_objects_has_nothing_to_look_into(caplog: pytest.LogCaptureFixture) -> None:
@@ -161,34 +162,34 @@ def test_a_stream_without_declared_objects_has_nothing_to_look_into(caplog: pyte
     schema: dict[str, Any] = {"properties": {"id": {}, "list": {"items": {}}}}
     drift = DriftWatch("things", schema, logging.getLogger("drift"))
 
-    RecordShape(schema, keys=("id",), drift=drift).decode_page(page({"id": "1", "list": [{"a": 1}]}))
+    PageReader(schema, keys=("id",), drift=drift).decode_page(page({"id": "1", "list": [{"a": 1}]}))
 
     assert caplog.messages == []
 
 
 def test_a_record_as_declared_is_not_looked_into_name_by_name(
-    shape: RecordShape, monkeypatch: pytest.MonkeyPatch
+    reader: PageReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(DriftWatch, "_walk", lambda *_: pytest.fail("looked into"))
     row = {"id": "1", "amount": {"value": 1, "currency": "GBP"}, "lines": [{"tags": [{"code": "a"}, {}]}, {}, None]}
 
-    assert len(shape.decode_page(page(row, {"id": "2", "amount": None, "lines": None})).records) == 2
+    assert len(reader.decode_page(page(row, {"id": "2", "amount": None, "lines": None})).records) == 2
 
 
-def test_a_name_already_told_hides_none_beside_it(shape: RecordShape, caplog: pytest.LogCaptureFixture) -> None:
-    shape.decode_page(page({"id": "1", "old": 1}))
-    shape.decode_page(page({"id": "1", "old": 1, "new": 1}))
+def test_a_name_already_told_hides_none_beside_it(reader: PageReader, caplog: pytest.LogCaptureFixture) -> None:
+    reader.decode_page(page({"id": "1", "old": 1}))
+    reader.decode_page(page({"id": "1", "old": 1, "new": 1}))
 
     assert [message.split("'")[1] for message in caplog.messages] == ["old", "new"]
 
 
 def test_a_number_of_any_length_hides_no_new_name_beside_it(
-    shape: RecordShape, caplog: pytest.LogCaptureFixture
+    reader: PageReader, caplog: pytest.LogCaptureFixture
 ) -> None:
     number = "7" * 4301
     row = f'{{"id":"1","amount":{{"value":{number},"scale":1e400}},"lines":[{{"cost":-{number}}}]}}'
 
-    (record,) = shape.decode_page(f'{{"data":[{row}],"pagination":{{"hasNextPage":false}}}}'.encode()).records
+    (record,) = reader.decode_page(f'{{"data":[{row}],"pagination":{{"hasNextPage":false}}}}'.encode()).records
 
     assert bytes(record.amount) == f'{{"value":{number},"scale":1e400}}'.encode()
     assert sorted(caplog.messages) == [

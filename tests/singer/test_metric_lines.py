@@ -1,14 +1,17 @@
-"""METRIC lines of a structured log say which stream they count."""
+"""METRIC lines: the summary that ends a run, and readable messages in a structured log."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+from typing import Any
 
+import pytest
 from singer_sdk.logging import StructuredFormatter
 from singer_sdk.metrics import Metric, Point, Tag
 
-from tap_pleo_export.singer.metrics import MetricLines
+from tap_pleo_export.singer.metrics import MetricLines, run_summary, run_with_summary
 
 POINT = Point("counter", Metric.RECORD_COUNT, 248, {Tag.STREAM: "export_items", Tag.PID: 7})
 
@@ -28,3 +31,37 @@ def test_a_metric_names_its_stream_and_keeps_its_members() -> None:
 
 def test_other_lines_are_the_sdks() -> None:
     assert json.loads(MetricLines().format(record("%d jobs", 3)))["message"] == "3 jobs"
+
+
+def test_a_run_summary_has_the_shape_of_the_sdks_metrics() -> None:
+    written = json.loads(MetricLines().format(record("METRIC: %s", run_summary("tap-x", 1, 2.34567, {"items": 3}))))
+
+    assert written["message"] == "METRIC: tap-x run_summary 2.346"
+    del written["metric_info"]["tags"]["pid"]
+    assert written["metric_info"] == {
+        "type": "timer",
+        "metric": "run_summary",
+        "value": 2.346,
+        "tags": {"plugin": "tap-x", "exit_code": 1, "items": 3},
+    }
+
+
+def ends_with(ending: Any) -> int:
+    if isinstance(ending, BaseException):
+        raise ending
+    return int(ending)
+
+
+@pytest.mark.parametrize(
+    ("ending", "exit_code"),
+    [(0, 0), (1, 1), (SystemExit(143), 143), (SystemExit(), 0), (SystemExit("text"), 1), (ValueError(), 1)],
+)
+def test_a_run_summary_has_the_exit_code_however_the_run_ends(
+    ending: Any, exit_code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with contextlib.suppress(SystemExit, ValueError):
+        assert run_with_summary("tap-x", lambda: ends_with(ending), dict) == exit_code
+    (line,) = caplog.records
+    point = json.loads(line.getMessage().removeprefix("METRIC: "))
+    assert (point["metric"], point["tags"]["exit_code"]) == ("run_summary", exit_code)

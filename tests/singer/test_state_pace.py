@@ -12,7 +12,7 @@ PAGES = st.lists(st.tuples(st.integers(0, 10**6), st.floats(0, 3)), max_size=100
 
 
 @given(pages=PAGES, state_size=st.integers(1, 10**6))
-def test_states_weigh_no_more_than_records_unless_time_is_up(pages: list[tuple[int, float]], state_size: int) -> None:
+def test_states_do_not_outweigh_records(pages: list[tuple[int, float]], state_size: int) -> None:
     pace = StatePace()
     written = records = since_last = 0
     now = last_at = 0.0

@@ -81,7 +81,6 @@ def test_a_restart_forgets_all_but_the_page_size() -> None:
     progress = JobProgress(page_size=7, page=3, cursor="c", items=21, digest=5, complete=True)
 
     assert progress.restarted() == JobProgress(page_size=7)
-    assert progress.restarted(9) == JobProgress(page_size=9)
 
 
 def test_completion_changes_nothing_else() -> None:

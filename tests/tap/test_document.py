@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tap_pleo_export.api.jobs import ENDED_STATUSES, WARNED_BEFORE_EXPIRY, ExportJob
 from tap_pleo_export.singer.record_decoder import as_dict
-from tap_pleo_export.tap.records import complete_job
+from tap_pleo_export.tap.streams import with_expiry
 from tests.helpers import document
 from tests.helpers.decoding import decode, streams
 from tests.helpers.document import stored
@@ -33,7 +33,7 @@ PLAIN = {
 
 
 def read(rows: Sequence[dict[str, Any]]) -> list[ExportJob]:
-    return [ExportJob.from_record(record) for record in decode(STREAM, rows)]
+    return [ExportJob.from_row(record) for record in decode(STREAM, rows)]
 
 
 def moment(text: str | None) -> datetime | None:
@@ -66,7 +66,7 @@ def test_every_job_that_the_document_allows_is_read(row: dict[str, Any]) -> None
     assert job.created_at == moment(row["createdAt"])
     assert job.expires_at == expiry(row)
     assert job.minutes_left(NOW) in {None, *range(15)}
-    record = as_dict(complete_job(job))
+    record = as_dict(with_expiry(job))
     assert record["expiresAt"] == (job.expires_at and job.expires_at.isoformat().replace("+00:00", "Z"))
 
 

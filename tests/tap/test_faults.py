@@ -366,7 +366,7 @@ PAGING = [
         id="an item that the data layer has and the control layer lacks",
         setup=lambda _, job: job.item_statuses.pop(job.items[5]["accountingEntryId"]),
         sees=(
-            "Export job {job}: it says that it has 7 items, but 6 job items are listed",
+            "Export job {job}: Pleo counts 7 items, but lists 6 job items",
             f"{DISAGREE}6 job items, 7 export items; 1 without a job item: {{lost}}. It is read again",
             f"{DISAGREE}6 job items, 7 export items; 1 without a job item: {{lost}}. The job stays incomplete",
             GIVEN_UP,

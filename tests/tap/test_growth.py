@@ -207,7 +207,7 @@ def test_fewer_job_items_than_the_job_says_are_named(pleo: Sandbox, run_tap: Cal
 
     assert run.returncode == 0
     (warning,) = run.warnings
-    assert f"Export job {job.id}: it says that it has 7 items, but 5 job items are listed" in warning
+    assert f"Export job {job.id}: Pleo counts 7 items, but lists 5 job items" in warning
 
 
 LISTINGS: dict[str, tuple[str, str]] = {

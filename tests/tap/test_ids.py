@@ -170,7 +170,7 @@ def test_digests_are_those_that_states_already_hold() -> None:
 
 def test_all_are_seen_when_each_expected_id_has_been_and_no_other() -> None:
     compact = JobItemIds()
-    assert (compact.all_seen, compact.unusable, compact.late) == (True, 0, [])
+    assert (compact.all_seen, compact.unusable, compact.matched_late) == (True, 0, [])
     for id_ in ("a", "b", "c"):
         compact.expect(id_, None)
 
@@ -199,9 +199,9 @@ def test_what_was_seen_while_an_earlier_listing_was_expected_stays_seen() -> Non
     earlier = show(expecting("kept", "gone", "seen by neither"), "kept", "gone", "early", "foreign", "foreign")
     now = expecting("kept", "seen by neither", "early", "new")
 
-    now.take_over(earlier)
+    now.merge_seen(earlier)
 
-    assert now.late == ["early"]
+    assert now.matched_late == ["early"]
     assert set(now.missing()) == {"seen by neither", "new"}
     assert {key_of(id_) for id_ in now.unexpected} == {key_of("gone"), key_of("foreign")}
     assert now.unexpected == ["gone", "foreign"]
@@ -217,24 +217,25 @@ def test_after_taking_over_it_is_as_if_all_had_been_expected_at_once(
     at_once = show(expecting(*now, *common), *shown, *common[::2])
     later = expecting(*now, *common)
 
-    later.take_over(earlier)
+    later.merge_seen(earlier)
 
     assert sorted(map(key_of, later.missing())) == sorted(map(key_of, at_once.missing()))
     assert {*map(key_of, later.unexpected)} == {*map(key_of, at_once.unexpected)}
     assert later.all_seen == at_once.all_seen
-    assert {*map(key_of, later.late)} == {*map(key_of, [*shown, *common[::2]])} & {*map(key_of, [*now, *common])} - {
-        *map(key_of, [*before, *common])
-    }
+    assert {*map(key_of, later.matched_late)} == {*map(key_of, [*shown, *common[::2]])} & {
+        *map(key_of, [*now, *common])
+    } - {*map(key_of, [*before, *common])}
 
 
 def test_unseen_ids_are_expected_as_before() -> None:
     written = [f"id {number}" for number in range(200)]
     later = expecting(*written, "early")
-    later.take_over(show(expecting(*written), *written[:150], "early", "foreign"))
+    later.merge_seen(show(expecting(*written), *written[:150], "early", "foreign"))
 
-    again = later.unseen()
+    later.reset_seen()
+    again = later
 
-    assert (again.late, again.unexpected, len(again)) == ([], [], 201)
+    assert (again.matched_late, again.unexpected, len(again)) == ([], [], 201)
     assert {*again.missing()} == {*written, "early"}
     assert not again.all_seen
     assert [again.see(key_of(id_), id_) for id_ in written] == [(True, f"status of {id_}") for id_ in written]
@@ -246,7 +247,8 @@ def test_ids_of_one_bucket_are_all_unseen_again(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ids, "BUCKETS", 1)
     written = [f"id {number}" for number in range(20)]
 
-    again = show(expecting(*written), *written).unseen()
+    again = show(expecting(*written), *written)
+    again.reset_seen()
 
     assert sorted(again.missing()) == sorted(written)
     assert [again.see(key_of(id_), id_) for id_ in written] == [(True, f"status of {id_}") for id_ in written]

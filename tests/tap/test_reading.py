@@ -92,7 +92,7 @@ def test_items_of_other_statuses_are_left_out(pleo: Sandbox, run_tap: Callable[.
     assert len(run.records("export_job_items")) == 6
     assert run.bookmark(job.id)["complete"] is True
     assert run.bookmark(job.id)["items"] == 6
-    assert any("3 left out by 'item_statuses'" in line for line in run.log("INFO"))
+    assert any("3 skipped because of 'item_statuses'" in line for line in run.log("INFO"))
 
 
 def test_items_left_out_for_a_status_that_nobody_knows_are_counted(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
@@ -106,7 +106,7 @@ def test_items_left_out_for_a_status_that_nobody_knows_are_counted(pleo: Sandbox
     assert run.returncode == 0
     assert len(run.records()) == 2
     (warning,) = run.warnings
-    assert warning.startswith(f"Export job {job.id}: 3 item(s) left out by 'item_statuses', for their status is none")
+    assert warning.startswith(f"Export job {job.id}: skipped 3 item(s) with unknown status")
     assert warning.endswith(": archived, par ked. Set it to [] to read them")
     assert len(run_tap(item_statuses=[]).records()) == 6
 
@@ -252,7 +252,7 @@ def test_a_job_close_to_its_expiry_is_named_with_the_time_left(pleo: Sandbox, ru
 
     (line,) = [line for line in run_tap().warnings if "before reading" in line]
 
-    assert line == f"Export job {job.id}: 9 minute(s) left to its expiry, before reading it"
+    assert line == f"Export job {job.id}: expires in 9 minute(s), before reading it"
 
 
 def test_the_time_left_is_named_again_once_the_job_has_been_read(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
@@ -260,7 +260,7 @@ def test_the_time_left_is_named_again_once_the_job_has_been_read(pleo: Sandbox, 
 
     (line,) = [line for line in run_tap().warnings if "after reading" in line]
 
-    assert line == f"Export job {job.id}: 9 minute(s) left to its expiry, after reading it"
+    assert line == f"Export job {job.id}: expires in 9 minute(s), after reading it"
 
 
 def test_the_expiry_counts_from_the_last_update(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:

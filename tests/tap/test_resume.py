@@ -13,7 +13,7 @@ from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
@@ -31,8 +31,9 @@ from tap_pleo_export.tap.plugin import TapPleoExport
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tap_pleo_export.tap.export_reader import ExportReader
-    from tap_pleo_export.tap.source import Batch
+    from tap_pleo_export.tap.job_reader import Batch
+    from tap_pleo_export.tap.stream import PleoStream
+    from tap_pleo_export.tap.streams import ExportJobs
 
 Key = tuple[str, str]
 RANDOM = st.integers(0, 2**32).map(Random)
@@ -149,10 +150,10 @@ class World:
         )
         api.send, api.read, api.get = self.pleo.send, self.pleo.read, self.pleo.get  # type: ignore[method-assign, assignment]
         api.pool = Foreground()  # type: ignore[assignment]
-        bookmarks, outcome, reader = tap.bookmarks, tap.outcome, tap.reader
+        bookmarks, outcome = tap.bookmarks, tap.outcome
         random = self.pleo.random
         try:
-            for batch in self.batches(reader):
+            for batch in self.batches(tap):
                 kept = random.randrange(len(batch.records) + 1) if random.random() < cut else len(batch.records)
                 self.written.update(
                     (json.loads(msgspec.json.encode(record.jobId)), record.accountingEntryId)
@@ -178,12 +179,13 @@ class World:
         return outcome.exit_code
 
     @staticmethod
-    def batches(reader: ExportReader) -> Iterator[Batch]:
-        """Yield the batches of export items, as the streams come by."""
-        for job in reader.jobs_in_turn():
-            for _ in reader.export_job_items(job.id):
+    def batches(tap: TapPleoExport) -> Iterator[Batch]:
+        """Yield the batches of export items, in the order of a sync."""
+        jobs, job_items, export_items = tap.streams.values()
+        for context in cast("ExportJobs", jobs).child_contexts():
+            for _ in cast("PleoStream", job_items).batches(context):
                 pass
-            yield from reader.export_items(job.id)
+            yield from cast("PleoStream", export_items).batches(context)
 
     def never_ahead(self) -> None:
         """Assert that the state counts no item that is neither written nor finished."""

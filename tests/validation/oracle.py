@@ -110,7 +110,7 @@ def posting(config: dict[str, Any], item: dict[str, Any]) -> dict[str, Any] | No
     return where
 
 
-def finding(check: str, kind: str, reason: str, path: str) -> dict[str, Any]:
+def finding(check: str, kind: str, reason: str, path: str, **subject: Any) -> dict[str, Any]:
     return {
         "check": check,
         "status": "failed",
@@ -118,6 +118,7 @@ def finding(check: str, kind: str, reason: str, path: str) -> dict[str, Any]:
         "failureReasonType": kind,
         "failureReason": reason,
         "path": path,
+        "subject": {name: value for name, value in subject.items() if value} or None,
     }
 
 
@@ -133,14 +134,24 @@ def required_configuration(config: dict[str, Any], item: dict[str, Any]) -> list
         kind, what, name = "missing_configuration", "Account", ""
         if accounts:
             name = f"{' or '.join(accounts)} {currency}"
+            about = accounts[0]
         elif "journal" in roles:
             what, name = "Journal", f"(company {item['companyId'] or 'unknown'})"
+            about = "journal"
         elif "contraAccount" in roles:
             name = f"{text((item['contraAccount'] or {}).get('name')) or 'contraAccount'} {currency}"
+            about = "contraAccount"
         reason = f"{what} {name} missing: provide {what.lower()} {name} in the configurations"
         if not name:
             kind, reason = "vendor_unknown", "Vendor missing: select a vendor for this item"
-        found.append(finding("required_configuration", kind, reason, path))
+            found.append(finding("required_configuration", kind, reason, path, role="vendor"))
+            continue
+        subject = {"role": about, "alternatives": [role for role in roles if role != about]}
+        subject["companyId"] = item["companyId"]
+        if what == "Account":
+            subject["currency"] = item["amount"]["inWalletCurrency"]["currency"]
+            subject["name"] = text((item["contraAccount"] or {}).get("name")) if "contraAccount" in roles else None
+        found.append(finding("required_configuration", kind, reason, path, **subject))
     return found
 
 
@@ -152,17 +163,20 @@ def expense_gl_account(config: dict[str, Any], item: dict[str, Any]) -> list[dic
         account = line["account"] or {}
         if not text(account.get("code")) and not text(account.get("identifier")):
             label = f"{text(account.get('name'))} (line {index + 1})".strip()
-            names.append((label, f"/accountingEntryLines/{index}/account"))
+            subject = {"line": index + 1, "name": text(account.get("name"))}
+            names.append((label, f"/accountingEntryLines/{index}/account", subject))
     if not item["accountingEntryLines"]:
-        names.append(("(item has no lines)", "/accountingEntryLines"))
+        names.append(("(item has no lines)", "/accountingEntryLines", {}))
     return [
         finding(
             "expense_gl_account",
             "missing_configuration",
             f"Account {name} missing: provide account {name} in the configurations",
             path,
+            role="glAccount",
+            **subject,
         )
-        for name, path in names
+        for name, path, subject in names
     ]
 
 
@@ -170,34 +184,38 @@ def references(config: dict[str, Any], item: dict[str, Any]) -> dict[str, list[d
     lists = config.get("references") or {}
     found: dict[str, list[dict[str, Any]]] = {}
 
-    def look_up(list_name: str, check: str, values: list[tuple[str, str]], kind: str, reason: str) -> None:
+    def look_up(list_name: str, check: str, values: list[tuple[Any, ...]], kind: str, reason: str) -> None:
         if lists.get(list_name) is not None:
             known = [text(value) for value in lists[list_name]]
             found[check] = [
-                finding(check, kind, reason.format(value), path) for value, path in values if value not in known
+                finding(check, kind, reason.format(code), path, code=code, **subject)
+                for code, path, subject in values
+                if code not in known
             ]
 
-    accounts, taxes, tags = [], [], []
+    accounts: list[tuple[Any, ...]] = []
+    taxes: list[tuple[Any, ...]] = []
+    tags: list[tuple[Any, ...]] = []
     for i, line in enumerate(item["accountingEntryLines"] or []):
         at = f"/accountingEntryLines/{i}"
         account = line["account"] or {}
-        accounts.append((text(account.get("code")) or text(account.get("identifier")), f"{at}/account"))
-        taxes.append((text((line["tax"] or {}).get("code")), f"{at}/tax"))
-        tags += [(text(tag["code"]), f"{at}/tags/{j}") for j, tag in enumerate(line["tags"] or [])]
+        code = text(account.get("code")) or text(account.get("identifier"))
+        accounts.append((code, f"{at}/account", {"role": "glAccount", "line": i + 1}))
+        taxes.append((text((line["tax"] or {}).get("code")), f"{at}/tax", {"role": "taxCode", "line": i + 1}))
+        for j, tag in enumerate(line["tags"] or []):
+            tags.append((text(tag["code"]), f"{at}/tags/{j}", {"role": "tag", "line": i + 1}))
     own = vendor_of(config, item)
+    vendors = []
+    if own:
+        vendors = [(own[1], own[0], {"role": "vendor", "name": text(item[own[0][1:]].get("name"))})]
     invalid = "invalid_configuration"
     gl_text = "Account No. {} does not exist in the Accounting System. Check Category."
+    tax_text = "Tax Code {} does not exist in the Accounting System"
     tag_text = "Tag with code {} does not exist on the Accounting System. Check the Tag."
-    look_up("gl_accounts", "gl_account_exists", [pair for pair in accounts if pair[0]], invalid, gl_text)
-    look_up(
-        "tax_codes",
-        "tax_code_exists",
-        [pair for pair in taxes if pair[0]],
-        invalid,
-        "Tax Code {} does not exist in the Accounting System",
-    )
-    look_up("tags", "tag_exists", [pair for pair in tags if pair[0]], invalid, tag_text)
-    look_up("vendors", "vendor_exists", [(own[1], own[0])] if own else [], "vendor_unknown", VENDOR_TEXT)
+    look_up("gl_accounts", "gl_account_exists", [row for row in accounts if row[0]], invalid, gl_text)
+    look_up("tax_codes", "tax_code_exists", [row for row in taxes if row[0]], invalid, tax_text)
+    look_up("tags", "tag_exists", [row for row in tags if row[0]], invalid, tag_text)
+    look_up("vendors", "vendor_exists", vendors, "vendor_unknown", VENDOR_TEXT)
     return found
 
 
@@ -214,7 +232,7 @@ def verdict(config: dict[str, Any], item: dict[str, Any], user_failures: dict[st
         path = user_failures[check["id"]]
         failed = finding(check["id"], check["failureReasonType"], check["failureReason"], path or "")
         found[check["id"]] = [] if path is None else [failed | {"severity": severities[check["id"]]}]
-    nothing = {"status": "passed", "failureReasonType": None, "failureReason": None, "path": None}
+    nothing = {"status": "passed", "failureReasonType": None, "failureReason": None, "path": None, "subject": None}
     entries = []
     for check_id, findings in found.items():
         if check_id not in (config.get("disabled_checks") or []):

@@ -123,7 +123,7 @@ def test_a_broken_check_fails_the_item_makes_no_update_and_ends_in_an_error(tmp_
     run_ = Run(data, EVERY_CHECK | {"emit_updates": True}, tmp_path)
     assert run_.returncode == 1
     assert run_.log("ERROR") == [
-        "1 time(s) a check could not be made (vendor_exists 1): the items are marked as failed and make no update"
+        "1 checks could not run (vendor_exists 1): the items are marked as failed, but no update is made for them"
     ]
     first, second = run_.output.records()
     assert (first["validationStatus"], first["validationFailureReasonType"]) == ("failed", "unexpected_failure")
@@ -138,7 +138,7 @@ def test_a_finding_beside_a_broken_check_is_told_to_pleo_alone() -> None:
     (update,) = output.records("export_job_item_updates")
     assert update["failureReasonType"] == "missing_configuration"
     assert update["failureReason"] == "Account (line 1) missing: provide account (line 1) in the configurations"
-    assert "vendor_exists could not be made" in output.records()[0]["validationFailureReason"]
+    assert "vendor_exists could not run" in output.records()[0]["validationFailureReason"]
 
 
 def test_a_broken_warning_fails_no_item_but_is_counted(tmp_path: Path) -> None:

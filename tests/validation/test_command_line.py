@@ -31,6 +31,14 @@ class Run:
         done = subprocess.run(command, input=data, capture_output=True, timeout=TIMEOUT, check=False)
         self.returncode, self.output, self.stderr = done.returncode, Output(done.stdout), done.stderr.decode()
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        (line,) = (text for text in self.log("INFO") if '"metric":"run_summary"' in text)
+        point: dict[str, Any] = json.loads(line.removeprefix("METRIC: "))
+        assert point["value"] > 0
+        del point["tags"]["pid"]
+        return dict(point["tags"])
+
     def log(self, level: str) -> list[str]:
         lines = [text.split(" | ", 3) for text in self.stderr.splitlines()]
         return [parts[3] for parts in lines if len(parts) == 4 and parts[1].strip() == level]
@@ -44,20 +52,37 @@ def test_sums_up(tmp_path: Path) -> None:
 
 def test_sums_up_without_a_warning_where_nothing_failed(tmp_path: Path) -> None:
     run = Run(schema() + record(item()), GOOD, tmp_path)
-    assert run.log("INFO")[-1] == "export_items: 1 items, 1 passed, 0 failed; no findings"
+    assert "export_items: 1 items, 1 passed, 0 failed; no findings" in run.log("INFO")
     assert run.log("WARNING") == []
+
+
+def test_ends_with_a_machine_readable_summary(tmp_path: Path) -> None:
+    run = Run(schema() + record(item()) + record(failing(2)) + record(item(3, companyId=7)), GOOD, tmp_path)
+    assert run.summary == {
+        "plugin": "map-pleo-validation",
+        "exit_code": 1,
+        "items": 3,
+        "passed": 1,
+        "failed": 2,
+        "by_check": {"expense_gl_account": {"failed": 1}, "required_configuration": {"broken": 1}},
+    }
+
+
+def test_summary_of_a_run_that_an_error_ends(tmp_path: Path) -> None:
+    summary = Run(schema() + record(item()) + b"{", GOOD, tmp_path).summary
+    assert (summary["items"], summary["exit_code"]) == (1, 1)
 
 
 def test_says_how_many_items_it_dropped(tmp_path: Path) -> None:
     run = Run(schema() + record(item()) + record(failing(2)), GOOD | {"on_failure": "drop"}, tmp_path)
-    assert run.log("WARNING")[0] == "1 failed items were dropped (on_failure: drop)"
+    assert run.log("WARNING")[0] == "Dropped 1 failed items (on_failure: drop)"
     assert len(run.output.records()) == 1
 
 
 def test_failed_item_without_job_gives_a_warning_instead_of_an_update(tmp_path: Path) -> None:
     nameless = {name: value for name, value in failing().items() if name != "jobId"}
     run = Run(schema() + record(nameless), GOOD | {"emit_updates": True}, tmp_path)
-    assert run.log("WARNING")[0] == "1 failed items have no jobId or accountingEntryId, so no update"
+    assert run.log("WARNING")[0] == "No update for 1 failed items without jobId or accountingEntryId"
     assert run.output.records("export_job_item_updates") == []
 
 
@@ -65,7 +90,7 @@ def test_names_the_streams_that_came_instead_of_items(tmp_path: Path) -> None:
     data = schema("export_jobs") + record({"id": "1"}, "pleo_items") + state(1)
     run = Run(data, {}, tmp_path)
     (warning,) = run.log("WARNING")
-    assert warning == "no export_items came by, nothing was validated; streams that did: export_jobs, pleo_items"
+    assert warning == "No export_items received, so nothing was validated. Streams received: export_jobs, pleo_items"
     assert run.output.data == data
 
 
@@ -74,7 +99,7 @@ def test_unknown_method_gives_one_warning(tmp_path: Path) -> None:
     run = Run(schema() + b"".join(odd), GOOD, tmp_path)
     (warning,) = run.log("WARNING")
     entry = item(0)["accountingEntryId"]
-    assert warning == f"item {entry} has a bookkeeping method that Pleo does not document: recorded as journal"
+    assert warning == f"Item {entry} has a bookkeeping method unknown to Pleo's API: recorded as journal"
     assert {after["bookkeepingMethod"] for after in run.output.records()} == {"journal"}
 
 
@@ -97,8 +122,8 @@ def test_every_mistake_in_the_settings_is_named_before_anything_is_read(tmp_path
     assert run.returncode == 1
     assert run.output.data == b""
     first, second, _ = run.log("ERROR")
-    assert first.startswith("config /on_failur: unknown setting 'on_failur', did you mean 'on_failure'?")
-    assert second.startswith("config /configuration/0/journal: 100 is not text: write it in quotes")
+    assert first.startswith("config /configuration/0/journal: 100 is not text: write it in quotes")
+    assert second.startswith("config /on_failur: unknown setting 'on_failur', did you mean 'on_failure'?")
     assert "Traceback" not in run.stderr
 
 
@@ -166,6 +191,7 @@ def test_signal_ends_the_run_with_its_code_and_whole_lines(number: int, code: in
         assert process.returncode == code
         assert len(Output(read + rest).messages) in (3, 4)
         assert b"Traceback" not in log
+        assert f'"exit_code":{code},"items":'.encode() in log
 
 
 def test_loader_that_stops_reading_gives_one_error_line() -> None:

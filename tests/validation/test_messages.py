@@ -48,6 +48,7 @@ def test_verdict_of_a_failed_item() -> None:
         "failureReasonType": None,
         "failureReason": None,
         "path": None,
+        "subject": None,
     }
     assert {name: after[name] for name in MEMBERS} == {
         "validationStatus": "failed",
@@ -62,6 +63,7 @@ def test_verdict_of_a_failed_item() -> None:
                 "failureReasonType": "missing_configuration",
                 "failureReason": reason,
                 "path": "/accountingEntryLines/0/account",
+                "subject": {"role": "glAccount", "line": 1},
             },
         ],
         "bookkeepingMethod": "journal",

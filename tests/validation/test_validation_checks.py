@@ -102,8 +102,7 @@ def test_a_check_that_breaks_fails_the_item_and_no_other_check() -> None:
 def test_the_text_of_a_broken_check_shows_nothing_of_the_item() -> None:
     verdict = Validator(parse_settings(CONFIG)).judge(ITEM | {"vendor": "GB33BUKB"})
     assert (
-        verdict.failure_reason
-        == "Check vendor_exists could not be made: the item has an unexpected shape (AttributeError)"
+        verdict.failure_reason == "Check vendor_exists could not run: the item has an unexpected shape (AttributeError)"
     )
     assert verdict.failure_reason_type == "unexpected_failure"
 

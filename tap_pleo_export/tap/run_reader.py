@@ -1,0 +1,140 @@
+"""Which export jobs a run reads, and what becomes of the progress of those that have ended."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tap_pleo_export.api.errors import JobEnded, JobError, ListUnusable, RowsUnusable, UnreadJobEnded, WrongJob
+from tap_pleo_export.api.jobs import ExportJob
+from tap_pleo_export.tap.completeness import MAX_STALLED_PAGES, StallDetector
+from tap_pleo_export.tap.job_reader import JobReader
+from tap_pleo_export.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tap_pleo_export.api.paging import Listing, Page
+    from tap_pleo_export.singer.record_decoder import Record
+    from tap_pleo_export.tap.bookmarks import Bookmarks
+    from tap_pleo_export.tap.outcome import RunOutcome
+
+Context = dict[str, Any]
+"""A Singer context: ``{"jobId": …}``."""
+
+logger = logging.getLogger("tap-pleo-export")
+
+
+@dataclass(kw_only=True)
+class RunReader:
+    """Reads all export jobs of a run.
+
+    Attributes:
+        settings: The settings `job_ids`, `item_statuses` and `page_size`.
+        bookmarks: The progress of all jobs.
+        outcome: Collects failures and counts.
+        export_jobs: The list of the jobs.
+        fetch_job: Returns one job's record; raises ``JobError``.
+        job_items: Returns the list of a job's job items.
+        export_items: Returns the list of a job's export items.
+        reads_export_items: Whether export items are read at all.
+    """
+
+    settings: Mapping[str, Any]
+    bookmarks: Bookmarks
+    outcome: RunOutcome
+    export_jobs: Listing[Record]
+    fetch_job: Callable[[str], Record]
+    job_items: Callable[[Context], Listing[Record]]
+    export_items: Callable[[Context], Listing[Record]]
+    reads_export_items: bool = True
+    _current: JobReader | None = field(default=None, init=False)
+
+    @cached_property
+    def jobs(self) -> list[ExportJob]:
+        """The run's jobs, oldest first; fetched once."""
+        jobs: list[ExportJob] = []
+        for job_id in self.settings.get("job_ids", ()):
+            with self.outcome.collect_failures():
+                jobs.append(self._fetched(job_id))
+            self.outcome.end_job(job_id)
+        if not self.settings.get("job_ids"):
+            stall, seen = StallDetector(), set[str]()
+            for page in self.export_jobs.pages():
+                known = len(seen)
+                seen.update(record.id for record in page.records)
+                if stall.after_page(len(seen) - known):
+                    raise ListUnusable("export jobs", f"{MAX_STALLED_PAGES} pages in a row without a new id")
+                jobs += self._jobs_on(page)
+        distinct = {job.id.lower(): job for job in jobs}
+        return sorted(distinct.values(), key=lambda job: job.age_order)
+
+    def settle_ended_jobs(self) -> None:
+        """Drop the progress of jobs that have ended, and report those that were not read to their end."""
+        if not self.reads_export_items:
+            return
+        if self.settings.get("job_ids"):
+            for job in self.jobs:
+                if not job.readable and not self.bookmarks.is_complete(job.id):
+                    self.outcome.record_job_failure(JobEnded(job.id, f"its status is '{job.status}'"))
+            return
+        listed = {job.id.lower(): job for job in self.jobs}
+        for job_id in self.bookmarks.job_ids():
+            listed_job = listed.get(job_id.lower())
+            if not (listed_job and listed_job.readable):
+                self._forget(job_id, listed_job)
+
+    def job_reader(self, job_id: str) -> JobReader:
+        """Return the reader of a job, one for its job items and its export items."""
+        if self._current is None or self._current.job.id != job_id:
+            self._current = JobReader(
+                self._jobs_by_id[job_id],
+                job_items=self.job_items({"jobId": job_id}),
+                export_items=self.export_items({"jobId": job_id}),
+                settings=self.settings,
+                bookmarks=self.bookmarks,
+                outcome=self.outcome,
+            )
+        return self._current
+
+    @cached_property
+    def _jobs_by_id(self) -> dict[str, ExportJob]:
+        return {job.id: job for job in self.jobs}
+
+    def _fetched(self, job_id: str) -> ExportJob:
+        job = ExportJob.from_row(self.fetch_job(job_id))
+        if job.id.lower() != job_id.lower():
+            raise WrongJob(job_id, "its record", job.id)
+        return job
+
+    def _jobs_on(self, page: Page[Record]) -> list[ExportJob]:
+        """Return the jobs of a page; rows that are not jobs are logged."""
+        jobs = list(map(ExportJob.from_row, page.records))
+        odd = [f"the id '{one_line(job.id)}' is not a UUID" for job in jobs if not job.has_plain_id]
+        for rows in (page.unusable, odd):
+            if rows:
+                self.outcome.record_skipped_rows(RowsUnusable("export jobs", rows))
+        return [job for job in jobs if job.has_plain_id]
+
+    def _forget(self, job_id: str, listed: ExportJob | None) -> None:
+        """Drop the progress of a job that is no longer readable, and report it if it was not complete."""
+        progress = self.bookmarks.get(job_id)
+        if progress and not progress.complete:
+            end = self._end_of(job_id, listed)
+            if end is None:
+                return
+            self.outcome.record_job_failure(UnreadJobEnded(job_id, end, progress.items))
+        self.bookmarks.drop(job_id)
+
+    def _end_of(self, job_id: str, listed: ExportJob | None) -> str | None:
+        """Return how a job ended; None if it is still running and only excluded by this run's settings."""
+        try:
+            job = listed or self._fetched(job_id)
+        except JobEnded:
+            return "Pleo no longer knows it"
+        except JobError as error:
+            logger.warning("%s; its progress is kept", error)
+            return None
+        return None if job.readable else f"its status is '{job.status}'"
