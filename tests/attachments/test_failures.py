@@ -100,7 +100,9 @@ def test_a_file_that_dies_is_tried_again_and_leaves_nothing(
 
     done = run_here(data, config | {"max_retries": 1})
 
-    assert [done.files(number)[0]["storeError"] for number in (0, 1)] == ["a body that breaks off or is damaged (ProtocolError)"] * 2
+    assert [done.files(number)[0]["storeError"] for number in (0, 1)] == [
+        "a body that breaks off or is damaged (ProtocolError)"
+    ] * 2
     assert len(pleo.requests_to("/files")) == 4
     assert stored(destination) == []
 
