@@ -26,8 +26,8 @@ if TYPE_CHECKING:
             {"destination": "", "keep_urls": "no", "timeout": 0, "max_file_bytes": 1.5, "on_failure": "skip"},
             [
                 "Setting 'keep_urls': expected true or false",
-                "Setting 'on_failure': unknown value 'skip'",
                 "Setting 'max_file_bytes': expected a whole number",
+                "Setting 'on_failure': unknown value 'skip'",
                 "Setting 'timeout': 0 is less than the minimum of 1",
                 "Setting 'destination' is missing",
             ],

@@ -40,7 +40,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a secret with a line break": ({"api_key": "planted-secret-4\n"}, ["Setting 'api_key' has blanks, line breaks"]),
     "a company that is no uuid": ({"company_id": "acme"}, ["Setting 'company_id': 'acme' is not a UUID"]),
     "a job that is no uuid": ({"job_ids": ["x"]}, ["Setting 'job_ids'[0]: 'x' is not a UUID"]),
-    "an unknown status": ({"job_statuses": ["open"]}, ["Setting 'job_statuses'[0]: unknown value 'open' (allowed: pending"]),
+    "an unknown status": (
+        {"job_statuses": ["open"]},
+        ["Setting 'job_statuses'[0]: unknown value 'open' (allowed: pending"],
+    ),
     "no status at all": ({"job_statuses": []}, ["Setting 'job_statuses' is empty"]),
     "a page of none": ({"page_size": 0}, ["Setting 'page_size': 0 is less than the minimum of 1"]),
     "a page too large": ({"page_size": 1001}, ["Setting 'page_size': 1001 is greater than the maximum of 1000"]),

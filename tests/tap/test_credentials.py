@@ -260,7 +260,9 @@ def test_a_token_that_drips_ends_at_the_requests_time(pleo: Sandbox, run_tap: Ca
 
     assert run.returncode == 1
     (error,) = run.errors
-    assert error.startswith("The OAuth token could not be refreshed: no usable answer from the token endpoint (no answer within")
+    assert error.startswith(
+        "The OAuth token could not be refreshed: no usable answer from the token endpoint (no answer within"
+    )
     assert len(pleo.requests) == 1
 
 

@@ -101,7 +101,9 @@ def test_a_token_refresh_without_certificates_is_one_line(
 
     assert run.returncode == 1
     (error,) = run.errors
-    assert error.startswith("Pleo cannot be reached from here: the certificate file that the environment names cannot be read")
+    assert error.startswith(
+        "Pleo cannot be reached from here: the certificate file that the environment names cannot be read"
+    )
     assert "Traceback" not in run.stderr
 
 

@@ -274,7 +274,10 @@ UNKNOWN_OUTCOMES = [
     Row(
         id="500 for good: nothing behind it is acknowledged",
         setup=on_put(status=500, nth=None),
-        sees=(f"{UNKNOWN}status 500); Pleo is asked", f"{UNKNOWN}status 500). Run again: the target checks Pleo's state"),
+        sees=(
+            f"{UNKNOWN}status 500); Pleo is asked",
+            f"{UNKNOWN}status 500). Run again: the target checks Pleo's state",
+        ),
         exit=1,
         puts=(4, 4),
         items="pppp",
