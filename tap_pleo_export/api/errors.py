@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NAMED_ROWS = 10
+SAFE_METHODS = {"GET", "HEAD"}
+"""Methods that change nothing, so that a request may be sent again after any failure."""
 CHECK_ADDRESS = "check api_url"
 """What to do where something else than Pleo seems to have answered, or nothing at all."""
 # Without a type of Pleo's own they come from whoever is at that address.

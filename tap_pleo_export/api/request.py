@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from tap_pleo_export.api.errors import SAFE_METHODS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tap_pleo_export.api.credentials import Authenticator
-
-SAFE_METHODS = {"GET", "HEAD"}
 
 
 @dataclass(frozen=True, slots=True)

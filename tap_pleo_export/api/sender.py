@@ -18,8 +18,7 @@ import urllib3
 
 from tap_pleo_export.api.body import PIECE_BYTES, BodyTooLarge, read_body
 from tap_pleo_export.api.deadline import DeadlineAdapter, StaleConnectionError
-from tap_pleo_export.api.errors import AnswerTooLarge, NetworkUnusable, TransientFailure
-from tap_pleo_export.api.request import SAFE_METHODS
+from tap_pleo_export.api.errors import SAFE_METHODS, AnswerTooLarge, NetworkUnusable, TransientFailure
 from tap_pleo_export.api.retry import parse_retry_after
 
 if TYPE_CHECKING:

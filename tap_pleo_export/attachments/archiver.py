@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from tap_pleo_export.api.errors import TransientFailure
 from tap_pleo_export.attachments import names, types
-from tap_pleo_export.attachments.download import DownloadFailed
-from tap_pleo_export.attachments.store import PART_BYTES, StoreFailed, StoreUnusable
+from tap_pleo_export.attachments.errors import DownloadFailed, Stopped, StoreFailed, StoreUnusable
+from tap_pleo_export.attachments.store import PART_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 FileOutcome = dict[str, str | int]
 """The members that a file gains: `storedPath`, `sha256`, `storedBytes` and `storedAt`, or `storeError`."""
-
-
-class Stopped(Exception):
-    """The run is ending: nothing new is started, and downloads and uploads are dropped."""
 
 
 class Archiver:

@@ -17,6 +17,7 @@ from tap_pleo_export.api.errors import NetworkUnusable, TransientFailure
 from tap_pleo_export.api.retry import parse_retry_after
 from tap_pleo_export.api.sender import Sender, pieces
 from tap_pleo_export.attachments.addresses import PRIVATE, joined, may_connect, refusal
+from tap_pleo_export.attachments.errors import DownloadFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +27,6 @@ REDIRECTS = (301, 302, 303, 307, 308)
 MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
 EXPIRED = (401, 403, 404, 410)
 NO_LONGER = "links live for 24 hours, so run within 24 hours of reading the item; reading it again gives a new one"
-
-
-class DownloadFailed(Exception):
-    """A file cannot be downloaded, however often it is tried; ``str()`` says why, in one line without any address."""
 
 
 class Downloads:

@@ -7,23 +7,20 @@ import logging
 from logging import ERROR, INFO, WARNING
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk import InlineMapper
-from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
-
 from tap_pleo_export.attachments import messages
+from tap_pleo_export.attachments.errors import StoreUnusable
 from tap_pleo_export.attachments.pipeline import Pipeline
 from tap_pleo_export.pleo_plugin import setting_values, settings
-from tap_pleo_export.singer.command_line import CommandLine, main, refuse
-from tap_pleo_export.singer.message_reader import BUFFER, InputError, InputMessage, MessageReader, run_reader
-from tap_pleo_export.singer.message_writer import LineWriter, OutputError
-from tap_pleo_export.singer.redaction import guard_logs
-from tap_pleo_export.singer.signals import Interrupts
+from tap_pleo_export.singer.command_line import main, refuse
+from tap_pleo_export.singer.mapper import StreamMapper
+from tap_pleo_export.singer.message_reader import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
 
     from tap_pleo_export.attachments.archiver import Archiver, FileOutcome
+    from tap_pleo_export.singer.message_reader import InputMessage
 
 # Files in progress together, counted from the first one that is not done.
 LOOKAHEAD = 64
@@ -33,17 +30,14 @@ MAX_NAMED = 50
 TICK_SECONDS = 0.05
 
 
-class AttachmentsMapper(CommandLine, InlineMapper):
+class AttachmentsMapper(StreamMapper):
     """Stores the files of every export item before their links expire."""
 
     name = "map-pleo-attachments"
-    package_name = "tap-pleo-export"
     config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(settings.ATTACHMENT_SETTINGS)
-    # Without stream maps and flattening, which this mapper does not support.
-    capabilities: ClassVar[list[CapabilitiesEnum]] = [
-        PluginCapabilities.ABOUT,
-        PluginCapabilities.STRUCTURED_LOGGING,
-    ]
+    mapped_stream = messages.ITEMS
+    purpose = "stored"
+    expected_errors = (*StreamMapper.expected_errors, StoreUnusable)
 
     def __init__(self, *, output: IO[bytes] | None = None, **plugin: Any) -> None:  # noqa: ANN401 - the SDK's own
         """Check the settings and open the destination.
@@ -55,21 +49,14 @@ class AttachmentsMapper(CommandLine, InlineMapper):
         Raises:
             ConfigValidationError: Lists every mistake in the settings.
         """
-        guard_logs()
         # Its log lines contain hosts and paths.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-        self._interrupts = Interrupts()
-        self._writer = LineWriter(
-            hold=BUFFER, shield=self._interrupts.shielded, reader_gone="the loader stopped reading", stream=output
-        )
-        reader = MessageReader(unknown=self._pass_unknown, tick=self._tick)
-        super().__init__(message_reader=reader, message_writer=self._writer, **plugin)
+        super().__init__(output=output, tick=self._tick, **plugin)
         for line in setting_values.unknown_settings(self.config, self.config_jsonschema):
             self.logger.warning(line)
         self._archiver, self._start = self._open_destination()
         self._pipeline = Pipeline(LOOKAHEAD)
         self._keep_urls = bool(self.config["keep_urls"])
-        self._streams: dict[str | None, None] = {}
         self._items = 0
         self._failed = 0
 
@@ -87,7 +74,7 @@ class AttachmentsMapper(CommandLine, InlineMapper):
 
     def _open_destination(self) -> tuple[Archiver, Callable[[messages.File], Future[FileOutcome]]]:
         try:
-            from tap_pleo_export.attachments.store import Store, StoreUnusable  # noqa: PLC0415 - an extra
+            from tap_pleo_export.attachments.store import Store  # noqa: PLC0415 - an extra
         except ImportError:
             refuse(["The extra is not installed: pip install 'tap-pleo-export[attachments]'"])
             raise
@@ -158,60 +145,52 @@ class AttachmentsMapper(CommandLine, InlineMapper):
         self._pipeline.submit(len(line), emit)
         return ()
 
+    def map_unknown_message(self, message: InputMessage) -> None:
+        """Pass the message on."""
+        self._pass_on(message)
+
     def process_endofpipe(self) -> None:
         """Write the waiting lines; warn if there were no export items."""
         self._pipeline.finish()
-        if messages.ITEMS not in self._streams:
-            received = ", ".join(sorted(name for name in self._streams if name)) or "none"
-            self.logger.warning("No %s received, so nothing was stored. Streams received: %s", messages.ITEMS, received)
-
-    def run(self, file_input: IO[bytes] | None) -> int:
-        """Map all messages, log a summary, and return the exit code.
-
-        Raises:
-            SystemExit: 128 + n on signal n.
-        """
-        from tap_pleo_export.attachments.store import StoreUnusable  # noqa: PLC0415 - as above
-
-        self._interrupts.install()
-        try:
-            whole = run_reader(
-                self.logger,
-                self._interrupts,
-                lambda: self._listen(file_input),
-                InputError,
-                OutputError,
-                StoreUnusable,
-            )
-        finally:
-            self._archiver.stop()
-            self._pipeline.cancel()
-            self._sum_up()
-        failed = self._failed and self.config["on_failure"] == "fail"
-        return 1 if failed or not whole else 0
+        super().process_endofpipe()
 
     def flush(self) -> None:
         """Write everything that is waiting."""
         self._pipeline.finish()
-        self._writer.flush()
+        super().flush()
 
-    def _listen(self, file_input: IO[bytes] | None) -> None:
-        try:
-            self.listen(file_input)  # type: ignore[arg-type] # bytes, as our reader wants them
-        except InputError:
-            # The messages before it are valid.
-            self._pipeline.finish()
-            raise
-        finally:
-            self._writer.flush()
+    def counts(self) -> dict[str, int]:
+        """Return items with files, files stored, and files that failed."""
+        return {"items": self._items, "stored": self._archiver.stored, "failed": self._failed}
+
+    def has_failed(self) -> bool:
+        """Return whether a file was not stored and `on_failure` is `fail`."""
+        return bool(self._failed and self.config["on_failure"] == "fail")
+
+    def finish(self) -> None:
+        """Drop what is not done, and log how many files were stored."""
+        self._archiver.stop()
+        self._pipeline.cancel()
+        if self._failed > MAX_NAMED:
+            self.logger.warning("%d more files are not stored", self._failed - MAX_NAMED)
+        level = INFO if not self._failed else WARNING if self.config["on_failure"] == "warn" else ERROR
+        self.logger.log(
+            level,
+            "%s: %d items with files, %d files stored (%d bytes), %d not stored",
+            messages.ITEMS,
+            self._items,
+            self._archiver.stored,
+            self._archiver.stored_bytes,
+            self._failed,
+        )
 
     def _pass_on(self, message: InputMessage, line: bytes | None = None) -> None:
-        self._streams[message.stream] = None
+        self.streams_received[message.stream] = None
         whole = message.unchanged() if line is None else line
         self._pipeline.submit(len(whole), lambda: self.write_message(whole))
 
     def _archive(self, item: messages.Item, size: int) -> None:
-        self._streams[messages.ITEMS] = None
+        self.streams_received[messages.ITEMS] = None
         calls = [self._start(file) for file in item.files]
 
         def emit() -> None:
@@ -229,30 +208,8 @@ class AttachmentsMapper(CommandLine, InlineMapper):
                 if self._failed <= MAX_NAMED:
                     self.logger.warning("item %s, file %d is not stored: %s", item.name, file.position, reason)
 
-    def _pass_unknown(self, message: InputMessage) -> None:
-        self._pass_on(message)
-
     def _tick(self) -> float | None:
         return TICK_SECONDS if self._pipeline.flush_ready() else None
-
-    def _sum_up(self) -> None:
-        if self._failed > MAX_NAMED:
-            self.logger.warning("%d more files are not stored", self._failed - MAX_NAMED)
-        level = INFO if not self._failed else WARNING if self.config["on_failure"] == "warn" else ERROR
-        self.logger.log(
-            level,
-            "%s: %d items with files, %d files stored (%d bytes), %d not stored",
-            messages.ITEMS,
-            self._items,
-            self._archiver.stored,
-            self._archiver.stored_bytes,
-            self._failed,
-        )
-
-    @classmethod
-    def execute(cls, *, file_input: IO[bytes] | None = None, **settings: Any) -> int:  # noqa: ANN401 - the SDK's own
-        """Run with the settings of the command line, and return the exit code."""
-        return cls(**settings).run(file_input)
 
 
 def cli() -> None:

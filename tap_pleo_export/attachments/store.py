@@ -14,6 +14,7 @@ import obstore
 from obstore import exceptions
 from obstore.store import LocalStore, from_url
 
+from tap_pleo_export.attachments.errors import StoreFailed, StoreUnusable
 from tap_pleo_export.attachments.types import MEDIA_TYPES
 
 if TYPE_CHECKING:
@@ -34,22 +35,6 @@ _REFUSALS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]
     (FileNotFoundError, "the bucket, container or folder does not exist"),
 )
 _CREDENTIALS = "Credentials come from the cloud's usual variables (AWS_…, GOOGLE_…, AZURE_…)"
-
-
-class StoreFailed(Exception):
-    """A file was not stored; ``str()`` says why in one line without any address.
-
-    Attributes:
-        refused: Whether every other file will probably be refused, too.
-    """
-
-    def __init__(self, reason: str, *, refused: bool = False) -> None:
-        super().__init__(reason)
-        self.refused = refused
-
-
-class StoreUnusable(Exception):
-    """The destination cannot be used at all; ``str()`` says what to do."""
 
 
 class Store:

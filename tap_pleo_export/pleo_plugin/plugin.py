@@ -1,4 +1,4 @@
-"""What tap and target share as plugins: settings judged before anything else, one connection, one way to end."""
+"""The base class of tap and target: settings checked first, one API client, one way to end."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class PleoPlugin(CommandLine):
-    """An SDK plugin that speaks with Pleo; stands before the SDK's class among the bases."""
+    """An SDK plugin that uses Pleo's API; comes before the SDK's class in the list of bases."""
 
     grace: ClassVar[float | None] = None
-    """Seconds that a request in hand has left after a signal; None: what no signal may end runs to its end."""
+    """Seconds that a running request has left after a signal; None: shielded blocks run to their end."""
 
     def __init__(self, *, validate_config: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
         self.interrupts = Interrupts(grace=self.grace)
@@ -35,7 +35,7 @@ class PleoPlugin(CommandLine):
         try:
             super().__init__(validate_config=validate_config, **kwargs)
         except ConfigValidationError as error:
-            # The SDK's own lines quote the refused values, secrets among them; ours know nothing of its own settings.
+            # The SDK's lines quote refused values, secrets among them; ours do not cover all of its settings.
             refuse(self._problems() or list(map(one_line, error.errors or [str(error)])))
         except MappingError as error:
             refuse([*self._problems(), f"Setting 'stream_maps': {one_line(str(error))}"])
@@ -77,7 +77,7 @@ class PleoPlugin(CommandLine):
 
     @property
     def _env_var_config(self) -> dict[str, Any]:
-        """The settings of the environment: an empty variable is not set, and each that cannot be read is named."""
+        """The settings of the environment; an empty variable counts as not set, unreadable ones are problems."""
         self.append_builtin_config(self.config_jsonschema)
         prefix = f"{self.name.upper().replace('-', '_')}_"
         read_dotenv()
@@ -85,7 +85,7 @@ class PleoPlugin(CommandLine):
         return config
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Give each setting that is not set its default; learn the secrets before any line can quote one."""
+        """Normalise the settings, and mask secrets before any line can quote one."""
         self._config = setting_values.given(self._config)
         SECRETS.learn(setting_values.secret_values(self._config))
         return super()._validate_config(raise_errors=raise_errors)

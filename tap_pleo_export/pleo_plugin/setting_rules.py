@@ -1,4 +1,4 @@
-"""What must hold between settings beyond their types, a line for each problem. Pure; secrets are never quoted."""
+"""Rules for settings beyond their types; yield a line for each problem. No I/O; secrets are never quoted."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 
 
 def credential_problems(config: Mapping[str, Any], broken: Collection[str]) -> Iterator[str]:
-    """Yield what is wrong with the credentials.
+    """Yield problems of the credentials.
 
     Args:
         config: The settings that are set.
-        broken: Names of settings that have a problem already: they count as set, and nothing else is said of them.
+        broken: Names of settings with a reported problem: they count as set and are not checked further.
     """
     oauth = [name for name in OAUTH_SETTINGS if name in config]
     forms = [name for name in ("api_key", "access_token") if name in config] + (["/".join(oauth)] if oauth else [])
@@ -43,24 +43,24 @@ def credential_problems(config: Mapping[str, Any], broken: Collection[str]) -> I
         yield f"Too many credentials: {', '.join(repr(form) for form in forms)}. {ONE_CREDENTIAL}"
     elif oauth:
         for missing in (name for name in OAUTH_SETTINGS if name not in oauth):
-            yield f"Setting '{missing}' is missing: {', '.join(repr(name) for name in oauth)} cannot do without it"
+            yield f"Setting '{missing}' is missing: it is required with {', '.join(repr(name) for name in oauth)}"
         if "refresh_token" in oauth and "token_file" not in config:
             yield (
-                "Setting 'token_file' is missing: Pleo replaces 'refresh_token' at each use, and a new one kept "
-                "nowhere ends the authorisation; name a file that survives the run"
+                "Setting 'token_file' is missing: Pleo replaces 'refresh_token' at each use, and losing a new one ends "
+                "the authorisation; name a file that is kept between runs"
             )
     for name in CREDENTIALS:
         value = config.get(name, "") if name not in broken else ""
         if not _visible(value):
-            yield f"Setting '{name}' has blanks, line breaks or characters that no credential has; copy it again"
+            yield f"Setting '{name}' has blanks, line breaks or characters that no credential contains; copy it again"
 
 
 def address_problems(config: Mapping[str, Any], examples: Mapping[str, str]) -> Iterator[str]:
-    """Yield what is wrong with the addresses.
+    """Yield problems of the addresses.
 
     Args:
-        config: The settings that are set, without those that have a problem already.
-        examples: A good address for each setting.
+        config: The settings that are set, without those with a reported problem.
+        examples: A valid address for each setting.
     """
     for name, example in examples.items():
         if name in config and (problem := _address_problem(config[name])):
@@ -73,16 +73,16 @@ def address_problems(config: Mapping[str, Any], examples: Mapping[str, str]) -> 
 
 
 def text_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with texts that become headers or file names; ``config`` as in :func:`address_problems`."""
+    """Yield problems of headers and file names; ``config`` as in :func:`address_problems`."""
     agent = config.get("user_agent", "x")
     if not (agent.isascii() and agent.isprintable() and agent == agent.strip()):
         yield "Setting 'user_agent' must be printable ASCII without blanks at its ends: it is sent as a header"
     if not config.get("token_file", "x").isprintable():
-        yield "Setting 'token_file' has line breaks or other characters that no path should have"
+        yield "Setting 'token_file' has line breaks or other characters that do not belong in a path"
 
 
 def uuid_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with ids; ``config`` as in :func:`address_problems`, but lists may have odd elements."""
+    """Yield problems of ids; ``config`` as in :func:`address_problems`, but lists may have invalid elements."""
     named = [("'company_id'", config["company_id"])] if "company_id" in config else []
     job_ids = config.get("job_ids")
     named += [(f"'job_ids'[{position}]", job_id) for position, job_id in enumerate(job_ids or ())]
@@ -92,7 +92,7 @@ def uuid_problems(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def destination_problems(config: Mapping[str, Any], broken: Collection[str]) -> Iterator[str]:
-    """Yield what is wrong with the place where files are kept; arguments as in :func:`credential_problems`."""
+    """Yield problems of the destination of files; arguments as in :func:`credential_problems`."""
     if "destination" not in config:
         if "destination" not in broken:
             yield f"Setting 'destination' is missing: {_DESTINATIONS}"
@@ -102,9 +102,9 @@ def destination_problems(config: Mapping[str, Any], broken: Collection[str]) -> 
     if not separator:
         scheme, rest = "file", ""
     if not destination.isprintable() or scheme not in _DESTINATION_SCHEMES:
-        yield f"Setting 'destination' is no place for files: {_DESTINATIONS}"
+        yield f"Setting 'destination' is not a valid destination: {_DESTINATIONS}"
     elif separator and ("@" in rest.partition("/")[0] or "?" in rest or "#" in rest):
-        yield "Setting 'destination' must not carry credentials or a query; use the cloud's usual variables"
+        yield "Setting 'destination' must not contain credentials or a query; use the cloud's usual variables"
     elif separator and scheme == "file" and not rest.startswith("/"):
         yield "Setting 'destination': file:// takes an absolute path, as in file:///srv/receipts"
     elif separator and not rest.partition("/")[0] and scheme != "file":
@@ -112,25 +112,25 @@ def destination_problems(config: Mapping[str, Any], broken: Collection[str]) -> 
 
 
 def endpoint_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the store's address; ``config`` as in :func:`address_problems`."""
+    """Yield problems of the store's address; ``config`` as in :func:`address_problems`."""
     endpoint = config.get("endpoint")
     if endpoint is None:
         return
     if problem := _address_problem(endpoint):
         yield f"Setting 'endpoint' {problem.format(example='https://minio.example.com')}"
     if not config.get("destination", "s3://").startswith(_WITH_ENDPOINT):
-        yield "Setting 'endpoint' is of use with s3:// and az:// only"
+        yield "Setting 'endpoint' only applies to s3:// and az://"
 
 
 def host_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with names of hosts; ``config`` as in :func:`address_problems`."""
+    """Yield problems of host names; ``config`` as in :func:`address_problems`."""
     for position, host in enumerate(config.get("allow_hosts") or ()):
         if not _is_host(host):
-            yield f"Setting 'allow_hosts'[{position}]: {host!r} is no name of a host or address of one, without a port"
+            yield f"Setting 'allow_hosts'[{position}]: {host!r} is not a host name or IP address (without a port)"
 
 
 def list_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with lists."""
+    """Yield problems of lists."""
     if config.get("job_statuses") == []:
         yield f"Setting 'job_statuses' is empty; name at least one of {', '.join(JOB_STATUSES)}"
 
@@ -140,7 +140,7 @@ def _visible(text: str) -> bool:
 
 
 def _address_problem(value: str) -> str | None:
-    """Return what is wrong with an address, with a place for a good one, or None."""
+    """Return the problem of an address, with a placeholder for a valid one, or None."""
     try:
         address = urlsplit(value)
         usable = _visible(value) and _has_host(address) and address.port != 0
@@ -149,9 +149,9 @@ def _address_problem(value: str) -> str | None:
     if not usable or address.scheme not in {"http", "https"} or "?" in value or "#" in value:
         return "is not an address like {example}"
     if "@" in address.netloc:
-        return "must not carry credentials; use the settings made for them"
+        return "must not contain credentials; use the settings for them"
     if address.scheme == "http" and address.hostname not in LOOPBACK_HOSTS:
-        return "must begin with https://: credentials would travel in the clear"
+        return "must begin with https://: credentials would be sent unencrypted"
     return None
 
 

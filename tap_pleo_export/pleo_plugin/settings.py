@@ -1,4 +1,4 @@
-"""The settings, as declarations: those that every plugin needs to speak with Pleo, and each plugin's own."""
+"""The settings, as declarations: those shared by all plugins that use Pleo's API, and those of each plugin."""
 
 from __future__ import annotations
 
@@ -59,20 +59,19 @@ CREDENTIAL_SETTINGS = (
         th.StringType,
         default="https://auth.pleo.io/oauth/token",
         title="OAuth token endpoint",
-        description="Address at which refresh tokens are exchanged.",
+        description="Address of the OAuth token endpoint, where refresh tokens are exchanged.",
     ),
     th.Property(
         "token_file",
         th.StringType,
         title="OAuth token file",
         description=(
-            "File that keeps rotated OAuth tokens between runs (mode 0600), in a folder that exists; required with "
-            "refresh_token. It wins over refresh_token while it descends from it; a changed refresh_token wins over "
-            "the file."
+            "File that keeps rotated OAuth tokens between runs (mode 0600), in an existing folder; required with "
+            "refresh_token. Takes precedence until you change refresh_token."
         ),
     ),
 )
-"""Where Pleo is, and who asks: the same for every plugin that speaks with Pleo."""
+"""Address and credentials: the same for every plugin that uses Pleo's API."""
 
 REQUEST_SETTINGS = (
     th.Property(
@@ -80,14 +79,14 @@ REQUEST_SETTINGS = (
         th.IntegerType(minimum=1, maximum=3600),
         default=60,
         title="Request timeout",
-        description="Seconds for a whole request, from connecting to the last byte of its answer.",
+        description="Seconds for a whole request, from connecting to the last byte of the answer.",
     ),
     th.Property(
         "max_retries",
         th.IntegerType(minimum=0, maximum=100),
         default=8,
         title="Retries",
-        description="Attempts beyond the first for a request that fails in a way that may pass.",
+        description="Attempts beyond the first for a request that fails temporarily.",
     ),
     th.Property(
         "user_agent",
@@ -96,7 +95,7 @@ REQUEST_SETTINGS = (
         description="User-Agent header; by default the plugin's name and version.",
     ),
 )
-"""How requests are sent: likewise."""
+"""How requests are sent: also the same for every plugin."""
 
 SETTINGS = th.PropertiesList(
     *CREDENTIAL_SETTINGS,
@@ -104,7 +103,7 @@ SETTINGS = th.PropertiesList(
         "company_id",
         th.StringType,
         title="Company",
-        description="UUID of the only company whose export jobs are discovered.",
+        description="UUID of a company; only its export jobs are discovered.",
     ),
     th.Property(
         "job_ids",
@@ -118,8 +117,8 @@ SETTINGS = th.PropertiesList(
         default=list(READABLE_STATUSES),
         title="Job statuses",
         description=(
-            "Statuses of the jobs to discover. Export items can be read of pending and in_progress jobs only; others "
-            "feed export_jobs and export_job_items."
+            "Statuses of the jobs to discover. Export items are available for pending and in_progress jobs only; "
+            "other jobs appear in export_jobs and export_job_items."
         ),
     ),
     th.Property(
@@ -127,7 +126,7 @@ SETTINGS = th.PropertiesList(
         _statuses(ITEM_STATUSES),
         default=list(READABLE_STATUSES),
         title="Item statuses",
-        description="Items whose job item has another status are left out of export_items; an empty list keeps all.",
+        description="Items whose job item has another status are skipped in export_items; an empty list includes all.",
     ),
     th.Property(
         "page_size",
@@ -141,14 +140,14 @@ SETTINGS = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=16),
         default=4,
         title="Concurrent requests",
-        description="Page requests of one job in flight; 1 reads strictly page after page.",
+        description="Page requests of one job in flight; 1 reads one page after another.",
     ),
     th.Property(
         "max_requests_per_minute",
         th.IntegerType(minimum=1, maximum=1_000_000),
         default=500,
         title="Requests per minute",
-        description="Never more requests than this in any 60 seconds; bursts are allowed within it.",
+        description="Maximum requests in any 60 seconds; bursts within it are allowed.",
     ),
     *REQUEST_SETTINGS,
 ).to_dict()
@@ -161,7 +160,7 @@ TARGET_SETTINGS = th.PropertiesList(
         th.BooleanType,
         default=False,
         title="Start jobs",
-        description="Whether a job that is still pending is started before its first write.",
+        description="Whether to start a pending job before its first write.",
     ),
     th.Property(
         "complete_jobs",
@@ -169,8 +168,8 @@ TARGET_SETTINGS = th.PropertiesList(
         default=False,
         title="Complete jobs",
         description=(
-            "Whether a job whose items are all final is completed at the end of the input. From then on nobody can "
-            "read its items, so this belongs to the last writer only."
+            "Whether to complete a job at the end of the input if all its items are final. Its items can no longer be "
+            "read then, so set this for the last writer only."
         ),
     ),
     th.Property(
@@ -178,21 +177,21 @@ TARGET_SETTINGS = th.PropertiesList(
         th.BooleanType,
         default=False,
         title="Dry run",
-        description="Whether Pleo is only read: each update and event is logged instead, and no state is passed on.",
+        description="Whether to log each update and event instead of sending it; no state is passed on.",
     ),
     th.Property(
         "batch_size",
         th.IntegerType(minimum=1, maximum=100),
         default=100,
         title="Batch size",
-        description="Updates in one request.",
+        description="Maximum updates per request.",
     ),
     th.Property(
         "max_requests_per_minute",
         th.IntegerType(minimum=1, maximum=1_000_000),
         default=100,
         title="Requests per minute",
-        description="Never more requests than this in any 60 seconds; a tap beside it has a budget of its own.",
+        description="Maximum requests in any 60 seconds; a tap in the same pipeline has a separate budget.",
     ),
     *REQUEST_SETTINGS,
 ).to_dict()
@@ -205,7 +204,7 @@ ATTACHMENT_SETTINGS = th.PropertiesList(
         required=True,
         title="Destination",
         description=(
-            "Where files are kept: the path of a folder, or a URL such as file:///srv/receipts, s3://bucket/folder, "
+            "Where files are stored: the path of a folder, or a URL such as file:///srv/receipts, s3://bucket/folder, "
             "gs://bucket/folder or az://container/folder. Credentials come from the cloud's usual variables."
         ),
     ),
@@ -213,14 +212,14 @@ ATTACHMENT_SETTINGS = th.PropertiesList(
         "endpoint",
         th.StringType,
         title="Endpoint",
-        description="Address of a server that speaks S3 or Azure's protocol but is not the cloud's own, such as MinIO.",
+        description="Address of another server with an S3 or Azure API, such as MinIO.",
     ),
     th.Property(
         "keep_urls",
         th.BooleanType,
         default=True,
         title="Keep links",
-        description="Whether files[].url stays in the records. Whoever has it can fetch the file for 24 hours.",
+        description="Whether files[].url stays in the records. Anyone who has it can download the file for 24 hours.",
     ),
     th.Property(
         "on_failure",
@@ -228,8 +227,8 @@ ATTACHMENT_SETTINGS = th.PropertiesList(
         default="warn",
         title="On failure",
         description=(
-            "What a file that is not stored does: warn (a counted WARNING) or fail (exit code 1 after everything was "
-            "passed on). Its record passes in either case, with storeError."
+            "What to do if a file cannot be stored: warn (a WARNING with the count) or fail (exit code 1 after "
+            "everything was passed on). Its record is passed on in either case, with storeError."
         ),
     ),
     th.Property(
@@ -237,14 +236,14 @@ ATTACHMENT_SETTINGS = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=16),
         default=4,
         title="Concurrent downloads",
-        description="Files in flight.",
+        description="Number of files downloaded at the same time.",
     ),
     th.Property(
         "max_file_bytes",
         th.IntegerType(minimum=1, maximum=1024**3),
         default=32 * 1024**2,
         title="Largest file",
-        description="Bytes of the largest file that is stored; Pleo takes none above 30 MB.",
+        description="Maximum bytes of a file; Pleo accepts up to 30 MB.",
     ),
     th.Property(
         "timeout",
@@ -258,7 +257,7 @@ ATTACHMENT_SETTINGS = th.PropertiesList(
         th.IntegerType(minimum=0, maximum=100),
         default=4,
         title="Retries",
-        description="Attempts beyond the first for a file that fails in a way that may pass.",
+        description="Attempts beyond the first for a file that fails temporarily.",
     ),
     th.Property(
         "allow_hosts",
@@ -266,8 +265,8 @@ ATTACHMENT_SETTINGS = th.PropertiesList(
         default=[],
         title="Private hosts",
         description=(
-            "Hosts that links may lead to although their addresses are private, link-local or this machine's own; "
-            "on this machine also without TLS."
+            "Hosts that links may point to although their addresses are private, link-local or loopback; loopback "
+            "hosts also without TLS."
         ),
     ),
     th.Property(
@@ -277,4 +276,4 @@ ATTACHMENT_SETTINGS = th.PropertiesList(
         description="User-Agent header; by default the plugin's name and version.",
     ),
 ).to_dict()
-"""The settings of the mapper that keeps attachments: it has no credentials of Pleo's."""
+"""The settings of the attachments mapper, which needs no credentials for Pleo."""

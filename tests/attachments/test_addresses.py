@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_pleo_export.attachments.addresses import PRIVATE, is_public, joined, may_connect, refusal
-from tap_pleo_export.attachments.download import DownloadFailed, Downloads
+from tap_pleo_export.attachments.download import Downloads
+from tap_pleo_export.attachments.errors import DownloadFailed
 from tests.helpers.attachments import items_schema, run_here
 from tests.helpers.mapper import item, record
 

@@ -36,11 +36,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         [f"Too many credentials: 'api_key', 'access_token'. {ONE_OF}"],
     ),
     "an incomplete credential": (NO_KEY | OAUTH | {"client_secret": ""}, ["Setting 'client_secret' is missing"]),
-    "a secret that is a number": ({"api_key": 987654321987}, ["Setting 'api_key': must be of type string"]),
+    "a secret that is a number": ({"api_key": 987654321987}, ["Setting 'api_key': expected text"]),
     "a secret with a line break": ({"api_key": "planted-secret-4\n"}, ["Setting 'api_key' has blanks, line breaks"]),
     "a company that is no uuid": ({"company_id": "acme"}, ["Setting 'company_id': 'acme' is not a UUID"]),
     "a job that is no uuid": ({"job_ids": ["x"]}, ["Setting 'job_ids'[0]: 'x' is not a UUID"]),
-    "an unknown status": ({"job_statuses": ["open"]}, ["Setting 'job_statuses'[0]: 'open' is not one of ['pending'"]),
+    "an unknown status": (
+        {"job_statuses": ["open"]},
+        ["Setting 'job_statuses'[0]: unknown value 'open' (allowed: pending"],
+    ),
     "no status at all": ({"job_statuses": []}, ["Setting 'job_statuses' is empty"]),
     "a page of none": ({"page_size": 0}, ["Setting 'page_size': 0 is less than the minimum of 1"]),
     "a page too large": ({"page_size": 1001}, ["Setting 'page_size': 1001 is greater than the maximum of 1000"]),
@@ -48,7 +51,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "an address in the clear": ({"api_url": "http://external.pleo.io"}, ["Setting 'api_url' must begin with https://"]),
     "an address with a password": (
         {"api_url": "https://me:pw@pleo.io"},
-        ["Setting 'api_url' must not carry credentials"],
+        ["Setting 'api_url' must not contain credentials"],
     ),
     "no address": ({"api_url": "external.pleo.io"}, ["Setting 'api_url' is not an address like"]),
     "a rotated token that is kept nowhere": (
@@ -100,7 +103,7 @@ def test_a_misspelt_setting_is_pointed_out(run_tap: Callable[..., Run]) -> None:
     run = run_tap(page_sise=10)
 
     assert run.returncode == 0
-    assert run.warnings == ["Setting 'page_sise' does not exist and is ignored; did you mean 'page_size'?"]
+    assert run.warnings == ["Setting 'page_sise' does not exist and is ignored, did you mean 'page_size'?"]
 
 
 def test_discovery_needs_neither_network_nor_credentials(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
