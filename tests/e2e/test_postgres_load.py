@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from demo import report
 from sandbox import Sandbox
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 
@@ -99,34 +98,6 @@ def test_sums_per_currency_are_exact(loads: Loads) -> None:
     assert loaded_sums(loads.connection) == expected
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        ("DELETE FROM export_items WHERE ctid = (SELECT min(ctid) FROM export_items)", "keys DIFFER"),
-        (
-            """
-            UPDATE export_items
-            SET amount = jsonb_set(
-                amount, '{inWalletCurrency,value}',
-                to_jsonb((amount->'inWalletCurrency'->>'value')::numeric + 0.001)
-            )
-            WHERE ctid = (SELECT min(ctid) FROM export_items)
-            """,
-            "keys equal, sums per currency DIFFER",
-        ),
-    ],
-    ids=["lost item", "wrong digit"],
-)
-def test_the_demo_notices_damage(loads: Loads, damage: str, message: str) -> None:
-    assert report.check(loads.sandbox, loads.connection).equal
-    with loads.connection.transaction(force_rollback=True):
-        loads.connection.execute(damage.encode())
-        checked = report.check(loads.sandbox, loads.connection)
-
-    assert not checked.equal
-    assert message in checked.text
-
-
 def test_the_second_run_requests_no_items_of_complete_jobs(loads: Loads) -> None:
     first, second = loads.requests
     assert first.count("/v3/export-items") >= 3
@@ -173,21 +144,3 @@ def test_amounts_keep_every_digit_in_objects_and_arrays(
             FROM export_items
         """).fetchall()
     assert Counter(loaded) == Counter((str(value), str(value)) for value in AMOUNTS)
-
-
-def test_rejected_credentials_fail_the_run_with_one_line(
-    postgres: Postgres, new_database: Callable[[], str], new_project: Callable[..., MeltanoProject]
-) -> None:
-    wrong = "wrong-key-a81f"
-    with Sandbox() as sandbox:
-        sandbox.add_job(1)
-        project = new_project(
-            sandbox,
-            TAP_PLEO_EXPORT_API_KEY=wrong,
-            TARGET_POSTGRES_SQLALCHEMY_URL=postgres.url(new_database()),
-        )
-        log = project.run("run", "tap-pleo-export", "target-postgres")
-    assert project.returncode == 1
-    told = [line.text for line in log if line.source == "tap-pleo-export" and "rejected the credentials" in line.text]
-    assert len(told) == 1
-    assert not [line for line in log if wrong in line.raw]
