@@ -177,7 +177,7 @@ WHOLE = [
             + updates(other, (0, 1))
             + state(2)
         ),
-        sees=(f"{SECOND}Pleo refused it (400 BAD_REQUEST The body is no JSON.), so it is not reported",),
+        sees=(f"{SECOND}Pleo refused it (400 BAD_REQUEST The body is no JSON.); not reported",),
         exit=1,
         puts=(4, 2, 1, 1, 2, 2),
         items="fpss",

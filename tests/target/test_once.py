@@ -125,7 +125,7 @@ ENDED = [
         id="is called finished, but is not: nothing more is written to it",
         setup=on_put(status=422, body={"type": "EXPORT_JOB_STATUS_UNPROCESSABLE", "message": "?"}),
         sees=(
-            "Export job {job} is 'in_progress': refused 1 update(s), items {item0}. Nothing more is written to it",
+            "Export job {job} is 'in_progress': refused 1 update(s), items {item0}. Nothing more is written",
             *("Export job {job} is 'in_progress': refused 1 update(s)",) * 3,
         ),
         exit=1,
