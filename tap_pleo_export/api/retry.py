@@ -23,7 +23,7 @@ class RetryPolicy:
         max_retries: Attempts beyond the first.
         first_wait: Upper bound of the first wait without ``Retry-After``; doubles with each attempt.
         longest_wait: Upper bound of any wait without ``Retry-After``.
-        deadline: No attempt starts later than this after the first, whatever the server asks for.
+        deadline: No attempt starts later than this after the first, even if the server asks for more.
     """
 
     max_retries: int = 8
@@ -76,6 +76,12 @@ class RetryPolicy:
             sleep=sleep,
             reraise=True,
         )
+
+
+def attempts_made(retrying: tenacity.Retrying) -> str:
+    """Return how many attempts a call made, such as "1 attempt"."""
+    count = retrying.statistics["attempt_number"]
+    return f"{count} attempt{'s' if count > 1 else ''}"
 
 
 def _failure(state: tenacity.RetryCallState) -> BaseException:

@@ -139,7 +139,7 @@ def test_the_budget_is_told_of_once(
             get(api)
 
     assert len(waits) == 3
-    assert len([line for line in caplog.messages if line.startswith("The budget of requests per minute")]) == 1
+    assert len([line for line in caplog.messages if line.startswith("Request budget used up")]) == 1
 
 
 def test_the_budget_holds_retries_back_too(pleo: Sandbox, waits: list[float], make: Callable[..., PleoApi]) -> None:

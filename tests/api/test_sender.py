@@ -17,9 +17,8 @@ import pytest
 import requests
 import urllib3
 
-from tap_pleo_export.api.body import BodyTooLarge, read_body
 from tap_pleo_export.api.errors import AnswerTooLarge, TransientFailure
-from tap_pleo_export.api.sender import MemoryBudget, Sender
+from tap_pleo_export.api.sender import BodyTooLarge, MemoryBudget, Sender, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -254,13 +253,13 @@ class CollectingSize(int):
 def test_garbage_collection_during_a_reservation_does_not_deadlock() -> None:
     budget = MemoryBudget(10)
     lease = budget.lease()
-    lease.reserve(4)
+    budget.reserve(lease, 4)
     # Only the collector finds a cycle.
     cycle: list[object] = [lease]
     cycle.append(cycle)
     del lease, cycle
     following = budget.lease()
-    thread = threading.Thread(target=following.reserve, args=(CollectingSize(6),), daemon=True)
+    thread = threading.Thread(target=budget.reserve, args=(following, CollectingSize(6)), daemon=True)
 
     thread.start()
     thread.join(10)

@@ -25,8 +25,8 @@ def tokens(generation: int) -> Tokens:
 
 
 def keep(file: TokenFile, generation: int) -> None:
-    with file.locked(), file.replacement() as replacement:
-        replacement.commit(tokens(generation))
+    with file.locked(), file.replacement() as commit:
+        commit(tokens(generation))
 
 
 def test_what_was_kept_comes_back_to_its_own_lineage_only(tmp_path: Path) -> None:
