@@ -14,7 +14,7 @@ __all__ = ["ExportJob", "FatalError", "JobError", "PleoApi", "PleoError"]
 
 
 def __getattr__(name: str) -> type[PleoApi]:
-    """Import the client on first use: what needs no HTTP starts without it."""
+    """Import the client on first use: `--discover`, for example, starts faster without HTTP."""
     if name != "PleoApi":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from tap_pleo_export.api.pleo_api import PleoApi  # noqa: PLC0415 - see above

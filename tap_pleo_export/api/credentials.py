@@ -86,10 +86,7 @@ class RefreshTokenAuth(Authenticator):
     A refusal is final: presenting a used refresh token again would revoke all tokens of the authorisation.
 
     Attributes:
-        endpoint: Exchanges the tokens.
         refresh_token: The configured refresh token.
-        token_file: Stores rotated tokens.
-        budget: The budget of requests per minute.
         policy: When to try again after failures that had no effect.
         sleep: Waits; raises to end the wait early.
         shielded: A block that no signal may interrupt: between rotation and disk a token would be lost.

@@ -1,4 +1,4 @@
-"""What can go wrong between the connector and Pleo, each with one remedy.
+"""Errors between the connector and Pleo, each with one remedy.
 
 ::
 
@@ -30,7 +30,7 @@
     ├── RequestRefused              another 3xx or 4xx                         ┘ or the list
     └── TransientFailure            retried by the client, never seen outside it
 
-Every message is one line: what happened, to which job or request, what to do. Statuses and types are those of
+Every message is one line: the event, the job or request, and the remedy. Statuses and types are those of
 the Export API v3 (OpenAPI schema ``ExceptionInfo``); they are matched case-insensitively, messages are only quoted.
 """
 
@@ -84,13 +84,13 @@ class CredentialsRejected(FatalError):
 
 
 class TokenRefreshFailed(FatalError):
-    """The OAuth token endpoint gave no new access token. Arguments: what happened, remedy."""
+    """The OAuth token endpoint gave no new access token. Arguments: cause, remedy."""
 
     text = "The OAuth token could not be refreshed: {}. {}"
 
 
 class TokenFileUnusable(FatalError):
-    """`token_file` cannot be read or written. Arguments: path, what is wrong, remedy."""
+    """`token_file` cannot be read or written. Arguments: path, problem, remedy."""
 
     text = "Setting 'token_file' ({}): {}. {}"
 
@@ -115,7 +115,7 @@ class NetworkUnusable(FatalError):
     """The environment's certificates or proxy make requests impossible, however often they are tried.
 
     Attributes:
-        what: What is wrong.
+        what: The problem.
     """
 
     text = "Pleo cannot be reached from here: {}. {}"
@@ -126,7 +126,7 @@ class NetworkUnusable(FatalError):
 
 
 class ListUnusable(FatalError):
-    """A list that belongs to no export job cannot be read to its end. Arguments: its name, what is wrong."""
+    """A list that belongs to no export job cannot be read to its end. Arguments: its name, the problem."""
 
     text = f"The list of {{}} cannot be read: {{}}. {AGAIN}"
 
@@ -293,7 +293,7 @@ class TransientFailure(PleoError):
     Attributes:
         retry_after: Seconds that Pleo asked to wait, or None.
         no_effect: Whether the request certainly changed nothing: it never left, or was turned away.
-        misdirected: Whether the address may be wrong: nothing answered there, or not what was expected.
+        misdirected: Whether the address may be wrong: nothing answered there, or something unexpected did.
     """
 
     def __init__(

@@ -200,13 +200,10 @@ class Listing(Generic[Row]):
     """A list that comes in pages, and the only loop over pages; made by ``PleoApi.listing``.
 
     Attributes:
-        send: Sends a request.
         read: Decodes a response; a damaged one is requested again.
         reduce_page_size: Called with a refused ``limit``; returns whether a smaller one may be accepted.
-        pool: The threads that fetch pages ahead.
         allowed_concurrency: Returns how many pages may be fetched at once.
         request: Returns the request for the page that begins at a token.
-        decode: Decodes a page's body.
         id_of: Returns a row's id, with which pages fetched ahead are checked.
         errors: Gives failures of the requests their meaning, see :mod:`tap_pleo_export.api.errors`.
         paginator: Makes the object that decides where each page begins and when to stop.
@@ -293,7 +290,7 @@ class Lookahead(Generic[Row]):
         self.gave_up = False
 
     def begin(self) -> None:
-        """Fetch the first page without waiting for it; a failure is raised where the page is taken."""
+        """Start to fetch the first page; a failure is raised by :meth:`take`."""
         if self._first is None and not self._started and self._width() > 1:
             self._first = self._listing.pool.submit(self._fetch_first)
 
@@ -361,7 +358,7 @@ class Lookahead(Generic[Row]):
 
 
 class _ExpectedPages(Generic[Row]):
-    """What the pages after the first must look like, fetched by offset."""
+    """Checks pages fetched by offset against the first page."""
 
     def __init__(self, first: Page[Row], start: int, id_of: Callable[[Row], str]) -> None:
         self._total: int = first.info.total

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from http import HTTPStatus
@@ -60,10 +61,11 @@ RETRYABLE = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 ANNOUNCED_FOR = 60.0
 NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
-logger = logging.getLogger("tap-pleo-export.client")
 JOBS = "/v3/export-jobs"
 _ROWS: PageDecoder[dict[str, Any]] = PageDecoder(dict[str, Any])
 _decode_values = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+
+logger = logging.getLogger("tap-pleo-export.client")
 
 
 class ExceptionInfo(msgspec.Struct):
@@ -73,63 +75,46 @@ class ExceptionInfo(msgspec.Struct):
     message: str | None = None
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class PleoApi:
     """Pleo's Export API v3; safe to share between threads.
 
     A request that changes something (PUT, POST) is sent again only after failures that certainly had no effect: 401
     with a renewed credential, 429, and connections that were never made.
 
-    Args:
-        api_url: The API's address.
-        authenticator: Signs each request.
-        budget: The budget of requests per minute.
-        policy: When to try again.
-        timeout: Seconds for a whole request without a timeout.
-        headers: Headers of requests without headers.
+    Attributes:
+        api_url: The API's address; becomes ASCII without a trailing slash.
+        timeout: Seconds for a whole request, unless the request has another timeout.
+        headers: Sent with each request, unless the request has other headers.
         scopes: The OAuth scopes that all requests together need, for the message about a missing one.
         page_size: Rows of a page where rows are large, and everywhere once Pleo has refused larger pages.
         concurrency: Maximum page requests in flight.
         sleep: Waits; raises to end the wait early.
         sender: Sends the requests; clients may share one, which :meth:`close` of any of them closes.
-
-    Attributes:
-        api_url: The API's address in ASCII, without a trailing slash.
+        listing: Returns a list that comes in pages, see :class:`Listing`.
         large_page: Rows of a page where rows are small; becomes ``page_size`` once Pleo refuses.
         pool: The threads that send page requests in the background.
         throttled: Number of 429 answers.
     """
 
-    def __init__(  # noqa: PLR0913 - one argument per part
-        self,
-        *,
-        api_url: str,
-        authenticator: Authenticator,
-        budget: RequestBudget,
-        policy: RetryPolicy,
-        timeout: float = 60.0,
-        headers: Mapping[str, str] | None = None,
-        scopes: Iterable[str] = (),
-        page_size: int = PAGE_SIZE,
-        concurrency: int = 1,
-        sleep: Callable[[float], None] = time.sleep,
-        sender: Sender | None = None,
-    ) -> None:
+    api_url: str
+    authenticator: Authenticator
+    budget: RequestBudget
+    policy: RetryPolicy
+    timeout: float = 60.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    scopes: Iterable[str] = ()
+    page_size: int = PAGE_SIZE
+    concurrency: int = 1
+    sleep: Callable[[float], None] = time.sleep
+    sender: Sender = field(default_factory=Sender)
+
+    def __post_init__(self) -> None:
         # As `requests` sends it: international names become ASCII.
-        self.api_url = (requests.Request("GET", api_url).prepare().url or api_url).rstrip("/")
-        self.authenticator = authenticator
-        self.page_size = page_size
+        self.api_url = (requests.Request("GET", self.api_url).prepare().url or self.api_url).rstrip("/")
         self.large_page = LARGE_PAGE
-        self.concurrency = concurrency
-        self.pool = DaemonPool(concurrency)
+        self.pool = DaemonPool(self.concurrency)
         self.throttled = 0
-        self._budget = budget
-        self._policy = policy
-        self._timeout = timeout
-        self._headers = headers or {}
-        self._scopes = tuple(scopes)
-        self._sleep = sleep
-        self._sender = sender or Sender()
-        # A list that comes in pages, see `Listing` for the further arguments.
         self.listing = partial(
             Listing, self.send, self.read, self.reduce_page_size, self.pool, self.allowed_concurrency
         )
@@ -272,13 +257,13 @@ class PleoApi:
     def close(self) -> None:
         """Close all connections, after a token exchange that is under way."""
         self.authenticator.drain()
-        self._sender.close()
+        self.sender.close()
 
     def _retried(self, request: ApiRequest, attempt: Callable[[], T]) -> T:
-        retrying = self._policy.attempts(
+        retrying = self.policy.attempts(
             lambda error: isinstance(error, TransientFailure) and (request.repeatable or error.no_effect),
             before_wait=lambda failure, seconds: self._announce_retry(request, failure, seconds),
-            sleep=self._sleep,
+            sleep=self.sleep,
         )
         try:
             return retrying(attempt)
@@ -293,7 +278,7 @@ class PleoApi:
         for renewed in (False, True):
             signed = auth(self._prepared(request))
             # The budget is used after the signing, which may have to refresh a token first.
-            response = self._sender.send(signed, request.timeout or self._timeout, before_send=self._wait_for_budget)
+            response = self.sender.send(signed, request.timeout or self.timeout, before_send=self._wait_for_budget)
             rejected = response.status == HTTPStatus.UNAUTHORIZED
             if renewed or not (rejected and auth.renew(signed.headers.get("Authorization"))):
                 break
@@ -306,21 +291,21 @@ class PleoApi:
         # Not by a session, which would add the credentials of a .netrc.
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = request.method, request.full_url
-        headers = self._headers if request.headers is None else request.headers
+        headers = self.headers if request.headers is None else request.headers
         prepared.headers = CaseInsensitiveDict({"Accept-Encoding": "gzip, deflate", **headers})
         if request.body is not None:
             prepared.prepare_body(None, None, json=request.body)
         return prepared
 
     def _wait_for_budget(self) -> None:
-        wait = self._budget.take(time.monotonic())
+        wait = self.budget.take(time.monotonic())
         if wait > 0:
             if not self._budget_announced:
                 self._budget_announced = True
                 logger.info(
                     "Request budget used up (max_requests_per_minute): waiting %.0f s; later waits are not logged", wait
                 )
-            self._sleep(wait)
+            self.sleep(wait)
 
     def _failure(self, request: ApiRequest, auth: Authenticator, response: RawResponse) -> PleoError:
         status = response.status
@@ -331,7 +316,7 @@ class PleoApi:
         if status == HTTPStatus.UNAUTHORIZED:
             return CredentialsRejected(request.path, auth.remedy)
         if status == HTTPStatus.FORBIDDEN:
-            return ScopeMissing(request.path, request.scope, self._scopes)
+            return ScopeMissing(request.path, request.scope, self.scopes)
         try:
             info = msgspec.json.decode(response.body, type=ExceptionInfo)
         except NOT_JSON:
@@ -345,7 +330,7 @@ class PleoApi:
         if now - self._announced.get(reason, float("-inf")) < ANNOUNCED_FOR:
             return
         self._announced[reason] = now
-        where, retries = f"{request.method} {request.path}", self._policy.max_retries
+        where, retries = f"{request.method} {request.path}", self.policy.max_retries
         logger.warning("%s: %s; trying again, up to %d times, next in %.1f s", where, reason, retries, seconds)
 
 

@@ -55,7 +55,7 @@ class RetryPolicy:
         """Return attempts to be made until one succeeds; the last failure is raised.
 
         Args:
-            retry_if: Whether a failure may pass; its ``retry_after``, seconds or None, is what the server asked for.
+            retry_if: Whether a failure may pass; its ``retry_after``, seconds or None, is the server's request.
             before_wait: Called with the failure and the seconds before each wait.
             sleep: Waits; raises to end the wait early.
         """

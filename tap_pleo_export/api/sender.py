@@ -84,10 +84,10 @@ class Sender:
         max_bytes: int = MAX_BYTES,
         before_send: Callable[[], object] = lambda: None,
     ) -> RawResponse:
-        """Send a signed request and return the answer with its whole body; raises like :meth:`open`.
+        """Send a request and return the answer with its whole body; raises like :meth:`open`.
 
         Args:
-            request: The request.
+            request: A signed request.
             timeout: Seconds from connecting to the last byte of the answer.
             max_bytes: Limit for the body, as sent and once unpacked.
             before_send: Called each time before the request is sent.

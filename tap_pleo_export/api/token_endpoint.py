@@ -69,12 +69,7 @@ class TokenEndpoint:
     """Exchanges refresh tokens.
 
     Attributes:
-        url: The endpoint's address.
-        client_id: The OAuth client.
-        client_secret: The client's secret.
         timeout: Seconds for one request, from connecting to the last byte.
-        user_agent: Sent with each request.
-        sender: Sends the requests.
         stopping: Whether a signal waits for the exchange to end.
     """
 
