@@ -48,18 +48,13 @@ class Authenticator(AuthBase):
         """Wait for a renewal that is under way, and start no more."""
 
 
-class ApiKeyAuth(Authenticator):
+class ApiKeyAuth(HTTPBasicAuth, Authenticator):
     """An API key: HTTP Basic, key as user name, empty password."""
 
     remedy = "check the setting 'api_key', or replace the key in Pleo under Settings > API Keys"
 
     def __init__(self, api_key: str) -> None:
-        self._sign = HTTPBasicAuth(api_key, "")
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign the request."""
-        self._sign(request)
-        return request
+        super().__init__(api_key, "")
 
 
 class AccessTokenAuth(Authenticator):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -24,7 +25,6 @@ from tap_pleo_export.api.token_file import TokenFile, Tokens, fingerprint
 from tests.helpers.oauth import refreshing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tap_pleo_export.api.credentials import RefreshTokenAuth
@@ -340,47 +340,32 @@ def test_token_requests_count_in_the_budget(pleo: Sandbox, tmp_path: Path) -> No
 
 def test_no_token_is_presented_without_the_lock(pleo: Sandbox, tmp_path: Path) -> None:
     auth = refreshing(pleo, tmp_path, token_file=TokenFile(tmp_path / "tokens.json", patience=0))
-    errors: list[str] = []
 
-    def work() -> None:
-        try:
-            header(auth)
-        except TokenFileUnusable as error:
-            errors.append(str(error))
+    with TokenFile(tmp_path / "tokens.json").locked(), ThreadPoolExecutor() as pool:
+        assert isinstance(pool.submit(header, auth).exception(), TokenFileUnusable)
 
-    with TokenFile(tmp_path / "tokens.json").locked():
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-
-    assert len(errors) == 1
     assert pleo.requests == []
-
-
-def background(call: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=call)
-    thread.start()
-    return thread
 
 
 def test_drain_waits_for_the_exchange_and_prevents_others(pleo: Sandbox, tmp_path: Path) -> None:
     asked, may_answer = threading.Event(), threading.Event()
 
-    def hold(_: Sandbox) -> None:
+    def wait(_: Sandbox) -> None:
         asked.set()
         may_answer.wait(60)
 
-    pleo.add_fault(Fault(path=TOKEN, kind="callback", callback=hold))
+    pleo.add_fault(Fault(path=TOKEN, kind="callback", callback=wait))
     auth = refreshing(pleo, tmp_path, timeout=60)
-    first = background(lambda: header(auth))
-    assert asked.wait(60)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(header, auth)
+        assert asked.wait(60)
 
-    settled = background(auth.drain)
-    settled.join(0.3)
-    assert settled.is_alive()
-    may_answer.set()
-    settled.join(60)
-    first.join(60)
+        drained = pool.submit(auth.drain)
+        with pytest.raises(TimeoutError):
+            drained.result(0.3)
+        may_answer.set()
+        drained.result(60)
+        first.result(60)
 
     assert kept(tmp_path)["refresh_token"] == pleo.refresh_token
     with pytest.raises(TokenRefreshFailed, match="the run is ending"):

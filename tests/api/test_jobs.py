@@ -49,23 +49,20 @@ def test_job_is_read_from_its_record() -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "started", "failure"),
+    ("members", "started", "failure", "items"),
     [
-        ({}, False, None),
-        ({"startedAt": None, "failureReasonType": None}, False, None),
-        ({"startedAt": CREATED, "failureReasonType": "expired"}, True, "expired"),
-        ({"startedAt": 7, "failureReasonType": ["expired"]}, True, None),
+        ({"numberOfItems": "7"}, False, None, None),
+        ({"startedAt": None, "failureReasonType": None, "numberOfItems": None}, False, None, None),
+        ({"startedAt": CREATED, "failureReasonType": "expired", "numberOfItems": 7}, True, "expired", 7),
+        ({"startedAt": 7, "failureReasonType": ["expired"], "numberOfItems": 7.5}, True, None, None),
     ],
 )
-def test_start_and_failure_are_read(members: dict[str, Any], started: bool, failure: str | None) -> None:
+def test_start_failure_and_number_of_items_are_read(
+    members: dict[str, Any], started: bool, failure: str | None, items: int | None
+) -> None:
     read = job(**members)
 
-    assert (read.started, read.failure) == (started, failure)
-
-
-@pytest.mark.parametrize("odd", ["7", 7.5, None, UNSET])
-def test_an_invalid_number_of_items_is_unknown(odd: Any) -> None:
-    assert job(numberOfItems=odd).number_of_items is None
+    assert (read.started, read.failure, read.number_of_items) == (started, failure, items)
 
 
 @pytest.mark.parametrize("absent", [None, UNSET, ""])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,24 +108,16 @@ def test_target_of_a_link_is_replaced(tmp_path: Path) -> None:
 def test_all_names_of_a_file_share_one_lock(tmp_path: Path) -> None:
     (tmp_path / "link.json").symlink_to("tokens.json")
     other = TokenFile(tmp_path / "link.json", patience=0)
-    refused: list[TokenFileUnusable] = []
 
-    def try_to_lock() -> None:
-        try:
-            with other.locked():
-                pass
-        except TokenFileUnusable as error:
-            refused.append(error)
+    def lock() -> None:
+        with other.locked():
+            pass
 
-    with TokenFile(tmp_path / "tokens.json").locked():
-        thread = threading.Thread(target=try_to_lock)
-        thread.start()
-        thread.join()
+    with TokenFile(tmp_path / "tokens.json").locked(), ThreadPoolExecutor() as pool:
+        error = pool.submit(lock).exception()
 
-    (error,) = refused
     assert "has been locked by another process for over 0 s. Let that run end" in str(error)
-    try_to_lock()
-    assert refused == [error]
+    lock()
 
 
 def test_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,21 +175,6 @@ def test_other_content_is_reported(tmp_path: Path, content: bytes) -> None:
 
     with pytest.raises(TokenFileUnusable, match="is not a token file of this connector"):
         TokenFile(tmp_path / "tokens.json").read(ROOT)
-
-
-def test_loose_mode_is_tightened_and_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = TokenFile(tmp_path / "tokens.json")
-    keep(file, 1)
-    file.path.chmod(0o644)
-
-    with caplog.at_level(logging.WARNING):
-        assert file.read(ROOT) == tokens(1)
-        assert file.read(ROOT) == tokens(1)
-
-    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
-    (record,) = caplog.records
-    assert record.levelno == logging.WARNING
-    assert f"'token_file' ({file.path}): its mode was 0644" in record.getMessage()
 
 
 # Its replacement
