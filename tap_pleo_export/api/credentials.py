@@ -1,8 +1,4 @@
-"""Credentials as `requests` authenticators.
-
-The forms are those of Pleo's authentication pages: an API key is HTTP Basic with the key as user name and an
-empty password; an OAuth access token is a Bearer token; a refresh token is exchanged for access tokens and rotates.
-"""
+"""Credentials as `requests` authenticators (source: Pleo's authentication pages)."""
 
 from __future__ import annotations
 
@@ -11,11 +7,13 @@ import logging
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from tap_pleo_export.api.errors import TokenRefreshFailed, TransientFailure
+from tap_pleo_export.api.retry import attempts_made
 from tap_pleo_export.api.token_endpoint import OtherClientAuth, sendable
 from tap_pleo_export.api.token_file import Tokens, fingerprint
 
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from tap_pleo_export.api.budget import RequestBudget
     from tap_pleo_export.api.retry import RetryPolicy
     from tap_pleo_export.api.token_endpoint import TokenEndpoint
-    from tap_pleo_export.api.token_file import Replacement, TokenFile
+    from tap_pleo_export.api.token_file import TokenFile
 
 # A token in the last minute, or the last tenth, of its life is renewed rather than sent.
 EXPIRY_MARGIN = 60.0
@@ -37,38 +35,26 @@ logger = logging.getLogger("tap-pleo-export.auth")
 
 
 class Authenticator(AuthBase):
-    """Signs requests with a credential.
-
-    Attributes:
-        remedy: What to do when Pleo rejects the credential.
-    """
+    """Signs requests with a credential."""
 
     remedy: str
+    """What to do when Pleo rejects the credential."""
 
     def renew(self, rejected: str | None) -> bool:  # noqa: ARG002 - most credentials cannot be renewed from here
-        """Replace a credential that Pleo rejected; return whether another attempt makes sense.
-
-        Args:
-            rejected: The ``Authorization`` header that was rejected.
-        """
+        """Replace a credential whose ``Authorization`` header Pleo rejected; return whether to try again."""
         return False
 
     def drain(self) -> None:
-        """Return once no renewal is under way, and start no more."""
+        """Wait for a renewal that is under way, and start no more."""
 
 
-class ApiKeyAuth(Authenticator):
+class ApiKeyAuth(HTTPBasicAuth, Authenticator):
     """An API key: HTTP Basic, key as user name, empty password."""
 
     remedy = "check the setting 'api_key', or replace the key in Pleo under Settings > API Keys"
 
     def __init__(self, api_key: str) -> None:
-        self._sign = HTTPBasicAuth(api_key, "")
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign the request."""
-        self._sign(request)
-        return request
+        super().__init__(api_key, "")
 
 
 class AccessTokenAuth(Authenticator):
@@ -88,16 +74,14 @@ class AccessTokenAuth(Authenticator):
         return request
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class RefreshTokenAuth(Authenticator):
-    """OAuth refresh grant with rotation: one refresh at a time, tokens stored on disk before first use.
+    """OAuth refresh grant with rotation: one refresh at a time, tokens are stored on disk before they are used.
 
     A refusal is final: presenting a used refresh token again would revoke all tokens of the authorisation.
 
-    Args:
-        endpoint: Exchanges the tokens.
+    Attributes:
         refresh_token: The configured refresh token.
-        token_file: Stores rotated tokens.
-        budget: The budget of requests per minute.
         policy: When to try again after failures that had no effect.
         sleep: Waits; raises to end the wait early.
         shielded: A block that no signal may interrupt: between rotation and disk a token would be lost.
@@ -106,27 +90,17 @@ class RefreshTokenAuth(Authenticator):
 
     remedy = "authorise the connector again in Pleo and set the new 'refresh_token'"
 
-    def __init__(  # noqa: PLR0913 - one argument per part
-        self,
-        *,
-        endpoint: TokenEndpoint,
-        refresh_token: str,
-        token_file: TokenFile,
-        budget: RequestBudget,
-        policy: RetryPolicy,
-        sleep: Callable[[float], None] = time.sleep,
-        shielded: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
-        learn_secrets: Callable[[Iterable[str]], None] = lambda _: None,
-    ) -> None:
-        self._endpoint = endpoint
-        self._configured = refresh_token
-        self._root = fingerprint(refresh_token)
-        self._file = token_file
-        self._budget = budget
-        self._policy = policy
-        self._sleep = sleep
-        self._shielded = shielded
-        self._learn_secrets = learn_secrets
+    endpoint: TokenEndpoint
+    refresh_token: str
+    token_file: TokenFile
+    budget: RequestBudget
+    policy: RetryPolicy
+    sleep: Callable[[float], None] = time.sleep
+    shielded: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    learn_secrets: Callable[[Iterable[str]], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self._root = fingerprint(self.refresh_token)
         self._lock = threading.Lock()
         self._exchange_lock = threading.Lock()
         self._draining = False
@@ -149,63 +123,62 @@ class RefreshTokenAuth(Authenticator):
         return True
 
     def drain(self) -> None:
-        """Return once no exchange is under way, and start no more: an interrupted one loses the rotated token."""
+        """Wait for an exchange that is under way, and start no more: an interrupted one loses the rotated token."""
         self._draining = True
         with self._exchange_lock:
             pass
 
     def _fresh(self, rejected: str | None) -> Tokens:
-        attempts = 0
+        # The waits are without the file's lock: another process may succeed meanwhile.
+        retrying = self.policy.attempts(
+            lambda error: isinstance(error, TransientFailure), before_wait=_announce_retry, sleep=self.sleep
+        )
         try:
-            # The waits are without the file's lock: another process may succeed meanwhile.
-            for attempt in self._policy.attempts(
-                lambda error: isinstance(error, TransientFailure), before_wait=_announce_retry, sleep=self._sleep
-            ):
-                with attempt:
-                    attempts += 1
-                    with contextlib.suppress(OtherClientAuth):
-                        return self._refreshed(rejected)
-                    return self._refreshed(rejected)
+            return retrying(self._refreshed, rejected)
         except TransientFailure as failure:
-            times = f"{attempts} attempt{'s' if attempts > 1 else ''}"
-            self._failure = TokenRefreshFailed(
-                f"{failure}, given up after {times}", "No token was used up: run again later"
-            )
+            cause = f"{failure}, given up after {attempts_made(retrying)}"
+            self._failure = TokenRefreshFailed(cause, "No token was used up: run again later")
             raise self._failure from None
-        raise AssertionError  # pragma: no cover - tenacity either returns or raises
 
     def _refreshed(self, rejected: str | None) -> Tokens:
-        with self._file.locked():
-            kept = self._file.read(self._root)
+        with contextlib.suppress(OtherClientAuth):
+            return self._refreshed_once(rejected)
+        return self._refreshed_once(rejected)
+
+    def _refreshed_once(self, rejected: str | None) -> Tokens:
+        with self.token_file.locked():
+            kept = self.token_file.read(self._root)
             if kept:
-                self._learn_secrets((kept.access_token, kept.refresh_token))
-            if kept and f"Bearer {kept.access_token}" != rejected and _usable(kept):
+                self.learn_secrets((kept.access_token, kept.refresh_token))
+            usable = kept and sendable(kept.access_token) and kept.renew_at > time.time()
+            if kept and usable and f"Bearer {kept.access_token}" != rejected:
                 return kept
             if self._failure:
                 raise self._failure
-            self._sleep_within_budget()
-            presented = kept.refresh_token if kept else self._configured
-            with self._file.replacement() as successor, self._shielded(), self._exchange_lock:
+            if (wait := self.budget.take(time.monotonic())) > 0:
+                self.sleep(wait)
+            presented = kept.refresh_token if kept else self.refresh_token
+            with self.token_file.replacement() as commit, self.shielded(), self._exchange_lock:
                 if self._draining:
                     raise TokenRefreshFailed("the run is ending", "Run again")
-                return self._exchanged(presented, successor)
+                return self._exchanged(presented, commit)
 
-    def _exchanged(self, presented: str, successor: Replacement) -> Tokens:
+    def _exchanged(self, presented: str, commit: Callable[[Tokens], None]) -> Tokens:
         try:
-            grant = self._endpoint.exchange(presented)
+            grant = self.endpoint.exchange(presented)
         except TokenRefreshFailed as failure:
             # Other threads that wait for a token must not present this one again.
             self._failure = failure
             raise
-        self._learn_secrets(token for token in (grant.access_token, grant.refresh_token) if token)
-        good = sendable(grant.access_token)
+        self.learn_secrets(token for token in (grant.access_token, grant.refresh_token) if token)
+        good = grant.access_token if sendable(grant.access_token) else None
         tokens = Tokens(
             refresh_token=grant.refresh_token or presented,
-            access_token=grant.access_token if good and grant.access_token else "",
+            access_token=good or "",
             renew_at=renewal_time(time.time(), grant.lifetime) if good else 0.0,
             descends_from=self._root,
         )
-        successor.commit(tokens)
+        commit(tokens)
         if not good:
             self._failure = TokenRefreshFailed(
                 "the token endpoint returned an access token that cannot be used as a header value",
@@ -214,18 +187,9 @@ class RefreshTokenAuth(Authenticator):
             raise self._failure
         return tokens
 
-    def _sleep_within_budget(self) -> None:
-        wait = self._budget.take(time.monotonic())
-        if wait > 0:
-            self._sleep(wait)
-
 
 def _announce_retry(failure: BaseException, seconds: float) -> None:
     logger.warning("OAuth: %s; trying again in %.1f s", failure, seconds)
-
-
-def _usable(kept: Tokens) -> bool:
-    return sendable(kept.access_token) and kept.renew_at > time.time()
 
 
 def renewal_time(now: float, lifetime: float | None) -> float:

@@ -1,6 +1,6 @@
 """Connections on which a whole answer, head and body, has to arrive before one deadline.
 
-The timeout of `requests` applies to each read: a server that sends a byte now and then could hold a thread for ever.
+The timeout of `requests` applies to each read: a server that sends a byte now and then could block a thread forever.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     Resolve = Callable[[str, int], Sequence[str]]
 
+# Sockets, buffers, pools and arguments as the libraries type them.
+Untyped = Any
+
 _INFORMATIONAL = re.compile(rb"HTTP/1\.\d 1\d\d\b")
 
 
@@ -38,8 +41,8 @@ class DeadlineAdapter(HTTPAdapter):
     Args:
         connections: Open connections kept for each host.
         resolve: Returns the addresses that may be connected to for a host and port, best first; it raises OSError for
-            an unknown name, and any other exception to refuse the host. None connects to whatever the name resolves
-            to. It is not asked for hosts behind a proxy of the environment: the proxy resolves those.
+            an unknown name, and any other exception to refuse the host. None: every address of the name. Not called
+            for hosts behind a proxy of the environment: the proxy resolves those.
     """
 
     def __init__(self, connections: int, resolve: Resolve | None = None) -> None:
@@ -50,11 +53,11 @@ class DeadlineAdapter(HTTPAdapter):
         self,
         request: requests.PreparedRequest,
         verify: bool | str | None,  # noqa: FBT001 - the signature of `requests`
-        proxies: Any = None,  # noqa: ANN401 - as above
-        cert: Any = None,  # noqa: ANN401 - as above
-    ) -> Any:  # noqa: ANN401 - as above
+        proxies: Untyped = None,
+        cert: Untyped = None,
+    ) -> Untyped:
         """Return the pool of a request, set to make connections of this module."""
-        pool: Any = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        pool: Untyped = super().get_connection_with_tls_context(request, verify, proxies, cert)
         # Pools of SOCKS proxies keep their own connections, whose timeout applies to each read.
         if pool.ConnectionCls in {HTTPConnection, HTTPSConnection}:
             connection = _SecureConnection if pool.scheme == "https" else _Connection
@@ -66,14 +69,14 @@ class DeadlineAdapter(HTTPAdapter):
 class _Connection(HTTPConnection):
     server_hostname: str | None = None
 
-    def __init__(self, *args: Any, resolve: Resolve | None, **options: Any) -> None:  # noqa: ANN401 - of the base class
+    def __init__(self, *args: Untyped, resolve: Resolve | None, **options: Untyped) -> None:
         self._resolve = resolve
         self._served = False
         super().__init__(*args, **options)
 
     # Wrapped wherever the base classes assign it, so that the answer of a proxy to CONNECT has a deadline, too.
     @property
-    def sock(self) -> Any:  # noqa: ANN401 - a socket, or None
+    def sock(self) -> Untyped:
         return self._socket
 
     @sock.setter
@@ -123,7 +126,7 @@ class _DeadlineSocket:
     def __init__(self, connected: socket.socket) -> None:
         self._connected = connected
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a socket
+    def __getattr__(self, name: str) -> Untyped:
         return getattr(self._connected, name)
 
     def makefile(self, *_: object) -> io.BufferedReader:
@@ -152,15 +155,15 @@ class _DeadlineReader(io.RawIOBase):
     def __init__(self, connected: socket.socket) -> None:
         super().__init__()
         self._socket = connected
-        # A file of the socket's own keeps it open after the connection has let go of it.
-        self._file: Any = connected.makefile("rb", buffering=0)
+        # The file keeps the socket open after the connection has closed it.
+        self._file: Untyped = connected.makefile("rb", buffering=0)
         self._timeout = connected.gettimeout()
         self._ends = float("inf") if self._timeout is None else time.monotonic() + self._timeout
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any writable buffer
+    def readinto(self, buffer: Untyped) -> int | None:
         left = self._ends - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")

@@ -1,4 +1,4 @@
-"""What can go wrong between the connector and Pleo, each with one remedy.
+"""Errors between the connector and Pleo, each with one remedy.
 
 ::
 
@@ -13,13 +13,10 @@
     │   ├── OutcomeUnknown          a write that may or may not have been applied
     │   ├── PleoUnavailable         a retryable failure that outlived its retries
     │   └── RunUnavailable          the same on two export jobs in a row
-    ├── CursorStuckError            a page that does not lead to the next one; the caller knows what it means
-    ├── AnswerTooLarge              cut off: the caller knows what it means for the job
-    ├── RequestRefused              another 4xx or 3xx; the caller knows what it means for the job
-    ├── JobError                    one job is given up, the others go on, exit code 1 at the end
+    ├── JobError                    one job is given up, the others continue, exit code 1 at the end
     │   ├── ContraAccountsMissing   400 MISSING_CONTRA_ACCOUNTS
     │   ├── JobEnded                404 or 422: its items can no longer be read
-    │   ├── UnreadJobEnded          it ended between two runs, not read to its end
+    │   ├── UnreadJobEnded          it ended between two runs, before all its items were read
     │   ├── WrongJob                an answer about another job
     │   ├── JobRefused              another refusal of one job's requests
     │   ├── CursorRejected          a cursor that Pleo no longer accepts, even after a restart
@@ -27,34 +24,53 @@
     │   ├── ItemUnusable            items that cannot be represented; the others of the job are read
     │   ├── Disagreement            job items and export items differ
     │   └── JobUnavailable          a retryable failure of one job's requests that outlived its retries
-    ├── RowsUnusable                rows of such a list that cannot be read; the others are
+    ├── RowsUnusable                rows of another list that cannot be represented; the others are read
+    ├── CursorStuckError            a page that does not lead to the next one  ┐ `as_job_error` and `as_list_error`
+    ├── AnswerTooLarge              an answer that was cut off                 │ say what these mean for the job
+    ├── RequestRefused              another 3xx or 4xx                         ┘ or the list
     └── TransientFailure            retried by the client, never seen outside it
 
-Every message is one line: what happened, to which job or request, what to do. Statuses and types are those of
+Every message is one line: the event, the job or request, and the remedy. Statuses and types are those of
 the Export API v3 (OpenAPI schema ``ExceptionInfo``); they are matched case-insensitively, messages are only quoted.
 """
 
 from __future__ import annotations
 
+import contextlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 NAMED_ROWS = 10
 SAFE_METHODS = {"GET", "HEAD"}
 """Methods that change nothing, so that a request may be sent again after any failure."""
 CHECK_ADDRESS = "check api_url"
-"""What to do where something else than Pleo seems to have answered, or nothing at all."""
-# Without a type of Pleo's own they come from whoever is at that address.
+"""What to do if something other than Pleo seems to have answered, or nothing."""
+# Without one of Pleo's types, these come from another server at that address.
 NOT_PLEOS = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE}
+CONTRA_ACCOUNTS = "MISSING_CONTRA_ACCOUNTS"
+ENDED = {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
+# Other types of these statuses may mean that the request itself is at fault.
+ENDED_TYPES = {"EXPORT_NOT_FOUND", "EXPORT_ENTRY_NOT_FOUND", "EXPORT_JOB_STATUS_UNPROCESSABLE"}
+AGAIN = "Run again; report it to Pleo if it persists"
+EXPORT_AGAIN = "Export them again in Pleo (this creates a new job)"
 
 
 class PleoError(Exception):
-    """Base of all errors of this package; ``str()`` is the line a user reads."""
+    """Base of all errors of this package; ``str()`` is the line a user reads.
+
+    Attributes:
+        text: The line, with a place for each argument.
+    """
+
+    text = "{}"
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(self.text.format(*arguments))
 
 
 class FatalError(PleoError):
@@ -62,24 +78,21 @@ class FatalError(PleoError):
 
 
 class CredentialsRejected(FatalError):
-    """401: Pleo does not accept the credential."""
+    """401: Pleo does not accept the credential. Arguments: path, remedy."""
 
-    def __init__(self, path: str, remedy: str) -> None:
-        super().__init__(f"Pleo rejected the credentials (401 on {path}): {remedy}")
+    text = "Pleo rejected the credentials (401 on {}): {}"
 
 
 class TokenRefreshFailed(FatalError):
-    """The OAuth token endpoint gave no new access token."""
+    """The OAuth token endpoint gave no new access token. Arguments: cause, remedy."""
 
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"The OAuth token could not be refreshed: {what}. {remedy}")
+    text = "The OAuth token could not be refreshed: {}. {}"
 
 
 class TokenFileUnusable(FatalError):
-    """`token_file` cannot be read or written."""
+    """`token_file` cannot be read or written. Arguments: path, problem, remedy."""
 
-    def __init__(self, path: str, what: str, remedy: str) -> None:
-        super().__init__(f"Setting 'token_file' ({path}): {what}. {remedy}")
+    text = "Setting 'token_file' ({}): {}. {}"
 
 
 class ScopeMissing(FatalError):
@@ -87,39 +100,39 @@ class ScopeMissing(FatalError):
 
     Args:
         path: Path of the request.
-        scope: The OAuth scope that it needs, as far as it is known.
+        scope: The OAuth scope that it needs, if known.
         scopes: The scopes of all requests of this run.
     """
 
+    text = "Pleo refused access (403 on {}): the credential lacks {} or access to this company. Grant the scopes {}"
+
     def __init__(self, path: str, scope: str | None, scopes: Iterable[str]) -> None:
         lacks = f"the scope '{scope}'" if scope else "its scope"
-        super().__init__(
-            f"Pleo refused access (403 on {path}): the credential lacks {lacks} or access to this company. "
-            f"Grant the scopes {' and '.join(repr(s) for s in sorted(scopes))}"
-        )
+        super().__init__(path, lacks, " and ".join(repr(s) for s in sorted(scopes)))
 
 
 class NetworkUnusable(FatalError):
     """The environment's certificates or proxy make requests impossible, however often they are tried.
 
     Attributes:
-        what: What is wrong.
+        what: The problem.
     """
+
+    text = "Pleo cannot be reached from here: {}. {}"
 
     def __init__(self, what: str, remedy: str) -> None:
         self.what = what
-        super().__init__(f"Pleo cannot be reached from here: {what}. {remedy}")
+        super().__init__(what, remedy)
 
 
 class ListUnusable(FatalError):
-    """A list that belongs to no export job cannot be read to its end."""
+    """A list that belongs to no export job cannot be read to its end. Arguments: its name, the problem."""
 
-    def __init__(self, name: str, what: str) -> None:
-        super().__init__(f"The list of {name} cannot be read: {what}. Run again; report it to Pleo if it stays")
+    text = f"The list of {{}} cannot be read: {{}}. {AGAIN}"
 
 
 class OutcomeUnknown(FatalError):
-    """A request that changes something got no answer, or an unreadable one: it may have taken effect.
+    """A request that changes something got no answer, or an unreadable one: it may have been applied.
 
     Attributes:
         what: Which request, and why its outcome is unknown.
@@ -133,31 +146,121 @@ class OutcomeUnknown(FatalError):
 
 
 class PleoUnavailable(FatalError):
-    """A retryable failure that outlived its retries."""
+    """A retryable failure that outlived its retries. Arguments: method, path, attempts, cause."""
 
-    def __init__(self, method: str, path: str, attempts: int, cause: str) -> None:
-        super().__init__(
-            f"Pleo did not answer {method} {path}, given up after {attempts} attempt{'s' if attempts > 1 else ''}; "
-            f"last cause: {cause}. Run again later: it goes on where it stopped"
-        )
+    text = (
+        "Pleo did not answer {} {}, given up after {}; last cause: {}. Run again later: it continues where it stopped"
+    )
 
 
 class RunUnavailable(FatalError):
     """Two export jobs in a row met retryable failures that outlived their retries."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "Two export jobs in a row could not be read, see above: the other jobs are not tried. "
-            "Run again later: it goes on where it stopped"
-        )
+    text = (
+        "Two export jobs in a row could not be read, see above: the other jobs are not tried. "
+        "Run again later: it continues where it stopped"
+    )
 
 
-class AnswerTooLarge(PleoError):
-    """An answer beyond the memory lent to it; asking again would bring the same."""
+class JobError(PleoError):
+    """One job is given up; the others continue. Arguments: its id, and what else its line has a place for.
+
+    Attributes:
+        job_id: The export job's id.
+    """
+
+    text = "Export job {}: {}"
+
+    def __init__(self, job_id: str, *arguments: object) -> None:
+        self.job_id = job_id
+        super().__init__(job_id, *arguments)
+
+
+class ContraAccountsMissing(JobError):
+    """400 MISSING_CONTRA_ACCOUNTS (Pleo's how-to "resolve missing contra accounts")."""
+
+    text = (
+        "Export job {}: skipped, MISSING_CONTRA_ACCOUNTS: {} "
+        "Set them in Pleo under Settings > Accounting > Contra accounts, then run again"
+    )
+
+
+class JobEnded(JobError):
+    """404 or 422: the job is finished, expired or gone (``EXPORT_JOB_STATUS_UNPROCESSABLE``, ``EXPORT_NOT_FOUND``)."""
+
+    text = f"Export job {{}}: its items can no longer be read ({{}}). {EXPORT_AGAIN}"
+
+
+class UnreadJobEnded(JobError):
+    """A job ended between two runs, before all its items were read."""
+
+    text = (
+        "Export job {}: it ended before all its items were read ({}); {} items were read, the rest are no longer "
+        f"available. {EXPORT_AGAIN}"
+    )
+
+
+class WrongJob(JobError):
+    """Pleo answers about another export job than the one asked for."""
+
+    text = "Export job {}: {} belongs to another job, {}; reading of this job stopped. Report it to Pleo"
+
+    def __init__(self, job_id: str, what: str, named: object) -> None:
+        super().__init__(job_id, what, one_line(str(named)))
+
+
+class JobRefused(JobError):
+    """Another refusal of one job's requests, or an answer that cannot be used."""
+
+    text = f"Export job {{}}: {{}}. {AGAIN}"
+
+
+class CursorRejected(JobError):
+    """A cursor that Pleo does not accept: 400 or 410 on a page other than the first."""
+
+    text = "Export job {}: Pleo no longer accepts the cursor of a page ({})"
+
+
+class PagingBroken(JobError):
+    """Pages that claim to continue without leading further."""
+
+    text = f"Export job {{}}: {{}}; reading stopped rather than loop or skip. {AGAIN}"
+
+
+class ItemUnusable(JobError):
+    """Items, or a job, that cannot be represented as records."""
+
+    text = "Export job {}: {}: {}. Report it to Pleo; the job stays incomplete"
+
+    def __init__(self, job_id: str, where: str, rows: list[str]) -> None:
+        super().__init__(job_id, where, _first_few(rows))
+
+
+class Disagreement(JobError):
+    """Job items and export items list different ids, twice."""
+
+    text = "Export job {}: Pleo's job items and export items disagree: {}. The job stays incomplete; run again"
+
+
+class JobUnavailable(JobError):
+    """A retryable failure of one job's requests that outlived its retries."""
+
+
+class RowsUnusable(PleoError):
+    """Rows, of a list that belongs to no export job, that cannot be represented as records."""
+
+    text = "The list of {}: {}. Report it to Pleo; the other {} are read"
+
+    def __init__(self, name: str, rows: list[str]) -> None:
+        super().__init__(name, _first_few(rows), name.rsplit(maxsplit=1)[-1])
 
 
 class CursorStuckError(PleoError):
     """A page claims a next one but does not lead to it; ``str()`` says how."""
+
+
+class AnswerTooLarge(PleoError):
+    """An answer beyond its size limit; asking again would bring the same."""
 
 
 class RequestRefused(PleoError):
@@ -167,6 +270,8 @@ class RequestRefused(PleoError):
         status: The HTTP status.
         type: ``ExceptionInfo.type`` in upper case, or an empty string.
         message: ``ExceptionInfo.message`` shortened to one line, or an empty string.
+        detail: Type and message as Pleo sent them, each after a space.
+        final: Whether Pleo itself refused it; a redirect, which is never followed, means a wrong address.
         after_cursor: Whether the request was for the page after a cursor, so that the cursor may be at fault.
     """
 
@@ -175,19 +280,11 @@ class RequestRefused(PleoError):
         self.status = status
         self.type = one_line(type_.upper())
         self.message = one_line(message)
+        self.detail = "".join(f" {part}" for part in (self.type, self.message) if part)
+        self.final = status >= HTTPStatus.BAD_REQUEST
         elsewhere = not self.final or (not self.type and status in NOT_PLEOS)
-        hint = f", which is no answer of Pleo's API: {CHECK_ADDRESS}" if elsewhere else ""
+        hint = f", which does not look like Pleo's API: {CHECK_ADDRESS}" if elsewhere else ""
         super().__init__(f"Pleo refused {method} {path} ({status}{self.detail}){hint}")
-
-    @property
-    def final(self) -> bool:
-        """Whether Pleo itself refused it; a redirect, which is never followed, says that the way to Pleo is wrong."""
-        return self.status >= HTTPStatus.BAD_REQUEST
-
-    @property
-    def detail(self) -> str:
-        """Type and message as Pleo sent them, for the end of a sentence."""
-        return "".join(f" {part}" for part in (self.type, self.message) if part)
 
 
 class TransientFailure(PleoError):
@@ -196,7 +293,7 @@ class TransientFailure(PleoError):
     Attributes:
         retry_after: Seconds that Pleo asked to wait, or None.
         no_effect: Whether the request certainly changed nothing: it never left, or was turned away.
-        misdirected: Whether the address may be wrong: nothing answered there, or not what was expected.
+        misdirected: Whether the address may be wrong: nothing answered there, or something unexpected did.
     """
 
     def __init__(
@@ -208,112 +305,47 @@ class TransientFailure(PleoError):
         super().__init__(one_line(cause))
 
 
-class JobError(PleoError):
-    """One job is given up; the others go on.
+@contextlib.contextmanager
+def as_list_error(name: str) -> Iterator[None]:
+    """Raise failures of a list that belongs to no export job as :class:`ListUnusable`."""
+    try:
+        yield
+    except (AnswerTooLarge, CursorStuckError, RequestRefused) as error:
+        raise ListUnusable(name, error) from None
 
-    Attributes:
-        job_id: The export job's id.
+
+@contextlib.contextmanager
+def as_job_error(job_id: str) -> Iterator[None]:
+    """Raise failures of one export job's requests as a :class:`JobError`.
+
+    After a :class:`CursorRejected` the job may be read again from its first page.
     """
-
-    def __init__(self, job_id: str, text: str) -> None:
-        self.job_id = job_id
-        super().__init__(f"Export job {job_id}: {text}")
-
-
-class ContraAccountsMissing(JobError):
-    """400 MISSING_CONTRA_ACCOUNTS (Pleo's how-to "resolve missing contra accounts")."""
-
-    def __init__(self, job_id: str, message: str) -> None:
-        super().__init__(
-            job_id,
-            f"skipped, MISSING_CONTRA_ACCOUNTS: {message or 'contra accounts are not fully configured.'} "
-            "Set them in Pleo under Settings > Accounting > Contra accounts, then run again",
-        )
+    try:
+        yield
+    except CursorStuckError as error:
+        raise PagingBroken(job_id, error) from None
+    except PleoUnavailable as error:
+        raise JobUnavailable(job_id, error) from None
+    except AnswerTooLarge as error:
+        raise JobRefused(job_id, error) from None
+    except RequestRefused as refusal:
+        raise _job_error(job_id, refusal) from None
 
 
-class JobEnded(JobError):
-    """404 or 422: the job is finished, expired or gone (``EXPORT_JOB_STATUS_UNPROCESSABLE``, ``EXPORT_NOT_FOUND``)."""
-
-    def __init__(self, job_id: str, what: str) -> None:
-        super().__init__(
-            job_id,
-            f"its items cannot be read any more ({what}). In Pleo, export them again: that makes a new job",
-        )
+def has_ended(refusal: RequestRefused) -> bool:
+    """Return whether Pleo refused a request because the job has ended or is unknown."""
+    return refusal.status in ENDED and refusal.type in ENDED_TYPES
 
 
-class UnreadJobEnded(JobError):
-    """A job ended between two runs, before all its items were read."""
-
-    def __init__(self, job_id: str, what: str, items: int) -> None:
-        super().__init__(
-            job_id,
-            f"it ended before all its items were read ({what}); {items} had been read, the others can no longer be "
-            "had. In Pleo, export them again: that makes a new job",
-        )
-
-
-class WrongJob(JobError):
-    """Pleo answers about another export job than the one asked for."""
-
-    def __init__(self, job_id: str, what: str, named: object) -> None:
-        super().__init__(
-            job_id, f"{what} is of another job, {one_line(str(named))}; nothing more is read of it. Report it to Pleo"
-        )
-
-
-class JobRefused(JobError):
-    """Another refusal of one job's requests, or an answer that cannot be taken."""
-
-    def __init__(self, job_id: str, refusal: RequestRefused | AnswerTooLarge) -> None:
-        super().__init__(job_id, f"{refusal}. Run again; report it to Pleo if it stays")
-
-
-class CursorRejected(JobError):
-    """A cursor that Pleo does not accept: 400 or 410 on a page other than the first."""
-
-    def __init__(self, job_id: str, refusal: RequestRefused) -> None:
-        super().__init__(job_id, f"Pleo no longer accepts the cursor of a page ({refusal.status}{refusal.detail})")
-
-
-class PagingBroken(JobError):
-    """Pages that claim to go on without leading further."""
-
-    def __init__(self, job_id: str, what: str) -> None:
-        super().__init__(
-            job_id,
-            f"{what}; reading stopped rather than loop or skip. Run again; report it to Pleo if it stays",
-        )
-
-
-class ItemUnusable(JobError):
-    """Items, or a job, that cannot be represented as records."""
-
-    def __init__(self, job_id: str, where: str, rows: list[str]) -> None:
-        super().__init__(job_id, f"{where}: {_first_few(rows)}. Report it to Pleo; the job stays incomplete")
-
-
-class RowsUnusable(PleoError):
-    """Rows, of a list that belongs to no export job, that cannot be represented as records."""
-
-    def __init__(self, name: str, rows: list[str]) -> None:
-        others = name.rsplit(maxsplit=1)[-1]
-        super().__init__(f"The list of {name}: {_first_few(rows)}. Report it to Pleo; the other {others} are read")
-
-
-class Disagreement(JobError):
-    """Job items and export items list different ids, twice."""
-
-    def __init__(self, job_id: str, what: str) -> None:
-        super().__init__(
-            job_id, f"Pleo's job items and export items disagree: {what}. The job stays incomplete; run again"
-        )
-
-
-class JobUnavailable(JobError):
-    """A retryable failure of one job's requests that outlived its retries."""
-
-    def __init__(self, job_id: str, cause: PleoUnavailable) -> None:
-        super().__init__(job_id, str(cause))
+def _job_error(job_id: str, refusal: RequestRefused) -> JobError:
+    if has_ended(refusal):
+        return JobEnded(job_id, f"{refusal.status}{refusal.detail}")
+    contra_accounts = refusal.type == CONTRA_ACCOUNTS
+    if refusal.after_cursor and refusal.final and not contra_accounts:
+        return CursorRejected(job_id, f"{refusal.status}{refusal.detail}")
+    if refusal.status == HTTPStatus.BAD_REQUEST and contra_accounts:
+        return ContraAccountsMissing(job_id, refusal.message or "contra accounts are not fully configured.")
+    return JobRefused(job_id, refusal)
 
 
 def _first_few(rows: list[str]) -> str:

@@ -79,15 +79,12 @@ class ExportJob:
 
     @property
     def has_plain_id(self) -> bool:
-        """Whether its id is a UUID as Pleo documents it, which may become part of a request's path."""
+        """Whether its id is a UUID as documented, so that it may become part of a path."""
         return PLAIN_UUID.fullmatch(self.id) is not None
 
     @property
     def readable(self) -> bool:
-        """Whether its export items can be read (``GET /v3/export-items`` answers 422 otherwise).
-
-        An unknown status is tried: skipping the job would silently lose its items.
-        """
+        """Whether its items can be read; an unknown status is tried, because skipping would silently lose items."""
         return self.status not in ENDED_STATUSES
 
     @property

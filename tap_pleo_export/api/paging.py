@@ -90,11 +90,7 @@ class _Single(msgspec.Struct):
 
 
 def decode_single(body: bytes) -> Raw:
-    """Return the object in a single object's answer (``{"data": {...}}``, OpenAPI schema ``DataResponseExportJobV3``).
-
-    Raises:
-        msgspec.MsgspecError: The body is not such an answer.
-    """
+    """Return the object in an answer ``{"data": {...}}`` (OpenAPI schema ``DataResponseExportJobV3``)."""
     return msgspec.json.decode(storable(body)[0], type=_Single).data
 
 
@@ -116,20 +112,18 @@ class PageDecoder(Generic[Row]):
         """Decode a page; a row that cannot be salvaged is listed in its ``unusable``.
 
         Raises:
-            msgspec.MsgspecError: The body is not such a page.
-            UnicodeDecodeError: It is not UTF-8.
+            msgspec.MsgspecError, UnicodeDecodeError: The body is not such a page.
             AnswerTooLarge: It is nested too deeply.
         """
         body, replaced = storable(body)
         try:
             try:
                 decoded = self._pages.decode(body)
+                page = Page(decoded.data, PageInfo.read(decoded.pagination))
             except msgspec.ValidationError:
                 if self._salvage is None:
                     raise
                 page = self._decode_row_by_row(body, self._salvage)
-            else:
-                page = Page(decoded.data, PageInfo.read(decoded.pagination))
         except RecursionError:
             raise AnswerTooLarge("a page is nested too deeply to be read") from None
         page.replaced = replaced
@@ -187,11 +181,7 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
         return bool(response.info.has_next_page)
 
     def get_next(self, response: AnyPage) -> str:
-        """Return the cursor of the next page.
-
-        Raises:
-            CursorStuckError: The page claims a next one without an ``endCursor`` that leads further.
-        """
+        """Return the cursor of the next page; raises CursorStuckError if it leads no further."""
         cursor: str | None = response.info.end_cursor
         if not cursor:
             raise CursorStuckError("a page claims a next one but has no 'endCursor'")
@@ -205,20 +195,17 @@ class CursorPaginator(BaseAPIPaginator[str | None]):
         return True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Listing(Generic[Row]):
-    """A list of Pleo's that comes in pages: the only loop over pages. Made by ``listing`` of the client.
+    """A list that comes in pages, and the only loop over pages; made by ``PleoApi.listing``.
 
     Attributes:
-        send: Sends a request.
         read: Decodes a response; a damaged one is requested again.
         reduce_page_size: Called with a refused ``limit``; returns whether a smaller one may be accepted.
-        pool: The threads that fetch pages ahead.
         allowed_concurrency: Returns how many pages may be fetched at once.
         request: Returns the request for the page that begins at a token.
-        decode: Decodes a page's body.
         id_of: Returns a row's id, with which pages fetched ahead are checked.
-        errors: Gives failures of the requests their meaning, see :mod:`tap_pleo_export.api.error_mapping`.
+        errors: Gives failures of the requests their meaning, see :mod:`tap_pleo_export.api.errors`.
         paginator: Makes the object that decides where each page begins and when to stop.
     """
 
@@ -234,15 +221,7 @@ class Listing(Generic[Row]):
     paginator: Callable[[], CursorPaginator] = CursorPaginator
 
     def pages(self, start: Start = FIRST_PAGE, ahead: Lookahead[Row] | None = None) -> Iterator[Page[Row]]:
-        """Yield the pages that the paginator asks for.
-
-        Args:
-            start: Where to start.
-            ahead: Pages fetched before they are asked for, from the same start.
-
-        Raises:
-            PleoError: The pages cannot be read to the end.
-        """
+        """Yield the pages that the paginator asks for; ``ahead`` has pages fetched early, from the same start."""
         paginator = self.paginator()
         paginator.start_after(start.cursor)
         with self.errors():
@@ -301,7 +280,6 @@ class Lookahead(Generic[Row]):
 
     def __init__(self, listing: Listing[Row], start: Start, warn: Callable[[str], None]) -> None:
         self._listing = listing
-        self._pool = listing.pool
         self._width = listing.allowed_concurrency
         self._start = start
         self._warn = warn
@@ -312,9 +290,9 @@ class Lookahead(Generic[Row]):
         self.gave_up = False
 
     def begin(self) -> None:
-        """Fetch the first page without waiting for it; a failure is raised where the page is taken."""
+        """Start to fetch the first page; a failure is raised by :meth:`take`."""
         if self._first is None and not self._started and self._width() > 1:
-            self._first = self._pool.submit(self._fetch_first)
+            self._first = self._listing.pool.submit(self._fetch_first)
 
     def advance(self) -> None:
         """Fetch the pages after the first, if that has arrived, without waiting."""
@@ -323,11 +301,7 @@ class Lookahead(Generic[Row]):
             self._fill()
 
     def take(self, token: Token) -> Page[Row] | None:
-        """Return the page that begins at a token if it is being fetched ahead, else None.
-
-        Raises:
-            PleoError: It could not be fetched.
-        """
+        """Return the page that begins at a token if it is being fetched ahead, else None."""
         if self._started:
             return self._next()
         self._started = True
@@ -370,19 +344,21 @@ class Lookahead(Generic[Row]):
         return self._listing.decoded(self._listing.fetch(self._start.cursor))
 
     def _expect_after(self, first: Page[Row]) -> None:
-        if self._expected is None:
-            self._expected = _ExpectedPages.after(first, self._start.offset, self._listing.id_of)
+        total = first.info.total
+        known = isinstance(total, int) and not isinstance(total, bool)
+        if self._expected is None and known and first.rows and first.info.has_next_page and first.info.end_cursor:
+            self._expected = _ExpectedPages(first, self._start.offset, self._listing.id_of)
 
     def _fill(self) -> None:
         while self._expected and len(self._in_flight) < self._width():
             offset = next(self._expected.offsets, None)
             if offset is None:
                 return
-            self._in_flight.append((offset, self._pool.submit(self._listing.fetch, offset)))
+            self._in_flight.append((offset, self._listing.pool.submit(self._listing.fetch, offset)))
 
 
 class _ExpectedPages(Generic[Row]):
-    """What pages fetched by offset must look like, given the first."""
+    """Checks pages fetched by offset against the first page."""
 
     def __init__(self, first: Page[Row], start: int, id_of: Callable[[Row], str]) -> None:
         self._total: int = first.info.total
@@ -390,15 +366,6 @@ class _ExpectedPages(Generic[Row]):
         self._id_of = id_of
         self._first_ids = self._previous_ids = frozenset(map(id_of, first.records))
         self.offsets = iter(range(start + self._stride, self._total, self._stride))
-
-    @classmethod
-    def after(cls, first: Page[Row], start: int, id_of: Callable[[Row], str]) -> _ExpectedPages[Row] | None:
-        """Return what to expect after the first page read; None if it does not allow an expectation."""
-        total = first.info.total
-        known = isinstance(total, int) and not isinstance(total, bool)
-        if not (known and first.rows and first.info.has_next_page and first.info.end_cursor):
-            return None
-        return cls(first, start, id_of)
 
     def misfit(self, page: Page[Row], offset: int) -> str | None:
         """Return how a page differs from the expected one, or None."""

@@ -1,15 +1,16 @@
-"""The API client: requests to Pleo, signed, within a budget, retried where that is safe, and every failure named."""
+"""The API client: signed requests within a budget, retried where that is safe."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import requests
@@ -18,7 +19,6 @@ from requests.structures import CaseInsensitiveDict
 from tap_pleo_export.api.budget import RequestBudget
 from tap_pleo_export.api.credentials import AccessTokenAuth, ApiKeyAuth, RefreshTokenAuth
 from tap_pleo_export.api.daemon_pool import DaemonPool
-from tap_pleo_export.api.error_mapping import as_job_error, as_list_error
 from tap_pleo_export.api.errors import (
     CHECK_ADDRESS,
     CredentialsRejected,
@@ -28,27 +28,29 @@ from tap_pleo_export.api.errors import (
     RequestRefused,
     ScopeMissing,
     TransientFailure,
+    as_job_error,
+    as_list_error,
 )
 from tap_pleo_export.api.jobs import PLAIN_UUID, READABLE_STATUSES
-from tap_pleo_export.api.paging import CursorPaginator, Listing, PageDecoder, Row, decode_single
+from tap_pleo_export.api.paging import Listing, PageDecoder, decode_single
 from tap_pleo_export.api.request import ApiRequest, ApiResponse
-from tap_pleo_export.api.retry import RetryPolicy
+from tap_pleo_export.api.retry import RetryPolicy, attempts_made
 from tap_pleo_export.api.sender import Sender
 from tap_pleo_export.api.token_endpoint import TokenEndpoint
 from tap_pleo_export.api.token_file import TokenFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from tap_pleo_export.api.credentials import Authenticator
-    from tap_pleo_export.api.paging import Page, Token
+    from tap_pleo_export.api.paging import Token
     from tap_pleo_export.api.sender import RawResponse
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 PAGE_SIZE = 100
-# Pleo documents no largest page; this is asked for where rows are small.
+# Pleo documents no maximum; used where rows are small.
 LARGE_PAGE = 1000
 MAX_HALVINGS = 8
 # Success of a request that reads, and of one that changes something.
@@ -59,12 +61,11 @@ RETRYABLE = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 ANNOUNCED_FOR = 60.0
 NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
-logger = logging.getLogger("tap-pleo-export.client")
-
-
 JOBS = "/v3/export-jobs"
 _ROWS: PageDecoder[dict[str, Any]] = PageDecoder(dict[str, Any])
 _decode_values = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+
+logger = logging.getLogger("tap-pleo-export.client")
 
 
 class ExceptionInfo(msgspec.Struct):
@@ -74,89 +75,68 @@ class ExceptionInfo(msgspec.Struct):
     message: str | None = None
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class PleoApi:
     """Pleo's Export API v3; safe to share between threads.
 
     A request that changes something (PUT, POST) is sent again only after failures that certainly had no effect: 401
     with a renewed credential, 429, and connections that were never made.
 
-    Args:
-        api_url: The API's address.
-        authenticator: Signs each request.
-        budget: The budget of requests per minute.
-        policy: When to try again.
-        timeout: Seconds for a whole request, where the request states none.
-        headers: Headers, where the request states none.
+    Attributes:
+        api_url: The API's address; becomes ASCII without a trailing slash.
+        timeout: Seconds for a whole request, unless the request has another timeout.
+        headers: Sent with each request, unless the request has other headers.
         scopes: The OAuth scopes that all requests together need, for the message about a missing one.
-        page_size: Rows asked for where rows are large, and everywhere once Pleo has refused larger pages.
+        page_size: Rows of a page where rows are large, and everywhere once Pleo has refused larger pages.
         concurrency: Maximum page requests in flight.
         sleep: Waits; raises to end the wait early.
-        sender: Sends the requests; several clients may share one, which :meth:`close` of any closes.
-
-    Attributes:
-        api_url: The API's address in ASCII, without a trailing slash.
-        large_page: Rows asked for where rows are small; becomes ``page_size`` once Pleo refuses.
+        sender: Sends the requests; clients may share one, which :meth:`close` of any of them closes.
+        listing: Returns a list that comes in pages, see :class:`Listing`.
+        large_page: Rows of a page where rows are small; becomes ``page_size`` once Pleo refuses.
         pool: The threads that send page requests in the background.
-        throttled: How often Pleo answered 429.
+        throttled: Number of 429 answers.
     """
 
-    def __init__(  # noqa: PLR0913 - one argument per part
-        self,
-        *,
-        api_url: str,
-        authenticator: Authenticator,
-        budget: RequestBudget,
-        policy: RetryPolicy,
-        timeout: float = 60.0,
-        headers: Mapping[str, str] | None = None,
-        scopes: Iterable[str] = (),
-        page_size: int = PAGE_SIZE,
-        concurrency: int = 1,
-        sleep: Callable[[float], None] = time.sleep,
-        sender: Sender | None = None,
-    ) -> None:
+    api_url: str
+    authenticator: Authenticator
+    budget: RequestBudget
+    policy: RetryPolicy
+    timeout: float = 60.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    scopes: Iterable[str] = ()
+    page_size: int = PAGE_SIZE
+    concurrency: int = 1
+    sleep: Callable[[float], None] = time.sleep
+    sender: Sender = field(default_factory=Sender)
+
+    def __post_init__(self) -> None:
         # As `requests` sends it: international names become ASCII.
-        self.api_url = (requests.Request("GET", api_url).prepare().url or api_url).rstrip("/")
-        self.authenticator = authenticator
-        self.page_size = page_size
+        self.api_url = (requests.Request("GET", self.api_url).prepare().url or self.api_url).rstrip("/")
         self.large_page = LARGE_PAGE
-        self.concurrency = concurrency
-        self.pool = DaemonPool(concurrency)
+        self.pool = DaemonPool(self.concurrency)
         self.throttled = 0
-        self._budget = budget
-        self._policy = policy
-        self._timeout = timeout
-        self._headers = headers or {}
-        self._scopes = tuple(scopes)
-        self._sleep = sleep
-        self._sender = sender or Sender()
+        self.listing = partial(
+            Listing, self.send, self.read, self.reduce_page_size, self.pool, self.allowed_concurrency
+        )
         self._announced: dict[str, float] = {}
         self._budget_announced = False
 
     @classmethod
-    def from_settings(  # noqa: PLR0913 - what a plugin lends to the client
+    def from_settings(  # noqa: PLR0913 - one argument per hook of a plugin
         cls,
         settings: Mapping[str, Any],
         *,
         user_agent: str,
         scopes: Iterable[str],
-        shielded: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+        shielded: Callable[[], AbstractContextManager[None]] = nullcontext,
         stopping: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
         learn_secrets: Callable[[Iterable[str]], None] = lambda _: None,
         sender: Sender | None = None,
     ) -> PleoApi:
-        """Return the client that settings describe.
+        """Return the client for a mapping of settings, without those that are not set.
 
-        Args:
-            settings: The settings that are set, by name.
-            user_agent: Sent with each request.
-            scopes: The OAuth scopes that all requests together need.
-            shielded: A block that no signal may interrupt.
-            stopping: Whether a signal waits for such a block to end.
-            sleep: Waits before a request; raises to end the wait early.
-            learn_secrets: Called with each new token, so that no log shows it.
-            sender: As in the class.
+        The other arguments are those of the class, of :class:`RefreshTokenAuth` and of :class:`TokenEndpoint`.
         """
         budget = RequestBudget(settings["max_requests_per_minute"])
         policy = RetryPolicy(max_retries=settings["max_retries"])
@@ -206,23 +186,21 @@ class PleoApi:
         """Send a request and return the successful answer.
 
         Raises:
-            FatalError: No request can succeed, see :mod:`tap_pleo_export.api.errors`.
+            FatalError: No request can succeed, or a change may or may not have been applied.
             AnswerTooLarge: The answer exceeds its limit.
-            OutcomeUnknown: A request that changes something may or may not have taken effect.
             RequestRefused: Pleo refused this request.
         """
-        return self._retried(request, self._answer, request)
+        return self._retried(request, lambda: self._answer(request))
 
     def read(self, response: ApiResponse, decode: Callable[[bytes], T]) -> T:
         """Return an answer's decoded body; a damaged one is requested again if the request changes nothing.
 
+        Raises like :meth:`send`. Call it on the thread that needs the value: the pool's threads should only wait.
+
         Args:
-            response: The answer. Read it on the thread that needs the value: the pool's threads should only wait.
+            response: The answer.
             decode: Turns the body into a value; a ``msgspec.MsgspecError``, ``UnicodeDecodeError`` or
                 ``RecursionError`` that it raises counts as damage.
-
-        Raises:
-            As :meth:`send`.
         """
         responses = [response]
 
@@ -231,40 +209,12 @@ class PleoApi:
 
         return self._retried(response.request, attempt)
 
-    def listing(
-        self,
-        request: Callable[[Token], ApiRequest],
-        decode: Callable[[bytes], Page[Row]],
-        *,
-        id_of: Callable[[Row], str] = str,
-        errors: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
-        paginator: Callable[[], CursorPaginator] = CursorPaginator,
-    ) -> Listing[Row]:
-        """Return a list that comes in pages; the arguments are attributes of :class:`Listing`."""
-        return Listing(
-            send=self.send,
-            read=self.read,
-            reduce_page_size=self.reduce_page_size,
-            pool=self.pool,
-            allowed_concurrency=self.allowed_concurrency,
-            request=request,
-            decode=decode,
-            id_of=id_of,
-            errors=errors,
-            paginator=paginator,
-        )
-
     def jobs(
         self, statuses: Iterable[str] = READABLE_STATUSES, company_id: str | None = None
     ) -> Iterator[dict[str, Any]]:
         """Yield export jobs (``GET /v3/export-jobs``) as plain values; here and below fractions are ``Decimal``.
 
-        Args:
-            statuses: Which jobs, by status.
-            company_id: Which jobs, by company; None: all companies of the credential.
-
-        Raises:
-            PleoError: They cannot be read to the end, see :mod:`tap_pleo_export.api.errors`.
+        Without a company, those of all companies of the credential. Raises :class:`PleoError`.
         """
         params = {"statuses": list(statuses), "company_id": company_id}
         return self._rows(JOBS, params, partial(as_list_error, "export jobs"))
@@ -285,7 +235,7 @@ class PleoApi:
         return self._rows("/v3/export-items", params, partial(as_job_error, job_id))
 
     def _rows(
-        self, path: str, params: Mapping[str, Any], errors: Callable[[], contextlib.AbstractContextManager[None]]
+        self, path: str, params: Mapping[str, Any], errors: Callable[[], AbstractContextManager[None]]
     ) -> Iterator[dict[str, Any]]:
         def request(token: Token) -> ApiRequest:
             return ApiRequest("GET", self.api_url + path, {"limit": self.large_page, "after": token, **params})
@@ -298,7 +248,7 @@ class PleoApi:
         return max(1, self.concurrency >> min(self.throttled, MAX_HALVINGS))
 
     def reduce_page_size(self, refused: object) -> bool:
-        """Ask for pages of ``page_size`` from now on; return whether the refused ``limit`` was larger than that."""
+        """Request pages of ``page_size`` from now on; return whether the refused ``limit`` was larger than that."""
         if not isinstance(refused, int) or refused <= self.page_size:
             return False
         self.large_page = self.page_size
@@ -307,62 +257,55 @@ class PleoApi:
     def close(self) -> None:
         """Close all connections, after a token exchange that is under way."""
         self.authenticator.drain()
-        self._sender.close()
+        self.sender.close()
 
-    def _retried(self, request: ApiRequest, attempt_once: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        attempts = 0
+    def _retried(self, request: ApiRequest, attempt: Callable[[], T]) -> T:
+        retrying = self.policy.attempts(
+            lambda error: isinstance(error, TransientFailure) and (request.repeatable or error.no_effect),
+            before_wait=lambda failure, seconds: self._announce_retry(request, failure, seconds),
+            sleep=self.sleep,
+        )
         try:
-            for attempt in self._policy.attempts(
-                lambda error: isinstance(error, TransientFailure) and (request.repeatable or error.no_effect),
-                before_wait=lambda failure, seconds: self._announce_retry(request, failure, seconds),
-                sleep=self._sleep,
-            ):
-                with attempt:
-                    attempts += 1
-                    return attempt_once(*args, **kwargs)
+            return retrying(attempt)
         except TransientFailure as failure:
             if request.repeatable or failure.no_effect:
-                cause = f"{failure}: {CHECK_ADDRESS}" if failure.misdirected else str(failure)
-                raise PleoUnavailable(request.method, request.path, attempts, cause) from None
+                cause = f"{failure}: {CHECK_ADDRESS}" if failure.misdirected else failure
+                raise PleoUnavailable(request.method, request.path, attempts_made(retrying), cause) from None
             raise OutcomeUnknown(request.method, request.path, str(failure), failure.retry_after) from None
-        raise AssertionError  # pragma: no cover - tenacity either returns or raises
 
     def _answer(self, request: ApiRequest) -> ApiResponse:
         auth = request.auth or self.authenticator
         for renewed in (False, True):
             signed = auth(self._prepared(request))
-            # The place in the budget is taken after the signing, which may have to refresh a token first.
-            response = self._sender.send(signed, request.timeout or self._timeout, before_send=self._wait_for_budget)
+            # The budget is used after the signing, which may have to refresh a token first.
+            response = self.sender.send(signed, request.timeout or self.timeout, before_send=self._wait_for_budget)
             rejected = response.status == HTTPStatus.UNAUTHORIZED
             if renewed or not (rejected and auth.renew(signed.headers.get("Authorization"))):
                 break
         if response.status not in (READ if request.repeatable else CHANGED):
             raise self._failure(request, auth, response)
-        return ApiResponse(
-            request, response.headers.get("Content-Type", "no content type"), response.body, response.lease
-        )
+        content_type = response.headers.get("Content-Type", "no content type")
+        return ApiResponse(request, content_type, response.body, response.lease)
 
     def _prepared(self, request: ApiRequest) -> requests.PreparedRequest:
         # Not by a session, which would add the credentials of a .netrc.
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = request.method, request.full_url
-        headers = self._headers if request.headers is None else request.headers
+        headers = self.headers if request.headers is None else request.headers
         prepared.headers = CaseInsensitiveDict({"Accept-Encoding": "gzip, deflate", **headers})
         if request.body is not None:
             prepared.prepare_body(None, None, json=request.body)
         return prepared
 
     def _wait_for_budget(self) -> None:
-        wait = self._budget.take(time.monotonic())
+        wait = self.budget.take(time.monotonic())
         if wait > 0:
             if not self._budget_announced:
                 self._budget_announced = True
                 logger.info(
-                    "The budget of requests per minute is spent: waiting %.0f s, and from here on whenever it is "
-                    "(max_requests_per_minute)",
-                    wait,
+                    "Request budget used up (max_requests_per_minute): waiting %.0f s; later waits are not logged", wait
                 )
-            self._sleep(wait)
+            self.sleep(wait)
 
     def _failure(self, request: ApiRequest, auth: Authenticator, response: RawResponse) -> PleoError:
         status = response.status
@@ -373,7 +316,7 @@ class PleoApi:
         if status == HTTPStatus.UNAUTHORIZED:
             return CredentialsRejected(request.path, auth.remedy)
         if status == HTTPStatus.FORBIDDEN:
-            return ScopeMissing(request.path, request.scope, self._scopes)
+            return ScopeMissing(request.path, request.scope, self.scopes)
         try:
             info = msgspec.json.decode(response.body, type=ExceptionInfo)
         except NOT_JSON:
@@ -387,20 +330,14 @@ class PleoApi:
         if now - self._announced.get(reason, float("-inf")) < ANNOUNCED_FOR:
             return
         self._announced[reason] = now
-        logger.warning(
-            "%s %s: %s; trying again, up to %d times, next in %.1f s",
-            request.method,
-            request.path,
-            reason,
-            self._policy.max_retries,
-            seconds,
-        )
+        where, retries = f"{request.method} {request.path}", self.policy.max_retries
+        logger.warning("%s: %s; trying again, up to %d times, next in %.1f s", where, reason, retries, seconds)
 
 
 def _plain(job_id: str) -> str:
     """Return the id of a job if it may become part of a path."""
     if not PLAIN_UUID.fullmatch(job_id):
-        raise ValueError("the id of an export job is a UUID")
+        raise ValueError("the id of an export job must be a UUID")
     return job_id
 
 

@@ -40,7 +40,7 @@ class ApiRequest:
 
     @property
     def path(self) -> str:
-        """The path, for messages: a query may contain what no log should."""
+        """The path, for messages: a query may contain secrets."""
         return urlsplit(self.url).path
 
     @property

@@ -23,7 +23,7 @@ class RetryPolicy:
         max_retries: Attempts beyond the first.
         first_wait: Upper bound of the first wait without ``Retry-After``; doubles with each attempt.
         longest_wait: Upper bound of any wait without ``Retry-After``.
-        deadline: No attempt starts later than this after the first, whatever the server asks for.
+        deadline: No attempt starts later than this after the first, even if the server asks for more.
     """
 
     max_retries: int = 8
@@ -55,7 +55,7 @@ class RetryPolicy:
         """Return attempts to be made until one succeeds; the last failure is raised.
 
         Args:
-            retry_if: Whether a failure may pass; its ``retry_after``, seconds or None, is what the server asked for.
+            retry_if: Whether a failure may pass; its ``retry_after``, seconds or None, is the server's request.
             before_wait: Called with the failure and the seconds before each wait.
             sleep: Waits; raises to end the wait early.
         """
@@ -76,6 +76,12 @@ class RetryPolicy:
             sleep=sleep,
             reraise=True,
         )
+
+
+def attempts_made(retrying: tenacity.Retrying) -> str:
+    """Return how many attempts a call made, such as "1 attempt"."""
+    count = retrying.statistics["attempt_number"]
+    return f"{count} attempt{'s' if count > 1 else ''}"
 
 
 def _failure(state: tenacity.RetryCallState) -> BaseException:

@@ -10,13 +10,13 @@ import weakref
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
-from tap_pleo_export.api.body import PIECE_BYTES, BodyTooLarge, read_body
 from tap_pleo_export.api.deadline import DeadlineAdapter, StaleConnectionError
 from tap_pleo_export.api.errors import SAFE_METHODS, AnswerTooLarge, NetworkUnusable, TransientFailure
 from tap_pleo_export.api.retry import parse_retry_after
@@ -31,6 +31,11 @@ CONNECTIONS = 17
 # A page of 1,000 large items has about 5 MB.
 MAX_BYTES = 128 * 1024 * 1024
 MAX_BYTES_TOGETHER = 2 * MAX_BYTES
+# Read from the socket, and unpacked, at a time.
+PIECE_BYTES = 1024 * 1024
+# Window bits of `zlib`: with a gzip header, with a zlib header, without a header.
+GZIP, ZLIB, RAW = 31, 15, -15
+GZIP_MAGIC = b"\x1f\x8b"
 UNREADABLE_CERTIFICATES = (
     "the certificate file that the environment names cannot be read",
     "Check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE",
@@ -39,7 +44,7 @@ UNREADABLE_CERTIFICATES = (
 
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """An answer, whatever its status.
+    """An answer of any status.
 
     Attributes:
         status: The HTTP status.
@@ -82,7 +87,7 @@ class Sender:
         """Send a request and return the answer with its whole body; raises like :meth:`open`.
 
         Args:
-            request: A prepared and signed request.
+            request: A signed request.
             timeout: Seconds from connecting to the last byte of the answer.
             max_bytes: Limit for the body, as sent and once unpacked.
             before_send: Called each time before the request is sent.
@@ -94,7 +99,7 @@ class Sender:
         lease = self._memory.lease()
         try:
             with body_errors(response, timeout):
-                body = read_body(response.raw, max_bytes, lease.reserve)
+                body = read_body(response.raw, max_bytes, partial(self._memory.reserve, lease))
         except BodyTooLarge as error:
             path = urlsplit(request.url or "").path
             raise AnswerTooLarge(f"{request.method} {path} brought {error}: it was cut off") from None
@@ -108,7 +113,7 @@ class Sender:
         A kept-alive connection that turns out to be closed is replaced at once for safe methods.
 
         Raises:
-            TransientFailure: There was no complete answer.
+            TransientFailure: No complete answer arrived.
             NetworkUnusable: The environment's certificates or proxy make an answer impossible.
         """
         environment = self._environment(request.url or "")
@@ -119,7 +124,7 @@ class Sender:
                 # A session would add cookies, redirects and the credentials of a .netrc.
                 total: Any = urllib3.Timeout(total=timeout)
                 return self._adapter.send(request, timeout=total, **environment)
-            except Exception as error:  # noqa: BLE001 - named, or raised as it is
+            except Exception as error:  # noqa: BLE001 - translated, or raised as it is
                 if _is_stale(error) and request.method in SAFE_METHODS and attempt < CONNECTIONS:
                     continue
                 raise _as_failure(error, timeout) from None
@@ -130,7 +135,7 @@ class Sender:
         self._adapter.close()
 
     def _environment(self, url: str) -> dict[str, Any]:
-        """Return the environment's proxies and certificates for an address, in the words of `requests`."""
+        """Return the environment's proxies and certificates for an address, as arguments of an adapter."""
         origin = url[:end] if (end := url.find("/", len("https://"))) > 0 else url
         if origin not in self._environments:
             with requests.Session() as session:
@@ -146,18 +151,18 @@ class MemoryBudget:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        # Weak: a lease ends with the answer that has it. A finaliser could not take the lock that `reserve` holds.
+        # Weak: a lease ends with its answer. A finaliser could not take the lock, which its own thread may have.
         self._leases: list[weakref.ref[Lease]] = []
 
     def lease(self) -> Lease:
         """Return a lease without any bytes yet."""
-        lease = Lease(self)
+        lease = Lease()
         with self._lock:
             self._leases.append(weakref.ref(lease))
         return lease
 
     def reserve(self, lease: Lease, size: int) -> None:
-        """Reserve more bytes for a lease; raises like :meth:`Lease.reserve`."""
+        """Reserve more bytes for a lease; raises BodyTooLarge if all answers together would take too many."""
         with self._lock:
             self._leases = [ref for ref in self._leases if ref() is not None]
             if sum(other.size for ref in self._leases if (other := ref())) + size > self._limit:
@@ -168,28 +173,82 @@ class MemoryBudget:
 class Lease:
     """The bytes reserved for one answer, as long as this object exists."""
 
-    __slots__ = ("__weakref__", "_budget", "size")
+    size = 0
 
-    def __init__(self, budget: MemoryBudget) -> None:
-        self._budget = budget
-        self.size = 0
 
-    def reserve(self, size: int) -> None:
-        """Reserve more bytes.
+class BodyTooLarge(Exception):
+    """A body exceeds a limit, as sent or once unpacked."""
 
-        Raises:
-            BodyTooLarge: All answers together would take too many.
-        """
-        self._budget.reserve(self, size)
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"an answer of more than {limit:,} bytes")
+
+
+def read_body(response: urllib3.BaseHTTPResponse, limit: int, reserve: Callable[[int], None] = lambda _: None) -> bytes:
+    """Return the unpacked body of an answer that has not been read yet.
+
+    Args:
+        response: The answer, such as ``requests.Response.raw``.
+        limit: Maximum bytes of the body, as sent and once unpacked: a small body may unpack to a huge one.
+        reserve: Called with the size of each piece before it is kept; an exception ends the reading.
+
+    Raises:
+        BodyTooLarge: The body exceeds the limit; the rest is not read.
+    """
+    encoding, length = response.headers.get("Content-Encoding", ""), response.length_remaining
+    if not encoding and length is not None and 0 < length <= limit:
+        reserve(length)
+        return response.read(decode_content=False)
+    parts = []
+    sent = _limited(limit, iter(lambda: response.read(PIECE_BYTES, decode_content=False), b""))
+    for part in _limited(limit, _unpacked(sent, encoding)):
+        reserve(len(part))
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _limited(limit: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise BodyTooLarge(limit)
+        yield piece
+
+
+def _unpacked(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    encoding = encoding.strip().lower()
+    if encoding in {"", "identity"}:
+        yield from pieces
+    elif encoding in {"gzip", "x-gzip", "deflate"}:
+        yield from _inflated(pieces, gzip=encoding != "deflate")
+    else:
+        raise ValueError("a content encoding that was not asked for")
+
+
+def _inflated(pieces: Iterator[bytes], *, gzip: bool) -> Iterator[bytes]:
+    inflate = None
+    for piece in pieces:
+        data = piece
+        if inflate is None:
+            # "deflate" should have a zlib header (RFC 9110 section 8.4.1.2) and often has none.
+            inflate = zlib.decompressobj(GZIP if gzip else ZLIB if data[0] & 0x0F == zlib.DEFLATED else RAW)
+        while data:
+            if inflate.eof:
+                if not (gzip and data.startswith(GZIP_MAGIC)):
+                    break  # padding
+                inflate = zlib.decompressobj(GZIP)
+            yield inflate.decompress(data, PIECE_BYTES)
+            data = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+    while inflate is not None and not inflate.eof:
+        rest = inflate.decompress(b"", PIECE_BYTES)
+        if not rest:
+            raise ValueError("a compressed body that ends early")
+        yield rest
 
 
 @contextlib.contextmanager
 def body_errors(response: requests.Response, timeout: float) -> Iterator[None]:
-    """Name what goes wrong while a body is read; the connection is closed after any exception.
-
-    Raises:
-        TransientFailure: The body did not arrive, or not as its head says.
-    """
+    """Raise failures to read a body as :class:`TransientFailure`; close the connection after any exception."""
     try:
         yield
     except BaseException as error:
@@ -217,7 +276,7 @@ def _late(timeout: float, *, never_connected: bool = False) -> TransientFailure:
 
 
 def _as_failure(error: Exception, timeout: float) -> Exception:
-    """Return the error of this package for what a sending raised; the only place that knows those of the libraries."""
+    """Return this package's error for one raised by `requests` or `urllib3`."""
     if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
         return _late(timeout, never_connected=isinstance(error, requests.exceptions.ConnectTimeout))
     if isinstance(error, (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError)):
@@ -241,7 +300,7 @@ def _connection_failure(error: Exception) -> Exception:
         )
     if isinstance(reason, ssl.SSLError) and reason.library == "X509":
         return NetworkUnusable(*UNREADABLE_CERTIFICATES)
-    # The operating system's words: they have no addresses.
+    # The operating system's text: it contains no addresses.
     words = isinstance(reason, OSError) and reason.strerror
     cause = words.lower() if words else f"connection broken ({type(reason).__name__})"
     retried = error.args[0] if error.args else None

@@ -6,6 +6,7 @@ import math
 import re
 import time
 from concurrent.futures import wait
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -63,40 +64,24 @@ class Grant(msgspec.Struct, frozen=True):
         return f"Grant(lifetime={self.lifetime})"
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class TokenEndpoint:
     """Exchanges refresh tokens.
 
-    Args:
-        url: The endpoint's address.
-        client_id: The OAuth client.
-        client_secret: The client's secret.
+    Attributes:
         timeout: Seconds for one request, from connecting to the last byte.
-        user_agent: Sent with each request.
-        sender: Sends the requests.
         stopping: Whether a signal waits for the exchange to end.
     """
 
-    def __init__(  # noqa: PLR0913 - one argument per setting
-        self,
-        *,
-        url: str,
-        client_id: str,
-        client_secret: str,
-        timeout: float,
-        user_agent: str,
-        sender: Sender,
-        stopping: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._url = url
-        self._client = {"client_id": client_id, "client_secret": client_secret}
-        self._timeout = timeout
-        self._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip, deflate",
-            "User-Agent": user_agent,
-        }
-        self._sender = sender
-        self._stopping = stopping
+    url: str
+    client_id: str
+    client_secret: str
+    timeout: float
+    user_agent: str
+    sender: Sender
+    stopping: Callable[[], bool] = lambda: False
+
+    def __post_init__(self) -> None:
         self._client_in_header = False
         self._pool = DaemonPool(1)
 
@@ -110,12 +95,11 @@ class TokenEndpoint:
             NetworkUnusable: No request can be sent.
         """
         response = self._answer(self._request(refresh_token))
+        answered = f"the token endpoint answered {response.status}"
         if response.status in NOT_SERVED:
-            raise TransientFailure(
-                f"the token endpoint answered {response.status}", response.retry_after, no_effect=True
-            )
+            raise TransientFailure(answered, response.retry_after, no_effect=True)
         if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise TokenRefreshFailed(f"the token endpoint answered {response.status}", OUTCOME_UNKNOWN)
+            raise TokenRefreshFailed(answered, OUTCOME_UNKNOWN)
         if response.status == HTTPStatus.UNAUTHORIZED and not self._client_in_header and _refuses_client(response.body):
             self._client_in_header = True
             raise OtherClientAuth
@@ -128,15 +112,17 @@ class TokenEndpoint:
         return read_grant(response.body)
 
     def _request(self, refresh_token: str) -> requests.PreparedRequest:
-        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": self.user_agent}
+        form, auth = {"grant_type": "refresh_token", "refresh_token": refresh_token}, None
         if self._client_in_header:
-            auth = HTTPBasicAuth(self._client["client_id"], self._client["client_secret"])
-            return requests.Request("POST", self._url, self._headers, data=form, auth=auth).prepare()
-        return requests.Request("POST", self._url, self._headers, data=form | self._client).prepare()
+            auth = HTTPBasicAuth(self.client_id, self.client_secret)
+        else:
+            form |= {"client_id": self.client_id, "client_secret": self.client_secret}
+        return requests.Request("POST", self.url, headers, data=form, auth=auth).prepare()
 
     def _answer(self, request: requests.PreparedRequest) -> RawResponse:
         try:
-            return self._in_time(lambda: self._sender.send(request, self._timeout, max_bytes=MAX_ANSWER))
+            return self._in_time(lambda: self.sender.send(request, self.timeout, max_bytes=MAX_ANSWER))
         except AnswerTooLarge as failure:
             raise TokenRefreshFailed(f"the token endpoint's answer is too large: {failure}", OUTCOME_UNKNOWN) from None
         except TransientFailure as failure:
@@ -151,15 +137,15 @@ class TokenEndpoint:
     def _in_time(self, send: Callable[[], RawResponse]) -> RawResponse:
         """Wait for an answer until its deadline, or for a short while after a signal."""
         future = self._pool.submit(send)
-        ends = time.monotonic() + self._timeout + NAME_LOOKUP_SECONDS
+        ends = time.monotonic() + self.timeout + NAME_LOOKUP_SECONDS
         signalled = False
         while not wait([future], POLL_SECONDS).done:
             now = time.monotonic()
-            if self._stopping() and not signalled:
+            if self.stopping() and not signalled:
                 signalled = True
                 ends = min(ends, now + SECONDS_AFTER_SIGNAL)
             if now >= ends:
-                what = "before a signal ended the run" if signalled else f"within {self._timeout:g} s"
+                what = "before a signal ended the run" if signalled else f"within {self.timeout:g} s"
                 raise TokenRefreshFailed(f"no answer from the token endpoint {what}", OUTCOME_UNKNOWN)
         return future.result()
 

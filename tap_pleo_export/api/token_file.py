@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
 import os
@@ -16,13 +17,13 @@ import msgspec
 from tap_pleo_export.api.errors import TokenFileUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 OWNER_ONLY = 0o600
 # Disk space reserved for the tokens before Pleo is asked to rotate them.
 RESERVED_BYTES = 16 * 1024
 LOCK_SECONDS = 120
-# This connector writes no larger file.
+# No token file is larger.
 MAX_BYTES = 4 * 1024 * 1024
 
 logger = logging.getLogger("tap-pleo-export.auth")
@@ -54,14 +55,11 @@ def fingerprint(refresh_token: str) -> str:
 
 
 class TokenFile:
-    """The file named by the setting `token_file`.
+    """The file named by the setting `token_file`. Every method raises :class:`TokenFileUnusable`.
 
     Args:
         path: The path; links are resolved, so that all names of a file share one lock.
         patience: Seconds to wait for a refresh by another process.
-
-    Raises:
-        TokenFileUnusable: The path cannot be resolved.
     """
 
     def __init__(self, path: Path, patience: float = LOCK_SECONDS) -> None:
@@ -75,17 +73,14 @@ class TokenFile:
         self._lock = filelock.FileLock(f"{self.path}.lock", timeout=patience, mode=OWNER_ONLY)
 
     def read(self, descends_from: str) -> Tokens | None:
-        """Return the stored tokens, or None if there are none that descend from the configured refresh token.
-
-        Raises:
-            TokenFileUnusable: The file is unreadable or was not written by this connector.
-        """
+        """Return the stored tokens; None if there is no file, or its tokens descend from another refresh token."""
+        with self._os_errors("cannot be read", "Make it readable to this user"):
+            try:
+                content = self._content()
+            except FileNotFoundError:
+                return None
         try:
-            tokens = msgspec.json.decode(self._content(), type=Tokens)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._unusable(f"cannot be read ({error.strerror})", "Make it readable to this user") from None
+            tokens = msgspec.json.decode(content, type=Tokens)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise self._unusable(
                 "is not a token file of this connector",
@@ -95,22 +90,14 @@ class TokenFile:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes that share the file from refreshing at the same time.
-
-        Raises:
-            TokenFileUnusable: The file cannot be locked, or no file can be stored at the path.
-        """
+        """Keep other processes that share the file from refreshing at the same time; check that it can be written."""
         self._check_place()
-        try:
-            self._lock.acquire()
-        except filelock.Timeout:
-            raise self._unusable(
-                f"has been locked by another process for over {self._patience:g} s", "Let that run end, or end it"
-            ) from None
-        except OSError as error:
-            raise self._unusable(
-                f"cannot be locked ({error.strerror})", "Make its folder writable to this user"
-            ) from None
+        with self._os_errors("cannot be locked", "Make its folder writable to this user"):
+            try:
+                self._lock.acquire()
+            except filelock.Timeout:
+                what = f"has been locked by another process for over {self._patience:g} s"
+                raise self._unusable(what, "Let that run end, or end it") from None
         try:
             yield
         finally:
@@ -119,12 +106,11 @@ class TokenFile:
     def _check_place(self) -> None:
         if not self.path.parent.is_dir():
             raise self._unusable("its folder does not exist", "Make the folder, or name another path")
-        try:
-            found = self.path.lstat()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise self._unusable(f"cannot be read ({error.strerror})", "Make it readable to this user") from None
+        with self._os_errors("cannot be read", "Make it readable to this user"):
+            try:
+                found = self.path.lstat()
+            except FileNotFoundError:
+                return
         if stat.S_ISLNK(found.st_mode):
             raise self._unusable("cannot be resolved", "Name another path")
         if stat.S_ISDIR(found.st_mode):
@@ -149,66 +135,50 @@ class TokenFile:
             return file.read(MAX_BYTES)
 
     @contextlib.contextmanager
-    def replacement(self) -> Iterator[Replacement]:
-        """Create the next version of the file, with its disk space already reserved.
-
-        Raises:
-            TokenFileUnusable: It cannot be created; no token has been rotated yet.
-        """
+    def replacement(self) -> Iterator[Callable[[Tokens], None]]:
+        """Create the next version of the file, its disk space already reserved; yield what writes and commits it."""
         successor = Path(f"{self.path}.new")
-        try:
+        with self._os_errors("cannot be written", "Make its folder writable to this user"):
             successor.unlink(missing_ok=True)
             descriptor = os.open(successor, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-        except OSError as error:
-            raise self._unusable(
-                f"cannot be written ({error.strerror})", "Make its folder writable to this user"
-            ) from None
         try:
-            try:
+            with self._os_errors("cannot be written", "Make room on the disk; no token was rotated"):
                 os.fchmod(descriptor, OWNER_ONLY)
                 # A full disk may accept a part and refuse only the rest.
                 left = RESERVED_BYTES
                 while left:
                     left -= os.write(descriptor, b" " * left)
                 os.fsync(descriptor)
-            except OSError as error:
-                raise self._unusable(
-                    f"cannot be written ({error.strerror})", "Make room on the disk; no token was rotated"
-                ) from None
-            try:
-                yield Replacement(descriptor, successor, self.path)
-            except OSError as error:
-                raise self._unusable(
-                    f"could not be replaced after Pleo rotated the tokens ({error.strerror})",
-                    "Authorise the connector again in Pleo and set the new 'refresh_token'",
-                ) from None
+            with self._os_errors(
+                "could not be replaced after Pleo rotated the tokens",
+                "Authorise the connector again in Pleo and set the new 'refresh_token'",
+            ):
+                yield functools.partial(self._commit, descriptor, successor)
         finally:
             os.close(descriptor)
             successor.unlink(missing_ok=True)
 
-    def _unusable(self, what: str, remedy: str) -> TokenFileUnusable:
-        return TokenFileUnusable(str(self.path), what, remedy)
-
-
-class Replacement:
-    """The next version of the token file."""
-
-    def __init__(self, descriptor: int, successor: Path, path: Path) -> None:
-        self._descriptor = descriptor
-        self._successor = successor
-        self._path = path
-
-    def commit(self, tokens: Tokens) -> None:
+    def _commit(self, descriptor: int, successor: Path, tokens: Tokens) -> None:
         """Write the tokens and replace the file; they are on the disk when this returns."""
         content = msgspec.json.encode(tokens)
         written = 0
         while written < len(content):
-            written += os.pwrite(self._descriptor, content[written:], written)
-        os.ftruncate(self._descriptor, len(content))
-        os.fsync(self._descriptor)
-        self._successor.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            written += os.pwrite(descriptor, content[written:], written)
+        os.ftruncate(descriptor, len(content))
+        os.fsync(descriptor)
+        successor.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    @contextlib.contextmanager
+    def _os_errors(self, what: str, remedy: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._unusable(f"{what} ({error.strerror})", remedy) from None
+
+    def _unusable(self, what: str, remedy: str) -> TokenFileUnusable:
+        return TokenFileUnusable(self.path, what, remedy)

@@ -16,8 +16,7 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.streams import RESTStream
 from singer_sdk.streams.rest import PageContext
 
-from tap_pleo_export.api.error_mapping import as_job_error, as_list_error
-from tap_pleo_export.api.errors import PleoError
+from tap_pleo_export.api.errors import PleoError, as_job_error, as_list_error
 from tap_pleo_export.api.paging import CursorPaginator, PageDecoder, Token
 from tap_pleo_export.api.request import ApiRequest
 from tap_pleo_export.singer.command_line import stop

@@ -9,8 +9,7 @@ import msgspec
 from msgspec import Raw
 from singer_sdk import SchemaDirectory, StreamSchema
 
-from tap_pleo_export.api.error_mapping import as_job_error
-from tap_pleo_export.api.errors import ItemUnusable
+from tap_pleo_export.api.errors import ItemUnusable, as_job_error
 from tap_pleo_export.api.jobs import format_time
 from tap_pleo_export.api.paging import decode_single
 from tap_pleo_export.singer.record_decoder import UnusableRowError

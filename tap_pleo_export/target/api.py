@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_pleo_export.api.error_mapping import as_list_error, has_ended
-from tap_pleo_export.api.errors import JobEnded, JobRefused, RequestRefused, WrongJob
+from tap_pleo_export.api.errors import JobEnded, JobRefused, RequestRefused, WrongJob, as_list_error, has_ended
 from tap_pleo_export.api.jobs import ExportJob, JobRow
 from tap_pleo_export.api.paging import PageDecoder, decode_single
 from tap_pleo_export.api.request import ApiRequest

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.api.entry_keys import key_of
-from tap_pleo_export.api.error_mapping import has_ended
-from tap_pleo_export.api.errors import AnswerTooLarge, OutcomeUnknown, RequestRefused
+from tap_pleo_export.api.errors import AnswerTooLarge, OutcomeUnknown, RequestRefused, has_ended
 from tap_pleo_export.target.api import decode_response
 from tap_pleo_export.target.jobs import Comparison
 from tap_pleo_export.text import one_line

@@ -34,7 +34,7 @@ def test_never_more_than_the_budget_in_any_minute(gaps: list[float], budget: int
 
 
 @given(gaps=EXACT_GAPS, budget=st.integers(1, 20))
-def test_nobody_waits_while_the_budget_lasts(gaps: list[float], budget: int) -> None:
+def test_no_request_waits_while_the_budget_lasts(gaps: list[float], budget: int) -> None:
     ready = list(accumulate(gaps))
     sent = sent_at(gaps, budget)
 
@@ -45,7 +45,7 @@ def test_nobody_waits_while_the_budget_lasts(gaps: list[float], budget: int) -> 
 
 
 @given(readings=st.lists(st.floats(0, 300, allow_nan=False), max_size=100), budget=st.integers(1, 10))
-def test_threads_that_read_the_clock_before_they_queue_do_not_break_it(readings: list[float], budget: int) -> None:
+def test_late_clock_readings_do_not_exceed_the_budget(readings: list[float], budget: int) -> None:
     requests = RequestBudget(budget)
     # Each thread's reading may be up to half a second old when its turn comes.
     queue = [max(0.0, now - 0.5 * (number % 2)) for number, now in enumerate(sorted(readings))]
@@ -55,7 +55,7 @@ def test_threads_that_read_the_clock_before_they_queue_do_not_break_it(readings:
     assert all(later - earlier > 60 for earlier, later in zip(sent, sent[budget:], strict=False))
 
 
-def test_a_budget_spent_at_once_is_refilled_at_once() -> None:
+def test_budget_used_at_once_is_refilled_at_once() -> None:
     sent = sent_at([0.0] * 9, 3)
 
     assert sent == [0, 0, 0, 61, 61, 61, 122, 122, 122]

@@ -1,11 +1,10 @@
-"""The file that keeps rotated tokens."""
+"""The file that stores rotated tokens."""
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,11 +24,11 @@ def tokens(generation: int) -> Tokens:
 
 
 def keep(file: TokenFile, generation: int) -> None:
-    with file.locked(), file.replacement() as replacement:
-        replacement.commit(tokens(generation))
+    with file.locked(), file.replacement() as commit:
+        commit(tokens(generation))
 
 
-def test_what_was_kept_comes_back_to_its_own_lineage_only(tmp_path: Path) -> None:
+def test_tokens_are_read_for_their_refresh_token_only(tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "tokens.json")
     assert file.read(ROOT) is None
 
@@ -39,7 +38,7 @@ def test_what_was_kept_comes_back_to_its_own_lineage_only(tmp_path: Path) -> Non
     assert file.read(fingerprint("another")) is None
 
 
-def test_a_replacement_that_is_not_committed_changes_nothing(tmp_path: Path) -> None:
+def test_uncommitted_replacement_changes_nothing(tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "tokens.json")
     keep(file, 1)
 
@@ -50,26 +49,20 @@ def test_a_replacement_that_is_not_committed_changes_nothing(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == ["tokens.json"]
 
 
-def test_a_successor_left_by_a_crash_is_no_obstacle(tmp_path: Path) -> None:
+def test_successor_left_behind_is_replaced_and_a_link_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
     file = TokenFile(tmp_path / "tokens.json")
+    (tmp_path / "tokens.json.new").symlink_to(victim)
+    keep(file, 1)
+    assert victim.read_text() == "precious"
+
     (tmp_path / "tokens.json.new").write_text("half")
-
     keep(file, 2)
-
     assert file.read(ROOT) == tokens(2)
 
 
-def test_a_successor_planted_as_a_link_is_not_followed(tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("precious")
-    (tmp_path / "tokens.json.new").symlink_to(victim)
-
-    keep(TokenFile(tmp_path / "tokens.json"), 1)
-
-    assert victim.read_text() == "precious"
-
-
-def test_a_disk_that_takes_only_a_part_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_found_before_the_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     room = [1000]
 
     def write(descriptor: int, content: bytes) -> int:
@@ -86,7 +79,7 @@ def test_a_disk_that_takes_only_a_part_is_full(tmp_path: Path, monkeypatch: pyte
         keep(TokenFile(tmp_path / "tokens.json"), 1)
 
 
-def test_a_failure_after_the_rotation_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_after_the_rotation_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> int:
         raise OSError(5, os.strerror(5))
 
@@ -96,25 +89,10 @@ def test_a_failure_after_the_rotation_says_what_to_do(tmp_path: Path, monkeypatc
         keep(TokenFile(tmp_path / "tokens.json"), 1)
 
 
-def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
-    before = os.umask(0)
-    try:
-        keep(TokenFile(tmp_path / "tokens.json"), 1)
-    finally:
-        os.umask(before)
-
-    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+# Its path
 
 
-def test_tokens_do_not_show_in_their_representation() -> None:
-    assert "refresh-1" not in repr(tokens(1))
-    assert "access-1" not in repr(tokens(1))
-
-
-# Where it is
-
-
-def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path: Path) -> None:
+def test_target_of_a_link_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link.json").symlink_to(tmp_path / "real" / "tokens.json")
     (tmp_path / "folder").symlink_to(tmp_path / "real")
@@ -130,27 +108,19 @@ def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path: Path) -> None:
 def test_all_names_of_a_file_share_one_lock(tmp_path: Path) -> None:
     (tmp_path / "link.json").symlink_to("tokens.json")
     other = TokenFile(tmp_path / "link.json", patience=0)
-    refused: list[TokenFileUnusable] = []
 
-    def try_to_lock() -> None:
-        try:
-            with other.locked():
-                pass
-        except TokenFileUnusable as error:
-            refused.append(error)
+    def lock() -> None:
+        with other.locked():
+            pass
 
-    with TokenFile(tmp_path / "tokens.json").locked():
-        thread = threading.Thread(target=try_to_lock)
-        thread.start()
-        thread.join()
+    with TokenFile(tmp_path / "tokens.json").locked(), ThreadPoolExecutor() as pool:
+        error = pool.submit(lock).exception()
 
-    (error,) = refused
     assert "has been locked by another process for over 0 s. Let that run end" in str(error)
-    try_to_lock()
-    assert refused == [error]
+    lock()
 
 
-def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
     keep(TokenFile(type(tmp_path)("~/tokens.json")), 1)
@@ -184,17 +154,15 @@ def nothing(_: Path) -> None:
         ("a\0b", nothing, "cannot be resolved"),
     ],
 )
-def test_what_cannot_keep_a_token_is_refused_before_any_rotation(
-    tmp_path: Path, name: str, make: Any, what: str
-) -> None:
+def test_unusable_path_is_refused_before_any_rotation(tmp_path: Path, name: str, make: Any, what: str) -> None:
     path = type(tmp_path)(name) if name.startswith(("/", "~")) else tmp_path / name
     make(path)
 
     with pytest.raises(TokenFileUnusable, match=what), TokenFile(path).locked():
-        pytest.fail("the lock was had")
+        pytest.fail("it was locked")
 
 
-# What it holds
+# Its content
 
 
 @pytest.mark.parametrize(
@@ -202,32 +170,17 @@ def test_what_cannot_keep_a_token_is_refused_before_any_rotation(
     [b'{"x":' + b"[" * 100_000, b"[]", b"{}", b'{"refresh_token": 5}', b" " * 5_000_000],
     ids=["deep", "a list", "empty", "a number", "long"],
 )
-def test_what_is_no_token_file_is_named(tmp_path: Path, content: bytes) -> None:
+def test_other_content_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "tokens.json").write_bytes(content)
 
     with pytest.raises(TokenFileUnusable, match="is not a token file of this connector"):
         TokenFile(tmp_path / "tokens.json").read(ROOT)
 
 
-def test_a_looser_mode_is_tightened_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = TokenFile(tmp_path / "tokens.json")
-    keep(file, 1)
-    file.path.chmod(0o644)
-
-    with caplog.at_level(logging.WARNING):
-        assert file.read(ROOT) == tokens(1)
-        assert file.read(ROOT) == tokens(1)
-
-    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
-    (record,) = caplog.records
-    assert record.levelno == logging.WARNING
-    assert f"'token_file' ({file.path}): its mode was 0644" in record.getMessage()
+# Its replacement
 
 
-# How it is replaced
-
-
-def test_who_reads_meanwhile_reads_the_old_tokens_whole(tmp_path: Path) -> None:
+def test_reader_sees_the_old_tokens_during_a_replacement(tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "tokens.json")
     keep(file, 1)
 
@@ -238,9 +191,7 @@ def test_who_reads_meanwhile_reads_the_old_tokens_whole(tmp_path: Path) -> None:
     assert file.read(ROOT) == tokens(2)
 
 
-def test_tokens_are_on_the_disk_before_they_take_the_files_place_and_so_is_the_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tokens_are_on_disk_before_and_after_the_replacement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = TokenFile(tmp_path / "tokens.json")
     done: list[str] = []
 
@@ -258,7 +209,7 @@ def test_tokens_are_on_the_disk_before_they_take_the_files_place_and_so_is_the_p
     assert done == [str(16 * 1024), str(file.path.stat().st_size), "folder in place"]
 
 
-def test_the_successor_is_its_owners_from_the_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_owner_can_read_the_files_at_any_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     modes: list[int] = []
 
     def opened(path: Any, flags: int, mode: int = 0o777) -> int:
@@ -276,3 +227,4 @@ def test_the_successor_is_its_owners_from_the_first_moment(tmp_path: Path, monke
         os.umask(before)
 
     assert modes == [0o600]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}

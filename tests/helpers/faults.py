@@ -1,4 +1,4 @@
-"""The fault matrix's machinery: what a row is, how faults are brought about, how a row is played."""
+"""The fault matrix: its rows, its faults, and how a row is run."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Row:
 
     Attributes:
         id: The fault.
-        setup: Brings it about; given Pleo and the older job.
-        sees: Phrases in ERROR and WARNING lines, in this order, each in a line of its own; there are no other lines.
+        setup: Causes it; given Pleo and the older job.
+        sees: Phrases in ERROR and WARNING lines, in this order, each in a separate line; there are no other lines.
         exit: The exit code.
         requests: Number of requests: to the job list, to the older job's record, to control and data layer of the older
             job, to the data layer of the other one, to anything.
@@ -59,7 +59,7 @@ def on(path: str, **fault: Any) -> Callable[[Sandbox, Job], object]:
 
 
 def having(**behaviour: Any) -> Callable[[Sandbox, Job], object]:
-    """Return a trait of Pleo as a whole."""
+    """Return a setting of the sandbox."""
 
     def setup(pleo: Sandbox, _: Job) -> None:
         for name, value in behaviour.items():
@@ -111,7 +111,7 @@ def item_of_the_page_before(pleo: Sandbox, job: Job) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a row came to: the run, the names that its phrases use, and the requests."""
+    """A row's result: the run, the names that its phrases use, and the requests."""
 
     run: Run
     names: dict[str, str]

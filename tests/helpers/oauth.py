@@ -1,4 +1,4 @@
-"""A refreshing authenticator of the local Pleo's, for tests that need no process."""
+"""An authenticator with a refresh token of the sandbox, for tests without a process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def refreshing(pleo: Sandbox, folder: Path, *, timeout: float = 5, url: str = "", **parts: Any) -> RefreshTokenAuth:
-    """Return an authenticator that keeps its tokens in a folder; `parts` replace its own."""
+    """Return an authenticator that keeps its tokens in a folder; `parts` replace its arguments."""
     endpoint = TokenEndpoint(
         url=url or pleo.auth_url,
         client_id=pleo.client_id,

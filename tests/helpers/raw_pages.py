@@ -1,4 +1,4 @@
-"""Pages of Pleo's as bytes: for what no JSON encoder would write."""
+"""Pages as bytes, for JSON that no encoder would write."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 ITEMS = "/v3/export-items"
 DIGITS = "12345678" * 50
-"""More than any number type but a decimal holds."""
+"""More digits than any number type but a decimal can represent."""
 
 
 def two_jobs(pleo: Sandbox, items: int) -> tuple[Job, Job]:
-    """Add an older job of so many items, and a younger one of two."""
+    """Add an older job of this many items, and a younger one of two."""
     now = datetime.now(UTC)
     return (
         pleo.add_job(items=items, created_at=now - timedelta(minutes=9)),
@@ -40,7 +40,7 @@ def rows_with(items: Sequence[dict[str, Any]], texts: Sequence[bytes]) -> list[b
 
 
 def nested(levels: int) -> bytes:
-    """Return a value of so many levels, objects and lists in turn."""
+    """Return a value nested this deeply, objects and lists in turn."""
     return b'{"a":[' * (levels // 2) + b"1" + b"]}" * (levels // 2)
 
 

@@ -120,7 +120,7 @@ def test_a_record_of_another_job_is_an_error(pleo: Sandbox, run_tap: Callable[..
     run = run_tap(job_ids=[asked.id])
 
     assert run.returncode == 1
-    assert any(f"Export job {asked.id}: its record is of another job, {other.id}" in line for line in run.errors)
+    assert any(f"Export job {asked.id}: its record belongs to another job, {other.id}" in line for line in run.errors)
     assert run.records() == []
 
 
@@ -132,7 +132,7 @@ def test_job_items_of_another_job_are_an_error(pleo: Sandbox, run_tap: Callable[
     run = run_tap()
 
     assert run.returncode == 1
-    assert any(f"Export job {asked.id}: one of its job items is of another job" in line for line in run.errors)
+    assert any(f"Export job {asked.id}: one of its job items belongs to another job" in line for line in run.errors)
     assert {record["exportJobId"] for record in run.records("export_job_items")} == {other.id}
     assert {record["jobId"] for record in run.records()} == {other.id}
 

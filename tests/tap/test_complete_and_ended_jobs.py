@@ -124,9 +124,9 @@ def test_an_incomplete_job_that_has_ended_is_reported_once(
     run = run_tap(state=state)
 
     assert run.returncode == 1
-    (error,) = [line for line in (*run.errors, *run.warnings) if "can no longer be had" in line]
+    (error,) = [line for line in (*run.errors, *run.warnings) if "no longer available" in line]
     assert f"Export job {job.id}: " in error
-    assert "10 had been read" in error
+    assert "10 items were read" in error
     assert ("its status is 'failed'" if how == "failed" else "Pleo no longer knows it") in error
     assert partitions(run.state) == []
 
@@ -144,7 +144,7 @@ def test_a_complete_job_that_ends_between_listing_and_reading_does_not_fail_the_
 
     assert run.returncode == 0
     (warning,) = run.warnings
-    assert f"Export job {job.id}: its items cannot be read any more (404 EXPORT_NOT_FOUND)" in warning
+    assert f"Export job {job.id}: its items can no longer be read (404 EXPORT_NOT_FOUND)" in warning
 
 
 def test_a_run_limited_to_named_jobs_leaves_the_other_entries_alone(

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 NONE = 0
 GIVEN_UP = "1 export job(s) could not be read to the end, see above: {job}"
-ENDED = "Export job {job}: its items cannot be read any more"
-EXPORT_AGAIN = "In Pleo, export them again: that makes a new job"
+ENDED = "Export job {job}: its items can no longer be read"
+EXPORT_AGAIN = "Export them again in Pleo (this creates a new job)"
 UNANSWERED = f"Export job {{job}}: Pleo did not answer GET {ITEMS}, given up after 2 attempts; last cause: "
 JSON = "an answer that is not the JSON expected"
 DISAGREE = "Export job {job}: Pleo's job items and export items disagree: "
@@ -231,7 +231,7 @@ TRANSIENT = [
         "503 for ever on one job",
         on_items(status=503, headers=AT_ONCE, nth=None),
         AGAIN,
-        f"{UNANSWERED}status 503. Run again later: it goes on where it stopped",
+        f"{UNANSWERED}status 503. Run again later: it continues where it stopped",
     ),
     Row(
         id="503 for ever on one control layer",

@@ -101,7 +101,7 @@ def test_while_waiting_for_the_budget(
     pleo.add_job(items=30)
     process = start_tap(max_requests_per_minute=3)
 
-    read_until(process.stderr, b"The budget of requests per minute is spent: waiting ")
+    read_until(process.stderr, b"Request budget used up (max_requests_per_minute): waiting ")
     process.send_signal(signal.SIGTERM)
     run = finish(process, outputs)
 

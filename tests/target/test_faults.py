@@ -202,13 +202,13 @@ WHOLE = [
     run_ends(
         id="a redirect is not followed",
         setup=on_put(status=307, headers={"Location": "/v1/introspect"}),
-        sees=(f"Pleo refused {PUT} (307), which is no answer of Pleo's API: check api_url",),
+        sees=(f"Pleo refused {PUT} (307), which does not look like Pleo's API: check api_url",),
         summary="0 accepted, 0 already reported, 0 refused, 6 unsent",
     ),
     run_ends(
         id="a redirect of a read is not followed",
         setup=on_job(status=302, headers={"Location": "/v1/introspect"}),
-        sees=("Pleo refused GET /v3/export-jobs/{job} (302), which is no answer of Pleo's API: check api_url",),
+        sees=("Pleo refused GET /v3/export-jobs/{job} (302), which does not look like Pleo's API: check api_url",),
         puts=(),
         summary="0 accepted, 0 already reported, 0 refused, 1 unsent",
     ),
@@ -325,7 +325,7 @@ READS = [
     run_ends(
         id="another job in the answer",
         setup=on_job(kind="rewrite", rewrite=lambda answer: {"data": answer["data"] | {"id": "x"}}),
-        sees=("Export job {job}: an answer is of another job, x; ",),
+        sees=("Export job {job}: an answer belongs to another job, x; ",),
         puts=(),
     ),
     run_ends(

@@ -180,7 +180,7 @@ def test_a_signal_ends_a_wait_for_the_budget_at_once(
     process.stdin.close()
     process.stdin = None
 
-    read_until(process.stderr, b"The budget of requests per minute is spent: waiting ")
+    read_until(process.stderr, b"Request budget used up (max_requests_per_minute): waiting ")
     process.send_signal(signal.SIGTERM)
     run = finish(process, outputs)
 
