@@ -76,11 +76,7 @@ class Demo:
         self.console.print(f"[dim]{time.monotonic() - self.started:5.1f} s[/]  {text}")
 
     def run(self, project: MeltanoProject, command: tuple[str, ...]) -> None:
-        """Run a pipeline and show the important lines of its log.
-
-        Raises:
-            DemoError: If the run fails.
-        """
+        """Run a pipeline and show the important lines of its log."""
         self.say(f"[bold]meltano {' '.join(command)}[/]")
         log = []
         for line in project.follow(*command):
@@ -157,11 +153,7 @@ class Demo:
         return equal
 
     def write_page(self, server: postgres.Postgres) -> None:
-        """Write the bookkeeper's page from the database.
-
-        Raises:
-            DemoError: If that fails.
-        """
+        """Write the bookkeeper's page from the database."""
         self.console.print()
         arguments = ["--schema", postgres.SCHEMA, "--output", str(PAGE), "--csv", str(PAGE.with_suffix(".csv"))]
         self.say(f"[bold]pleo-export-report {escape(' '.join(arguments))}[/]")
@@ -237,12 +229,7 @@ def stop(_signal: int, _frame: object) -> NoReturn:
 
 
 def main() -> int:
-    """Run the demo in the checkout's ``.demo`` directory.
-
-    Returns:
-        0 if PostgreSQL has exactly the sandbox's items, their receipts are stored, exactly the failing ones are failed
-        in Pleo, the books balance, the jobs are completed, and second runs request and send nothing; else 1.
-    """
+    """Run the demo in the checkout's ``.demo`` directory."""
     signal.signal(signal.SIGTERM, stop)
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:

@@ -18,11 +18,7 @@ STORED = """
 
 
 def check(folder: Path, connection: psycopg.Connection[Any]) -> tuple[str, bool]:
-    """Compare the stored files with the database.
-
-    Returns:
-        A line about the result, and whether the files and their hashes are exactly those in the database.
-    """
+    """Compare the stored files with the database."""
     rows = connection.execute(STORED).fetchall()
     expected = {path: sha256 for path, sha256, error in rows if error is None}
     found = {

@@ -73,11 +73,7 @@ class Credentials:
         self._issue(now, lifetime)
 
     def identify(self, header: Authorization | None, now: datetime) -> None:
-        """Check the caller's credentials.
-
-        Raises:
-            Problem: 401, missing or invalid credentials.
-        """
+        """Check the caller's credentials."""
         if header is not None and header.type == "basic" and header.parameters is not None:
             # The key is the user name; the password is empty.
             if (header.username, header.password) == (self.api_key, ""):
@@ -92,14 +88,7 @@ class Credentials:
     def grant(
         self, form: Mapping[str, str], header: Authorization | None, now: datetime, rules: Behaviour
     ) -> dict[str, Any]:
-        """Serve the token endpoint's refresh grant.
-
-        Returns:
-            The token response; ``expires_in`` in seconds.
-
-        Raises:
-            GrantError: The client or the refresh token is not accepted.
-        """
+        """Serve the token endpoint's refresh grant, or raise a GrantError."""
         self._check_client(form, header, rules)
         if form.get("grant_type") != "refresh_token":
             raise GrantError("unsupported_grant_type")

@@ -51,13 +51,7 @@ CUTS: Final[Mapping[FaultKind, tuple[float, bool]]] = {
 
 
 def apply(fault: Fault, pleo: World, real: Real) -> Answer:
-    """Return the response to a request that a fault hits.
-
-    Args:
-        fault: The fault.
-        pleo: The world.
-        real: Carries the request out and returns the response without the fault.
-    """
+    """Return the response to a request that a fault hits."""
     match fault.kind:
         case "status" | "html":
             if fault.effect:

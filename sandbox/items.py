@@ -171,12 +171,7 @@ def _invoice(rng: Random, company: Company, at: datetime) -> Json:
 def make_item(rng: Random, company: Company, index: int, created: datetime, kinds: Sequence[Kind] = KINDS) -> Json:
     """Return the ``index``-th item of a job: an ``ExportItemV3``, unless its kind is hostile.
 
-    Args:
-        rng: Source of ids and values; the index alone decides the item's structure.
-        company: Master data.
-        index: Position in the job.
-        created: When the job was created; the item is up to 20 days older.
-        kinds: Kinds, in turn.
+    The index alone decides its structure, ``rng`` its ids and values. It is up to 20 days older than the job.
     """
     kind = kinds[index % len(kinds)]
     currency = kind.currency or company.currency

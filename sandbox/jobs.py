@@ -108,11 +108,7 @@ class Job:
             self._fail("job_expired", "The job was not updated in time.")
 
     def apply(self, event: Mapping[str, Any], now: datetime) -> None:
-        """Carry out a job event (``CreateExportJobEvent``).
-
-        Raises:
-            Problem: 422, the job's status does not allow the event.
-        """
+        """Carry out a job event (``CreateExportJobEvent``)."""
         allowed, status = TRANSITIONS[event["event"]]
         if self.status not in allowed:
             raise ILLEGAL_EVENT.problem()
@@ -137,15 +133,9 @@ class Job:
         self.finish("completed", now)
 
     def update(self, entry_id: str | None, changes: Mapping[str, Any], now: datetime) -> str | None:
-        """Carry out one item update (``UpdateExportJobItemV3``).
+        """Carry out one item update (``UpdateExportJobItemV3``), or return the type of its error.
 
-        Args:
-            entry_id: The entry's id, spelled as in ``item_statuses``; None if unknown.
-            changes: The update as received.
-            now: The current moment.
-
-        Returns:
-            The error's type if the update is refused, else None.
+        The entry's id is spelled as in ``item_statuses``; None if unknown.
         """
         if entry_id is None:
             return "ACCOUNTING_ENTRY_DOES_NOT_EXIST"

@@ -7,13 +7,7 @@ from typing import NamedTuple
 
 
 class Problem(Exception):
-    """An error response.
-
-    Args:
-        status: HTTP status.
-        type_: Machine-readable ``type`` of the body.
-        message: Human-readable ``message`` of the body.
-    """
+    """An error response."""
 
     def __init__(self, status: int, type_: str, message: str) -> None:
         super().__init__(message)

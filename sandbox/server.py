@@ -33,11 +33,6 @@ class Sandbox(World):
     """A world, served on loopback.
 
     As a context manager it serves from a daemon thread until the end of the block.
-
-    Args:
-        port: Port to listen on; 0 for a free one, kept across restarts.
-        seed: Seed of ids, credentials and data.
-        clock: Returns the current moment, with time zone.
     """
 
     def __init__(self, *, port: int = 0, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> None:

@@ -153,11 +153,7 @@ class FleetRig:
             end(family)
 
     def wait(self, happened: Callable[[], bool], seconds: float, what: str) -> None:
-        """Wait for an event.
-
-        Raises:
-            FleetFailed: It did not happen in time, or a process of the fleet has ended.
-        """
+        """Wait for an event."""
         until = time.monotonic() + seconds
         while not happened():
             gone = [name for name, process in self.running.items() if process.poll() is not None]

@@ -60,11 +60,7 @@ class Pipes:
         return self.folder / "output"
 
     def start(self, *, watched: str | None = None) -> None:
-        """Start the processes.
-
-        Args:
-            watched: The process whose log is a pipe for the caller to read, instead of a file.
-        """
+        """Start the processes; the log of the `watched` one is a pipe for the caller to read, instead of a file."""
         source: IO[bytes] | None = None
         commands = self._commands()
         with (self.folder / "acknowledged").open("wb") as acknowledged, self.output.open("wb") as output:

@@ -101,15 +101,7 @@ class Postgres:
 def running(data: Path | None = None, *, fresh: bool = False) -> Iterator[Postgres]:
     """Run a server while the block lasts.
 
-    Args:
-        data: Directory of the data, which is kept; None: a temporary directory that is removed.
-        fresh: Whether to delete the data of earlier servers first.
-
-    Yields:
-        The server, accepting connections.
-
-    Raises:
-        PostgresError: If it cannot be set up or started, for instance because another one uses the same data.
+    Its data is kept, unless `data` is None (a temporary directory). `fresh` deletes the data of earlier servers first.
     """
     socket = Path(tempfile.mkdtemp(prefix="pleo-pg-", dir="/tmp"))  # short: a socket's path has at most 103 bytes
     directory = (data or socket / "data").resolve()

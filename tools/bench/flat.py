@@ -20,12 +20,7 @@ MAX_MIB = 80
 
 
 def measure(items: int, jobs: int) -> dict[str, float]:
-    """Run the tap once.
-
-    Returns:
-        ``exit`` code, ``seconds``, ``peak_mib`` of resident memory, ``items`` of `export_items`, and the bytes of
-        ``record`` and ``state`` messages.
-    """
+    """Run the tap once; ``record`` and ``state`` are the bytes of these messages, ``items`` counts export items."""
     counted = {"items": 0, "record": 0, "state": 0}
     with serving(items, jobs=jobs) as server, tempfile.TemporaryDirectory() as folder:
         program = tap(server, items)

@@ -31,12 +31,7 @@ ID_PLACE = "\N{REPLACEMENT CHARACTER}id\N{REPLACEMENT CHARACTER}"
 
 
 class Exports:
-    """Export jobs of equal size and everything that Pleo lists of them.
-
-    Args:
-        items: Export items in total.
-        jobs: How many jobs they are spread over.
-    """
+    """Export jobs of equal size and everything that Pleo lists of them."""
 
     def __init__(self, items: int, jobs: int = 1) -> None:
         self.per_job = items // jobs

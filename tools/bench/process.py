@@ -52,18 +52,9 @@ def measure(  # noqa: PLR0913 - what a process needs
     exit_code: int = 0,
     stdin: IO[bytes] | int = subprocess.DEVNULL,
 ) -> Measure:
-    """Run a command, read its output as fast as it comes, and measure it.
+    """Run a command, read its output as fast as it comes, count the marks (at least two bytes) in it, and measure it.
 
-    Args:
-        command: Program and arguments.
-        env: Environment.
-        cwd: Working directory; the log goes to the file `stderr` in it.
-        mark: Text of at least two bytes to count in the standard output.
-        exit_code: Expected exit code.
-        stdin: Standard input.
-
-    Raises:
-        RunFailedError: Another exit code, or a run longer than `MAX_RUN_SECONDS`.
+    The log goes to the file `stderr` in the working directory.
     """
     log = cwd / "stderr"
     with log.open("wb") as stderr:

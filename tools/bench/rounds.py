@@ -56,11 +56,7 @@ class Program:
         return kept | {"HOME": str(folder), "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(self.checkout)}
 
     def run(self, stdin: Path = Path(os.devnull)) -> Measure:
-        """Run and measure the program once.
-
-        Raises:
-            RunFailedError: It failed, or its output is incomplete.
-        """
+        """Run and measure the program once."""
         with tempfile.TemporaryDirectory() as name, stdin.open("rb") as source:
             folder = Path(name)
             environment = self.prepare(folder)

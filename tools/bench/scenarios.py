@@ -182,11 +182,7 @@ def record(programs: Sequence[Program], path: Path) -> None:
 
 @contextlib.contextmanager
 def flowing(programs: Sequence[Program]) -> Iterator[IO[bytes]]:
-    """Run programs as a pipeline for the duration of the block, and yield its output.
-
-    Raises:
-        RunFailedError: One of the programs failed.
-    """
+    """Run programs as a pipeline for the duration of the block, and yield its output."""
     processes: list[subprocess.Popen[bytes]] = []
     with contextlib.ExitStack() as stack:
         for program in programs:

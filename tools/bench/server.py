@@ -49,12 +49,7 @@ def _body(exports: Exports, path: list[str], query: dict[str, list[str]]) -> byt
 
 
 class KeepAlive(asyncio.Protocol):
-    """One connection: GET requests without bodies, each answered after the latency.
-
-    Args:
-        answer: Returns the response to a request target.
-        latency: Seconds from a request to its response.
-    """
+    """One connection: GET requests without bodies, each answered after the latency."""
 
     def __init__(self, answer: Callable[[str], bytes], latency: float) -> None:
         self._answer = answer

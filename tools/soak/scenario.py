@@ -40,17 +40,9 @@ class SoakError(Exception):
 
 
 def play(rng: Random, folder: Path, figures: Figures, server: Postgres | None = None, *, disturbances: int = 6) -> str:
-    """Play one world and return a line about it.
+    """Play one world, disturb it at most this often, and return a line about it.
 
-    Args:
-        rng: Draws the world, its settings and its disturbances.
-        folder: Where settings, states and logs go.
-        figures: The counts.
-        server: Where a third of the worlds loads into a database; None for no database at all.
-        disturbances: How often it is disturbed at most.
-
-    Raises:
-        SoakError: The pipeline does not finish.
+    A third of the worlds loads into a database; none without a server.
     """
     loaded = rng.choice((True, False, False)) and server is not None
     database = f"soak_{figures.worlds + 1}"
@@ -121,11 +113,7 @@ class Scenario:
         return tuple(self.pipes.tap.get("item_statuses", RUNNING)) or STATUSES
 
     def disturb(self) -> None:
-        """Run the pipeline with faults, growth and kills.
-
-        Raises:
-            SoakError: The run does not end.
-        """
+        """Run the pipeline with faults, growth and kills."""
         rng = self.rng
         if rng.choice((True, False)) and len(self.pleo.jobs) < MAX_JOBS:
             add_job(self.pleo, rng, loadable=self.pipes.loaded)
@@ -142,11 +130,7 @@ class Scenario:
         self.figures.faults["growth: between runs"] += self.growth.settle() + self.growth.between_runs(0.2)
 
     def finish(self) -> None:
-        """Run the pipeline undisturbed, twice: the second run finds nothing left to read.
-
-        Raises:
-            SoakError: It fails without a fault, or leaves a job incomplete.
-        """
+        """Run the pipeline undisturbed, twice: the second run finds nothing left to read."""
         self.pleo.faults.clear()
         self.pleo.access_token_lifetime = LIFETIMES[-1]
         for _ in range(2):
