@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from demo import books, receipts, report, reporting, verdicts
+from demo import books, report
 from sandbox import Sandbox
 from tools import postgres
 from tools.meltano import CHECKOUT, LogLine, MeltanoProject
@@ -119,7 +119,7 @@ class Demo:
         self.console.print()
         with server.connect() as connection:
             equal = self.report(pleo, connection)
-            text, stored = receipts.check(RECEIPTS, connection)
+            text, stored = report.check_receipts(RECEIPTS, connection)
             self.say(f"[{'green' if stored else 'red'}]{escape(text)}[/]")
             equal = equal and stored
             self.say("The same again: Meltano's state marks the jobs complete, so no items are requested")
@@ -134,18 +134,18 @@ class Demo:
 
     def report_back(self, project: MeltanoProject, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
         """Mark the failing items in Pleo, twice, and return whether exactly these are failed there."""
-        found = verdicts.failed_keys(connection)
-        should_be = found | reporting.failing(pleo)
+        found = report.failed_keys(connection)
+        should_be = found | report.failing(pleo)
         self.console.print()
         self.say(f"Back to Pleo: {len(found)} items failed their checks and are marked as failed, with the reason")
         self.run(project, REPORT)
-        first = reporting.sent(pleo)
+        first = report.sent(pleo)
         self.console.print()
-        self.console.print(reporting.statuses(pleo), "", sep="\n")
+        self.console.print(report.statuses(pleo), "", sep="\n")
         self.say("The same again: everything is already reported")
         self.run(project, REPORT)
-        again = reporting.sent(pleo) - first
-        failed = reporting.failing(pleo)
+        again = report.sent(pleo) - first
+        failed = report.failing(pleo)
         equal = failed == should_be and not again
         colour = "green" if equal else "red"
         self.say(f"[{colour}]Requests that change Pleo: {first} in the first run, {again} in the second[/]")
@@ -200,8 +200,8 @@ class Demo:
             report.jobs(connection),
             report.types(connection),
             report.amounts(pleo, connection),
-            verdicts.checks(connection),
-            verdicts.reasons(connection),
+            report.checks(connection),
+            report.reasons(connection),
         )
         for table in tables:
             self.console.print(table)

@@ -28,15 +28,7 @@ class GrantError(Exception):
 
 @dataclass
 class Credentials:
-    """Everything a client may present. All values are fake and contain the word.
-
-    Attributes:
-        access_token: The newest access token.
-        refresh_token: The newest refresh token, the only one that may be used.
-        access_expires: Expiry of each valid access token.
-        spent: Used refresh tokens; presenting one ends the authorisation.
-        presented: Whether the newest access token has been presented.
-    """
+    """Everything a client may present. All values are fake and contain the word."""
 
     rng: Random
     now: datetime
@@ -44,12 +36,13 @@ class Credentials:
     api_key: str = field(init=False)
     client_id: str = field(init=False)
     client_secret: str = field(init=False)
-    access_token: str = field(init=False, default="")
-    refresh_token: str = field(init=False, default="")
-    access_expires: dict[str, datetime] = field(init=False, default_factory=dict)
+    access_token: str = field(init=False, default="")  # The newest access token
+    refresh_token: str = field(init=False, default="")  # The newest refresh token, the only one that may be used
+    access_expires: dict[str, datetime] = field(init=False, default_factory=dict)  # Expiry of each valid access token
+    # Used refresh tokens; presenting one ends the authorisation.
     spent: set[str] = field(init=False, default_factory=set)
     revoked: bool = field(init=False, default=False)
-    presented: bool = field(init=False, default=False)
+    presented: bool = field(init=False, default=False)  # Whether the newest access token has been presented
 
     def __post_init__(self) -> None:
         self.api_key = self._fake("api-key")

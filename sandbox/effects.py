@@ -23,21 +23,14 @@ HTML: Final = b"<!doctype html><title>Down</title><p>Back soon."
 
 @dataclass
 class Answer:
-    """A response and how it is sent.
+    """A response and how it is sent."""
 
-    Attributes:
-        response: Status, headers and the whole body.
-        cut: Where the connection ends: 0.0 before the status line, 0.5 in the middle of the body, 1.0 after it.
-        reset: Whether the connection is then reset instead of closed.
-        drip: Seconds between two bytes of the body.
-        drip_head: Seconds between two bytes of the status line and the headers.
-    """
-
-    response: Response
+    response: Response  # Status, headers and the whole body
+    # Where the connection ends: 0.0 before the status line, 0.5 in the middle of the body, 1.0 after it.
     cut: float | None = None
-    reset: bool = False
-    drip: float = 0
-    drip_head: float = 0
+    reset: bool = False  # Whether the connection is then reset instead of closed
+    drip: float = 0  # Seconds between two bytes of the body
+    drip_head: float = 0  # Seconds between two bytes of the status line and the headers
 
 
 Real = Callable[[], Answer]

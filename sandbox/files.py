@@ -32,19 +32,12 @@ _REFUSED: Final = b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDen
 
 @dataclass(frozen=True)
 class ServedFile:
-    """A file.
+    """A file."""
 
-    Attributes:
-        media_type: Its media type.
-        size: Size in bytes.
-        stated: Size in the item; None for the real one.
-        dies: Whether the connection is reset half-way.
-    """
-
-    media_type: str
-    size: int
-    stated: int | None = None
-    dies: bool = False
+    media_type: str  # Its media type
+    size: int  # Size in bytes
+    stated: int | None = None  # Size in the item; None for the real one
+    dies: bool = False  # Whether the connection is reset half-way
 
     def content(self, name: str) -> bytes:
         """Return its bytes, which depend on the name."""

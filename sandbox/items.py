@@ -57,14 +57,10 @@ _checked: set[Kind] = set()
 
 @dataclass(frozen=True)
 class Company:
-    """A company's master data, as it appears inside items.
-
-    Attributes:
-        record: The company as served (``ExternalCompanyResponseModel``).
-    """
+    """A company's master data, as it appears inside items."""
 
     id: str
-    record: Json
+    record: Json  # The company as served (``ExternalCompanyResponseModel``)
     currency: str
     users: list[Json]
     teams: list[Json]

@@ -37,25 +37,18 @@ def stamp(moment: datetime) -> str:
 
 @dataclass
 class Job:
-    """An export job; its parts may be changed by tests.
+    """An export job; its parts may be changed by tests."""
 
-    Attributes:
-        record: The job as served (``ExportJobV3``).
-        items: Export items as served (``ExportItemV3`` each), money in cents of the stated currency.
-        item_statuses: Status of each job item, by accounting entry id.
-        outcomes: What updates have set in addition (``externalId``, reasons ...), by accounting entry id.
-        locked: Accounting entry ids, spelled as in ``item_statuses``, whose updates fail.
-        ignored: The same; their updates are neither carried out nor mentioned in the response.
-        bare_rows: Whether job items omit members without a value, instead of sending null.
-    """
-
-    record: dict[str, Any]
-    items: list[dict[str, Any]]
-    item_statuses: dict[str, str]
+    record: dict[str, Any]  # The job as served (``ExportJobV3``)
+    items: list[dict[str, Any]]  # Export items as served (``ExportItemV3`` each), money in cents of the stated currency
+    item_statuses: dict[str, str]  # Status of each job item, by accounting entry id
+    # What updates have set in addition (``externalId``, reasons ...), by accounting entry id.
     outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Accounting entry ids, spelled as in ``item_statuses``, whose updates fail.
     locked: set[str] = field(default_factory=set)
+    # The same; their updates are neither carried out nor mentioned in the response.
     ignored: set[str] = field(default_factory=set)
-    bare_rows: bool = False
+    bare_rows: bool = False  # Whether job items omit members without a value, instead of sending null
     _order: list[int] = field(default_factory=list, repr=False)
 
     @property

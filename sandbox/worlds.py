@@ -68,24 +68,16 @@ JOB_VARIETY: Final[dict[str, Callable[[Job], None]]] = {
 
 
 class Plan(NamedTuple):
-    """One job of a world.
+    """One job of a world."""
 
-    Attributes:
-        company_id: Company; None for a new one.
-        age: Time since its creation.
-        variety: Names of ``JOB_VARIETY``.
-        record: Members of the job that differ.
-        kinds: Kinds of its items.
-    """
-
-    company_id: str | None
+    company_id: str | None  # Company; None for a new one
     items: int
     status: str
-    age: timedelta
+    age: timedelta  # Time since its creation
     item_status: tuple[str, ...]
-    variety: tuple[str, ...] = ()
-    record: Mapping[str, Any] = {}
-    kinds: Sequence[Kind] = KINDS
+    variety: tuple[str, ...] = ()  # Names of ``JOB_VARIETY``
+    record: Mapping[str, Any] = {}  # Members of the job that differ
+    kinds: Sequence[Kind] = KINDS  # Kinds of its items
 
 
 DAY: Final = timedelta(days=1)

@@ -37,29 +37,17 @@ class FleetFailed(Exception):
 
 @dataclass
 class FleetRig:
-    """A fleet and its processes.
+    """A fleet and its processes."""
 
-    Attributes:
-        home: The folder of the fleet file, ``DAGSTER_HOME`` and the logs; emptied first.
-        server: The PostgreSQL server, which gets three databases.
-        pleo: The local Pleo.
-        companies: The fleet file's companies.
-        credentials: The fleet file's credentials.
-        options: Other members of the fleet file.
-        secrets: Environment variables with secrets.
-        prefix: Prefix of the databases' names.
-        running: The processes by name.
-    """
-
-    home: Path
-    server: Postgres
-    pleo: Sandbox
-    companies: list[dict[str, Any]]
-    credentials: dict[str, Any]
-    options: dict[str, Any] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
-    prefix: str = ""
-    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    home: Path  # The folder of the fleet file, ``DAGSTER_HOME`` and the logs; emptied first
+    server: Postgres  # The PostgreSQL server, which gets three databases
+    pleo: Sandbox  # The local Pleo
+    companies: list[dict[str, Any]]  # The fleet file's companies
+    credentials: dict[str, Any]  # The fleet file's credentials
+    options: dict[str, Any] = field(default_factory=dict)  # Other members of the fleet file
+    secrets: dict[str, str] = field(default_factory=dict)  # Environment variables with secrets
+    prefix: str = ""  # Prefix of the databases' names
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)  # The processes by name
 
     def __post_init__(self) -> None:
         """Create folder, files and databases."""

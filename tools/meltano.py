@@ -29,21 +29,13 @@ def environment_without_settings(*more: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line of a run's log.
+    """One line of a run's log."""
 
-    Attributes:
-        source: ``meltano`` or the plugin's name.
-        level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
-        text: The message.
-        metric: Singer metric that the line carries: ``metric``, ``value``, ``tags``.
-        raw: The line as Meltano wrote it.
-    """
-
-    source: str
-    level: str
-    text: str
-    metric: Mapping[str, Any]
-    raw: str
+    source: str  # ``meltano`` or the plugin's name
+    level: str  # ``debug``, ``info``, ``warning``, ``error`` or ``critical``
+    text: str  # The message
+    metric: Mapping[str, Any]  # Singer metric that the line carries: ``metric``, ``value``, ``tags``
+    raw: str  # The line as Meltano wrote it
 
     @classmethod
     def parse(cls, raw: str) -> LogLine:
@@ -63,16 +55,12 @@ class MeltanoProject:
 
     The copy has a separate system database, so runs do not share state. The checkout's ``.env`` and the caller's
     settings for the plugins are ignored.
-
-    Attributes:
-        root: The project directory; an earlier project in it is removed.
-        settings: Environment variables of the runs, such as ``TAP_PLEO_EXPORT_API_KEY``.
-        returncode: Exit code of the last run.
     """
 
-    root: Path
+    root: Path  # The project directory; an earlier project in it is removed
+    # Environment variables of the runs, such as ``TAP_PLEO_EXPORT_API_KEY``.
     settings: dict[str, str] = field(default_factory=dict)
-    returncode: int | None = None
+    returncode: int | None = None  # Exit code of the last run
 
     def __post_init__(self) -> None:
         """Create the directory."""

@@ -59,15 +59,10 @@ class PostgresError(Exception):
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server.
+    """A running server."""
 
-    Attributes:
-        data: Its data directory, with the log in ``server.log``.
-        socket: The directory of its Unix socket.
-    """
-
-    data: Path
-    socket: Path
+    data: Path  # Its data directory, with the log in ``server.log``
+    socket: Path  # The directory of its Unix socket
 
     def url(self, database: str = USER) -> str:
         """Return the SQLAlchemy URL of a database, for psycopg 3, as in ``TARGET_POSTGRES_SQLALCHEMY_URL``."""

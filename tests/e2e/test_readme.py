@@ -8,7 +8,7 @@ import subprocess
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from demo.reporting import failing
+from demo.report import failing
 from sandbox import Sandbox
 from tests.conftest import CHECKOUT, Outputs
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from demo.reporting import failing, sent
+from demo.report import failing, sent
 from sandbox import Sandbox
 
 if TYPE_CHECKING:

@@ -28,19 +28,12 @@ class RunFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One run of one process.
+    """One run of one process."""
 
-    Attributes:
-        wall: Seconds from start to end.
-        cpu: Seconds of processor time, user and system.
-        peak_mib: Peak resident memory in MiB; at least that of the measuring process.
-        marks: How often the mark occurs in the output.
-    """
-
-    wall: float
-    cpu: float
-    peak_mib: float
-    marks: int
+    wall: float  # Seconds from start to end
+    cpu: float  # Seconds of processor time, user and system
+    peak_mib: float  # Peak resident memory in MiB; at least that of the measuring process
+    marks: int  # How often the mark occurs in the output
 
 
 def measure(  # noqa: PLR0913 - what a process needs

@@ -31,23 +31,14 @@ UNLIMITED = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """A program to measure.
+    """A program to measure."""
 
-    Attributes:
-        name: Its name in the tables.
-        command: Program and arguments; it reads its settings from `config.json` in the working directory.
-        checkout: Where its package comes from.
-        config: Its settings.
-        marks: How often `MARK` must occur in its output.
-        exit_code: Expected exit code.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    checkout: Path = CHECKOUT
-    config: Mapping[str, Any] = field(default_factory=dict)
-    marks: int = 0
-    exit_code: int = 0
+    name: str  # Its name in the tables
+    command: tuple[str, ...]  # Program and arguments; it reads its settings from `config.json` in the working directory
+    checkout: Path = CHECKOUT  # Where its package comes from
+    config: Mapping[str, Any] = field(default_factory=dict)  # Its settings
+    marks: int = 0  # How often `MARK` must occur in its output
+    exit_code: int = 0  # Expected exit code
 
     def prepare(self, folder: Path) -> dict[str, str]:
         """Write the settings into a folder and return the environment."""
@@ -77,7 +68,7 @@ def executable(name: str, checkout: Path = CHECKOUT) -> tuple[str, ...]:
 
 def raw_loop(server: Server, items: int) -> Program:
     """Return the hand-written loop over export items."""
-    command = (sys.executable, str(BENCH / "raw_loop.py"), server.url, server.job_id)
+    command = (sys.executable, str(BENCH / "raw.py"), "tap", server.url, server.job_id)
     return Program(name="hand-written loop (requests + orjson)", command=command, marks=items)
 
 
@@ -155,14 +146,8 @@ class Limit:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of a scenario.
+    """The outcome of a scenario."""
 
-    Attributes:
-        about: The conditions, in one or two sentences.
-        table: A Markdown table.
-        limits: Upper limits of the numbers.
-    """
-
-    about: str
-    table: str
-    limits: Sequence[Limit] = ()
+    about: str  # The conditions, in one or two sentences
+    table: str  # A Markdown table
+    limits: Sequence[Limit] = ()  # Upper limits of the numbers

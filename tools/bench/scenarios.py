@@ -33,15 +33,10 @@ AGAINST_LIMIT = 1.02
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure.
+    """How to measure."""
 
-    Attributes:
-        rounds: How often to measure each program; None for the scenario's default.
-        against: Another checkout to compare with, in place of the hand-written programs.
-    """
-
-    rounds: int | None = None
-    against: Path | None = None
+    rounds: int | None = None  # How often to measure each program; None for the scenario's default
+    against: Path | None = None  # Another checkout to compare with, in place of the hand-written programs
 
     def result(self, about: str, found: Rounds, value: str, limit: float) -> Result:
         """Return a result that checks the last program's ratio to the first, of `cpu` or `wall`."""
@@ -122,7 +117,7 @@ def map_items(options: Options) -> Result:
         if options.against:
             first = mapper(MAPPER_ITEMS, name=options.other, checkout=options.against)
         else:
-            hop = (sys.executable, str(BENCH / "raw_hop.py"))
+            hop = (sys.executable, str(BENCH / "raw.py"), "mapper")
             first = Program(name="hand-written mapper (orjson)", command=hop, marks=2 * MAPPER_ITEMS)
         found = interleave([first, mapper(MAPPER_ITEMS)], options.rounds or 5, recorded)
     about = (

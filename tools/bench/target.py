@@ -44,7 +44,7 @@ def write_back(options: Options) -> Result:
 
 def _program(name: str, job: dict[str, Any], options: Options) -> Program:
     if name == "hand-written loop":
-        return Program(name=name, command=(sys.executable, str(BENCH / "raw_updates.py"), job["url"], job["key"]))
+        return Program(name=name, command=(sys.executable, str(BENCH / "raw.py"), "target", job["url"], job["key"]))
     checkout = options.against if options.against and name == options.other else CHECKOUT
     return Program(
         name=name,

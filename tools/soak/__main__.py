@@ -1,4 +1,12 @@
-"""Run a soak: ``python -m tools.soak``."""
+"""``make soak``: random kills, signals and faults, world after world, until the time is up; nothing may be missing.
+
+Each world is a separate sandbox. The pipeline runs, is disturbed, and runs again from the acknowledged state, several
+times; then it finishes undisturbed, and everything that Pleo has must have arrived, to the last digit. In some worlds
+the tap writes into PostgreSQL through mapper and target, in others into a file, including values that no target can
+store. The seed repeats worlds and plans; the exact moments depend on the machine.
+After each world, another one has its failing items reported back through tap, mapper and `target-pleo-export`, also
+disturbed: each must be marked once, and no other.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +21,12 @@ import time
 from pathlib import Path
 from random import Random
 
-import tools.soak
 from tools import postgres
 from tools.bench.flat import MAX_MIB
 from tools.meltano import CHECKOUT
-from tools.soak.figures import Figures
 from tools.soak.reporting import play_reporting
 from tools.soak.scenario import SoakError, play
+from tools.soak.verification import Figures
 
 SIZES = ((200_000, 1), (10_000, 2_000))
 """Export items and jobs at which memory and STATE are measured."""
@@ -27,7 +34,7 @@ SIZES = ((200_000, 1), (10_000, 2_000))
 
 def main() -> int:
     """Soak, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.soak", description=tools.soak.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=180, help="start no world after this time (default 180)")
     parser.add_argument("--seed", type=int, default=None, help="repeat the worlds of an earlier soak")
     options = parser.parse_args()

@@ -27,21 +27,14 @@ TOKEN_NTH = (1, 1, 2)
 
 @dataclass(frozen=True)
 class Trouble:
-    """A row of the table.
+    """A row of the table."""
 
-    Attributes:
-        name: Its kind.
-        fields: Attributes of :class:`sandbox.Fault`, or a function that makes them from the secrets that the tap knows.
-        paths: Where it may happen.
-        loadable: Whether a target can store the result.
-        loses_token: Whether a rotated token does not reach the client.
-    """
-
-    name: str
+    name: str  # Its kind
+    # Attributes of :class:`sandbox.Fault`, or a function that makes them from the secrets that the tap knows.
     fields: Mapping[str, Any] | Callable[[Sequence[str]], Mapping[str, Any]]
-    paths: tuple[str, ...] = ANY
-    loadable: bool = True
-    loses_token: bool = False
+    paths: tuple[str, ...] = ANY  # Where it may happen
+    loadable: bool = True  # Whether a target can store the result
+    loses_token: bool = False  # Whether a rotated token does not reach the client
 
     def of_job(self, job_id: str, rng: Random) -> Fault:
         """Draw a fault of this kind that hits one job, in its first pages."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
-    from tools.soak.figures import Figures
+    from tools.soak.verification import Figures
 
 UPDATES = "/v3/export-jobs/*/items"
 VICTIMS = ("tap", "mapper", "target", "target", "target")

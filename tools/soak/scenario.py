@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from hashlib import sha256
 from signal import SIGKILL
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox import Fault, Sandbox
 from tools.expectation import RUNNING, expected_items
 from tools.pipes import Pipes
-from tools.soak.authorisation import Authorisation
 from tools.soak.faults import EXPIRY, JOB_TROUBLES, TOKEN_TROUBLES, TROUBLES, Planned
 from tools.soak.job_growth import JobGrowth
 from tools.soak.kills import Kills
+from tools.soak.rewrites import LONG
 from tools.soak.verification import TapOutput, check_logs, compare_database, compare_output, incomplete_jobs
-from tools.soak.world import STATUSES, add_job, populate
 
 if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
     from tools.postgres import Postgres
-    from tools.soak.figures import Figures
+    from tools.soak.verification import Figures
 
 MAX_JOBS = 8
 LATENCIES = (0, 0.01, 0.05, 0.1)
@@ -33,6 +36,13 @@ DISTURBED_TIMEOUT, UNDISTURBED_TIMEOUT = 4, 60
 # No run takes longer, even on a busy machine.
 MAX_SECONDS = 180
 SIGNAL_SECONDS = 10.0
+TOKENS = ("access_token", "refresh_token")
+STATUSES = ("pending", "in_progress", "pending", "successful", "failed")
+# Lines longer than a pipe's atomic write can be torn, and full pipes stop the tap inside a page.
+NOTES = (0, 200, 2_000, 9_000)
+LONG_NOTES = (300_000, 1_000_000, 3_000_000)
+ODD_CENTS = (LONG, Decimal("1e400"), Decimal("-0." + "1" * 4301), 10**30)
+ODD_DATES = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1" * 4301, "2026-13-45T99:99:99Z", "")
 
 
 class SoakError(Exception):
@@ -85,27 +95,93 @@ def play(rng: Random, folder: Path, figures: Figures, server: Postgres | None = 
         return f"{len(pleo.jobs)} jobs, {items} items, into {where}, disturbed {times} times"
 
 
+def populate(pleo: Sandbox, rng: Random, *, loadable: bool) -> None:
+    """Add a few jobs, and set random switches."""
+    for _ in range(rng.randint(1, 6)):
+        add_job(pleo, rng, loadable=loadable)
+    pleo.max_limit = rng.choice((30, 100, 1000))
+    pleo.send_total = rng.random() < 0.7  # noqa: PLR2004 - mostly
+    pleo.omit_last_cursor = rng.random() < 0.5  # noqa: PLR2004 - evenly
+    pleo.shuffle_items = rng.random() < 0.5  # noqa: PLR2004 - evenly
+    pleo.empty_page_at = set(rng.sample(range(1, 12), rng.randint(0, 3)))
+
+
+def add_job(pleo: Sandbox, rng: Random, *, loadable: bool) -> None:
+    """Add a job with amounts of all kinds; ones that no target can store only if none is loaded."""
+    job = pleo.add_job(
+        items=rng.choice((rng.randint(0, 60), rng.randint(60, 300), rng.randint(300, 700))),
+        status=rng.choice(RUNNING),
+        created_at=pleo.now() - timedelta(minutes=rng.uniform(1, 20)),
+        item_status=rng.sample(STATUSES, rng.randint(1, len(STATUSES))),
+    )
+    for item in job.items:
+        cents = rng.choice((rng.randint(-(10**6), 10**6), Decimal(rng.randint(-(10**22), 10**22)).scaleb(-4)))
+        if not loadable and rng.random() < 0.02:  # noqa: PLR2004 - seldom
+            cents = rng.choice(ODD_CENTS)
+            item["date"] = rng.choice(ODD_DATES)
+        item["amount"]["inWalletCurrency"]["value"] = cents
+        item["note"] = "x" * rng.choice(NOTES)
+    if job.items and rng.random() < 0.3:  # noqa: PLR2004 - sometimes
+        for _ in range(rng.randint(1, 4)):
+            rng.choice(job.items)["note"] = "x" * rng.choice(LONG_NOTES)
+
+
+@dataclass
+class Authorisation:
+    """The operator's side of the tap's authorisation."""
+
+    pleo: Sandbox  # The sandbox
+    token_file: Path  # The setting
+    configured: str  # The setting ``refresh_token``
+
+    def settings(self) -> dict[str, Any]:
+        """Return the tap's settings for OAuth."""
+        return {
+            "auth_url": self.pleo.auth_url,
+            "client_id": self.pleo.client_id,
+            "client_secret": self.pleo.client_secret,
+            "refresh_token": self.configured,
+            "token_file": str(self.token_file),
+        }
+
+    def is_lost(self) -> bool:
+        """Return whether the next run would present a token that is no longer valid."""
+        presented = str(self._stored().get("refresh_token", self.configured))
+        return self.pleo.credentials.revoked or presented != self.pleo.refresh_token
+
+    def may_be_in_transit(self) -> bool:
+        """Return whether the newest token is unused: a kill may have preceded its response."""
+        return not self.pleo.credentials.presented
+
+    def renew(self) -> None:
+        """Authorise again, as the tap's message says."""
+        self.pleo.authorise_anew()
+        self.configured = self.pleo.refresh_token
+
+    def secrets(self) -> list[str]:
+        """Return the secrets that the tap knows and must not show."""
+        stored = self._stored()
+        return [self.configured, self.pleo.client_secret, *(stored[name] for name in TOKENS if stored.get(name))]
+
+    def _stored(self) -> dict[str, Any]:
+        try:
+            stored: dict[str, Any] = json.loads(self.token_file.read_bytes())
+        except FileNotFoundError:
+            return {}
+        return stored if stored["descends_from"] == sha256(self.configured.encode()).hexdigest() else {}
+
+
 @dataclass
 class Scenario:
-    """A world and its pipeline.
+    """A world and its pipeline."""
 
-    Attributes:
-        pleo: The sandbox.
-        pipes: The pipeline.
-        rng: Draws the disturbances.
-        figures: The counts.
-        growth: Lets jobs grow.
-        authorisation: In worlds with OAuth.
-        output: The tap's output.
-    """
-
-    pleo: Sandbox
-    pipes: Pipes
-    rng: Random
-    figures: Figures
-    growth: JobGrowth
-    authorisation: Authorisation | None = None
-    output: TapOutput = field(default_factory=TapOutput)
+    pleo: Sandbox  # The sandbox
+    pipes: Pipes  # The pipeline
+    rng: Random  # Draws the disturbances
+    figures: Figures  # The counts
+    growth: JobGrowth  # Lets jobs grow
+    authorisation: Authorisation | None = None  # In worlds with OAuth
+    output: TapOutput = field(default_factory=TapOutput)  # The tap's output
 
     @property
     def statuses(self) -> tuple[str, ...]:
