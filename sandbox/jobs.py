@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox.problems import ILLEGAL_EVENT
+from sandbox.problems import ILLEGAL_EVENT, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +104,7 @@ class Job:
         """Carry out a job event (``CreateExportJobEvent``)."""
         allowed, status = TRANSITIONS[event["event"]]
         if self.status not in allowed:
-            raise ILLEGAL_EVENT.problem()
+            raise Problem(*ILLEGAL_EVENT)
         self.finish(status, now, event.get("failureReasonType"), event.get("failureReason"))
 
     def finish(self, status: str, now: datetime, reason_type: str | None = None, reason: str | None = None) -> None:

@@ -42,7 +42,9 @@ class World(Behaviour):
         requests: Requests received, in order.
         changes: Changes made by requests, in order; without changes by tests and expiry.
         faults: The fault table.
-        credentials: API key, OAuth client and tokens.
+        credentials: OAuth client and tokens.
+        api_key: The valid API key.
+        client_secret: The OAuth client's secret.
         files: The files that links lead to.
         stopping: Set while the server is being stopped.
     """
@@ -59,26 +61,17 @@ class World(Behaviour):
         self.lock = threading.RLock()
         self.stopping = threading.Event()
         self.credentials = Credentials(self.rng, self.now(), self.access_token_lifetime)
-        self.files = Files(self.credentials.api_key)
+        self.api_key, self.client_secret = self.credentials.api_key, self.credentials.client_secret
+        self.files = Files(self.api_key)
 
     def now(self) -> datetime:
         """The current moment on the sandbox's clock."""
         return self.clock()
 
     @property
-    def api_key(self) -> str:
-        """The valid API key."""
-        return self.credentials.api_key
-
-    @property
     def client_id(self) -> str:
         """The OAuth client's id."""
         return self.credentials.client_id
-
-    @property
-    def client_secret(self) -> str:
-        """The OAuth client's secret."""
-        return self.credentials.client_secret
 
     @property
     def access_token(self) -> str:

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from tools.bench.flat import MAX_MIB
 from tools.bench.process import CHECKOUT, MAX_RUN_SECONDS, RunFailedError, measure, serving
-from tools.bench.rounds import BENCH, Limit, Program, Result, Rounds, executable, interleave, mapper, raw_loop, tap
+from tools.bench.rounds import (
+    BENCH,
+    UNLIMITED,
+    Limit,
+    Program,
+    Result,
+    Rounds,
+    executable,
+    interleave,
+    mapper,
+    raw_loop,
+    tap,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from multiprocessing.connection import Connection
 
     from tools.bench.process import Measure, Server
     from tools.postgres import Postgres
@@ -29,6 +43,8 @@ PIPELINE_ITEMS = 15_000
 MEMORY_ITEMS = (50_000, 500_000)
 TARGET = CHECKOUT / ".meltano/loaders/target-postgres/venv/bin/target-postgres"
 AGAINST_LIMIT = 1.02
+UPDATES = 10_000
+STREAM = "export_job_item_updates"
 
 
 @dataclass(frozen=True)
@@ -205,3 +221,66 @@ def flowing(programs: Sequence[Program]) -> Iterator[IO[bytes]]:
             codes = [process.wait(MAX_RUN_SECONDS) for process in processes]
     if any(codes):
         raise RunFailedError(f"{', '.join(program.name for program in programs)}: exit codes {codes}")
+
+
+def write_back(options: Options) -> Result:
+    """Measure 10,000 updates of one job."""
+    first, second = (options.other if options.against else "hand-written loop"), "target-pleo-export"
+    rounds = Rounds({first: [], second: []})
+    with tempfile.TemporaryDirectory() as folder, _serving() as pipe:
+        updates = Path(folder) / "updates.jsonl"
+        for _ in range(options.rounds or 3):
+            for name in rounds.measures:
+                pipe.send("next job")
+                job = pipe.recv()
+                _write(updates, job["id"], job["entries"])
+                rounds.measures[name].append(_program(name, job, options).run(updates))
+    about = f"{UPDATES:,} updates of one job, {1000 * LATENCY_SECONDS:.0f} ms a request, 100 updates each."
+    limit = Limit(f"wall of {second} relative to {first}", 1.2, rounds.ratios(second, "wall"))
+    return Result(about, rounds.table(), [limit])
+
+
+def _program(name: str, job: dict[str, Any], options: Options) -> Program:
+    if name == "hand-written loop":
+        return Program(name=name, command=(sys.executable, str(BENCH / "raw.py"), "target", job["url"], job["key"]))
+    checkout = options.against if options.against and name == options.other else CHECKOUT
+    return Program(
+        name=name,
+        command=(*executable("target-pleo-export", checkout), "--config", "config.json"),
+        config={"api_url": job["url"], "api_key": job["key"], "max_requests_per_minute": UNLIMITED},
+        checkout=checkout,
+    )
+
+
+def _write(path: Path, job_id: str, entries: list[str]) -> None:
+    messages: list[dict[str, Any]] = [{"type": "SCHEMA", "stream": STREAM, "schema": {}, "key_properties": []}]
+    for entry in entries:
+        record = {"jobId": job_id, "accountingEntryId": entry, "status": "successful", "externalId": entry}
+        messages.append({"type": "RECORD", "stream": STREAM, "record": record})
+    path.write_text("".join(f"{json.dumps(message)}\n" for message in messages))
+
+
+@contextlib.contextmanager
+def _serving() -> Iterator[Connection]:
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there,), daemon=True)
+    process.start()
+    try:
+        yield here
+    finally:
+        here.send("")
+        process.join()
+
+
+def _serve(pipe: Connection) -> None:
+    """Serve a local Pleo; each message except the empty one adds a job and returns it."""
+    from sandbox import Fault, Sandbox  # noqa: PLC0415 - only in the serving process: its memory is not measured
+
+    with Sandbox() as pleo:
+        pleo.add_fault(Fault(path="/", nth=None, kind="delay", seconds=LATENCY_SECONDS))
+        template = pleo.add_job(items=1).items[0]
+        while pipe.recv():
+            entries = [f"00000000-0000-4000-8000-{number:012d}" for number in range(UPDATES)]
+            job = pleo.add_job(items=[template | {"accountingEntryId": entry} for entry in entries])
+            pipe.send({"url": pleo.url, "key": pleo.api_key, "id": job.id, "entries": entries})
