@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.bench import scenarios
-from tools.bench.process import RunFailedError
+from tools.bench.rounds import RunFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -13,8 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools.bench.process import KIB_PER_MIB, serving
-from tools.bench.rounds import tap
+from tools.bench.rounds import KIB_PER_MIB, serving, tap
 
 MAX_MIB = 80
 

@@ -13,18 +13,22 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tools.bench.flat import MAX_MIB
-from tools.bench.process import CHECKOUT, MAX_RUN_SECONDS, RunFailedError, measure, serving
 from tools.bench.rounds import (
     BENCH,
+    CHECKOUT,
+    MAX_RUN_SECONDS,
     UNLIMITED,
     Limit,
     Program,
     Result,
     Rounds,
+    RunFailedError,
     executable,
     interleave,
     mapper,
+    measure,
     raw_loop,
+    serving,
     tap,
 )
 
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
 
-    from tools.bench.process import Measure, Server
+    from tools.bench.rounds import Measure, Server
     from tools.postgres import Postgres
 
 ITEMS = 30_000

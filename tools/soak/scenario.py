@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from sandbox import Fault, Sandbox
 from tools.expectation import RUNNING, expected_items
 from tools.pipes import Pipes
-from tools.soak.faults import EXPIRY, JOB_TROUBLES, TOKEN_TROUBLES, TROUBLES, Planned
+from tools.soak.faults import EXPIRY, JOB_TROUBLES, LONG, TOKEN_TROUBLES, TROUBLES, Planned
 from tools.soak.job_growth import JobGrowth
 from tools.soak.kills import Kills
-from tools.soak.rewrites import LONG
 from tools.soak.verification import TapOutput, check_logs, compare_database, compare_output, incomplete_jobs
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def play(rng: Random, folder: Path, figures: Figures, server: Postgres | None = 
         server.create_database(database)
     with Sandbox(seed=rng.getrandbits(32)) as pleo:
         populate(pleo, rng, loadable=loaded)
-        by_oauth = rng.random() < 0.6  # noqa: PLR2004 - often
+        by_oauth = _chance(rng, 0.6)
         authorisation = Authorisation(pleo, folder / "tokens.json", pleo.refresh_token) if by_oauth else None
         pipes = Pipes(
             folder,
@@ -95,14 +94,18 @@ def play(rng: Random, folder: Path, figures: Figures, server: Postgres | None = 
         return f"{len(pleo.jobs)} jobs, {items} items, into {where}, disturbed {times} times"
 
 
+def _chance(rng: Random, share: float) -> bool:
+    return rng.random() < share
+
+
 def populate(pleo: Sandbox, rng: Random, *, loadable: bool) -> None:
     """Add a few jobs, and set random switches."""
     for _ in range(rng.randint(1, 6)):
         add_job(pleo, rng, loadable=loadable)
     pleo.max_limit = rng.choice((30, 100, 1000))
-    pleo.send_total = rng.random() < 0.7  # noqa: PLR2004 - mostly
-    pleo.omit_last_cursor = rng.random() < 0.5  # noqa: PLR2004 - evenly
-    pleo.shuffle_items = rng.random() < 0.5  # noqa: PLR2004 - evenly
+    pleo.send_total = _chance(rng, 0.7)
+    pleo.omit_last_cursor = _chance(rng, 0.5)
+    pleo.shuffle_items = _chance(rng, 0.5)
     pleo.empty_page_at = set(rng.sample(range(1, 12), rng.randint(0, 3)))
 
 
@@ -116,12 +119,12 @@ def add_job(pleo: Sandbox, rng: Random, *, loadable: bool) -> None:
     )
     for item in job.items:
         cents = rng.choice((rng.randint(-(10**6), 10**6), Decimal(rng.randint(-(10**22), 10**22)).scaleb(-4)))
-        if not loadable and rng.random() < 0.02:  # noqa: PLR2004 - seldom
+        if not loadable and _chance(rng, 0.02):
             cents = rng.choice(ODD_CENTS)
             item["date"] = rng.choice(ODD_DATES)
         item["amount"]["inWalletCurrency"]["value"] = cents
         item["note"] = "x" * rng.choice(NOTES)
-    if job.items and rng.random() < 0.3:  # noqa: PLR2004 - sometimes
+    if job.items and _chance(rng, 0.3):
         for _ in range(rng.randint(1, 4)):
             rng.choice(job.items)["note"] = "x" * rng.choice(LONG_NOTES)
 
@@ -226,7 +229,7 @@ class Scenario:
             drawn += rng.choices((*TOKEN_TROUBLES, EXPIRY, EXPIRY), k=rng.choice((0, 1, 1, 2, 3)))
         secrets = self.authorisation.secrets() if self.authorisation else [self.pleo.api_key]
         pairs = [(row, row.fault(self.pleo, secrets, rng)) for row in drawn]
-        if rng.random() < 0.3:  # noqa: PLR2004 - sometimes
+        if _chance(rng, 0.3):
             jobs = rng.sample(list(self.pleo.jobs), min(3, len(self.pleo.jobs)))
             pairs += [(row, row.of_job(job_id, rng)) for job_id in jobs for row in (rng.choice(JOB_TROUBLES),)]
         # Rewrites are innermost: they need JSON.
