@@ -75,14 +75,18 @@ class Demo:
         """Print a line of Rich markup, with the seconds since the start."""
         self.console.print(f"[dim]{time.monotonic() - self.started:5.1f} s[/]  {text}")
 
+    def verdict(self, text: str, *, good: bool) -> bool:
+        """Print the result of a check in green or red, and return it."""
+        self.say(f"[{'green' if good else 'red'}]{escape(text)}[/]")
+        return good
+
     def run(self, project: MeltanoProject, command: tuple[str, ...]) -> None:
         """Run a pipeline and show the important lines of its log."""
         self.say(f"[bold]meltano {' '.join(command)}[/]")
         log = []
         for line in project.follow(*command):
             log.append(line)
-            shown = describe(line)
-            if shown:
+            if shown := describe(line):
                 self.say(shown)
         if project.returncode:
             record = project.root / "failed.log"
@@ -120,14 +124,12 @@ class Demo:
         with server.connect() as connection:
             equal = self.report(pleo, connection)
             text, stored = report.check_receipts(RECEIPTS, connection)
-            self.say(f"[{'green' if stored else 'red'}]{escape(text)}[/]")
-            equal = equal and stored
+            equal = self.verdict(text, good=stored) and equal
             self.say("The same again: Meltano's state marks the jobs complete, so no items are requested")
             self.run(project, LOAD)
             again = len(pleo.requests_to(ITEMS)) - first
-            colour = "red" if again else "green"
-            self.say(f"[{colour}]Requests for items: {first} in the first run, {again} in the second[/]")
-            equal = report.check(pleo, connection).equal and equal and not again
+            text = f"Requests for items: {first} in the first run, {again} in the second"
+            equal = self.verdict(text, good=not again) and report.check(pleo, connection)[1] and equal
             self.write_page(server)
             equal = self.report_back(project, pleo, connection) and equal
             return self.keep_books(project, pleo, connection) and equal
@@ -146,11 +148,11 @@ class Demo:
         self.run(project, REPORT)
         again = report.sent(pleo) - first
         failed = report.failing(pleo)
-        equal = failed == should_be and not again
-        colour = "green" if equal else "red"
-        self.say(f"[{colour}]Requests that change Pleo: {first} in the first run, {again} in the second[/]")
-        self.say(f"[{colour}]{len(failed)} items are failed in Pleo, {len(should_be)} should be[/]")
-        return equal
+        quiet = self.verdict(
+            f"Requests that change Pleo: {first} in the first run, {again} in the second", good=not again
+        )
+        text = f"{len(failed)} items are failed in Pleo, {len(should_be)} should be"
+        return self.verdict(text, good=failed == should_be) and quiet
 
     def write_page(self, server: postgres.Postgres) -> None:
         """Write the bookkeeper's page from the database."""
@@ -176,7 +178,7 @@ class Demo:
         self.say(f"A stand-in for an accounting system, {ledger}: {vouchers} vouchers booked")
         self.console.print("", books.trial_balance(connection), "", sep="\n")
         balanced = not any(books.totals(connection).values())
-        self.say(f"[{'green' if balanced else 'red'}]Debits and credits are equal to the last digit: {balanced}[/]")
+        self.verdict(f"Debits and credits are equal to the last digit: {balanced}", good=balanced)
 
         self.say(f"Back to Pleo: {books.outbox(connection)} updates are in the outbox; then the jobs are completed")
         project.settings |= {"TARGET_PLEO_EXPORT_START_JOBS": "true", "TARGET_PLEO_EXPORT_COMPLETE_JOBS": "true"}
@@ -190,25 +192,16 @@ class Demo:
         self.run(project, (*LOAD, *OUTBOX[1:]))
         waiting, second = books.outbox(connection), books.sent(pleo)
         settled = ended and not waiting and second == first
-        colour = "green" if settled else "red"
-        self.say(f"[{colour}]All jobs completed, all items final: {ended}; left in the outbox: {waiting}[/]")
-        return balanced and settled
+        text = f"All jobs completed, all items final: {ended}; left in the outbox: {waiting}"
+        return self.verdict(text, good=settled) and balanced
 
     def report(self, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
         """Print the loaded data, and return whether it equals the sandbox's."""
-        tables = (
-            report.jobs(connection),
-            report.types(connection),
-            report.amounts(pleo, connection),
-            report.checks(connection),
-            report.reasons(connection),
-        )
-        for table in tables:
-            self.console.print(table)
-            self.console.print()
-        checked = report.check(pleo, connection)
-        self.console.print(f"[bold {'green' if checked.equal else 'red'}]{escape(checked.text)}[/]\n")
-        return checked.equal
+        for table in (report.jobs, report.types, report.checks, report.reasons):
+            self.console.print(table(connection), "", sep="\n")
+        self.console.print(report.amounts(pleo, connection), "", sep="\n")
+        text, equal = report.check(pleo, connection)
+        return self.verdict(text, good=equal)
 
 
 def describe(line: LogLine) -> str | None:

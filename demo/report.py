@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
@@ -54,13 +54,6 @@ _STORED = """
 UPDATES = "/v3/export-jobs/*/items"
 
 
-class Check(NamedTuple):
-    """Result of the comparison of the database with the sandbox."""
-
-    equal: bool
-    text: str
-
-
 def jobs(connection: psycopg.Connection[Any]) -> Table:
     """Return the export jobs, oldest first."""
     table = new_table("Export jobs", "job", "status", "created (UTC)", right=("items", "to export"))
@@ -107,8 +100,8 @@ def new_table(title: str, *left: str, right: tuple[str, ...] = ()) -> Table:
     return table
 
 
-def check(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> Check:
-    """Compare number, keys and sums of ``export_items`` with the sandbox."""
+def check(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> tuple[str, bool]:
+    """Compare number, keys and sums of ``export_items`` with the sandbox; return a line, and whether they are equal."""
     expected = expected_items(sandbox)
     loaded = loaded_keys(connection, "export_items")
     same_keys = loaded == Counter(expected.keys())
@@ -116,7 +109,7 @@ def check(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> Check:
     keys = "keys equal" if same_keys else "keys DIFFER"
     sums = "sums per currency equal to the sandbox's" if same_sums else "sums per currency DIFFER from the sandbox's"
     text = f"{loaded.total()} of {len(expected)} items in PostgreSQL, {keys}, {sums}"
-    return Check(same_keys and same_sums, text)
+    return text, same_keys and same_sums
 
 
 def short(job_id: str) -> str:

@@ -112,7 +112,7 @@ class MeltanoProject:
         A consumer that stops early ends the run and all its plugins.
         """
         process = self.start(*arguments)
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        assert process.stdout is not None
         try:
             for raw in process.stdout:
                 yield LogLine.parse(raw)

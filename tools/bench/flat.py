@@ -28,7 +28,7 @@ def measure(items: int, jobs: int) -> dict[str, float]:
         with subprocess.Popen(
             program.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd=folder
         ) as process:
-            assert process.stdout is not None  # noqa: S101 - a pipe was requested
+            assert process.stdout is not None
             for line in process.stdout:
                 if line.startswith(b'{"type":"RECORD"'):
                     counted["record"] += len(line)

@@ -69,7 +69,7 @@ def measure(  # noqa: PLR0913 - what a process needs
         )
         watchdog = threading.Timer(MAX_RUN_SECONDS, process.kill)
         watchdog.start()
-        assert process.stdout is not None  # noqa: S101 - a pipe was requested
+        assert process.stdout is not None
         try:
             with process.stdout as pipe:
                 marks = _drain(pipe.fileno(), mark)
@@ -112,8 +112,8 @@ def serving(items: int, *, jobs: int = 1, latency: float = 0.0) -> Iterator[Serv
     options = [f"--items={items}", f"--jobs={jobs}", f"--latency={latency}"]
     command = [sys.executable, "-m", "tools.bench.server", *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as process:
-        assert process.stdin is not None  # noqa: S101 - a pipe was requested
-        assert process.stdout is not None  # noqa: S101 - a pipe was requested
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             port, job_id = process.stdout.readline().split()
             yield Server(f"http://127.0.0.1:{port}", job_id)

@@ -217,7 +217,7 @@ def flowing(programs: Sequence[Program]) -> Iterator[IO[bytes]]:
                 processes[-1].stdout.close()
             processes.append(process)
         output = processes[-1].stdout
-        assert output is not None  # noqa: S101 - a pipe was requested
+        assert output is not None
         try:
             with output:
                 yield output

@@ -158,7 +158,7 @@ class KeepAlive(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accept a new connection."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - it is TCP
+        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
