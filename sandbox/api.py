@@ -143,13 +143,8 @@ class Api:
                 if accepted[-1] != before:
                     self._changed(job, entry, update)
             else:
-                refused.append(
-                    {
-                        "accountingEntryId": update["accountingEntryId"],
-                        "message": UPDATE_ERRORS[str(error)],
-                        "type": error,
-                    }
-                )
+                message = UPDATE_ERRORS[str(error)]
+                refused.append({"accountingEntryId": update["accountingEntryId"], "message": message, "type": error})
         return answer({"data": accepted, "errors": refused})
 
     def list_items(self) -> Response:
@@ -252,15 +247,10 @@ def build(pleo: World) -> Flask:
             return response
 
         app.add_url_rule(
-            path,
-            endpoint=operation.__name__,
-            view_func=view,
-            methods=[verb],
-            provide_automatic_options=False,
+            path, endpoint=operation.__name__, view_func=view, methods=[verb], provide_automatic_options=False
         )
     app.register_error_handler(Problem, lambda problem: answer(problem.body, problem.status))
     app.register_error_handler(
-        HTTPException,
-        lambda error: answer({"type": str(error.name).upper().replace(" ", "_")}, error.code or 500),
+        HTTPException, lambda error: answer({"type": str(error.name).upper().replace(" ", "_")}, error.code or 500)
     )
     return app

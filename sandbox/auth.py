@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.problems import undocumented
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from random import Random
 
     from werkzeug.datastructures import Authorization
@@ -26,29 +26,14 @@ class GrantError(Exception):
         self.status = status
 
 
-@dataclass
 class Credentials:
     """Everything a client may present. All values are fake and contain the word."""
 
-    rng: Random
-    now: datetime
-    lifetime: int
-    api_key: str = field(init=False)
-    client_id: str = field(init=False)
-    client_secret: str = field(init=False)
-    access_token: str = field(init=False, default="")  # The newest access token
-    refresh_token: str = field(init=False, default="")  # The newest refresh token, the only one that may be used
-    access_expires: dict[str, datetime] = field(init=False, default_factory=dict)  # Expiry of each valid access token
-    # Used refresh tokens; presenting one ends the authorisation.
-    spent: set[str] = field(init=False, default_factory=set)
-    revoked: bool = field(init=False, default=False)
-    presented: bool = field(init=False, default=False)  # Whether the newest access token has been presented
-
-    def __post_init__(self) -> None:
-        self.api_key = self._fake("api-key")
-        self.client_id = self._fake("client-id")
-        self.client_secret = self._fake("client-secret")
-        self._issue(self.now, self.lifetime)
+    def __init__(self, rng: Random, now: datetime, lifetime: int) -> None:
+        self.rng = rng
+        self.api_key, self.client_id, self.client_secret = map(self._fake, ("api-key", "client-id", "client-secret"))
+        self.spent: set[str] = set()  # Used refresh tokens; presenting one ends the authorisation
+        self.authorise(now, lifetime)
 
     def _fake(self, what: str) -> str:
         return f"fake-sandbox-{what}-{self.rng.getrandbits(96):024x}"
@@ -58,7 +43,7 @@ class Credentials:
         self.access_token = self._fake("access-token")
         self.access_expires = {self.access_token: now + timedelta(seconds=lifetime)}
         self.refresh_token = self._fake("refresh-token")
-        self.presented = False
+        self.presented = False  # Whether this access token has been presented
 
     def authorise(self, now: datetime, lifetime: int) -> None:
         """Begin a new authorisation, as a user does in Pleo after the old one ended."""

@@ -58,17 +58,12 @@ SPECIAL: Final[Mapping[str, ServedFile]] = {
 
 
 class Files:
-    """The files of a world.
-
-    Attributes:
-        known: Files by name.
-        base: Base URL of the links.
-    """
+    """The files of a world."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
-        self.known = dict(SPECIAL)
-        self.base = "https://files.pleo.example"
+        self.known = dict(SPECIAL)  # By name
+        self.base = "https://files.pleo.example"  # Base URL of the links
 
     def link(self, name: str, now: datetime) -> str:
         """Return a link to a file, valid for :data:`LIFETIME` from ``now``."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from sandbox import items
 from sandbox.auth import Credentials
 from sandbox.behaviour import Behaviour
 from sandbox.conformance import require
 from sandbox.files import Files
+from sandbox.items import Company, make_company, make_items
 from sandbox.jobs import FINAL_EVENTS, Job, stamp
 from sandbox.kinds import KINDS
 from sandbox.values import make_uuid
@@ -54,7 +55,7 @@ class World(Behaviour):
         self.clock = clock
         self.rng = Random(seed)
         self.jobs: dict[str, Job] = {}
-        self.companies: dict[str, items.Company] = {}
+        self.companies: dict[str, Company] = {}
         self.requests: list[Request] = []
         self.changes: list[Change] = []
         self.faults: list[Fault] = []
@@ -117,8 +118,8 @@ class World(Behaviour):
         with self.lock:
             created = created_at or self.now()
             company = self._company(company_id)
-            payload = self._items(items, company, created, kinds)
-            dealt = [item_status] if isinstance(item_status, str) else list(item_status)
+            payload = make_items(self.rng, company, items, created, kinds) if isinstance(items, int) else list(items)
+            dealt = cycle([item_status] if isinstance(item_status, str) else item_status)
             job = Job(
                 record={
                     "id": make_uuid(self.rng),
@@ -138,9 +139,7 @@ class World(Behaviour):
                     "failureReasonType": None,
                 },
                 items=payload,
-                item_statuses={
-                    item["accountingEntryId"]: dealt[index % len(dealt)] for index, item in enumerate(payload)
-                },
+                item_statuses={item["accountingEntryId"]: next(dealt) for item in payload},
             )
             if status != "pending":
                 job.finish("in_progress", created)
@@ -150,24 +149,11 @@ class World(Behaviour):
             self.jobs[job.id] = job
             return job
 
-    def _company(self, company_id: str | None) -> items.Company:
+    def _company(self, company_id: str | None) -> Company:
         chosen = company_id or make_uuid(self.rng)
-        known = self.companies.get(chosen.lower())
-        if known is None:
-            known = items.make_company(self.rng, chosen, len(self.companies))
-            self.companies[chosen.lower()] = known
-        return known
-
-    def _items(
-        self,
-        wanted: int | Sequence[dict[str, Any]],
-        company: items.Company,
-        created: datetime,
-        kinds: Sequence[Kind],
-    ) -> list[dict[str, Any]]:
-        if isinstance(wanted, int):
-            return items.make_items(self.rng, company, wanted, created, kinds)
-        return list(wanted)
+        if chosen.lower() not in self.companies:
+            self.companies[chosen.lower()] = make_company(self.rng, chosen, len(self.companies))
+        return self.companies[chosen.lower()]
 
     def add_fault(self, fault: Fault) -> Fault:
         """Append a row to the fault table and return it."""

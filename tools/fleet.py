@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -177,11 +178,9 @@ class FleetRig:
         """Return the processes of a company's runs: Dagster's, Meltano's, plugins'."""
         found = []
         for process in psutil.process_iter():
-            try:
+            with suppress(psutil.Error):
                 if f"--state-id-suffix={company}" in process.cmdline():
                     found += [process, *process.children(recursive=True)]
-            except psutil.Error:
-                continue
         return found
 
     def processor_seconds(self) -> float:
@@ -189,11 +188,8 @@ class FleetRig:
         total = 0.0
         for process in self.running.values():
             for one in _family(process.pid):
-                try:
-                    times = one.cpu_times()
-                except psutil.Error:
-                    continue
-                total += times.user + times.system
+                with suppress(psutil.Error):
+                    total += sum(one.cpu_times()[:2])
         return total
 
     def texts(self) -> dict[str, bytes]:
@@ -218,16 +214,12 @@ def end(family: Iterable[psutil.Process]) -> None:
     """End processes that are still running: SIGTERM first, then SIGKILL."""
     there = [process for process in family if process.is_running()]
     for process in there:
-        try:
+        with suppress(psutil.Error):
             process.terminate()
-        except psutil.Error:
-            continue
     _, left = psutil.wait_procs(there, timeout=STOP_SECONDS)
     for process in left:
-        try:
+        with suppress(psutil.Error):
             process.kill()
-        except psutil.Error:
-            continue
 
 
 def _family(pid: int) -> list[psutil.Process]:

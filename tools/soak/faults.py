@@ -165,10 +165,7 @@ ODD = (
     *(Trouble("odd row", _rewrite(with_row(row))) for row in ROWS),
     *(Trouble("odd job", _rewrite(with_jobs(job), nth=1, times=ALWAYS), (JOBS,), loadable=False) for job in ODD_JOBS),
 )
-REFUSED = (
-    Trouble("unauthorised", {"status": 401, "times": 1}),
-    Trouble("refused, quoting secrets", _quoting),
-)
+REFUSED = (Trouble("unauthorised", {"status": 401, "times": 1}), Trouble("refused, quoting secrets", _quoting))
 TOKEN_TROUBLES = (
     *(Trouble(f"token: status {status}", {"status": status}, (TOKEN,)) for status in (429, 500, 503)),
     Trouble("token: html", {"kind": "html", "times": 1}, (TOKEN,)),
