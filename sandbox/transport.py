@@ -7,14 +7,27 @@ import socket
 import struct
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import WSGIRequestHandler
 
 if TYPE_CHECKING:
-    from sandbox.effects import Answer
+    from werkzeug.wrappers import Response
 
 _NO_LINGER = struct.pack("ii", 1, 0)
+
+
+@dataclass
+class Answer:
+    """A response and how it is sent."""
+
+    response: Response  # Status, headers and the whole body
+    # Where the connection ends: 0.0 before the status line, 0.5 in the middle of the body, 1.0 after it.
+    cut: float | None = None
+    reset: bool = False  # Whether the connection is then reset instead of closed
+    drip: float = 0  # Seconds between two bytes of the body
+    drip_head: float = 0  # Seconds between two bytes of the status line and the headers
 
 
 class Connections:

@@ -31,39 +31,22 @@ def utc_now() -> datetime:
 
 
 class World(Behaviour):
-    """The state of a local Pleo, without the network.
-
-    Args:
-        seed: Seed of ids, credentials and data.
-        clock: Returns the current moment, with time zone.
-
-    Attributes:
-        jobs: Export jobs by id.
-        companies: Companies by id in lower case.
-        requests: Requests received, in order.
-        changes: Changes made by requests, in order; without changes by tests and expiry.
-        faults: The fault table.
-        credentials: OAuth client and tokens.
-        api_key: The valid API key.
-        client_secret: The OAuth client's secret.
-        files: The files that links lead to.
-        stopping: Set while the server is being stopped.
-    """
+    """The state of a local Pleo, without the network."""
 
     def __init__(self, *, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__()
         self.clock = clock
         self.rng = Random(seed)
-        self.jobs: dict[str, Job] = {}
-        self.companies: dict[str, Company] = {}
-        self.requests: list[Request] = []
-        self.changes: list[Change] = []
-        self.faults: list[Fault] = []
+        self.jobs: dict[str, Job] = {}  # By id
+        self.companies: dict[str, Company] = {}  # By id in lower case
+        self.requests: list[Request] = []  # Received, in order
+        self.changes: list[Change] = []  # Made by requests, in order; without changes by tests and expiry
+        self.faults: list[Fault] = []  # The fault table
         self.lock = threading.RLock()
-        self.stopping = threading.Event()
+        self.stopping = threading.Event()  # Set while the server is being stopped
         self.credentials = Credentials(self.rng, self.now(), self.access_token_lifetime)
         self.api_key, self.client_secret = self.credentials.api_key, self.credentials.client_secret
-        self.files = Files(self.api_key)
+        self.files = Files(self.api_key)  # The files that links lead to
 
     def now(self) -> datetime:
         """The current moment on the sandbox's clock."""

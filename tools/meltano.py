@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,15 +127,8 @@ class MeltanoProject:
 
     def state(self, state_id: str) -> dict[str, Any]:
         """Return the state that Meltano stores under an id."""
-        asked = subprocess.run(
-            [MELTANO, "--log-level", "error", "state", "get", state_id],
-            cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        state: dict[str, Any] = json.loads(asked.stdout)
+        command = [MELTANO, "--log-level", "error", "state", "get", state_id]
+        state: dict[str, Any] = json.loads(subprocess.check_output(command, cwd=self.root, env=self.environment))
         return state
 
 
@@ -143,10 +137,8 @@ def stop_group(process: subprocess.Popen[str]) -> None:
     for order in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is None:
             os.killpg(process.pid, order)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        break
+            break
     if process.stdout is not None:
         process.stdout.close()

@@ -1,19 +1,19 @@
-"""Measure the tap's peak memory and how much STATE it writes: ``python -m tools.bench.flat --items 200000 --jobs 1``.
+"""Measure the tap's peak memory and how much STATE it writes: ``python -m tools.bench.flat ITEMS JOBS``.
 
 A separate process, because the peak memory of a child is never less than its parent's.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tools.bench.rounds import KIB_PER_MIB, serving, tap
+from tools.bench.rounds import CHECKOUT, KIB_PER_MIB, serving, tap
 
 MAX_MIB = 80
 
@@ -41,14 +41,12 @@ def measure(items: int, jobs: int) -> dict[str, float]:
     return {"exit": process.returncode, "seconds": round(seconds, 1), "peak_mib": round(peak, 1), **counted}
 
 
-def main() -> None:
-    """Measure, and print one line of JSON."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench.flat", description=__doc__)
-    parser.add_argument("--items", type=int, default=200_000, help="export items in total")
-    parser.add_argument("--jobs", type=int, default=1, help="export jobs they are spread over")
-    options = parser.parse_args()
-    print(json.dumps(measure(options.items, options.jobs)))
+def measure_apart(items: int, jobs: int = 1) -> dict[str, float]:
+    """Measure in a separate process."""
+    command = [sys.executable, "-m", "tools.bench.flat", str(items), str(jobs)]
+    found: dict[str, float] = json.loads(subprocess.check_output(command, cwd=CHECKOUT))
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(measure(*map(int, sys.argv[1:]))))

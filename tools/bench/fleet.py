@@ -122,9 +122,7 @@ def latency(folder: Path) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "discovery": discovery,
-    "idle_runs": idle_runs,
-    "latency": latency,
+    function.__name__: function for function in (discovery, idle_runs, latency)
 }
 
 

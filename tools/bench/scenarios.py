@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tools.bench.flat import MAX_MIB
+from tools.bench.flat import MAX_MIB, measure_apart
 from tools.bench.rounds import (
     BENCH,
     CHECKOUT,
@@ -102,8 +102,7 @@ def memory(_: Options) -> Result:
     """Measure the tap's peak memory at two sizes of a job."""
     rows, limits = [], []
     for items in MEMORY_ITEMS:
-        command = [sys.executable, "-m", "tools.bench.flat", f"--items={items}"]
-        found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, cwd=CHECKOUT, check=True).stdout)
+        found = measure_apart(items)
         rows.append(f"| {items:,} | {found['peak_mib']:.0f} | {found['state'] / 1e6:.1f} |")
         limits.append(Limit(f"peak memory at {items:,} items", MAX_MIB, [found["peak_mib"]], " MiB"))
     table = "\n".join(["| export items | peak MiB | MB of STATE |", "| --- | ---: | ---: |", *rows])

@@ -49,10 +49,9 @@ def report_members() -> str:
         required = declared.get("required", ())
         for name, member in declared.get("properties", {}).items():
             allowed = ", ".join(f"`{value}`" for value in member.get("enum", ()))
-            meaning = member["description"] + (
-                f" One of {allowed}." if allowed and name not in ("status", "event") else ""
-            )
-            rows.append((f"`{stream}`", f"`{name}`" + (" (required)" if name in required else ""), meaning))
+            values = f" One of {allowed}." if allowed and name not in {"status", "event"} else ""
+            shown = f"`{name}`" + (" (required)" if name in required else "")
+            rows.append((f"`{stream}`", shown, member["description"] + values))
     return table(("stream", "member", "meaning"), rows)
 
 

@@ -11,19 +11,15 @@ disturbed: each must be marked once, and no other.
 from __future__ import annotations
 
 import argparse
-import json
 import secrets
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from random import Random
 
 from tools import postgres
-from tools.bench.flat import MAX_MIB
-from tools.meltano import CHECKOUT
+from tools.bench.flat import MAX_MIB, measure_apart
 from tools.soak.reporting import play_reporting
 from tools.soak.scenario import SoakError, play
 from tools.soak.verification import Figures
@@ -47,9 +43,8 @@ def main() -> int:
     with postgres.running() as server:
         while figures.good and (time.monotonic() < ends_at or not figures.items):
             number = figures.worlds + 1
-            print(
-                f"world {number}: {play_world(f'{seed} {number}', folder / str(number), figures, server)}", flush=True
-            )
+            line = play_world(f"{seed} {number}", folder / str(number), figures, server)
+            print(f"world {number}: {line}", flush=True)
     if figures.good:
         shutil.rmtree(folder)
     else:
@@ -78,15 +73,14 @@ def play_world(seed: str, folder: Path, figures: Figures, server: postgres.Postg
 
 def is_flat(items: int, jobs: int) -> bool:
     """Measure the tap's memory and STATE at full size, and return whether both are within limits."""
-    command = [sys.executable, "-m", "tools.bench.flat", f"--items={items}", f"--jobs={jobs}"]
-    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, cwd=CHECKOUT, check=True).stdout)
+    found = measure_apart(items, jobs)
     print(
         f"{items:,} items in {jobs:,} jobs: peak {found['peak_mib']} MiB, RECORD {found['record'] / 1e6:.1f} MB, "
         f"STATE {found['state'] / 1e6:.1f} MB, {found['seconds']} s",
         flush=True,
     )
     complete = found["exit"] == 0 and found["items"] == items
-    return bool(complete and found["peak_mib"] <= MAX_MIB and found["state"] < found["record"])
+    return complete and found["peak_mib"] <= MAX_MIB and found["state"] < found["record"]
 
 
 if __name__ == "__main__":
