@@ -29,7 +29,7 @@ def test_the_wheel_contains_only_package_and_schemas(wheel: Path) -> None:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The executables of an environment that holds the wheel and what it needs, and no extra."""
+    """The executables of an environment with the wheel and its dependencies, without extras."""
     environment = tmp_path_factory.mktemp("installed") / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     python = environment / "bin" / "python"
