@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
-from demo import books, receipts, report, reporting, verdicts
+from demo import books, report
 from sandbox import Sandbox
 from tools import postgres
 from tools.meltano import CHECKOUT, LogLine, MeltanoProject
@@ -75,18 +75,18 @@ class Demo:
         """Print a line of Rich markup, with the seconds since the start."""
         self.console.print(f"[dim]{time.monotonic() - self.started:5.1f} s[/]  {text}")
 
-    def run(self, project: MeltanoProject, command: tuple[str, ...]) -> None:
-        """Run a pipeline and show the important lines of its log.
+    def verdict(self, text: str, *, good: bool) -> bool:
+        """Print the result of a check in green or red, and return it."""
+        self.say(f"[{'green' if good else 'red'}]{escape(text)}[/]")
+        return good
 
-        Raises:
-            DemoError: If the run fails.
-        """
+    def run(self, project: MeltanoProject, command: tuple[str, ...]) -> None:
+        """Run a pipeline and show the important lines of its log."""
         self.say(f"[bold]meltano {' '.join(command)}[/]")
         log = []
         for line in project.follow(*command):
             log.append(line)
-            shown = describe(line)
-            if shown:
+            if shown := describe(line):
                 self.say(shown)
         if project.returncode:
             record = project.root / "failed.log"
@@ -123,45 +123,39 @@ class Demo:
         self.console.print()
         with server.connect() as connection:
             equal = self.report(pleo, connection)
-            text, stored = receipts.check(RECEIPTS, connection)
-            self.say(f"[{'green' if stored else 'red'}]{escape(text)}[/]")
-            equal = equal and stored
+            text, stored = report.check_receipts(RECEIPTS, connection)
+            equal = self.verdict(text, good=stored) and equal
             self.say("The same again: Meltano's state marks the jobs complete, so no items are requested")
             self.run(project, LOAD)
             again = len(pleo.requests_to(ITEMS)) - first
-            colour = "red" if again else "green"
-            self.say(f"[{colour}]Requests for items: {first} in the first run, {again} in the second[/]")
-            equal = report.check(pleo, connection).equal and equal and not again
+            text = f"Requests for items: {first} in the first run, {again} in the second"
+            equal = self.verdict(text, good=not again) and report.check(pleo, connection)[1] and equal
             self.write_page(server)
             equal = self.report_back(project, pleo, connection) and equal
             return self.keep_books(project, pleo, connection) and equal
 
     def report_back(self, project: MeltanoProject, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
         """Mark the failing items in Pleo, twice, and return whether exactly these are failed there."""
-        found = verdicts.failed_keys(connection)
-        should_be = found | reporting.failing(pleo)
+        found = report.failed_keys(connection)
+        should_be = found | report.failing(pleo)
         self.console.print()
         self.say(f"Back to Pleo: {len(found)} items failed their checks and are marked as failed, with the reason")
         self.run(project, REPORT)
-        first = reporting.sent(pleo)
+        first = report.sent(pleo)
         self.console.print()
-        self.console.print(reporting.statuses(pleo), "", sep="\n")
+        self.console.print(report.statuses(pleo), "", sep="\n")
         self.say("The same again: everything is already reported")
         self.run(project, REPORT)
-        again = reporting.sent(pleo) - first
-        failed = reporting.failing(pleo)
-        equal = failed == should_be and not again
-        colour = "green" if equal else "red"
-        self.say(f"[{colour}]Requests that change Pleo: {first} in the first run, {again} in the second[/]")
-        self.say(f"[{colour}]{len(failed)} items are failed in Pleo, {len(should_be)} should be[/]")
-        return equal
+        again = report.sent(pleo) - first
+        failed = report.failing(pleo)
+        quiet = self.verdict(
+            f"Requests that change Pleo: {first} in the first run, {again} in the second", good=not again
+        )
+        text = f"{len(failed)} items are failed in Pleo, {len(should_be)} should be"
+        return self.verdict(text, good=failed == should_be) and quiet
 
     def write_page(self, server: postgres.Postgres) -> None:
-        """Write the bookkeeper's page from the database.
-
-        Raises:
-            DemoError: If that fails.
-        """
+        """Write the bookkeeper's page from the database."""
         self.console.print()
         arguments = ["--schema", postgres.SCHEMA, "--output", str(PAGE), "--csv", str(PAGE.with_suffix(".csv"))]
         self.say(f"[bold]pleo-export-report {escape(' '.join(arguments))}[/]")
@@ -184,7 +178,7 @@ class Demo:
         self.say(f"A stand-in for an accounting system, {ledger}: {vouchers} vouchers booked")
         self.console.print("", books.trial_balance(connection), "", sep="\n")
         balanced = not any(books.totals(connection).values())
-        self.say(f"[{'green' if balanced else 'red'}]Debits and credits are equal to the last digit: {balanced}[/]")
+        self.verdict(f"Debits and credits are equal to the last digit: {balanced}", good=balanced)
 
         self.say(f"Back to Pleo: {books.outbox(connection)} updates are in the outbox; then the jobs are completed")
         project.settings |= {"TARGET_PLEO_EXPORT_START_JOBS": "true", "TARGET_PLEO_EXPORT_COMPLETE_JOBS": "true"}
@@ -198,25 +192,16 @@ class Demo:
         self.run(project, (*LOAD, *OUTBOX[1:]))
         waiting, second = books.outbox(connection), books.sent(pleo)
         settled = ended and not waiting and second == first
-        colour = "green" if settled else "red"
-        self.say(f"[{colour}]All jobs completed, all items final: {ended}; left in the outbox: {waiting}[/]")
-        return balanced and settled
+        text = f"All jobs completed, all items final: {ended}; left in the outbox: {waiting}"
+        return self.verdict(text, good=settled) and balanced
 
     def report(self, pleo: Sandbox, connection: psycopg.Connection[Any]) -> bool:
         """Print the loaded data, and return whether it equals the sandbox's."""
-        tables = (
-            report.jobs(connection),
-            report.types(connection),
-            report.amounts(pleo, connection),
-            verdicts.checks(connection),
-            verdicts.reasons(connection),
-        )
-        for table in tables:
-            self.console.print(table)
-            self.console.print()
-        checked = report.check(pleo, connection)
-        self.console.print(f"[bold {'green' if checked.equal else 'red'}]{escape(checked.text)}[/]\n")
-        return checked.equal
+        for table in (report.jobs, report.types, report.checks, report.reasons):
+            self.console.print(table(connection), "", sep="\n")
+        self.console.print(report.amounts(pleo, connection), "", sep="\n")
+        text, equal = report.check(pleo, connection)
+        return self.verdict(text, good=equal)
 
 
 def describe(line: LogLine) -> str | None:
@@ -237,12 +222,7 @@ def stop(_signal: int, _frame: object) -> NoReturn:
 
 
 def main() -> int:
-    """Run the demo in the checkout's ``.demo`` directory.
-
-    Returns:
-        0 if PostgreSQL has exactly the sandbox's items, their receipts are stored, exactly the failing ones are failed
-        in Pleo, the books balance, the jobs are completed, and second runs request and send nothing; else 1.
-    """
+    """Run the demo in the checkout's ``.demo`` directory."""
     signal.signal(signal.SIGTERM, stop)
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:

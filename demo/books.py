@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from demo import reporting
+from demo import report
 from demo.report import new_table, short
 from tools.postgres import PORT, USER
 
@@ -71,7 +71,7 @@ def outbox(connection: psycopg.Connection[Any]) -> int:
 
 def sent(pleo: Sandbox) -> tuple[int, int]:
     """Return how many requests have changed items and jobs so far."""
-    return reporting.sent(pleo), len(pleo.requests_to(EVENTS))
+    return report.sent(pleo), len(pleo.requests_to(EVENTS))
 
 
 def jobs_in_pleo(jobs: list[Job]) -> Table:

@@ -1,10 +1,11 @@
-"""Tables of the records in PostgreSQL after a load, and their comparison with the sandbox."""
+"""Tables of PostgreSQL's rows and of the local Pleo's items, and their comparison."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
@@ -12,6 +13,8 @@ from rich.table import Table
 from tools.expectation import EXACT, expected_items, loaded_keys, loaded_sums, wallet_sums
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import psycopg
 
     from sandbox import Sandbox
@@ -27,13 +30,28 @@ _JOBS = """
     ORDER BY job."createdAt"
 """
 _TYPES = 'SELECT type, "jobId", count(*) FROM export_items GROUP BY type, "jobId" ORDER BY type'
+MAX_REASONS = 12
 
-
-class Check(NamedTuple):
-    """Result of the comparison of the database with the sandbox."""
-
-    equal: bool
-    text: str
+_CHECKS = """
+    SELECT finding->>'check', count(*) FILTER (WHERE finding->>'status' = 'passed'),
+           count(*) FILTER (WHERE finding->>'status' <> 'passed')
+    FROM export_items CROSS JOIN unnest("validationChecks") AS finding
+    GROUP BY 1 ORDER BY 1
+"""
+_REASONS = """
+    SELECT finding->>'check', finding->>'failureReason', amount->'inWalletCurrency'->>'currency', count(*),
+           sum((amount->'inWalletCurrency'->>'value')::numeric)
+    FROM export_items CROSS JOIN unnest("validationChecks") AS finding
+    WHERE finding->>'status' <> 'passed'
+    GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2 LIMIT %s
+"""
+_FAILED = """SELECT lower("jobId"), lower("accountingEntryId") FROM export_items WHERE "validationStatus" = 'failed'"""
+_STORED = """
+    SELECT file->>'storedPath', file->>'sha256', file->>'storeError'
+    FROM export_items CROSS JOIN LATERAL unnest(files) AS file
+    WHERE file ?| array['storedPath', 'storeError']
+"""
+UPDATES = "/v3/export-jobs/*/items"
 
 
 def jobs(connection: psycopg.Connection[Any]) -> Table:
@@ -82,8 +100,8 @@ def new_table(title: str, *left: str, right: tuple[str, ...] = ()) -> Table:
     return table
 
 
-def check(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> Check:
-    """Compare number, keys and sums of ``export_items`` with the sandbox."""
+def check(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> tuple[str, bool]:
+    """Compare number, keys and sums of ``export_items`` with the sandbox; return a line, and whether they are equal."""
     expected = expected_items(sandbox)
     loaded = loaded_keys(connection, "export_items")
     same_keys = loaded == Counter(expected.keys())
@@ -91,7 +109,7 @@ def check(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> Check:
     keys = "keys equal" if same_keys else "keys DIFFER"
     sums = "sums per currency equal to the sandbox's" if same_sums else "sums per currency DIFFER from the sandbox's"
     text = f"{loaded.total()} of {len(expected)} items in PostgreSQL, {keys}, {sums}"
-    return Check(same_keys and same_sums, text)
+    return text, same_keys and same_sums
 
 
 def short(job_id: str) -> str:
@@ -106,3 +124,67 @@ def major(cents: Decimal | None) -> str:
     value = EXACT.divide(cents, Decimal(100))
     decimals = max(2, -int(value.normalize(EXACT).as_tuple().exponent))
     return f"{value:,.{decimals}f}"
+
+
+def checks(connection: psycopg.Connection[Any]) -> Table:
+    """Return the number of passed and failed findings by check."""
+    table = new_table("Validation", "check", right=("passed", "failed"))
+    for name, passed, failed in connection.execute(_CHECKS):
+        table.add_row(name, str(passed), str(failed))
+    return table
+
+
+def reasons(connection: psycopg.Connection[Any]) -> Table:
+    """Return the most frequent failures with their amounts in wallet currency."""
+    table = new_table("Most frequent failures", "check", right=("items", "amount"))
+    table.add_column("reason")
+    for check, reason, currency, items, cents in connection.execute(_REASONS, (MAX_REASONS,)):
+        table.add_row(check, str(items), f"{major(cents)} {currency}", reason)
+    return table
+
+
+def failed_keys(connection: psycopg.Connection[Any]) -> set[tuple[str, str]]:
+    """Return the failed items by job and entry, in lower case."""
+    return {(job, entry) for job, entry in connection.execute(_FAILED)}
+
+
+def check_receipts(folder: Path, connection: psycopg.Connection[Any]) -> tuple[str, bool]:
+    """Compare the stored files with the database."""
+    rows = connection.execute(_STORED).fetchall()
+    expected = {path: sha256 for path, sha256, error in rows if error is None}
+    found = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    failed = sum(error is not None for *_, error in rows)
+    hashes = "hashes equal to the database's" if expected == found else "hashes DIFFER from the database's"
+    equal = expected == found and bool(expected) and not failed
+    return f"{len(found)} receipts in {folder}, {hashes}, {failed} not stored", equal
+
+
+def sent(pleo: Sandbox) -> int:
+    """Return how many requests have changed items so far."""
+    return sum(request.method == "PUT" for request in pleo.requests_to(UPDATES))
+
+
+def failing(pleo: Sandbox) -> set[tuple[str, str]]:
+    """Return the failed items of readable jobs in Pleo, by job and entry, in lower case."""
+    return {
+        (job.id.lower(), entry.lower())
+        for job in pleo.jobs.values()
+        if job.running
+        for entry, status in job.item_statuses.items()
+        if status == "failed"
+    }
+
+
+def statuses(pleo: Sandbox) -> Table:
+    """Return the number of items by status in Pleo, for each readable job."""
+    running = [job for job in pleo.jobs.values() if job.running]
+    names = sorted({status for job in running for status in job.item_statuses.values()})
+    table = new_table("Item statuses in Pleo, after the report", "job", right=tuple(names))
+    for job in running:
+        count = Counter(job.item_statuses.values())
+        table.add_row(short(job.id), *(str(count[name] or "") for name in names))
+    return table

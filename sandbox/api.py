@@ -64,7 +64,7 @@ def _body(*, limit: int | None = None) -> Json:
     except msgspec.DecodeError:
         raise undocumented(400, "The body is not JSON.") from None
     if limit is not None and isinstance(value, list) and len(value) > limit:
-        raise TOO_MANY_UPDATES.problem()
+        raise Problem(*TOO_MANY_UPDATES)
     return value
 
 
@@ -84,7 +84,7 @@ class Api:
             if known.lower() == job_id.lower():
                 job.expire(self.pleo.now())
                 return job
-        raise JOB_NOT_FOUND.problem()
+        raise Problem(*JOB_NOT_FOUND)
 
     def _changed(self, job: Job, entry: str | None, members: dict[str, str]) -> None:
         details = {name: value for name, value in members.items() if name in DETAILS}
@@ -130,7 +130,7 @@ class Api:
         job, updates = self._job(job_id), _body(limit=MAX_UPDATES)
         _valid("UpdateExportJobItemsV3", updates)
         if not job.running:
-            raise UPDATE_OF_FINISHED_JOB.problem()
+            raise Problem(*UPDATE_OF_FINISHED_JOB)
         names = {entry.lower(): entry for entry in job.item_statuses}
         accepted, refused = [], []
         for update in updates:
@@ -143,13 +143,8 @@ class Api:
                 if accepted[-1] != before:
                     self._changed(job, entry, update)
             else:
-                refused.append(
-                    {
-                        "accountingEntryId": update["accountingEntryId"],
-                        "message": UPDATE_ERRORS[str(error)],
-                        "type": error,
-                    }
-                )
+                message = UPDATE_ERRORS[str(error)]
+                refused.append({"accountingEntryId": update["accountingEntryId"], "message": message, "type": error})
         return answer({"data": accepted, "errors": refused})
 
     def list_items(self) -> Response:
@@ -159,7 +154,7 @@ class Api:
             raise undocumented(400, "job_id is required.")
         job = self._job(job_id)
         if not job.running:
-            raise ITEMS_OF_FINISHED_JOB.problem()
+            raise Problem(*ITEMS_OF_FINISHED_JOB)
         rows = job.shuffled() if self.pleo.shuffle_items else job.items
         page = paginate(rows, request.args, self.pleo, f"items {job.id}", self.pleo.empty_page_at)
         rows = list(page.rows)
@@ -252,15 +247,10 @@ def build(pleo: World) -> Flask:
             return response
 
         app.add_url_rule(
-            path,
-            endpoint=operation.__name__,
-            view_func=view,
-            methods=[verb],
-            provide_automatic_options=False,
+            path, endpoint=operation.__name__, view_func=view, methods=[verb], provide_automatic_options=False
         )
     app.register_error_handler(Problem, lambda problem: answer(problem.body, problem.status))
     app.register_error_handler(
-        HTTPException,
-        lambda error: answer({"type": str(error.name).upper().replace(" ", "_")}, error.code or 500),
+        HTTPException, lambda error: answer({"type": str(error.name).upper().replace(" ", "_")}, error.code or 500)
     )
     return app

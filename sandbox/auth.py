@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.problems import undocumented
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from random import Random
 
     from werkzeug.datastructures import Authorization
@@ -26,36 +26,14 @@ class GrantError(Exception):
         self.status = status
 
 
-@dataclass
 class Credentials:
-    """Everything a client may present. All values are fake and contain the word.
+    """Everything a client may present. All values are fake and contain the word."""
 
-    Attributes:
-        access_token: The newest access token.
-        refresh_token: The newest refresh token, the only one that may be used.
-        access_expires: Expiry of each valid access token.
-        spent: Used refresh tokens; presenting one ends the authorisation.
-        presented: Whether the newest access token has been presented.
-    """
-
-    rng: Random
-    now: datetime
-    lifetime: int
-    api_key: str = field(init=False)
-    client_id: str = field(init=False)
-    client_secret: str = field(init=False)
-    access_token: str = field(init=False, default="")
-    refresh_token: str = field(init=False, default="")
-    access_expires: dict[str, datetime] = field(init=False, default_factory=dict)
-    spent: set[str] = field(init=False, default_factory=set)
-    revoked: bool = field(init=False, default=False)
-    presented: bool = field(init=False, default=False)
-
-    def __post_init__(self) -> None:
-        self.api_key = self._fake("api-key")
-        self.client_id = self._fake("client-id")
-        self.client_secret = self._fake("client-secret")
-        self._issue(self.now, self.lifetime)
+    def __init__(self, rng: Random, now: datetime, lifetime: int) -> None:
+        self.rng = rng
+        self.api_key, self.client_id, self.client_secret = map(self._fake, ("api-key", "client-id", "client-secret"))
+        self.spent: set[str] = set()  # Used refresh tokens; presenting one ends the authorisation
+        self.authorise(now, lifetime)
 
     def _fake(self, what: str) -> str:
         return f"fake-sandbox-{what}-{self.rng.getrandbits(96):024x}"
@@ -65,7 +43,7 @@ class Credentials:
         self.access_token = self._fake("access-token")
         self.access_expires = {self.access_token: now + timedelta(seconds=lifetime)}
         self.refresh_token = self._fake("refresh-token")
-        self.presented = False
+        self.presented = False  # Whether this access token has been presented
 
     def authorise(self, now: datetime, lifetime: int) -> None:
         """Begin a new authorisation, as a user does in Pleo after the old one ended."""
@@ -73,11 +51,7 @@ class Credentials:
         self._issue(now, lifetime)
 
     def identify(self, header: Authorization | None, now: datetime) -> None:
-        """Check the caller's credentials.
-
-        Raises:
-            Problem: 401, missing or invalid credentials.
-        """
+        """Check the caller's credentials."""
         if header is not None and header.type == "basic" and header.parameters is not None:
             # The key is the user name; the password is empty.
             if (header.username, header.password) == (self.api_key, ""):
@@ -92,14 +66,7 @@ class Credentials:
     def grant(
         self, form: Mapping[str, str], header: Authorization | None, now: datetime, rules: Behaviour
     ) -> dict[str, Any]:
-        """Serve the token endpoint's refresh grant.
-
-        Returns:
-            The token response; ``expires_in`` in seconds.
-
-        Raises:
-            GrantError: The client or the refresh token is not accepted.
-        """
+        """Serve the token endpoint's refresh grant, or raise a GrantError."""
         self._check_client(form, header, rules)
         if form.get("grant_type") != "refresh_token":
             raise GrantError("unsupported_grant_type")

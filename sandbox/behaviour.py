@@ -10,32 +10,20 @@ SCOPES = ("export-jobs:read", "export-jobs:write", "export-items:read")
 
 @dataclass(eq=False)
 class Behaviour:
-    """Switches; all may be changed while the sandbox runs.
+    """Switches; all may be changed while the sandbox runs."""
 
-    Attributes:
-        max_limit: Largest page size.
-        max_limit_policy: Whether a larger ``limit`` is reduced to it, or refused with 400.
-        send_total: Whether pages carry ``total``.
-        omit_last_cursor: Whether the last page lacks ``endCursor``.
-        empty_page_at: Numbers (from 1) at which a cursor walk of export items meets an empty page before the end.
-        loop_cursor: Whether the page after a cursor ends at the same cursor.
-        reject_cursors: Whether every ``after`` is answered 400, as if the cursor had become stale.
-        shuffle_items: Whether export items have another order than job items.
-        serve_files: Whether the links of items lead to files of this server, with new links in each response.
-        client_auth: How clients must authenticate at the token endpoint.
-        access_token_lifetime: Seconds; ``expires_in`` of new access tokens.
-        scopes: Scopes of the credentials.
-    """
-
-    max_limit: int = 1000
+    max_limit: int = 1000  # Largest page size
+    # Whether a larger ``limit`` is reduced to it, or refused with 400.
     max_limit_policy: Literal["clamp", "refuse"] = "clamp"
-    send_total: bool = True
-    omit_last_cursor: bool = True
+    send_total: bool = True  # Whether pages carry ``total``
+    omit_last_cursor: bool = True  # Whether the last page lacks ``endCursor``
+    # Numbers (from 1) at which a cursor walk of export items meets an empty page before the end.
     empty_page_at: set[int] = field(default_factory=set)
-    loop_cursor: bool = False
-    reject_cursors: bool = False
-    shuffle_items: bool = False
+    loop_cursor: bool = False  # Whether the page after a cursor ends at the same cursor
+    reject_cursors: bool = False  # Whether every ``after`` is answered 400, as if the cursor had become stale
+    shuffle_items: bool = False  # Whether export items have another order than job items
+    # Whether the links of items lead to files of this server, with new links in each response.
     serve_files: bool = False
-    client_auth: Literal["any", "form", "basic"] = "any"
-    access_token_lifetime: int = 3600
-    scopes: set[str] = field(default_factory=lambda: set(SCOPES))
+    client_auth: Literal["any", "form", "basic"] = "any"  # How clients must authenticate at the token endpoint
+    access_token_lifetime: int = 3600  # Seconds; ``expires_in`` of new access tokens
+    scopes: set[str] = field(default_factory=lambda: set(SCOPES))  # Scopes of the credentials

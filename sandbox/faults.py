@@ -17,30 +17,19 @@ FaultKind = Literal[
 
 @dataclass(kw_only=True)
 class Fault:
-    """One row of the fault table; rows that hit the same request apply together, the first outermost.
+    """One row of the fault table; rows that hit the same request apply together, the first outermost."""
 
-    Attributes:
-        path: Path hit, or its parent, or a pattern with ``*``.
-        method: Method hit; None for all.
-        query: Query parameters the request must have, with these values.
-        nth: First matching request hit, counted from 1; None for every one.
-        times: How many matching requests in a row are hit from the ``nth`` on.
-        kind: ``status`` answers ``status``, ``headers`` and ``body``; ``html`` a 200 with a web page; ``reset`` resets
-            the connection before any byte; ``reset_body`` in the middle of the body; ``truncate`` closes it there;
-            ``close`` closes it after the whole response without announcing it; ``delay`` answers after ``seconds``;
-            ``drip`` sends a byte of the body every ``seconds``, ``drip_head`` one of status line and headers;
-            ``rewrite`` applies ``rewrite`` to the response's JSON (numbers as int or Decimal); ``callback`` calls
-            ``callback`` with the sandbox before the response is made.
-        effect: Whether the request is carried out before the response is spoilt; None: depends on the kind (not with
-            ``status`` and ``html``, otherwise yes; with ``delay`` after the wait).
-        seen: How many requests matched.
-    """
-
-    path: str
-    method: str | None = None
-    query: Mapping[str, str] = field(default_factory=dict)
-    nth: int | None = 1
-    times: int = 1
+    path: str  # Path hit, or its parent, or a pattern with ``*``
+    method: str | None = None  # Method hit; None for all
+    query: Mapping[str, str] = field(default_factory=dict)  # Query parameters the request must have, with these values
+    nth: int | None = 1  # First matching request hit, counted from 1; None for every one
+    times: int = 1  # How many matching requests in a row are hit from the ``nth`` on
+    # ``status`` answers ``status``, ``headers`` and ``body``; ``html`` a 200 with a web page; ``reset`` resets the
+    # connection before any byte; ``reset_body`` in the middle of the body; ``truncate`` closes it there; ``close``
+    # closes it after the whole response without announcing it; ``delay`` answers after ``seconds``; ``drip`` sends a
+    # byte of the body every ``seconds``, ``drip_head`` one of status line and headers; ``rewrite`` applies
+    # ``rewrite`` to the response's JSON (numbers as int or Decimal); ``callback`` calls ``callback`` with the sandbox
+    # before the response is made.
     kind: FaultKind = "status"
     status: int = 500
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -48,8 +37,10 @@ class Fault:
     seconds: float = 0
     rewrite: Callable[[Any], Any] | None = None
     callback: Callable[[Any], object] | None = None
+    # Whether the request is carried out before the response is spoilt; None: depends on the kind (not with ``status``
+    # and ``html``, otherwise yes; with ``delay`` after the wait).
     effect: bool | None = None
-    seen: int = field(default=0, init=False)
+    seen: int = field(default=0, init=False)  # How many requests matched
 
     def hits(self, request: Request) -> bool:
         """Count a request if it matches, and return whether the fault applies to it."""

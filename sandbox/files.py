@@ -32,19 +32,12 @@ _REFUSED: Final = b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDen
 
 @dataclass(frozen=True)
 class ServedFile:
-    """A file.
+    """A file."""
 
-    Attributes:
-        media_type: Its media type.
-        size: Size in bytes.
-        stated: Size in the item; None for the real one.
-        dies: Whether the connection is reset half-way.
-    """
-
-    media_type: str
-    size: int
-    stated: int | None = None
-    dies: bool = False
+    media_type: str  # Its media type
+    size: int  # Size in bytes
+    stated: int | None = None  # Size in the item; None for the real one
+    dies: bool = False  # Whether the connection is reset half-way
 
     def content(self, name: str) -> bytes:
         """Return its bytes, which depend on the name."""
@@ -65,17 +58,12 @@ SPECIAL: Final[Mapping[str, ServedFile]] = {
 
 
 class Files:
-    """The files of a world.
-
-    Attributes:
-        known: Files by name.
-        base: Base URL of the links.
-    """
+    """The files of a world."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
-        self.known = dict(SPECIAL)
-        self.base = "https://files.pleo.example"
+        self.known = dict(SPECIAL)  # By name
+        self.base = "https://files.pleo.example"  # Base URL of the links
 
     def link(self, name: str, now: datetime) -> str:
         """Return a link to a file, valid for :data:`LIFETIME` from ``now``."""

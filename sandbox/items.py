@@ -57,14 +57,10 @@ _checked: set[Kind] = set()
 
 @dataclass(frozen=True)
 class Company:
-    """A company's master data, as it appears inside items.
-
-    Attributes:
-        record: The company as served (``ExternalCompanyResponseModel``).
-    """
+    """A company's master data, as it appears inside items."""
 
     id: str
-    record: Json
+    record: Json  # The company as served (``ExternalCompanyResponseModel``)
     currency: str
     users: list[Json]
     teams: list[Json]
@@ -171,12 +167,7 @@ def _invoice(rng: Random, company: Company, at: datetime) -> Json:
 def make_item(rng: Random, company: Company, index: int, created: datetime, kinds: Sequence[Kind] = KINDS) -> Json:
     """Return the ``index``-th item of a job: an ``ExportItemV3``, unless its kind is hostile.
 
-    Args:
-        rng: Source of ids and values; the index alone decides the item's structure.
-        company: Master data.
-        index: Position in the job.
-        created: When the job was created; the item is up to 20 days older.
-        kinds: Kinds, in turn.
+    The index alone decides its structure, ``rng`` its ids and values. It is up to 20 days older than the job.
     """
     kind = kinds[index % len(kinds)]
     currency = kind.currency or company.currency

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox.problems import ILLEGAL_EVENT
+from sandbox.problems import ILLEGAL_EVENT, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,25 +37,18 @@ def stamp(moment: datetime) -> str:
 
 @dataclass
 class Job:
-    """An export job; its parts may be changed by tests.
+    """An export job; its parts may be changed by tests."""
 
-    Attributes:
-        record: The job as served (``ExportJobV3``).
-        items: Export items as served (``ExportItemV3`` each), money in cents of the stated currency.
-        item_statuses: Status of each job item, by accounting entry id.
-        outcomes: What updates have set in addition (``externalId``, reasons ...), by accounting entry id.
-        locked: Accounting entry ids, spelled as in ``item_statuses``, whose updates fail.
-        ignored: The same; their updates are neither carried out nor mentioned in the response.
-        bare_rows: Whether job items omit members without a value, instead of sending null.
-    """
-
-    record: dict[str, Any]
-    items: list[dict[str, Any]]
-    item_statuses: dict[str, str]
+    record: dict[str, Any]  # The job as served (``ExportJobV3``)
+    items: list[dict[str, Any]]  # Export items as served (``ExportItemV3`` each), money in cents of the stated currency
+    item_statuses: dict[str, str]  # Status of each job item, by accounting entry id
+    # What updates have set in addition (``externalId``, reasons ...), by accounting entry id.
     outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Accounting entry ids, spelled as in ``item_statuses``, whose updates fail.
     locked: set[str] = field(default_factory=set)
+    # The same; their updates are neither carried out nor mentioned in the response.
     ignored: set[str] = field(default_factory=set)
-    bare_rows: bool = False
+    bare_rows: bool = False  # Whether job items omit members without a value, instead of sending null
     _order: list[int] = field(default_factory=list, repr=False)
 
     @property
@@ -108,14 +101,10 @@ class Job:
             self._fail("job_expired", "The job was not updated in time.")
 
     def apply(self, event: Mapping[str, Any], now: datetime) -> None:
-        """Carry out a job event (``CreateExportJobEvent``).
-
-        Raises:
-            Problem: 422, the job's status does not allow the event.
-        """
+        """Carry out a job event (``CreateExportJobEvent``)."""
         allowed, status = TRANSITIONS[event["event"]]
         if self.status not in allowed:
-            raise ILLEGAL_EVENT.problem()
+            raise Problem(*ILLEGAL_EVENT)
         self.finish(status, now, event.get("failureReasonType"), event.get("failureReason"))
 
     def finish(self, status: str, now: datetime, reason_type: str | None = None, reason: str | None = None) -> None:
@@ -137,15 +126,9 @@ class Job:
         self.finish("completed", now)
 
     def update(self, entry_id: str | None, changes: Mapping[str, Any], now: datetime) -> str | None:
-        """Carry out one item update (``UpdateExportJobItemV3``).
+        """Carry out one item update (``UpdateExportJobItemV3``), or return the type of its error.
 
-        Args:
-            entry_id: The entry's id, spelled as in ``item_statuses``; None if unknown.
-            changes: The update as received.
-            now: The current moment.
-
-        Returns:
-            The error's type if the update is refused, else None.
+        The entry's id is spelled as in ``item_statuses``; None if unknown.
         """
         if entry_id is None:
             return "ACCOUNTING_ENTRY_DOES_NOT_EXIST"

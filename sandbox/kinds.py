@@ -58,9 +58,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     Kind("out_of_pocket", oddities=("split", "account_missing", "null_tag")),
     Kind("card_purchase", oddities=("account_without_code",)),
     Kind("personal_spend", oddities=("no_lines",)),
-    Kind("card_purchase", oddities=("nanoseconds",)),
-    Kind("card_purchase", oddities=("mixed_case_ids",)),
-    Kind("card_purchase", oddities=("many_files",)),
+    *(Kind("card_purchase", oddities=(name,)) for name in ("nanoseconds", "mixed_case_ids", "many_files")),
     Kind("card_purchase", oddities=("no_files", "null_team")),
     Kind("out_of_pocket", oddities=("null_file", "zone_offset")),
     Kind("card_purchase", currency="SEK", oddities=("optional_absent",)),
@@ -75,12 +73,12 @@ VARIED: Final[tuple[Kind, ...]] = (
     Kind("card_purchase", oddities=("other_links",)),
     Kind("card_purchase", oddities=("no_links", "parties_absent")),
     Kind("per_diem", oddities=("long_service_period",)),
-    Kind("card_purchase", oddities=("line_members_absent",)),
-    Kind("card_purchase", oddities=("line_members_null",)),
-    Kind("card_purchase", oddities=("tax_code_null",)),
+    *(
+        Kind("card_purchase", oddities=(name,))
+        for name in ("line_members_absent", "line_members_null", "tax_code_null")
+    ),
     Kind("card_invoice", oddities=("tax_code_absent",)),
-    Kind("card_purchase", oddities=("tax_rate_zero",)),
-    Kind("card_purchase", oddities=("tax_rate_reduced",)),
+    *(Kind("card_purchase", oddities=(name,)) for name in ("tax_rate_zero", "tax_rate_reduced")),
     Kind("card_purchase", currency="SEK", oddities=("tax_fractional",)),
     Kind("invoice", method="accounts_payable", oddities=("supplier_in_erp", "vendor_bare")),
     Kind("card_purchase", oddities=("codes_absent",)),

@@ -40,7 +40,7 @@ LINE, INFO = "accountingEntryLines.0", "additionalInformation"
 INVOICE = f"{INFO}.invoiceInformation"
 
 # By path: the new value, a function of the old one, or ABSENT. A path that ends with "+" appends to a list.
-CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
+CHANGES: Final[dict[str, Mapping[str, Any]]] = {
     "account_missing": {"accountingEntryLines.-1.account": None},
     "account_without_code": {f"{LINE}.account.code": None, f"{LINE}.account.identifier": "gl-7f3a"},
     "contra_without_code": {"contraAccount.code": None, "contraAccount.identifier": "bank-01"},
@@ -64,8 +64,7 @@ CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
     "vendor_with_odd_country": {
         "vendor": lambda vendor: {**{n: vendor[n] for n in ("id", "name", "defaultCurrency")}, "country": "UK"}
     },
-}
-VARIED_CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
+    # Not in Pleo's examples, but allowed by its schemas.
     "files_empty": {"files": []},
     "file_types": {
         "files": lambda files: [{**files[0], "type": type_, "size": size} for size, type_ in enumerate(FILE_TYPES)]
@@ -106,8 +105,9 @@ VARIED_CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
         for code in COUNTRIES
     },
 }
-HOSTILE_CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "file_of_nothing": {"files.+": {"url": None, "type": None, "size": None}},
+# Beyond Pleo's schemas.
+HOSTILE: Final[dict[str, Mapping[str, Any]]] = {
+    "file_of_nothing": {"files.+": {"url": None, "type": None, "size": None}}
 }
 
 
@@ -232,21 +232,19 @@ def _wallet(item: Item, _: Random, *, currency: str) -> None:
         amount["inWalletCurrency"]["currency"] = currency
 
 
-def _of(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Oddity]:
-    return {name: partial(_change, changes=each) for name, each in changes.items()}
-
-
-DOCUMENTED: Final[Mapping[str, Oddity]] = _of(CHANGES) | {
-    function.__name__: function for function in (split, nanoseconds, mixed_case_ids, reconciled_entries, service_period)
-}
-VARIED: Final[Mapping[str, Oddity]] = _of(VARIED_CHANGES) | {
+ODDITIES: Final[Mapping[str, Oddity]] = {
+    **{name: partial(_change, changes=changes) for name, changes in (CHANGES | HOSTILE).items()},
     "long_service_period": partial(service_period, days=365),
     "tax_rate_zero": partial(_tax, rate=Decimal(0)),
     "tax_rate_reduced": partial(_tax, rate=Decimal("0.055")),
     "tax_fractional": partial(_tax, rate=Decimal("0.081234567890123456789"), unit=Decimal("0.0001")),
     "wallet_in_dinars": partial(_wallet, currency="KWD"),
     "wallet_undefined": partial(_wallet, currency="UNDEFINED"),
-    **{function.__name__: function for function in (invoice_paid, empty_texts, unknown_values)},
-}
-HOSTILE: Final[Mapping[str, Oddity]] = _of(HOSTILE_CHANGES)
-ODDITIES: Final[Mapping[str, Oddity]] = {**DOCUMENTED, **VARIED, **HOSTILE}
+    **{
+        function.__name__: function
+        for function in (
+            split, nanoseconds, mixed_case_ids, reconciled_entries, service_period, invoice_paid, empty_texts,
+            unknown_values,
+        )
+    },
+}  # fmt: skip

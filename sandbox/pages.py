@@ -31,11 +31,7 @@ class Cursor(NamedTuple):
 
     @classmethod
     def decode(cls, text: str, listing: str) -> Cursor:
-        """Read a cursor of ``listing``.
-
-        Raises:
-            Problem: 400, not a cursor, or one of another listing.
-        """
+        """Read a cursor of ``listing``."""
         try:
             tag, row, page = (int(b32decode(part)) for part in text.split("~"))
         except ValueError:
@@ -79,15 +75,7 @@ def paginate(
 ) -> Page:
     """Return the requested page.
 
-    Args:
-        rows: All rows of the listing.
-        args: Query parameters of the request.
-        rules: Page sizes and oddities.
-        listing: Identity of the listing; its cursors are refused elsewhere.
-        empty_at: Page numbers at which a walk by ``after`` meets an empty page.
-
-    Raises:
-        Problem: 400, the page parameters contradict each other or are malformed.
+    Cursors are refused in another ``listing``. A walk by ``after`` meets an empty page at the numbers ``empty_at``.
     """
     if "after" in args and "offset" in args:
         raise undocumented(400, "after and offset exclude each other.")

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import NamedTuple
 
 
 class Problem(Exception):
-    """An error response.
-
-    Args:
-        status: HTTP status.
-        type_: Machine-readable ``type`` of the body.
-        message: Human-readable ``message`` of the body.
-    """
+    """An error response."""
 
     def __init__(self, status: int, type_: str, message: str) -> None:
         super().__init__(message)
@@ -21,25 +14,14 @@ class Problem(Exception):
         self.body = {"type": type_, "message": message}
 
 
-class Documented(NamedTuple):
-    """One error of Pleo's OpenAPI documents."""
-
-    status: int
-    type: str
-    message: str
-
-    def problem(self) -> Problem:
-        """Return it as an exception."""
-        return Problem(self.status, self.type, self.message)
-
-
-JOB_NOT_FOUND = Documented(404, "EXPORT_NOT_FOUND", "Export job not found.")
-ITEMS_OF_FINISHED_JOB = Documented(
+# The documented errors: the arguments of Problem.
+JOB_NOT_FOUND = (404, "EXPORT_NOT_FOUND", "Export job not found.")
+ITEMS_OF_FINISHED_JOB = (
     422, "EXPORT_JOB_STATUS_UNPROCESSABLE", "Export Job is finished and can no longer be processed."
-)
-UPDATE_OF_FINISHED_JOB = Documented(422, "EXPORT_JOB_STATUS_UNPROCESSABLE", "Export job is finished.")
-TOO_MANY_UPDATES = Documented(413, "EXPORT_JOB_ITEMS_UPDATE_LIMIT", "Number of items to update is more than 100.")
-ILLEGAL_EVENT = Documented(422, "INVALID_EXPORT_JOB_STATUS_CHANGE", "Export Job status change failed")
+)  # fmt: skip
+UPDATE_OF_FINISHED_JOB = (422, "EXPORT_JOB_STATUS_UNPROCESSABLE", "Export job is finished.")
+TOO_MANY_UPDATES = (413, "EXPORT_JOB_ITEMS_UPDATE_LIMIT", "Number of items to update is more than 100.")
+ILLEGAL_EVENT = (422, "INVALID_EXPORT_JOB_STATUS_CHANGE", "Export Job status change failed")
 
 
 def undocumented(status: int, message: str) -> Problem:

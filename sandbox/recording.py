@@ -18,44 +18,26 @@ if TYPE_CHECKING:
 
 
 class Change(NamedTuple):
-    """A change made by a request.
+    """A change made by a request."""
 
-    Attributes:
-        job_id: The export job.
-        entry_id: The accounting entry, spelled as in the job items; None for a change of the job itself.
-        status: The new status.
-        details: Other members: reasons, ``externalId`` and so on.
-    """
-
-    job_id: str
-    entry_id: str | None
-    status: str
-    details: dict[str, str]
+    job_id: str  # The export job
+    entry_id: str | None  # The accounting entry, spelled as in the job items; None for a change of the job itself
+    status: str  # The new status
+    details: dict[str, str]  # Other members: reasons, ``externalId`` and so on
 
 
 @dataclass
 class Request:
-    """A received request.
+    """A received request."""
 
-    Attributes:
-        method: HTTP method.
-        path: Path without query.
-        query: Decoded query parameters, each with all its values.
-        auth: Scheme of the Authorization header, None without one.
-        user_agent: User-Agent header, empty without one.
-        time: Arrival on the sandbox's clock.
-        body: Raw request body.
-        status: Response status; None before the response and if none was sent.
-    """
-
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    auth: Literal["basic", "bearer"] | None
-    user_agent: str
-    time: datetime
-    body: bytes
-    status: int | None = None
+    method: str  # HTTP method
+    path: str  # Path without query
+    query: dict[str, list[str]]  # Decoded query parameters, each with all its values
+    auth: Literal["basic", "bearer"] | None  # Scheme of the Authorization header, None without one
+    user_agent: str  # User-Agent header, empty without one
+    time: datetime  # Arrival on the sandbox's clock
+    body: bytes  # Raw request body
+    status: int | None = None  # Response status; None before the response and if none was sent
 
     @property
     def json(self) -> Json:

@@ -1,43 +1,52 @@
-"""The HTTP server that serves a world on loopback."""
+"""The HTTP server that serves a world on loopback, through its faults."""
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request as Incoming
 from werkzeug.wrappers import Response
 
 from sandbox import api
-from sandbox.effects import Answer, apply
 from sandbox.files import BREAKS_OFF
 from sandbox.recording import Request
-from sandbox.transport import Connections, Handler
+from sandbox.transport import Answer, Connections, Handler
+from sandbox.values import JSON_TYPE, encode
 from sandbox.world import World, utc_now
 from sandbox.worlds import populate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
     from datetime import datetime
     from types import TracebackType
 
     from werkzeug.serving import BaseWSGIServer
 
+    from sandbox.faults import Fault, FaultKind
+
 HOST = "127.0.0.1"
+HTML: Final = b"<!doctype html><title>Down</title><p>Back soon."
+Real = Callable[[], Answer]
+# Where the connection ends, and whether by a reset.
+CUTS: Final[Mapping[FaultKind, tuple[float, bool]]] = {
+    "reset": (0.0, True),
+    "reset_body": (0.5, True),
+    "truncate": (0.5, False),
+    "close": (1.0, False),
+}
 
 
 class Sandbox(World):
     """A world, served on loopback.
 
     As a context manager it serves from a daemon thread until the end of the block.
-
-    Args:
-        port: Port to listen on; 0 for a free one, kept across restarts.
-        seed: Seed of ids, credentials and data.
-        clock: Returns the current moment, with time zone.
     """
 
     def __init__(self, *, port: int = 0, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> None:
@@ -134,3 +143,49 @@ class Sandbox(World):
         self.stop()
         if kind is None and self.failures:
             raise RuntimeError("the sandbox itself failed while answering") from self.failures[0]
+
+
+def apply(fault: Fault, pleo: World, real: Real) -> Answer:
+    """Return the response to a request that a fault hits."""
+    match fault.kind:
+        case "status" | "html":
+            if fault.effect:
+                real()
+            return Answer(_instead(fault))
+        case "delay":
+            early = real() if fault.effect else None
+            pleo.stopping.wait(fault.seconds)
+            return early or _real(fault, real)
+        case "drip" | "drip_head":
+            head, body = (fault.seconds, 0.0) if fault.kind == "drip_head" else (0.0, fault.seconds)
+            return Answer(real().response, drip=body, drip_head=head)
+        case "rewrite":
+            return _rewritten(fault, real())
+        case "callback":
+            if fault.callback is None:
+                raise TypeError("a callback fault needs `callback`")
+            fault.callback(pleo)
+            return real()
+        case kind:
+            cut, reset = CUTS[kind]
+            return Answer(_real(fault, real).response, cut=cut, reset=reset)
+
+
+def _real(fault: Fault, real: Real) -> Answer:
+    return Answer(Response(b"{}", 504, content_type=JSON_TYPE)) if fault.effect is False else real()
+
+
+def _instead(fault: Fault) -> Response:
+    if fault.kind == "html":
+        page = fault.body if isinstance(fault.body, bytes) else HTML
+        return Response(page, 200, fault.headers, content_type="text/html;charset=UTF-8")
+    body, media_type = (encode(fault.body), JSON_TYPE) if isinstance(fault.body, dict) else (fault.body, "text/plain")
+    return Response(body or b"", fault.status, {"Content-Type": media_type, **fault.headers})
+
+
+def _rewritten(fault: Fault, answer: Answer) -> Answer:
+    if fault.rewrite is None:
+        raise TypeError("a rewrite fault needs `rewrite`")
+    value = fault.rewrite(json.loads(answer.response.get_data(), parse_float=Decimal))
+    answer.response.set_data(encode(value))
+    return answer

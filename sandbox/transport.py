@@ -6,25 +6,35 @@ import os
 import socket
 import struct
 import threading
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import WSGIRequestHandler
 
 if TYPE_CHECKING:
-    from sandbox.effects import Answer
+    from werkzeug.wrappers import Response
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
-class Connections:
-    """The open connections and the threads that serve them.
+@dataclass
+class Answer:
+    """A response and how it is sent."""
 
-    Attributes:
-        accepted: How many connections have been accepted.
-    """
+    response: Response  # Status, headers and the whole body
+    # Where the connection ends: 0.0 before the status line, 0.5 in the middle of the body, 1.0 after it.
+    cut: float | None = None
+    reset: bool = False  # Whether the connection is then reset instead of closed
+    drip: float = 0  # Seconds between two bytes of the body
+    drip_head: float = 0  # Seconds between two bytes of the status line and the headers
+
+
+class Connections:
+    """The open connections and the threads that serve them."""
 
     def __init__(self) -> None:
-        self.accepted = 0
+        self.accepted = 0  # How many connections have been accepted
         self._open: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
 
@@ -44,10 +54,8 @@ class Connections:
         with self._lock:
             waiting = list(self._open.items())
         for connection, _ in waiting:
-            try:
+            with suppress(OSError):  # already closed by the client or a reset
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # already closed by the client or a reset
         for _, thread in waiting:
             thread.join(timeout)
 
@@ -63,18 +71,18 @@ class Handler(WSGIRequestHandler):
 
     def handle(self) -> None:
         """Serve requests until either side ends the connection."""
-        connections = self.server.sandbox.connections  # type: ignore[attr-defined] # set by Sandbox.start
-        connections.add(self.connection)
+        self.pleo = self.server.sandbox  # type: ignore[attr-defined] # set by Sandbox.start
+        self.pleo.connections.add(self.connection)
         try:
             super().handle()
         finally:
-            connections.remove(self.connection)
+            self.pleo.connections.remove(self.connection)
 
     def run_wsgi(self) -> None:
         """Answer the request that has just been read."""
         environ = self.make_environ()
         try:
-            self._send(self.server.sandbox.serve(environ))  # type: ignore[attr-defined] # as above
+            self._send(self.pleo.serve(environ))
         except ConnectionError:
             self.close_connection = True
 
@@ -109,7 +117,7 @@ class Handler(WSGIRequestHandler):
     def _drip(self, body: bytes, seconds: float) -> None:
         for number in range(len(body)):
             self.wfile.write(body[number : number + 1])
-            if self.server.sandbox.stopping.wait(seconds):  # type: ignore[attr-defined] # as above
+            if self.pleo.stopping.wait(seconds):
                 return
 
     def _reset(self) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from sandbox import items
 from sandbox.auth import Credentials
 from sandbox.behaviour import Behaviour
 from sandbox.conformance import require
 from sandbox.files import Files
+from sandbox.items import Company, make_company, make_items
 from sandbox.jobs import FINAL_EVENTS, Job, stamp
 from sandbox.kinds import KINDS
 from sandbox.values import make_uuid
@@ -30,55 +31,31 @@ def utc_now() -> datetime:
 
 
 class World(Behaviour):
-    """The state of a local Pleo, without the network.
-
-    Args:
-        seed: Seed of ids, credentials and data.
-        clock: Returns the current moment, with time zone.
-
-    Attributes:
-        jobs: Export jobs by id.
-        companies: Companies by id in lower case.
-        requests: Requests received, in order.
-        changes: Changes made by requests, in order; without changes by tests and expiry.
-        faults: The fault table.
-        credentials: API key, OAuth client and tokens.
-        files: The files that links lead to.
-        stopping: Set while the server is being stopped.
-    """
+    """The state of a local Pleo, without the network."""
 
     def __init__(self, *, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__()
         self.clock = clock
         self.rng = Random(seed)
-        self.jobs: dict[str, Job] = {}
-        self.companies: dict[str, items.Company] = {}
-        self.requests: list[Request] = []
-        self.changes: list[Change] = []
-        self.faults: list[Fault] = []
+        self.jobs: dict[str, Job] = {}  # By id
+        self.companies: dict[str, Company] = {}  # By id in lower case
+        self.requests: list[Request] = []  # Received, in order
+        self.changes: list[Change] = []  # Made by requests, in order; without changes by tests and expiry
+        self.faults: list[Fault] = []  # The fault table
         self.lock = threading.RLock()
-        self.stopping = threading.Event()
+        self.stopping = threading.Event()  # Set while the server is being stopped
         self.credentials = Credentials(self.rng, self.now(), self.access_token_lifetime)
-        self.files = Files(self.credentials.api_key)
+        self.api_key, self.client_secret = self.credentials.api_key, self.credentials.client_secret
+        self.files = Files(self.api_key)  # The files that links lead to
 
     def now(self) -> datetime:
         """The current moment on the sandbox's clock."""
         return self.clock()
 
     @property
-    def api_key(self) -> str:
-        """The valid API key."""
-        return self.credentials.api_key
-
-    @property
     def client_id(self) -> str:
         """The OAuth client's id."""
         return self.credentials.client_id
-
-    @property
-    def client_secret(self) -> str:
-        """The OAuth client's secret."""
-        return self.credentials.client_secret
 
     @property
     def access_token(self) -> str:
@@ -124,8 +101,8 @@ class World(Behaviour):
         with self.lock:
             created = created_at or self.now()
             company = self._company(company_id)
-            payload = self._items(items, company, created, kinds)
-            dealt = [item_status] if isinstance(item_status, str) else list(item_status)
+            payload = make_items(self.rng, company, items, created, kinds) if isinstance(items, int) else list(items)
+            dealt = cycle([item_status] if isinstance(item_status, str) else item_status)
             job = Job(
                 record={
                     "id": make_uuid(self.rng),
@@ -145,9 +122,7 @@ class World(Behaviour):
                     "failureReasonType": None,
                 },
                 items=payload,
-                item_statuses={
-                    item["accountingEntryId"]: dealt[index % len(dealt)] for index, item in enumerate(payload)
-                },
+                item_statuses={item["accountingEntryId"]: next(dealt) for item in payload},
             )
             if status != "pending":
                 job.finish("in_progress", created)
@@ -157,24 +132,11 @@ class World(Behaviour):
             self.jobs[job.id] = job
             return job
 
-    def _company(self, company_id: str | None) -> items.Company:
+    def _company(self, company_id: str | None) -> Company:
         chosen = company_id or make_uuid(self.rng)
-        known = self.companies.get(chosen.lower())
-        if known is None:
-            known = items.make_company(self.rng, chosen, len(self.companies))
-            self.companies[chosen.lower()] = known
-        return known
-
-    def _items(
-        self,
-        wanted: int | Sequence[dict[str, Any]],
-        company: items.Company,
-        created: datetime,
-        kinds: Sequence[Kind],
-    ) -> list[dict[str, Any]]:
-        if isinstance(wanted, int):
-            return items.make_items(self.rng, company, wanted, created, kinds)
-        return list(wanted)
+        if chosen.lower() not in self.companies:
+            self.companies[chosen.lower()] = make_company(self.rng, chosen, len(self.companies))
+        return self.companies[chosen.lower()]
 
     def add_fault(self, fault: Fault) -> Fault:
         """Append a row to the fault table and return it."""

@@ -61,31 +61,17 @@ def unknown_reasons(job: Job) -> None:
     job.outcomes = {entry: {"failureReasonType": "period_closed"} for entry in job.item_statuses}
 
 
-JOB_VARIETY: Final[dict[str, Callable[[Job], None]]] = {
-    function.__name__: function
-    for function in (nanoseconds, members_absent, without_vendors, every_failure, empty_texts, unknown_reasons)
-}
-
-
 class Plan(NamedTuple):
-    """One job of a world.
+    """One job of a world."""
 
-    Attributes:
-        company_id: Company; None for a new one.
-        age: Time since its creation.
-        variety: Names of ``JOB_VARIETY``.
-        record: Members of the job that differ.
-        kinds: Kinds of its items.
-    """
-
-    company_id: str | None
+    company_id: str | None  # Company; None for a new one
     items: int
     status: str
-    age: timedelta
+    age: timedelta  # Time since its creation
     item_status: tuple[str, ...]
-    variety: tuple[str, ...] = ()
-    record: Mapping[str, Any] = {}
-    kinds: Sequence[Kind] = KINDS
+    variety: tuple[Callable[[Job], None], ...] = ()
+    record: Mapping[str, Any] = {}  # Members of the job that differ
+    kinds: Sequence[Kind] = KINDS  # Kinds of its items
 
 
 DAY: Final = timedelta(days=1)
@@ -95,7 +81,7 @@ MIXED: Final = ("pending", "in_progress", "pending", "successful", "failed")
 DEMO: Final = (
     Plan(HEADQUARTERS, 120, "pending", 4 * MINUTE, ("pending",)),
     Plan(SUBSIDIARY, 130, "in_progress", 9 * MINUTE, MIXED),
-    Plan(BRANCH, 50, "pending", 2 * MINUTE, ("pending",), ("nanoseconds",)),
+    Plan(BRANCH, 50, "pending", 2 * MINUTE, ("pending",), (nanoseconds,)),
     Plan(HEADQUARTERS, 30, "completed", DAY, ("successful",)),
     Plan(HEADQUARTERS, 24, "completed_with_errors", 2 * DAY, ("successful", "successful", "failed")),
     Plan(SUBSIDIARY, 12, "in_progress", 3 * DAY, ("pending", "in_progress", "successful")),
@@ -103,15 +89,15 @@ DEMO: Final = (
 # Everything else that Pleo's schemas allow.
 VARIETY: Final = (
     Plan(
-        None, len(VARIED), "in_progress", 5 * MINUTE, ("pending",), ("members_absent",),
+        None, len(VARIED), "in_progress", 5 * MINUTE, ("pending",), (members_absent,),
         {"isInteractive": False, "createdBy": None, "expiresIn": 86_400}, VARIED,
     ),
-    Plan(None, len(KINDS), "pending", 3 * MINUTE, ("pending",), ("without_vendors",), {"createdBy": None}),
+    Plan(None, len(KINDS), "pending", 3 * MINUTE, ("pending",), (without_vendors,), {"createdBy": None}),
     Plan(None, 2, "in_progress", 2 * MINUTE, ("pending", "on_hold"), (), {"expiresIn": 2**31 - 1}),
     Plan(None, 0, "pending", MINUTE, ("pending",)),
-    Plan(HEADQUARTERS, 36, "completed_with_errors", DAY, ("failed",), ("every_failure",)),
-    Plan(HEADQUARTERS, 3, "completed", 2 * DAY, ("successful",), ("empty_texts",)),
-    Plan(HEADQUARTERS, 3, "failed", 3 * DAY, ("failed",), ("unknown_reasons",)),
+    Plan(HEADQUARTERS, 36, "completed_with_errors", DAY, ("failed",), (every_failure,)),
+    Plan(HEADQUARTERS, 3, "completed", 2 * DAY, ("successful",), (empty_texts,)),
+    Plan(HEADQUARTERS, 3, "failed", 3 * DAY, ("failed",), (unknown_reasons,)),
     Plan(HEADQUARTERS, 2, "completed", 4 * DAY, ("successful", "on_hold"), (), {"status": "archived"}),
     *(
         Plan(HEADQUARTERS, 1, "failed", number * DAY, ("pending",), (), {"failureReasonType": reason})
@@ -141,7 +127,7 @@ def populate(pleo: World, name: str) -> None:
             job.outcomes[entry] = _outcome(status, number, job.record["lastUpdatedAt"])
         job.record |= plan.record
         for variety in plan.variety:
-            JOB_VARIETY[variety](job)
+            variety(job)
         require("ExportJobV3", job.record)
         job.expire(pleo.now())
 

@@ -122,12 +122,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pleo(outputs: Outputs) -> Iterator[Sandbox]:
     """A local Pleo without jobs."""
     with Sandbox() as sandbox:
-        outputs.secrets |= {
-            sandbox.api_key,
-            sandbox.access_token,
-            sandbox.client_secret,
-            sandbox.refresh_token,
-        }
+        outputs.secrets |= {sandbox.api_key, sandbox.access_token, sandbox.client_secret, sandbox.refresh_token}
         yield sandbox
 
 
@@ -160,21 +155,16 @@ def start_tap(
         stdout: int | IO[bytes] = subprocess.PIPE,
         **settings: Any,
     ) -> subprocess.Popen[bytes]:
-        options = {"--config": {k: v for k, v in (config | settings).items() if v is not None}}
-        options |= {"--state": state} if state is not None else {}
-        options |= {"--catalog": catalog} if catalog is not None else {}
-        command = [str(BIN / "tap-pleo-export")]
-        for option, content in options.items():
-            path = tmp_path / f"{option.strip('-')}.json"
+        files = {"config": {k: v for k, v in (config | settings).items() if v is not None}}
+        files |= {name: value for name, value in (("state", state), ("catalog", catalog)) if value is not None}
+        command = [str(BIN / "tap-pleo-export"), *arguments]
+        for name, content in files.items():
+            path = tmp_path / f"{name}.json"
             path.write_text(json.dumps(content))
-            command += [option, str(path)]
-        outputs.add("process arguments", " ".join([*command, *arguments]).encode())
+            command += [f"--{name}", str(path)]
+        outputs.add("process arguments", " ".join(command).encode())
         return subprocess.Popen(
-            [*command, *arguments],
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            env=environment | (env or {}),
-            cwd=tmp_path,
+            command, stdout=stdout, stderr=subprocess.PIPE, env=environment | (env or {}), cwd=tmp_path
         )
 
     return start

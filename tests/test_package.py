@@ -29,7 +29,7 @@ def test_the_wheel_contains_only_package_and_schemas(wheel: Path) -> None:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The executables of an environment that holds the wheel and what it needs, and no extra."""
+    """The executables of an environment with the wheel and its dependencies, without extras."""
     environment = tmp_path_factory.mktemp("installed") / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     python = environment / "bin" / "python"
@@ -38,15 +38,16 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / "bin"
 
 
-def test_discovery_works_from_an_installed_wheel(installed: Path, tmp_path: Path) -> None:
-    run = subprocess.run(
-        [installed / "tap-pleo-export", "--discover"],
-        check=True,
-        capture_output=True,
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"]},
-    )
+def run_in(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a folder, without the caller's settings."""
+    environment = {"PATH": os.environ["PATH"]}
+    return subprocess.run(command, check=False, capture_output=True, cwd=folder, env=environment, input=b"")
 
+
+def test_discovery_works_from_an_installed_wheel(installed: Path, tmp_path: Path) -> None:
+    run = run_in(tmp_path, installed / "tap-pleo-export", "--discover")
+
+    assert run.returncode == 0
     assert [entry["tap_stream_id"] for entry in json.loads(run.stdout)["streams"]] == [
         "export_jobs",
         "export_job_items",
@@ -55,14 +56,7 @@ def test_discovery_works_from_an_installed_wheel(installed: Path, tmp_path: Path
 
 
 def test_the_report_asks_for_its_extra(installed: Path, tmp_path: Path) -> None:
-    run = subprocess.run(
-        [installed / "pleo-export-report", "--output", "report.html", "-"],
-        check=False,
-        capture_output=True,
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"]},
-        stdin=subprocess.DEVNULL,
-    )
+    run = run_in(tmp_path, installed / "pleo-export-report", "--output", "report.html", "-")
 
     assert run.returncode == 1
     assert run.stderr.decode() == ("pleo-export-report: jinja2 is not installed: install tap-pleo-export[report]\n")

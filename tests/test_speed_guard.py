@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tools.bench.process import serving
-from tools.bench.rounds import interleave, raw_loop, tap
+from tools.bench.rounds import interleave, raw_loop, serving, tap
 
 ITEMS = 10_000
 MAX_RATIO = 2.0

@@ -36,12 +36,7 @@ class Sums(NamedTuple):
 
 
 def expected_items(sandbox: Sandbox, statuses: Collection[str] = RUNNING) -> dict[Key, dict[str, Any]]:
-    """Return the items a default run must load, by job id and accounting entry id as Pleo serves them.
-
-    Args:
-        sandbox: The sandbox.
-        statuses: The setting ``item_statuses``.
-    """
+    """Return the items a default run must load, by job id and accounting entry id as Pleo serves them."""
     expected = {}
     for job in sandbox.jobs.values():
         if not job.running:

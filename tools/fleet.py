@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -37,29 +38,17 @@ class FleetFailed(Exception):
 
 @dataclass
 class FleetRig:
-    """A fleet and its processes.
+    """A fleet and its processes."""
 
-    Attributes:
-        home: The folder of the fleet file, ``DAGSTER_HOME`` and the logs; emptied first.
-        server: The PostgreSQL server, which gets three databases.
-        pleo: The local Pleo.
-        companies: The fleet file's companies.
-        credentials: The fleet file's credentials.
-        options: Other members of the fleet file.
-        secrets: Environment variables with secrets.
-        prefix: Prefix of the databases' names.
-        running: The processes by name.
-    """
-
-    home: Path
-    server: Postgres
-    pleo: Sandbox
-    companies: list[dict[str, Any]]
-    credentials: dict[str, Any]
-    options: dict[str, Any] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
-    prefix: str = ""
-    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    home: Path  # The folder of the fleet file, ``DAGSTER_HOME`` and the logs; emptied first
+    server: Postgres  # The PostgreSQL server, which gets three databases
+    pleo: Sandbox  # The local Pleo
+    companies: list[dict[str, Any]]  # The fleet file's companies
+    credentials: dict[str, Any]  # The fleet file's credentials
+    options: dict[str, Any] = field(default_factory=dict)  # Other members of the fleet file
+    secrets: dict[str, str] = field(default_factory=dict)  # Environment variables with secrets
+    prefix: str = ""  # Prefix of the databases' names
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)  # The processes by name
 
     def __post_init__(self) -> None:
         """Create folder, files and databases."""
@@ -153,11 +142,7 @@ class FleetRig:
             end(family)
 
     def wait(self, happened: Callable[[], bool], seconds: float, what: str) -> None:
-        """Wait for an event.
-
-        Raises:
-            FleetFailed: It did not happen in time, or a process of the fleet has ended.
-        """
+        """Wait for an event."""
         until = time.monotonic() + seconds
         while not happened():
             gone = [name for name, process in self.running.items() if process.poll() is not None]
@@ -193,11 +178,9 @@ class FleetRig:
         """Return the processes of a company's runs: Dagster's, Meltano's, plugins'."""
         found = []
         for process in psutil.process_iter():
-            try:
+            with suppress(psutil.Error):
                 if f"--state-id-suffix={company}" in process.cmdline():
                     found += [process, *process.children(recursive=True)]
-            except psutil.Error:
-                continue
         return found
 
     def processor_seconds(self) -> float:
@@ -205,11 +188,8 @@ class FleetRig:
         total = 0.0
         for process in self.running.values():
             for one in _family(process.pid):
-                try:
-                    times = one.cpu_times()
-                except psutil.Error:
-                    continue
-                total += times.user + times.system
+                with suppress(psutil.Error):
+                    total += sum(one.cpu_times()[:2])
         return total
 
     def texts(self) -> dict[str, bytes]:
@@ -234,16 +214,12 @@ def end(family: Iterable[psutil.Process]) -> None:
     """End processes that are still running: SIGTERM first, then SIGKILL."""
     there = [process for process in family if process.is_running()]
     for process in there:
-        try:
+        with suppress(psutil.Error):
             process.terminate()
-        except psutil.Error:
-            continue
     _, left = psutil.wait_procs(there, timeout=STOP_SECONDS)
     for process in left:
-        try:
+        with suppress(psutil.Error):
             process.kill()
-        except psutil.Error:
-            continue
 
 
 def _family(pid: int) -> list[psutil.Process]:

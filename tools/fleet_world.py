@@ -41,23 +41,14 @@ WEBHOOK_SECRET = "whsec_ZmFrZS1zYW5kYm94LXdlYmhvb2stc2VjcmV0LW9mLW5vcnRo"  # noq
 
 @dataclass
 class Twenty:
-    """The companies.
+    """The companies."""
 
-    Attributes:
-        companies: The fleet file's companies.
-        credentials: The fleet file's credentials.
-        states: State by company.
-        jobs: Export job by company, for those that have one.
-        secrets: Environment variables with secrets.
-        files: Secrets by file name in the fleet file's folder.
-    """
-
-    companies: list[dict[str, Any]] = field(default_factory=list)
-    credentials: dict[str, Any] = field(default_factory=dict)
-    states: dict[str, str] = field(default_factory=dict)
-    jobs: dict[str, Job] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
+    companies: list[dict[str, Any]] = field(default_factory=list)  # The fleet file's companies
+    credentials: dict[str, Any] = field(default_factory=dict)  # The fleet file's credentials
+    states: dict[str, str] = field(default_factory=dict)  # State by company
+    jobs: dict[str, Job] = field(default_factory=dict)  # Export job by company, for those that have one
+    secrets: dict[str, str] = field(default_factory=dict)  # Environment variables with secrets
+    files: dict[str, str] = field(default_factory=dict)  # Secrets by file name in the fleet file's folder
 
     @property
     def readable(self) -> list[str]:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,21 +30,13 @@ def environment_without_settings(*more: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line of a run's log.
+    """One line of a run's log."""
 
-    Attributes:
-        source: ``meltano`` or the plugin's name.
-        level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
-        text: The message.
-        metric: Singer metric that the line carries: ``metric``, ``value``, ``tags``.
-        raw: The line as Meltano wrote it.
-    """
-
-    source: str
-    level: str
-    text: str
-    metric: Mapping[str, Any]
-    raw: str
+    source: str  # ``meltano`` or the plugin's name
+    level: str  # ``debug``, ``info``, ``warning``, ``error`` or ``critical``
+    text: str  # The message
+    metric: Mapping[str, Any]  # Singer metric that the line carries: ``metric``, ``value``, ``tags``
+    raw: str  # The line as Meltano wrote it
 
     @classmethod
     def parse(cls, raw: str) -> LogLine:
@@ -63,16 +56,12 @@ class MeltanoProject:
 
     The copy has a separate system database, so runs do not share state. The checkout's ``.env`` and the caller's
     settings for the plugins are ignored.
-
-    Attributes:
-        root: The project directory; an earlier project in it is removed.
-        settings: Environment variables of the runs, such as ``TAP_PLEO_EXPORT_API_KEY``.
-        returncode: Exit code of the last run.
     """
 
-    root: Path
+    root: Path  # The project directory; an earlier project in it is removed
+    # Environment variables of the runs, such as ``TAP_PLEO_EXPORT_API_KEY``.
     settings: dict[str, str] = field(default_factory=dict)
-    returncode: int | None = None
+    returncode: int | None = None  # Exit code of the last run
 
     def __post_init__(self) -> None:
         """Create the directory."""
@@ -124,7 +113,7 @@ class MeltanoProject:
         A consumer that stops early ends the run and all its plugins.
         """
         process = self.start(*arguments)
-        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        assert process.stdout is not None
         try:
             for raw in process.stdout:
                 yield LogLine.parse(raw)
@@ -138,15 +127,8 @@ class MeltanoProject:
 
     def state(self, state_id: str) -> dict[str, Any]:
         """Return the state that Meltano stores under an id."""
-        asked = subprocess.run(
-            [MELTANO, "--log-level", "error", "state", "get", state_id],
-            cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        state: dict[str, Any] = json.loads(asked.stdout)
+        command = [MELTANO, "--log-level", "error", "state", "get", state_id]
+        state: dict[str, Any] = json.loads(subprocess.check_output(command, cwd=self.root, env=self.environment))
         return state
 
 
@@ -155,10 +137,8 @@ def stop_group(process: subprocess.Popen[str]) -> None:
     for order in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is None:
             os.killpg(process.pid, order)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        break
+            break
     if process.stdout is not None:
         process.stdout.close()

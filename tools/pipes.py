@@ -27,31 +27,20 @@ RUN_SECONDS = 60
 
 @dataclass
 class Pipes:
-    """A pipeline that runs repeatedly, each time from the last state that the target acknowledged.
+    """A pipeline that runs repeatedly, each time from the last state that the target acknowledged."""
 
-    Attributes:
-        folder: Where settings, state and logs go.
-        tap: The tap's settings.
-        database_url: SQLAlchemy URL of the database.
-        mapped: Whether the mapper runs between tap and target.
-        loaded: Whether there is a target; without one, the output goes to the file ``output``, and its last STATE is
-            the state.
-        environment: Additional environment variables.
-        rows: Rows per batch of the target.
-        mapping: The mapper's settings.
-        state: The state that the target acknowledged; None before the first time.
-        running: The processes of the current run: ``tap``, ``mapper``, ``target``.
-    """
-
-    folder: Path
-    tap: Mapping[str, Any]
-    database_url: str
-    mapped: bool = True
+    folder: Path  # Where settings, state and logs go
+    tap: Mapping[str, Any]  # The tap's settings
+    database_url: str  # SQLAlchemy URL of the database
+    mapped: bool = True  # Whether the mapper runs between tap and target
+    # Whether there is a target; without one, the output goes to the file ``output``, and its last STATE is the state.
     loaded: bool = True
-    environment: Mapping[str, str] = field(default_factory=dict)
-    rows: int = 100
+    environment: Mapping[str, str] = field(default_factory=dict)  # Additional environment variables
+    rows: int = 100  # Rows per batch of the target
+    # The mapper's settings.
     mapping: Mapping[str, Any] = field(default_factory=lambda: {"configuration": [ANY_COMPANY]})
-    state: dict[str, Any] | None = None
+    state: dict[str, Any] | None = None  # The state that the target acknowledged; None before the first time
+    # The processes of the current run: ``tap``, ``mapper``, ``target``.
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -60,11 +49,7 @@ class Pipes:
         return self.folder / "output"
 
     def start(self, *, watched: str | None = None) -> None:
-        """Start the processes.
-
-        Args:
-            watched: The process whose log is a pipe for the caller to read, instead of a file.
-        """
+        """Start the processes; the log of the `watched` one is a pipe for the caller to read, instead of a file."""
         source: IO[bytes] | None = None
         commands = self._commands()
         with (self.folder / "acknowledged").open("wb") as acknowledged, self.output.open("wb") as output:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ PORT = 5432
 SCHEMA = "pleo"
 """The schema that `meltano.yml` loads into; on the search path, so that queries need no prefix."""
 
+_SEARCH_PATH = f"-c search_path={SCHEMA},public"
 _START_SECONDS = 30
 _STOP_SECONDS = 20
 
@@ -59,15 +60,10 @@ class PostgresError(Exception):
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server.
+    """A running server."""
 
-    Attributes:
-        data: Its data directory, with the log in ``server.log``.
-        socket: The directory of its Unix socket.
-    """
-
-    data: Path
-    socket: Path
+    data: Path  # Its data directory, with the log in ``server.log``
+    socket: Path  # The directory of its Unix socket
 
     def url(self, database: str = USER) -> str:
         """Return the SQLAlchemy URL of a database, for psycopg 3, as in ``TARGET_POSTGRES_SQLALCHEMY_URL``."""
@@ -75,14 +71,8 @@ class Postgres:
 
     def connect(self, database: str = USER) -> psycopg.Connection[Any]:
         """Return a new autocommit connection whose search path is the schema that Meltano loads into."""
-        return psycopg.connect(
-            host=str(self.socket),
-            port=PORT,
-            user=USER,
-            dbname=database,
-            options=f"-c search_path={SCHEMA},public",
-            autocommit=True,
-        )
+        where = f"host={self.socket} port={PORT} user={USER}"
+        return psycopg.connect(where, dbname=database, options=_SEARCH_PATH, autocommit=True)
 
     def create_database(self, name: str) -> None:
         """Create an empty database."""
@@ -93,23 +83,15 @@ class Postgres:
         """Run ``psql`` on this terminal and return its exit code."""
         command = [_binary("psql"), "-X", "-q", "-P", "pager=off", "-v", "ON_ERROR_STOP=1"]
         where = ["-h", str(self.socket), "-p", str(PORT), "-U", USER, "-d", USER]
-        options = {"PGOPTIONS": f"-c search_path={SCHEMA},public"}
-        return subprocess.run([*command, *where, *arguments], env=os.environ | options, check=False).returncode
+        environment = os.environ | {"PGOPTIONS": _SEARCH_PATH}
+        return subprocess.run([*command, *where, *arguments], env=environment, check=False).returncode
 
 
 @contextmanager
 def running(data: Path | None = None, *, fresh: bool = False) -> Iterator[Postgres]:
     """Run a server while the block lasts.
 
-    Args:
-        data: Directory of the data, which is kept; None: a temporary directory that is removed.
-        fresh: Whether to delete the data of earlier servers first.
-
-    Yields:
-        The server, accepting connections.
-
-    Raises:
-        PostgresError: If it cannot be set up or started, for instance because another one uses the same data.
+    Its data is kept, unless `data` is None (a temporary directory). `fresh` deletes the data of earlier servers first.
     """
     socket = Path(tempfile.mkdtemp(prefix="pleo-pg-", dir="/tmp"))  # short: a socket's path has at most 103 bytes
     directory = (data or socket / "data").resolve()
@@ -121,9 +103,10 @@ def running(data: Path | None = None, *, fresh: bool = False) -> Iterator[Postgr
             owner = _owner(directory)
             as_user = _identity(owner)
             _hand_over(socket, owner)
-            _initialise(directory, owner, as_user)
-            with _process(directory, socket, as_user):
-                yield Postgres(directory, socket)
+            if not (directory / "PG_VERSION").exists():
+                _initialise(directory, owner, as_user)
+            with _process(Postgres(directory, socket), as_user) as server:
+                yield server
     except Timeout as error:
         raise PostgresError(f"{directory} is in use: close the other demo, or the prompt on its data, first") from error
     finally:
@@ -173,8 +156,6 @@ def _identity(owner: int) -> list[str]:
 
 
 def _initialise(data: Path, owner: int, as_user: list[str]) -> None:
-    if (data / "PG_VERSION").exists():
-        return
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     _hand_over(data, owner)
     command = [*as_user, _binary("initdb"), f"--pgdata={data}", *_INITDB, *_LOCALE]
@@ -184,18 +165,18 @@ def _initialise(data: Path, owner: int, as_user: list[str]) -> None:
 
 
 @contextmanager
-def _process(data: Path, socket: Path, as_user: list[str]) -> Iterator[None]:
-    settings = [f"--{name}={value}" for name, value in {**_SERVER, "unix_socket_directories": str(socket)}.items()]
-    command = [*as_user, _binary("postgres"), "-D", str(data), "-p", str(PORT), *settings]
-    log = data / "server.log"
+def _process(postgres: Postgres, as_user: list[str]) -> Iterator[Postgres]:
+    settings = [f"--{name}={value}" for name, value in {**_SERVER, "unix_socket_directories": postgres.socket}.items()]
+    command = [*as_user, _binary("postgres"), "-D", str(postgres.data), "-p", str(PORT), *settings]
+    log = postgres.data / "server.log"
     with log.open("ab") as sink:
         # A new session: Ctrl-C reaches this process, which stops the server after its clients.
         server = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, cwd="/"
         )
     try:
-        _wait_until_ready(server, Postgres(data, socket), log)
-        yield
+        _wait_until_ready(server, postgres, log)
+        yield postgres
     finally:
         _stop(server)
 
@@ -216,16 +197,12 @@ def _wait_until_ready(server: subprocess.Popen[bytes], postgres: Postgres, log: 
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """Stop the server: first its fast shutdown (SIGINT), then its immediate one (SIGQUIT)."""
-    for order in (signal.SIGINT, signal.SIGQUIT):
+    """Stop the server: first its fast shutdown (SIGINT), then its immediate one (SIGQUIT), then SIGKILL."""
+    for order in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         server.send_signal(order)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             server.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        return
-    server.kill()
-    server.wait()
+            return
 
 
 def _last_line(text: str) -> str:

@@ -45,6 +45,11 @@ def new_database(postgres: pg.Postgres) -> Callable[[], str]:
     return make
 
 
+@pytest.fixture
+def database(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
 @pytest.fixture(scope="session")
 def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., MeltanoProject]:
     """Return a function that makes a Meltano project which reads a sandbox, with further settings."""

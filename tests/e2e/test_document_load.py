@@ -18,7 +18,7 @@ from tests.helpers.raw_pages import ITEMS, serve
 from tools.pipes import Pipes, tap_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import psycopg
@@ -70,15 +70,13 @@ def serve_all(pleo: Sandbox, rows: Rows) -> None:
 
 def table(connection: psycopg.Connection[Any], name: str) -> dict[tuple[str, ...], dict[str, Any]]:
     """Return a table's rows by key, numbers as Decimal, with the tap's columns, without `expiresAt`."""
-    found = {}
-    count = 0
+    rows = []
     for (text,) in connection.execute(f'SELECT row_to_json(t)::text FROM "{name}" t'):  # noqa: S608 - names of ours
         row = json.loads(text, parse_float=Decimal, parse_int=Decimal)
         assert name != "export_items" or row["validationStatus"] in {"passed", "failed"}
-        found[key_of(name, row)] = {column: row[column] for column in columns(name)}
-        count += 1
-    assert count == len(found)
-    return found
+        rows.append((key_of(name, row), {column: row[column] for column in columns(name)}))
+    assert len(rows) == len(dict(rows))
+    return dict(rows)
 
 
 def wanted(name: str, rows: Rows) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -90,12 +88,9 @@ def wanted(name: str, rows: Rows) -> dict[tuple[str, ...], dict[str, Any]]:
     }
     found = {}
     for row in rows[name]:
-        ours = (
-            zip(("jobId", "itemStatus"), job_of[row["accountingEntryId"]], strict=True)
-            if name == "export_items"
-            else ()
-        )
-        record = kept(STREAMS[name], row) | dict(ours)
+        record = kept(STREAMS[name], row)
+        if name == "export_items":
+            record |= zip(("jobId", "itemStatus"), job_of[row["accountingEntryId"]], strict=True)
         found[key_of(name, record)] = dict.fromkeys(columns(name)) | record
     return found
 
@@ -109,9 +104,8 @@ def key_of(name: str, row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def test_sample_of_the_openapi_document_is_loaded_exactly(
-    pleo: Sandbox, postgres: Postgres, new_database: Callable[[], str], tmp_path: Path, rows: Rows
+    pleo: Sandbox, postgres: Postgres, database: str, tmp_path: Path, rows: Rows
 ) -> None:
-    database = new_database()
     serve_all(pleo, rows)
     pipes = Pipes(tmp_path, tap_settings(pleo, item_statuses=[]), postgres.url(database))
 

@@ -9,7 +9,6 @@ from tests.helpers.raw_pages import DIGITS, ITEMS, nested, rows_with, serve, two
 from tools.pipes import Pipes, tap_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox import Sandbox
@@ -24,10 +23,7 @@ HOSTILE = (
 )
 
 
-def test_hostile_items_are_stored(
-    pleo: Sandbox, postgres: Postgres, new_database: Callable[[], str], tmp_path: Path
-) -> None:
-    database = new_database()
+def test_hostile_items_are_stored(pleo: Sandbox, postgres: Postgres, database: str, tmp_path: Path) -> None:
     job, other = two_jobs(pleo, len(HOSTILE))
     serve(pleo, ITEMS, rows_with(job.items, HOSTILE), job_id=job.id)
     pipes = Pipes(tmp_path, tap_settings(pleo), postgres.url(database))

@@ -54,11 +54,6 @@ def rng() -> Random:
 
 
 @pytest.fixture
-def database(new_database: Callable[[], str]) -> str:
-    return new_database()
-
-
-@pytest.fixture
 def connect(postgres: Postgres, database: str) -> Connect:
     return lambda: postgres.connect(database)
 
@@ -153,11 +148,7 @@ def test_resume_after_postgresql_restarts(pleo: Sandbox, pipes: Pipes, tmp_path:
 
 
 def test_resume_after_meltano_or_its_tap_is_killed(
-    pleo: Sandbox,
-    pipes: Pipes,
-    connect: Connect,
-    new_project: Callable[..., MeltanoProject],
-    rng: Random,
+    pleo: Sandbox, pipes: Pipes, connect: Connect, new_project: Callable[..., MeltanoProject], rng: Random
 ) -> None:
     settings = {"TARGET_POSTGRES_SQLALCHEMY_URL": pipes.database_url, "TAP_PLEO_EXPORT_PAGE_SIZE": str(PAGE)}
     project = new_project(pleo, **settings)

@@ -8,14 +8,13 @@ import subprocess
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from demo.reporting import failing
+from demo.report import failing
 from sandbox import Sandbox
 from tests.conftest import CHECKOUT, Outputs
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 from tools.meltano import MELTANO, environment_without_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tools.postgres import Postgres
@@ -77,9 +76,8 @@ def settings(sandbox: Sandbox, wheel: Path, database_url: str) -> dict[str, str]
 
 
 def test_readme_block_works_in_an_empty_project(
-    tmp_path: Path, wheel: Path, postgres: Postgres, new_database: Callable[[], str], outputs: Outputs
+    tmp_path: Path, wheel: Path, postgres: Postgres, database: str, outputs: Outputs
 ) -> None:
-    database = new_database()
     with Sandbox.demo() as sandbox:
         outputs.secrets.add(sandbox.api_key)
         project = Elsewhere(tmp_path, outputs, **settings(sandbox, wheel, postgres.url(database)))

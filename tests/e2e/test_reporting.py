@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from demo.reporting import failing, sent
+from demo.report import failing, sent
 from sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -52,9 +52,8 @@ def test_failing_items_are_marked_once_with_their_reasons(new_project: Callable[
 
 
 def test_load_then_report_in_one_run(
-    postgres: Postgres, new_database: Callable[[], str], new_project: Callable[..., MeltanoProject]
+    postgres: Postgres, database: str, new_project: Callable[..., MeltanoProject]
 ) -> None:
-    database = new_database()
     with Sandbox.demo() as sandbox:
         before = failing(sandbox)
         project = new_project(
@@ -82,21 +81,14 @@ def test_result_files_complete_a_job_once(tmp_path: Path, new_project: Callable[
     with Sandbox() as sandbox:
         job = sandbox.add_job(items=3)
         entries = list(job.item_statuses)
+        booked = [{"status": "successful", "externalId": f"V-{number}"} for number in range(2)]
+        blocked = {"failureReasonType": "vendor_unknown", "failureReason": "Vendor 1234 is blocked"}
+        results = [*booked, {"status": "failed"} | blocked]
         lines = [
-            {"jobId": job.id, "accountingEntryId": entry, "status": "successful", "externalId": f"V-{number}"}
-            for number, entry in enumerate(entries[:2])
+            json.dumps({"jobId": job.id, "accountingEntryId": entry} | result)
+            for entry, result in zip(entries, results, strict=True)
         ]
-        lines.append(
-            {
-                "jobId": job.id,
-                "accountingEntryId": entries[2],
-                "status": "failed",
-                "failureReasonType": "vendor_unknown",
-                "failureReason": "Vendor 1234 is blocked",
-            }
-        )
-        results = tmp_path / "results.jsonl"
-        results.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (tmp_path / "results.jsonl").write_text("".join(f"{line}\n" for line in lines))
         project = new_project(
             sandbox,
             **writing(sandbox, COMPLETE_JOBS="true", START_JOBS="true"),

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 
 def test_items_arrive_with_verdict_and_amount(
-    postgres: Postgres, new_database: Callable[[], str], new_project: Callable[..., MeltanoProject], tmp_path: Path
+    postgres: Postgres, database: str, new_project: Callable[..., MeltanoProject], tmp_path: Path
 ) -> None:
-    database = new_database()
     with Sandbox.demo() as sandbox:
         project = new_project(sandbox, TARGET_POSTGRES_SQLALCHEMY_URL=postgres.url(database))
         log = project.run("run", "tap-pleo-export", "pleo-validate", "target-postgres")

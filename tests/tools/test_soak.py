@@ -10,10 +10,9 @@ import pytest
 
 from sandbox.values import encode
 from tools.expectation import RUNNING
-from tools.soak.figures import Figures
 from tools.soak.reporting import play_reporting
 from tools.soak.scenario import play
-from tools.soak.verification import TapOutput, check_logs, compare_output
+from tools.soak.verification import Figures, TapOutput, check_logs, compare_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.bench import scenarios, target
-from tools.bench.process import RunFailedError
+from tools.bench import scenarios
+from tools.bench.rounds import RunFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ SCENARIOS: Mapping[str, Callable[[scenarios.Options], Result]] = {
     "memory": scenarios.memory,
     "startup": scenarios.startup,
     "mapper": scenarios.map_items,
-    "target": target.write_back,
+    "target": scenarios.write_back,
     "pipeline": scenarios.pipeline,
 }
 COMPARABLE = ("cpu", "latency", "startup", "mapper", "target")

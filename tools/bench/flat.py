@@ -1,31 +1,25 @@
-"""Measure the tap's peak memory and how much STATE it writes: ``python -m tools.bench.flat --items 200000 --jobs 1``.
+"""Measure the tap's peak memory and how much STATE it writes: ``python -m tools.bench.flat ITEMS JOBS``.
 
 A separate process, because the peak memory of a child is never less than its parent's.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tools.bench.process import KIB_PER_MIB, serving
-from tools.bench.rounds import tap
+from tools.bench.rounds import CHECKOUT, KIB_PER_MIB, serving, tap
 
 MAX_MIB = 80
 
 
 def measure(items: int, jobs: int) -> dict[str, float]:
-    """Run the tap once.
-
-    Returns:
-        ``exit`` code, ``seconds``, ``peak_mib`` of resident memory, ``items`` of `export_items`, and the bytes of
-        ``record`` and ``state`` messages.
-    """
+    """Run the tap once; ``record`` and ``state`` are the bytes of these messages, ``items`` counts export items."""
     counted = {"items": 0, "record": 0, "state": 0}
     with serving(items, jobs=jobs) as server, tempfile.TemporaryDirectory() as folder:
         program = tap(server, items)
@@ -34,7 +28,7 @@ def measure(items: int, jobs: int) -> dict[str, float]:
         with subprocess.Popen(
             program.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd=folder
         ) as process:
-            assert process.stdout is not None  # noqa: S101 - a pipe was requested
+            assert process.stdout is not None
             for line in process.stdout:
                 if line.startswith(b'{"type":"RECORD"'):
                     counted["record"] += len(line)
@@ -47,14 +41,12 @@ def measure(items: int, jobs: int) -> dict[str, float]:
     return {"exit": process.returncode, "seconds": round(seconds, 1), "peak_mib": round(peak, 1), **counted}
 
 
-def main() -> None:
-    """Measure, and print one line of JSON."""
-    parser = argparse.ArgumentParser(prog="python -m tools.bench.flat", description=__doc__)
-    parser.add_argument("--items", type=int, default=200_000, help="export items in total")
-    parser.add_argument("--jobs", type=int, default=1, help="export jobs they are spread over")
-    options = parser.parse_args()
-    print(json.dumps(measure(options.items, options.jobs)))
+def measure_apart(items: int, jobs: int = 1) -> dict[str, float]:
+    """Measure in a separate process."""
+    command = [sys.executable, "-m", "tools.bench.flat", str(items), str(jobs)]
+    found: dict[str, float] = json.loads(subprocess.check_output(command, cwd=CHECKOUT))
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(measure(*map(int, sys.argv[1:]))))

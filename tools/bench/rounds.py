@@ -1,24 +1,29 @@
-"""Programs, measured in interleaved rounds, and the resulting tables."""
+"""Measure programs in interleaved rounds: wall and CPU time, peak memory, number of records; tables of the results."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import subprocess
 import sys
 import tempfile
+import threading
+import time
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
-
-from tools.bench.process import CHECKOUT, RunFailedError, measure
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from tools.bench.process import Measure, Server
-
+CHECKOUT = Path(__file__).parents[2]
+PIPE_BYTES = 1 << 20
+KIB_PER_MIB = 1024
+MAX_RUN_SECONDS = 300
 BENCH = Path(__file__).parent
 MARK = b'"accountingEntryId":"'
 """Occurs once in the line of an item, and once in that of a job item."""
@@ -29,25 +34,103 @@ UNLIMITED = 1_000_000
 """Requests per minute: the budget is not measured."""
 
 
+class RunFailedError(Exception):
+    """A measured process failed; the message quotes its last line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One run of one process."""
+
+    wall: float  # Seconds from start to end
+    cpu: float  # Seconds of processor time, user and system
+    peak_mib: float  # Peak resident memory in MiB; at least that of the measuring process
+    marks: int  # How often the mark occurs in the output
+
+
+def measure(  # noqa: PLR0913 - what a process needs
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    mark: bytes,
+    exit_code: int = 0,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+) -> Measure:
+    """Run a command, read its output as fast as it comes, count the marks (at least two bytes) in it, and measure it.
+
+    The log goes to the file `stderr` in the working directory.
+    """
+    log = cwd / "stderr"
+    with log.open("wb") as stderr:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            list(command), stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=dict(env), cwd=cwd, bufsize=0
+        )
+        watchdog = threading.Timer(MAX_RUN_SECONDS, process.kill)
+        watchdog.start()
+        assert process.stdout is not None
+        try:
+            with process.stdout as pipe:
+                marks = _drain(pipe.fileno(), mark)
+                _, status, usage = os.wait4(process.pid, 0)
+            wall = time.perf_counter() - started
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            watchdog.cancel()
+            process.kill()  # no effect on a process that has been waited for
+    if process.returncode != exit_code:
+        lines = log.read_text(errors="replace").strip().splitlines()
+        raise RunFailedError(f"exit code {process.returncode}: {lines[-1] if lines else 'no message'}")
+    return Measure(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / KIB_PER_MIB, marks)
+
+
+def _drain(pipe: int, mark: bytes) -> int:
+    """Read a pipe to its end and count marks."""
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    marks = 0
+    tail, overlap = b"", len(mark) - 1
+    while chunk := os.read(pipe, PIPE_BYTES):
+        # A mark may span two chunks; the overlap is one byte too short to contain a whole one.
+        marks += chunk.count(mark) + (tail + chunk[:overlap]).count(mark)
+        tail = (tail + chunk)[-overlap:]
+    return marks
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running page server: its base URL and the id of its first export job."""
+
+    url: str
+    job_id: str
+
+
+@contextlib.contextmanager
+def serving(items: int, *, jobs: int = 1, latency: float = 0.0) -> Iterator[Server]:
+    """Run the page server in a separate process for the duration of the block."""
+    options = [f"--items={items}", f"--jobs={jobs}", f"--latency={latency}"]
+    command = [sys.executable, "-m", "tools.bench.server", *options]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            port, job_id = process.stdout.readline().split()
+            yield Server(f"http://127.0.0.1:{port}", job_id)
+        finally:
+            process.stdin.close()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """A program to measure.
+    """A program to measure."""
 
-    Attributes:
-        name: Its name in the tables.
-        command: Program and arguments; it reads its settings from `config.json` in the working directory.
-        checkout: Where its package comes from.
-        config: Its settings.
-        marks: How often `MARK` must occur in its output.
-        exit_code: Expected exit code.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    checkout: Path = CHECKOUT
-    config: Mapping[str, Any] = field(default_factory=dict)
-    marks: int = 0
-    exit_code: int = 0
+    name: str  # Its name in the tables
+    command: tuple[str, ...]  # Program and arguments; it reads its settings from `config.json` in the working directory
+    checkout: Path = CHECKOUT  # Where its package comes from
+    config: Mapping[str, Any] = field(default_factory=dict)  # Its settings
+    marks: int = 0  # How often `MARK` must occur in its output
+    exit_code: int = 0  # Expected exit code
 
     def prepare(self, folder: Path) -> dict[str, str]:
         """Write the settings into a folder and return the environment."""
@@ -56,11 +139,7 @@ class Program:
         return kept | {"HOME": str(folder), "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(self.checkout)}
 
     def run(self, stdin: Path = Path(os.devnull)) -> Measure:
-        """Run and measure the program once.
-
-        Raises:
-            RunFailedError: It failed, or its output is incomplete.
-        """
+        """Run and measure the program once."""
         with tempfile.TemporaryDirectory() as name, stdin.open("rb") as source:
             folder = Path(name)
             environment = self.prepare(folder)
@@ -81,7 +160,7 @@ def executable(name: str, checkout: Path = CHECKOUT) -> tuple[str, ...]:
 
 def raw_loop(server: Server, items: int) -> Program:
     """Return the hand-written loop over export items."""
-    command = (sys.executable, str(BENCH / "raw_loop.py"), server.url, server.job_id)
+    command = (sys.executable, str(BENCH / "raw.py"), "tap", server.url, server.job_id)
     return Program(name="hand-written loop (requests + orjson)", command=command, marks=items)
 
 
@@ -159,14 +238,8 @@ class Limit:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of a scenario.
+    """The outcome of a scenario."""
 
-    Attributes:
-        about: The conditions, in one or two sentences.
-        table: A Markdown table.
-        limits: Upper limits of the numbers.
-    """
-
-    about: str
-    table: str
-    limits: Sequence[Limit] = ()
+    about: str  # The conditions, in one or two sentences
+    table: str  # A Markdown table
+    limits: Sequence[Limit] = ()  # Upper limits of the numbers

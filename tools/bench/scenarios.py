@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
-from tools.bench.flat import MAX_MIB
-from tools.bench.process import CHECKOUT, MAX_RUN_SECONDS, RunFailedError, measure, serving
-from tools.bench.rounds import BENCH, Limit, Program, Result, Rounds, executable, interleave, mapper, raw_loop, tap
+from tools.bench.flat import MAX_MIB, measure_apart
+from tools.bench.rounds import (
+    BENCH,
+    CHECKOUT,
+    MAX_RUN_SECONDS,
+    UNLIMITED,
+    Limit,
+    Program,
+    Result,
+    Rounds,
+    RunFailedError,
+    executable,
+    interleave,
+    mapper,
+    measure,
+    raw_loop,
+    serving,
+    tap,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from multiprocessing.connection import Connection
 
-    from tools.bench.process import Measure, Server
+    from tools.bench.rounds import Measure, Server
     from tools.postgres import Postgres
 
 ITEMS = 30_000
@@ -29,19 +47,16 @@ PIPELINE_ITEMS = 15_000
 MEMORY_ITEMS = (50_000, 500_000)
 TARGET = CHECKOUT / ".meltano/loaders/target-postgres/venv/bin/target-postgres"
 AGAINST_LIMIT = 1.02
+UPDATES = 10_000
+STREAM = "export_job_item_updates"
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure.
+    """How to measure."""
 
-    Attributes:
-        rounds: How often to measure each program; None for the scenario's default.
-        against: Another checkout to compare with, in place of the hand-written programs.
-    """
-
-    rounds: int | None = None
-    against: Path | None = None
+    rounds: int | None = None  # How often to measure each program; None for the scenario's default
+    against: Path | None = None  # Another checkout to compare with, in place of the hand-written programs
 
     def result(self, about: str, found: Rounds, value: str, limit: float) -> Result:
         """Return a result that checks the last program's ratio to the first, of `cpu` or `wall`."""
@@ -87,8 +102,7 @@ def memory(_: Options) -> Result:
     """Measure the tap's peak memory at two sizes of a job."""
     rows, limits = [], []
     for items in MEMORY_ITEMS:
-        command = [sys.executable, "-m", "tools.bench.flat", f"--items={items}"]
-        found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, cwd=CHECKOUT, check=True).stdout)
+        found = measure_apart(items)
         rows.append(f"| {items:,} | {found['peak_mib']:.0f} | {found['state'] / 1e6:.1f} |")
         limits.append(Limit(f"peak memory at {items:,} items", MAX_MIB, [found["peak_mib"]], " MiB"))
     table = "\n".join(["| export items | peak MiB | MB of STATE |", "| --- | ---: | ---: |", *rows])
@@ -122,7 +136,7 @@ def map_items(options: Options) -> Result:
         if options.against:
             first = mapper(MAPPER_ITEMS, name=options.other, checkout=options.against)
         else:
-            hop = (sys.executable, str(BENCH / "raw_hop.py"))
+            hop = (sys.executable, str(BENCH / "raw.py"), "mapper")
             first = Program(name="hand-written mapper (orjson)", command=hop, marks=2 * MAPPER_ITEMS)
         found = interleave([first, mapper(MAPPER_ITEMS)], options.rounds or 5, recorded)
     about = (
@@ -182,11 +196,7 @@ def record(programs: Sequence[Program], path: Path) -> None:
 
 @contextlib.contextmanager
 def flowing(programs: Sequence[Program]) -> Iterator[IO[bytes]]:
-    """Run programs as a pipeline for the duration of the block, and yield its output.
-
-    Raises:
-        RunFailedError: One of the programs failed.
-    """
+    """Run programs as a pipeline for the duration of the block, and yield its output."""
     processes: list[subprocess.Popen[bytes]] = []
     with contextlib.ExitStack() as stack:
         for program in programs:
@@ -206,7 +216,7 @@ def flowing(programs: Sequence[Program]) -> Iterator[IO[bytes]]:
                 processes[-1].stdout.close()
             processes.append(process)
         output = processes[-1].stdout
-        assert output is not None  # noqa: S101 - a pipe was requested
+        assert output is not None
         try:
             with output:
                 yield output
@@ -214,3 +224,66 @@ def flowing(programs: Sequence[Program]) -> Iterator[IO[bytes]]:
             codes = [process.wait(MAX_RUN_SECONDS) for process in processes]
     if any(codes):
         raise RunFailedError(f"{', '.join(program.name for program in programs)}: exit codes {codes}")
+
+
+def write_back(options: Options) -> Result:
+    """Measure 10,000 updates of one job."""
+    first, second = (options.other if options.against else "hand-written loop"), "target-pleo-export"
+    rounds = Rounds({first: [], second: []})
+    with tempfile.TemporaryDirectory() as folder, _serving() as pipe:
+        updates = Path(folder) / "updates.jsonl"
+        for _ in range(options.rounds or 3):
+            for name in rounds.measures:
+                pipe.send("next job")
+                job = pipe.recv()
+                _write(updates, job["id"], job["entries"])
+                rounds.measures[name].append(_program(name, job, options).run(updates))
+    about = f"{UPDATES:,} updates of one job, {1000 * LATENCY_SECONDS:.0f} ms a request, 100 updates each."
+    limit = Limit(f"wall of {second} relative to {first}", 1.2, rounds.ratios(second, "wall"))
+    return Result(about, rounds.table(), [limit])
+
+
+def _program(name: str, job: dict[str, Any], options: Options) -> Program:
+    if name == "hand-written loop":
+        return Program(name=name, command=(sys.executable, str(BENCH / "raw.py"), "target", job["url"], job["key"]))
+    checkout = options.against if options.against and name == options.other else CHECKOUT
+    return Program(
+        name=name,
+        command=(*executable("target-pleo-export", checkout), "--config", "config.json"),
+        config={"api_url": job["url"], "api_key": job["key"], "max_requests_per_minute": UNLIMITED},
+        checkout=checkout,
+    )
+
+
+def _write(path: Path, job_id: str, entries: list[str]) -> None:
+    messages: list[dict[str, Any]] = [{"type": "SCHEMA", "stream": STREAM, "schema": {}, "key_properties": []}]
+    for entry in entries:
+        record = {"jobId": job_id, "accountingEntryId": entry, "status": "successful", "externalId": entry}
+        messages.append({"type": "RECORD", "stream": STREAM, "record": record})
+    path.write_text("".join(f"{json.dumps(message)}\n" for message in messages))
+
+
+@contextlib.contextmanager
+def _serving() -> Iterator[Connection]:
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there,), daemon=True)
+    process.start()
+    try:
+        yield here
+    finally:
+        here.send("")
+        process.join()
+
+
+def _serve(pipe: Connection) -> None:
+    """Serve a local Pleo; each message except the empty one adds a job and returns it."""
+    from sandbox import Fault, Sandbox  # noqa: PLC0415 - only in the serving process: its memory is not measured
+
+    with Sandbox() as pleo:
+        pleo.add_fault(Fault(path="/", nth=None, kind="delay", seconds=LATENCY_SECONDS))
+        template = pleo.add_job(items=1).items[0]
+        while pipe.recv():
+            entries = [f"00000000-0000-4000-8000-{number:012d}" for number in range(UPDATES)]
+            job = pleo.add_job(items=[template | {"accountingEntryId": entry} for entry in entries])
+            pipe.send({"url": pleo.url, "key": pleo.api_key, "id": job.id, "entries": entries})

@@ -1,4 +1,7 @@
-"""Render the documents' tables from the code: `python -m tools.docs.tables`; a test fails when they drift."""
+"""Render from the code: the documents' tables, `plugins/*.yml` and `image/meltano.yml`; a test fails when they drift.
+
+Run `python -m tools.docs.tables`.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +10,36 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from tap_pleo_export.pleo_plugin.settings import ATTACHMENT_SETTINGS, SETTINGS, TARGET_SETTINGS
 from tap_pleo_export.singer.schema_files import shipped
 from tap_pleo_export.tap.streams import STREAMS
 from tap_pleo_export.validation.settings import settings_schema
-from tools.docs import plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 DOCS = Path(__file__).parents[2] / "docs"
 PROJECT = DOCS.parent / "meltano.yml"
 PLUGINS = DOCS.parent / "plugins"
+# The checkout's package, replaced by PACKAGE in other projects.
+HERE = "-e . -c constraints.txt"
+# An extra cannot be requested of a package that may be a path or an address: its dependency is named instead.
+HERE_WITH_ATTACHMENTS = "-e .[attachments] -c constraints.txt"
+ATTACHMENTS = "obstore==0.12.1"
+PACKAGE = "${PLEO_EXPORT_PACKAGE}"
+CONSTRAINTS = " -c constraints.txt"
+# dbt needs the models: transform/README.md says how other projects install them.
+CHECKOUT_ONLY = ("utilities",)
+TERSE = ("name", "kind", "value", "sensitive")
+WIDE = 10_000
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
-
-
-def tap_settings() -> str:
-    """Return the tap's settings: name, type, default, meaning."""
-    return _settings(SETTINGS["properties"])
-
-
-def target_settings() -> str:
-    """Return the target's settings, without those that it shares with the tap."""
-    return _settings(
-        {name: d for name, d in TARGET_SETTINGS["properties"].items() if d != SETTINGS["properties"].get(name)}
-    )
 
 
 def report_members() -> str:
@@ -46,10 +49,9 @@ def report_members() -> str:
         required = declared.get("required", ())
         for name, member in declared.get("properties", {}).items():
             allowed = ", ".join(f"`{value}`" for value in member.get("enum", ()))
-            meaning = member["description"] + (
-                f" One of {allowed}." if allowed and name not in ("status", "event") else ""
-            )
-            rows.append((f"`{stream}`", f"`{name}`" + (" (required)" if name in required else ""), meaning))
+            values = f" One of {allowed}." if allowed and name not in {"status", "event"} else ""
+            shown = f"`{name}`" + (" (required)" if name in required else "")
+            rows.append((f"`{stream}`", shown, member["description"] + values))
     return table(("stream", "member", "meaning"), rows)
 
 
@@ -82,48 +84,60 @@ def mapper_settings() -> str:
 def members() -> str:
     """Return the members that the mapper adds to a record."""
     annotation: dict[str, Any] = shipped("validation_streams.json")["annotation"]
-    rows = [(f"`{name}`", declared["description"]) for name, declared in annotation.items()]
-    entry = annotation["validationChecks"]["items"]["properties"]
-    rows += [(f"`validationChecks[].{name}`", declared["description"]) for name, declared in entry.items()]
-    places = annotation["posting"]["properties"]
-    rows += [(f"`posting.{name}`", declared["description"]) for name, declared in places.items()]
-    return table(("member", "meaning"), rows)
-
-
-def attachment_settings() -> str:
-    """Return the settings of the mapper of attachments."""
-    return _settings(ATTACHMENT_SETTINGS["properties"])
-
-
-def attachment_members() -> str:
-    """Return the members that a file gains."""
-    declared = shipped("attachment_members.json")
-    return table(("member", "meaning"), ((f"`{name}`", member["description"]) for name, member in declared.items()))
-
-
-def meltano_block() -> str:
-    """Return the plugins as a block of `meltano.yml`."""
-    return plugins.block(PROJECT)
+    checks = annotation["validationChecks"]["items"]["properties"]
+    found = annotation | {f"validationChecks[].{name}": declared for name, declared in checks.items()}
+    return _members(found | {f"posting.{name}": d for name, d in annotation["posting"]["properties"].items()})
 
 
 def files() -> dict[Path, str]:
     """Return the files rendered from `meltano.yml`: the image's, and one per plugin for `meltano add --from-ref`."""
-    made = {
-        PLUGINS / f"{name}.yml": plugins.definition_file(definition)
-        for name, definition in plugins.definitions(PROJECT).items()
-    }
-    return made | {DOCS.parent / "image" / "meltano.yml": plugins.image_project(PROJECT)}
+    made = {PLUGINS / f"{name}.yml": definition_file(definition) for name, definition in definitions(PROJECT).items()}
+    return made | {DOCS.parent / "image" / "meltano.yml": image_project(PROJECT)}
 
 
+def definitions(project: Path) -> dict[str, dict[str, Any]]:
+    """Return each plugin's definition by its name, without paths and files of this checkout."""
+    return {plugin["name"]: plugin for _, plugins in _kinds(project) for plugin in plugins}
+
+
+def definition_file(definition: dict[str, Any]) -> str:
+    """Return a file for `meltano add --from-ref`, which takes no mappings."""
+    kept = {name: value for name, value in definition.items() if name != "mappings"}
+    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=118)
+
+
+def image_project(project: Path) -> str:
+    """Return the `meltano.yml` of the container image: the same plugins and jobs, without paths of this checkout."""
+    content = yaml.safe_load(project.read_text("utf-8"))
+    # The checkout's choice of backend does not matter elsewhere.
+    kept = {name: value for name, value in content.items() if name not in {"venv", "plugins", "jobs", "schedules"}}
+    left_out = {plugin["name"] for kind in CHECKOUT_ONLY for plugin in content["plugins"].get(kind, ())}
+    jobs = [job for job in content["jobs"] if not _names(job["tasks"]) & left_out]
+    more = {"jobs": jobs, "schedules": content["schedules"]}
+    head, tail = (yaml.safe_dump(part, sort_keys=False) for part in (kept, more))
+    return f"# Rendered by tools/docs/tables.py.\n{head}{_plugins(project)}\n{tail}"
+
+
+def block(project: Path) -> str:
+    """Return the plugins as a block of `meltano.yml`, a line for each setting."""
+    return f"```yaml\n{_plugins(project)}\n```"
+
+
+OWN_TARGET_SETTINGS = {
+    name: d for name, d in TARGET_SETTINGS["properties"].items() if d != SETTINGS["properties"].get(name)
+}
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     DOCS.parent / "README.md": {
-        "meltano": meltano_block,
+        "meltano": lambda: block(PROJECT),
         "streams": streams,
-        "settings": tap_settings,
+        "settings": lambda: _settings(SETTINGS["properties"]),
         "needs": needs,
-        "target settings": target_settings,
+        "target settings": lambda: _settings(OWN_TARGET_SETTINGS),
     },
-    DOCS / "receipts.md": {"members": attachment_members, "settings": attachment_settings},
+    DOCS / "receipts.md": {
+        "members": lambda: _members(shipped("attachment_members.json")),
+        "settings": lambda: _settings(ATTACHMENT_SETTINGS["properties"]),
+    },
     DOCS / "workflow.md": {"members": report_members},
     DOCS / "validation.md": {"members": members, "settings": mapper_settings, "needs": needs},
 }
@@ -151,6 +165,10 @@ def _settings(declared: dict[str, dict[str, Any]]) -> str:
     )
 
 
+def _members(declared: dict[str, dict[str, Any]]) -> str:
+    return table(("member", "meaning"), ((f"`{name}`", member["description"]) for name, member in declared.items()))
+
+
 def _type(declared: dict[str, Any]) -> str:
     types = declared["type"]
     kind = next(kind for kind in types if kind != "null") if isinstance(types, list) else types
@@ -176,6 +194,63 @@ def _needs(needs: list[str | list[str]]) -> str:
         ", ".join(" or ".join(f"`{role}`" for role in ([need] if isinstance(need, str) else need)) for need in needs)
         or "nothing"
     )
+
+
+def _names(tasks: list[str]) -> set[str]:
+    """Return the plugins that the tasks of a job run, without their commands."""
+    return {part.partition(":")[0] for task in tasks for part in task.split()}
+
+
+def _plugins(project: Path) -> str:
+    lines = ["plugins:"]
+    for kind, plugins in _kinds(project):
+        lines.append(f"  {kind}:")
+        for plugin in plugins:
+            lines += _terse(plugin)
+    return "\n".join(lines)
+
+
+def _kinds(project: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    content = yaml.safe_load(project.read_text("utf-8"))
+    for kind, plugins in content["plugins"].items():
+        if kind in CHECKOUT_ONLY:
+            continue
+        yield kind, [plugin | {"pip_url": _elsewhere(plugin["pip_url"])} for plugin in plugins]
+
+
+def _elsewhere(pip_url: str) -> str:
+    if pip_url == HERE_WITH_ATTACHMENTS:
+        return f"{PACKAGE} {ATTACHMENTS}"
+    return PACKAGE if pip_url == HERE else pip_url.removesuffix(CONSTRAINTS)
+
+
+def _terse(plugin: dict[str, Any]) -> Iterator[str]:
+    """Yield a plugin's lines, without labels and descriptions."""
+    start = "  - "
+    for name, value in plugin.items():
+        if name in {"label", "description"}:
+            continue
+        if name == "settings":
+            yield f"{start}settings:"
+            for setting in value:
+                yield f"    - {_flow({key: setting[key] for key in TERSE if key in setting})}"
+        elif name == "mappings":
+            # A block, because users edit it.
+            lines = yaml.dump(value, Dumper=_WithoutAnchors, sort_keys=False, width=WIDE).splitlines()
+            yield from (f"{start}mappings:", *(f"    {line}" for line in lines))
+        else:
+            yield f"{start}{name}: {_flow(value)}"
+        start = "    "
+
+
+def _flow(value: object) -> str:
+    text = yaml.dump(value, Dumper=_WithoutAnchors, default_flow_style=True, sort_keys=False, width=WIDE)
+    return text.removesuffix("...\n").rstrip("\n")
+
+
+class _WithoutAnchors(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the base class's signature
+        return True
 
 
 if __name__ == "__main__":

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
 
 from sandbox import Fault, Sandbox
-from tools.soak import rewrites
+from sandbox.values import Json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from random import Random
 
-    from sandbox.values import Json
 
 JOBS = "/v3/export-jobs"
 CONTROL = "/v3/export-jobs/*/items"
@@ -25,23 +26,91 @@ MAX_REQUEST = 8
 TOKEN_NTH = (1, 1, 2)
 
 
+Rewrite = Callable[[Json], Json]
+
+# More digits than Python converts to an int by default.
+LONG: Final = Decimal("7" * 4301)
+HUGE: Final = Decimal("1e999")
+TOTALS: Final = (LONG, HUGE, -1, "many", 1.5, None, [3], 0)
+SHAPES: Final[tuple[Any, ...]] = (
+    {}, [], None, 7, {"data": None}, {"data": {}}, {"data": [], "pagination": None}, {"data": [], "pagination": [1]},
+    {"data": [None], "pagination": {"hasNextPage": "no"}},
+)  # fmt: skip
+OTHER_JOB: Final = "99999999-9999-4999-8999-999999999999"
+ROWS: Final[tuple[dict[str, Any], ...]] = (
+    {"accountingEntryId": LONG}, {"accountingEntryId": None}, {"accountingEntryId": ""}, {"exportJobId": OTHER_JOB},
+    {"id": "../../export-jobs"},
+)  # fmt: skip
+ODD_JOBS: Final[tuple[dict[str, Any], ...]] = (
+    {"expiresIn": LONG}, {"expiresIn": -(10**9)}, {"expiresIn": HUGE}, {"numberOfItems": LONG},
+    {"numberOfItems": Decimal("2.5")}, {"createdAt": "0001-01-01T00:00:00+14:00"}, {"createdAt": 1733856000},
+    {"lastUpdatedAt": "9999-12-31T23:59:59-14:00"}, {"lastUpdatedAt": {"at": "noon"}}, {"createdAt": "1" * 4301},
+)  # fmt: skip
+LIFETIMES: Final = (LONG, HUGE, -1, 0, "soon", "3600", None, [1], Decimal("0.5"), True)
+
+
+def with_total(total: Json) -> Rewrite:
+    """Change ``total``; other bodies than pages stay unchanged."""
+    return lambda body: body | {"pagination": body["pagination"] | {"total": total}} if _is_page(body) else body
+
+
+def shaped(shape: Json) -> Rewrite:
+    """Replace the body."""
+    return lambda _: shape
+
+
+def with_row(changed: dict[str, Any]) -> Rewrite:
+    """Change members of the first row that has them."""
+
+    def rewrite(body: Json) -> Json:
+        if not (_is_page(body) and body["data"] and isinstance(body["data"][0], dict)):
+            return body
+        first, *others = body["data"]
+        return body | {"data": [first | {name: changed[name] for name in changed if name in first}, *others]}
+
+    return rewrite
+
+
+def with_jobs(changed: dict[str, Any]) -> Rewrite:
+    """Change members of every export job."""
+
+    def rewrite(body: Json) -> Json:
+        if not _is_page(body):
+            return body
+        return body | {"data": [row | changed if row and "expiresIn" in row else row for row in body["data"]]}
+
+    return rewrite
+
+
+def _without(name: str) -> Rewrite:
+    return lambda body: {member: value for member, value in body.items() if member != name}
+
+
+def _with(name: str, value: Json) -> Rewrite:
+    return lambda body: body | {name: value}
+
+
+ACCESS_TOKENS: Final = (
+    _without("access_token"), _with("access_token", "line\nbreak"), _with("access_token", 17),
+    _with("access_token", None), _with("access_token", "ключ"), _without("token_type"),
+)  # fmt: skip
+REFRESH_TOKENS: Final = (_without("refresh_token"), _with("refresh_token", None), _with("refresh_token", [17]))
+
+
+def _is_page(body: Json) -> bool:
+    return isinstance(body, dict) and isinstance(body.get("data"), list) and isinstance(body.get("pagination"), dict)
+
+
 @dataclass(frozen=True)
 class Trouble:
-    """A row of the table.
+    """A row of the table."""
 
-    Attributes:
-        name: Its kind.
-        fields: Attributes of :class:`sandbox.Fault`, or a function that makes them from the secrets that the tap knows.
-        paths: Where it may happen.
-        loadable: Whether a target can store the result.
-        loses_token: Whether a rotated token does not reach the client.
-    """
-
-    name: str
+    name: str  # Its kind
+    # Attributes of :class:`sandbox.Fault`, or a function that makes them from the secrets that the tap knows.
     fields: Mapping[str, Any] | Callable[[Sequence[str]], Mapping[str, Any]]
-    paths: tuple[str, ...] = ANY
-    loadable: bool = True
-    loses_token: bool = False
+    paths: tuple[str, ...] = ANY  # Where it may happen
+    loadable: bool = True  # Whether a target can store the result
+    loses_token: bool = False  # Whether a rotated token does not reach the client
 
     def of_job(self, job_id: str, rng: Random) -> Fault:
         """Draw a fault of this kind that hits one job, in its first pages."""
@@ -64,7 +133,7 @@ def _quoting(secrets: Sequence[str]) -> Mapping[str, Any]:
     return {"status": 400, "body": {"type": f"BAD {secrets[0]}", "message": message}}
 
 
-def _rewrite(function: rewrites.Rewrite, **more: Json) -> Mapping[str, Any]:
+def _rewrite(function: Rewrite, **more: Json) -> Mapping[str, Any]:
     return {"kind": "rewrite", "rewrite": function, **more}
 
 
@@ -91,18 +160,12 @@ ODD = (
     Trouble("html", {"kind": "html"}),
     Trouble("deep", {"status": 200, "body": b'{"data":' + b"[" * 100_000}),
     Trouble("too many digits", {"status": 200, "body": b'{"data":[],"pagination":{"total":' + b"7" * 4301}),
-    *(Trouble("odd total", _rewrite(rewrites.with_total(total))) for total in rewrites.TOTALS),
-    *(Trouble("odd shape", _rewrite(rewrites.shaped(shape))) for shape in rewrites.SHAPES),
-    *(Trouble("odd row", _rewrite(rewrites.with_row(row))) for row in rewrites.ROWS),
-    *(
-        Trouble("odd job", _rewrite(rewrites.with_jobs(job), nth=1, times=ALWAYS), (JOBS,), loadable=False)
-        for job in rewrites.JOBS
-    ),
+    *(Trouble("odd total", _rewrite(with_total(total))) for total in TOTALS),
+    *(Trouble("odd shape", _rewrite(shaped(shape))) for shape in SHAPES),
+    *(Trouble("odd row", _rewrite(with_row(row))) for row in ROWS),
+    *(Trouble("odd job", _rewrite(with_jobs(job), nth=1, times=ALWAYS), (JOBS,), loadable=False) for job in ODD_JOBS),
 )
-REFUSED = (
-    Trouble("unauthorised", {"status": 401, "times": 1}),
-    Trouble("refused, quoting secrets", _quoting),
-)
+REFUSED = (Trouble("unauthorised", {"status": 401, "times": 1}), Trouble("refused, quoting secrets", _quoting))
 TOKEN_TROUBLES = (
     *(Trouble(f"token: status {status}", {"status": status}, (TOKEN,)) for status in (429, 500, 503)),
     Trouble("token: html", {"kind": "html", "times": 1}, (TOKEN,)),
@@ -110,11 +173,11 @@ TOKEN_TROUBLES = (
     Trouble("token: closed when idle", {"kind": "close"}, (TOKEN,)),
     # Fast enough for the longest lifetime to arrive in time.
     Trouble("token: drips", {"kind": "drip", "seconds": 0.0002}, (TOKEN,)),
-    *(Trouble("token: odd lifetime", _rewrite(rewrites.with_lifetime(life)), (TOKEN,)) for life in rewrites.LIFETIMES),
-    *(Trouble("token: odd access token", _rewrite(shape, times=1), (TOKEN,)) for shape in rewrites.ACCESS_TOKENS),
+    *(Trouble("token: odd lifetime", _rewrite(_with("expires_in", life)), (TOKEN,)) for life in LIFETIMES),
+    *(Trouble("token: odd access token", _rewrite(shape, times=1), (TOKEN,)) for shape in ACCESS_TOKENS),
     *(
         Trouble("token: no refresh token", _rewrite(shape, times=1), (TOKEN,), loses_token=True)
-        for shape in rewrites.REFRESH_TOKENS
+        for shape in REFRESH_TOKENS
     ),
     *(
         Trouble(f"token: lost by {kind}", {"kind": kind, "times": 1}, (TOKEN,), loses_token=True)
@@ -129,7 +192,7 @@ EXPIRY = Trouble(
 JOB_TROUBLES = (
     Trouble("job refused", {"status": 400, "times": ALWAYS}, (ITEMS,)),
     Trouble("job failing", {"status": 502, "times": ALWAYS}, (ITEMS,)),
-    Trouble("job without an id", _rewrite(rewrites.with_row(rewrites.ROWS[0])), (ITEMS,)),
+    Trouble("job without an id", _rewrite(with_row(ROWS[0])), (ITEMS,)),
 )
 TROUBLES = (*STATUSES, *CONNECTION, *SLOW, *ODD, *REFUSED)
 

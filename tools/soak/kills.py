@@ -26,32 +26,20 @@ MOMENTS = (0.3, 1.8)
 
 @dataclass(frozen=True)
 class Kill:
-    """A signal that reached a process.
+    """A signal that reached a process."""
 
-    Attributes:
-        victim: ``tap``, ``mapper`` or ``target``.
-        number: The signal.
-        at: When (monotonic clock).
-        in_refresh: Whether a token was being refreshed.
-    """
-
-    victim: str
-    number: signal.Signals
-    at: float
-    in_refresh: bool
+    victim: str  # ``tap``, ``mapper`` or ``target``
+    number: signal.Signals  # The signal
+    at: float  # When (monotonic clock)
+    in_refresh: bool  # Whether a token was being refreshed
 
 
 @dataclass
 class Kills:
-    """The kills and signals of one run.
+    """The kills and signals of one run."""
 
-    Attributes:
-        pipes: The pipeline.
-        done: Those that reached a process.
-    """
-
-    pipes: Pipes
-    done: list[Kill] = field(default_factory=list)
+    pipes: Pipes  # The pipeline
+    done: list[Kill] = field(default_factory=list)  # Those that reached a process
     _timers: list[Timer] = field(default_factory=list)
 
     def plan(self, pleo: Sandbox, rng: Random) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
-    from tools.soak.figures import Figures
+    from tools.soak.verification import Figures
 
 UPDATES = "/v3/export-jobs/*/items"
 VICTIMS = ("tap", "mapper", "target", "target", "target")
@@ -41,16 +41,7 @@ class ReportingPipes(Pipes):
 
 
 def play_reporting(rng: Random, folder: Path, figures: Figures) -> str:
-    """Play one world and return a line about it.
-
-    Args:
-        rng: Draws the world and its disturbances.
-        folder: Where settings, states and logs go.
-        figures: The counts.
-
-    Raises:
-        SoakError: The pipeline does not finish.
-    """
+    """Play one world and return a line about it."""
     with Sandbox(seed=rng.getrandbits(32)) as pleo:
         for _ in range(rng.randint(1, 4)):
             pleo.add_job(items=rng.randint(0, 400), item_status=("pending", "in_progress", "failed", "successful"))

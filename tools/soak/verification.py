@@ -1,4 +1,4 @@
-"""Compare the loaded items with Pleo's."""
+"""Compare the loaded items with Pleo's, and count."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import psycopg
 
     from sandbox import Sandbox
-    from tools.soak.figures import Figures
 
 # Some amounts have more digits than Python reads by default.
 sys.set_int_max_str_digits(0)
@@ -31,19 +30,48 @@ LOADED = """
     SELECT "jobId", "accountingEntryId", amount->'inWalletCurrency'->>'value', length(note), "itemStatus"
     FROM export_items
 """
+MUST_BE_ZERO = ("missing", "wrong", "repeated", "leaks", "tracebacks", "late", "tokens_lost")
+
+
+@dataclass
+class Figures:
+    """Counts."""
+
+    kills: int = 0  # SIGKILLs that reached a process
+    signals: int = 0  # SIGTERMs and SIGINTs that reached a process
+    in_refresh: int = 0  # Kills and signals that reached the tap during a token refresh
+    runs: int = 0  # Runs of the pipeline
+    worlds: int = 0  # Worlds played to their end
+    items: int = 0  # Items that had to arrive
+    updates: int = 0  # Items that had to be marked as failed in Pleo
+    requests: int = 0  # Requests to the API
+    authorisations: int = 0  # Authorisations renewed after a fault lost a token that no client could have saved
+    missing: int = 0  # Items that did not arrive or were not marked, and jobs that were incomplete at the end
+    wrong: int = 0  # Items that arrived with other values than Pleo's, or that Pleo does not have
+    repeated: int = 0  # Duplicate rows in the database, and items marked more than once
+    leaks: int = 0  # Logs and outputs with a secret
+    tracebacks: int = 0  # Logs of tap or mapper with a traceback
+    late: int = 0  # Runs that a signal did not end within 10 s
+    tokens_lost: int = 0  # Authorisations lost without a fault that explains it
+    faults: Counter[str] = field(default_factory=Counter)  # Faults that took effect, by name
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing has gone wrong."""
+        return not any(getattr(self, name) for name in MUST_BE_ZERO)
+
+    def __str__(self) -> str:
+        counts = [f"{each.name} {getattr(self, each.name)}" for each in fields(self) if each.name != "faults"]
+        faults = [f"{name} {count}" for name, count in sorted(self.faults.items())]
+        return f"{', '.join(counts)}\nfaults {self.faults.total()}: {', '.join(faults)}"
 
 
 @dataclass
 class TapOutput:
-    """The tap's output in the runs of a world.
+    """The tap's output in the runs of a world."""
 
-    Attributes:
-        covered: Last written status of each item that a STATE covers.
-        wrong: Items written with other values than Pleo's.
-    """
-
-    covered: dict[Key, str | None] = field(default_factory=dict)
-    wrong: set[Key] = field(default_factory=set)
+    covered: dict[Key, str | None] = field(default_factory=dict)  # Last written status of each item that a STATE covers
+    wrong: set[Key] = field(default_factory=set)  # Items written with other values than Pleo's
 
     def read(self, output: bytes, pleo: Sandbox) -> None:
         """Add the output of one run; a line torn by a kill does not count."""
