@@ -10,13 +10,13 @@ from tap_pleo_export.singer.schema_errors import nearest, pointer, violations
 from tap_pleo_export.singer.schema_files import shipped
 from tap_pleo_export.validation.references import ReferenceListError, reference_list
 from tap_pleo_export.validation.requirements import NeedsTable, account_roles
-from tap_pleo_export.validation.user_checks import SchemaError, UserCheck
+from tap_pleo_export.validation.user_checks import SchemaError, compile_check
 from tap_pleo_export.validation.vocabulary import ACCOUNT_ROLES, BUILTIN_CHECKS, ITEM_TYPES, OWN_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tap_pleo_export.validation.verdict import Method
+    from tap_pleo_export.validation.verdict import Check, Method
 
 ANY = "*"
 """The fallback among companies, and among the currencies of an account."""
@@ -70,7 +70,7 @@ class Settings:
     gl_account_not_required_for: frozenset[str] = frozenset()
     requirements: NeedsTable = field(default_factory=NeedsTable)
     references: dict[str, frozenset[str]] = field(default_factory=dict)
-    checks: tuple[UserCheck, ...] = ()
+    checks: tuple[Check, ...] = ()
     disabled_checks: frozenset[str] = frozenset()
     on_failure: Literal["annotate", "separate", "drop"] = "annotate"
     emit_updates: bool = False
@@ -93,7 +93,7 @@ def parse_settings(config: Mapping[str, Any]) -> Settings:
     """
     config = {name: value for name, value in config.items() if value is not None}
     references: dict[str, frozenset[str]] = {}
-    checks: list[UserCheck] = []
+    checks: list[Check] = []
     problems = [
         *map(str, violations(_schema_for(config), _without_schemas(config))),
         *_repeated_companies(_entries(config, "configuration")),
@@ -182,13 +182,13 @@ def _read_references(lists: object, into: dict[str, frozenset[str]]) -> Iterator
                 yield f"{pointer(('references', name))}: {problem}"
 
 
-def _compile_checks(entries: list[tuple[int, dict[str, Any]]], into: list[UserCheck]) -> Iterator[str]:
+def _compile_checks(entries: list[tuple[int, dict[str, Any]]], into: list[Check]) -> Iterator[str]:
     for index, check in entries:
         at = f"/checks/{index}/schema"
         if not isinstance(check.get("schema"), dict | bool):
             continue
         try:
-            into.append(UserCheck.of({"id": "", "failureReasonType": "", "failureReason": ""} | check))
+            into.append(compile_check({"id": "", "failureReasonType": "", "failureReason": ""} | check))
         except SchemaError as problem:
             yield from (at + line for line in problem.problems)
 
@@ -232,6 +232,6 @@ def _item_types(config: Mapping[str, Any]) -> Iterator[tuple[list[object], str]]
             yield ["requirements", row, "when", "types", index], type_
 
 
-def _schema_hints(checks: list[UserCheck]) -> Iterator[str]:
+def _schema_hints(checks: list[Check]) -> Iterator[str]:
     for index, check in enumerate(checks):
         yield from (f"/checks/{index}/schema{hint}" for hint in check.hints)

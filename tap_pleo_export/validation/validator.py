@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.validation.account_lookup import AccountLookup
-from tap_pleo_export.validation.check import Check
-from tap_pleo_export.validation.checks import builtin_checks
+from tap_pleo_export.validation.checks import CONFIGURATION, builtin_checks
 from tap_pleo_export.validation.item import bookkeeping_method
-from tap_pleo_export.validation.required_configuration import ID as CONFIGURATION
 from tap_pleo_export.validation.verdict import UNEXPECTED, Finding, Record, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
     from tap_pleo_export.validation.settings import Settings
-    from tap_pleo_export.validation.user_checks import UserCheck
-    from tap_pleo_export.validation.verdict import Method, Posting
+    from tap_pleo_export.validation.verdict import Check, Method, Posting
 
 
 class Validator:
@@ -33,7 +30,7 @@ class Validator:
             settings: Compiled settings.
             on_unknown_method: Called with each record whose bookkeeping method Pleo does not document.
         """
-        checks = [*builtin_checks(settings), *map(_user_check, settings.checks)]
+        checks = [*builtin_checks(settings), *settings.checks]
         self._checks = [check for check in checks if check.id not in settings.disabled_checks]
         self._judges = [check.judge for check in self._checks]
         self._null_bookkeeping = settings.null_bookkeeping
@@ -89,10 +86,6 @@ class Validator:
             return self._accounts.posting(record, method)
         except Exception:  # noqa: BLE001 - the check reports the same error
             return None
-
-
-def _user_check(check: UserCheck) -> Check:
-    return Check(check.id, check.severity, lambda record, _: check.judge(record), check.reads)
 
 
 def _broken(check: Check, cause: Exception) -> Finding:
