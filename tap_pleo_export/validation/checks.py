@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_pleo_export.validation.account_lookup import AccountLookup
 from tap_pleo_export.validation.item import currency_of, key_of, lines_of, vendor_of
+from tap_pleo_export.validation.requirements import AccountLookup
 from tap_pleo_export.validation.verdict import Check, Finding, Subject
 from tap_pleo_export.validation.vocabulary import OWN_ROLES
 

@@ -63,14 +63,16 @@ class ItemMapping:
         """Annotate the record; separate, drop or report it according to the settings."""
         if not self._schema_seen:
             self._schema_seen = True
-            yield from self._added_schemas(_bare_schema())
+            annotation_only = {"type": "object", "properties": shipped("validation_streams.json")["annotation"]}
+            yield from self._added_schemas(_schema_message(ITEMS, annotation_only))
         record = _object(message, "record")
         raw = bytes(message["record"])
         if not record.keys().isdisjoint(MEMBERS):
             raw = without_verdict(raw)
             record = {name: value for name, value in record.items() if name not in MEMBERS}
         verdict = self._validator.judge(record)
-        message["record"] = annotated(raw, self._annotation(verdict)) if record else self._annotation(verdict)
+        annotation = self._annotation(verdict)
+        message["record"] = raw[:-1] + b"," + annotation[1:] if record else annotation
         self._count(verdict)
         if not self._only_updates:
             yield from self._placed(message, verdict)
@@ -150,18 +152,7 @@ class ItemMapping:
         if self._on_failure == "separate" and not self._only_updates:
             yield join(message | {"stream": encode(FAILED)})
         if self._emit_updates:
-            schema = shipped("validation_streams.json")[UPDATES]
-            yield join(_schema_message(UPDATES, schema))
-
-
-def annotated(record: bytes, annotation: bytes) -> bytes:
-    """Return a record with the members of an annotation appended, as bytes.
-
-    Args:
-        record: A JSON object with at least one member.
-        annotation: Another one.
-    """
-    return record[:-1] + b"," + annotation[1:]
+            yield join(_schema_message(UPDATES, shipped("validation_streams.json")[UPDATES]))
 
 
 def without_verdict(record: bytes) -> bytes:
@@ -207,8 +198,3 @@ def _object(message: Members, name: str) -> dict[str, Any]:
 def _schema_message(stream: str, schema: dict[str, Any]) -> Members:
     parts = {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": KEYS}
     return {name: encode(value) for name, value in parts.items()}
-
-
-def _bare_schema() -> Members:
-    """Return a minimal SCHEMA for items that were received without one."""
-    return _schema_message(ITEMS, {"type": "object", "properties": shipped("validation_streams.json")["annotation"]})

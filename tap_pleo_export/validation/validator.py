@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_pleo_export.validation.account_lookup import AccountLookup
 from tap_pleo_export.validation.checks import CONFIGURATION, builtin_checks
 from tap_pleo_export.validation.item import bookkeeping_method
+from tap_pleo_export.validation.requirements import AccountLookup
 from tap_pleo_export.validation.verdict import UNEXPECTED, Finding, Record, Verdict
 
 if TYPE_CHECKING:
@@ -24,12 +24,7 @@ class Validator:
     """
 
     def __init__(self, settings: Settings, on_unknown_method: Callable[[Record], None] = lambda _record: None) -> None:
-        """Compile the checks.
-
-        Args:
-            settings: Compiled settings.
-            on_unknown_method: Called with each record whose bookkeeping method Pleo does not document.
-        """
+        """Compile the checks; call back with each record whose bookkeeping method Pleo does not document."""
         checks = [*builtin_checks(settings), *settings.checks]
         self._checks = [check for check in checks if check.id not in settings.disabled_checks]
         self._judges = [check.judge for check in self._checks]
@@ -40,14 +35,7 @@ class Validator:
         self._accounts = AccountLookup(settings) if located else None
 
     def lacking(self, members: Container[str]) -> dict[str, list[str]]:
-        """Return the members that checks read but a stream lacks.
-
-        Args:
-            members: Top-level members of the stream.
-
-        Returns:
-            Ids of the checks that read it, by missing member.
-        """
+        """Return the top-level members that checks read but a stream lacks, with the ids of these checks."""
         absent: dict[str, list[str]] = {}
         for check in self._checks:
             for member in sorted(check.reads):
@@ -56,11 +44,7 @@ class Validator:
         return absent
 
     def judge(self, record: Record) -> Verdict:
-        """Return the verdict on an export item.
-
-        Args:
-            record: An export item (OpenAPI `ExportItemV3`, plus `jobId` and `itemStatus`), without an earlier verdict.
-        """
+        """Return the verdict on an export item (OpenAPI `ExportItemV3`) that has no earlier verdict."""
         method, documented = bookkeeping_method(record, self._null_bookkeeping)
         if not documented:
             self._on_unknown_method(record)
