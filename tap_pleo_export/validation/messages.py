@@ -53,7 +53,11 @@ class ItemMapping:
         if not isinstance(own, dict):
             raise InputError("has a schema with properties that are not an object")
         if lacking := self._validator.lacking(own):
-            raise InputError(_lacking_members(lacking))
+            named = "; ".join(f"'{member}' for {', '.join(checks)}" for member, checks in lacking.items())
+            raise InputError(
+                f"is a SCHEMA of {ITEMS} without members that checks read: {named}. "
+                "Select them in the tap under these names, flatten only in the loader, or disable the checks"
+            )
         message = message | {"schema": _annotated_schema(message["schema"])}
         if not self._only_updates:
             yield join(message)
@@ -166,14 +170,6 @@ def without_verdict(record: bytes) -> bytes:
         except ValueError:
             pass  # the mark is part of a nested object
     return join({name: value for name, value in members(record).items() if name not in MEMBERS})
-
-
-def _lacking_members(lacking: dict[str, list[str]]) -> str:
-    named = "; ".join(f"'{member}' for {', '.join(checks)}" for member, checks in lacking.items())
-    return (
-        f"is a SCHEMA of {ITEMS} without members that checks read: {named}. "
-        "Select them in the tap under these names, flatten only in the loader, or disable the checks"
-    )
 
 
 def _annotated_schema(schema: Json) -> bytes:

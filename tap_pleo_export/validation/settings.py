@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tap_pleo_export.singer.schema_errors import nearest, pointer, violations
 from tap_pleo_export.singer.schema_files import shipped
 from tap_pleo_export.validation.requirements import Company, NeedsTable, account_roles
-from tap_pleo_export.validation.user_checks import SchemaError, compile_check
+from tap_pleo_export.validation.user_checks import SettingsError, compile_check
 from tap_pleo_export.validation.vocabulary import ACCOUNT_ROLES, BUILTIN_CHECKS, ITEM_TYPES, OWN_ROLES
 
 if TYPE_CHECKING:
@@ -23,18 +23,6 @@ if TYPE_CHECKING:
 
 
 _FIRST_DELIMITER = re.compile(r'^(?:"(?:[^"]|"")*"|[^,;\t]*)([,;\t])')
-
-
-class SettingsError(ValueError):
-    """The settings cannot be used.
-
-    Attributes:
-        problems: One line per mistake: JSON Pointer, the mistake and the allowed values.
-    """
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +64,7 @@ def settings_schema() -> dict[str, Any]:
 
 
 def parse_settings(config: Mapping[str, Any]) -> Settings:
-    """Compile settings; null counts as not set.
-
-    Raises:
-        SettingsError: With all mistakes.
-    """
+    """Compile settings; null counts as not set. All mistakes are one SettingsError."""
     config = {name: value for name, value in config.items() if value is not None}
     references: dict[str, frozenset[str]] = {}
     checks: list[Check] = []
@@ -200,7 +184,7 @@ def _compile_checks(entries: list[tuple[int, dict[str, Any]]], into: list[Check]
             continue
         try:
             into.append(compile_check({"id": "", "failureReasonType": "", "failureReason": ""} | check))
-        except SchemaError as problem:
+        except SettingsError as problem:
             yield from (at + line for line in problem.problems)
 
 

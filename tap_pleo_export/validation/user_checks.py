@@ -31,11 +31,11 @@ _KEYWORD_NAMES = """
 _KEYWORDS = frozenset(_KEYWORD_NAMES.split())
 
 
-class SchemaError(ValueError):
-    """A check's schema cannot be used.
+class SettingsError(ValueError):
+    """The settings, or the schema of one check, cannot be used.
 
     Attributes:
-        problems: One line per mistake, each beginning with a JSON Pointer into the schema.
+        problems: One line per mistake: JSON Pointer into the settings or the schema, and the mistake.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -47,13 +47,13 @@ def compile_check(definition: dict[str, Any]) -> Check:
     """Compile one entry of the setting `checks`; its finding is on the first violation.
 
     Raises:
-        SchemaError: The schema is not valid JSON Schema 2020-12, is too large, refers to another document, or names
+        SettingsError: The schema is not valid JSON Schema 2020-12, is too large, refers to another document, or names
             a member that export items do not have.
     """
     try:
         return _compile_check(definition)
     except RecursionError:
-        raise SchemaError([f": {NESTED}"]) from None
+        raise SettingsError([f": {NESTED}"]) from None
 
 
 def _compile_check(definition: dict[str, Any]) -> Check:
@@ -65,7 +65,7 @@ def _compile_check(definition: dict[str, Any]) -> Check:
     absent = [(name, where) for name, where in named.items() if name not in known]
     if absent:
         text = "export items have no member"
-        raise SchemaError([f"{pointer(where)}: {text} {name!r}{nearest(name, known)}" for name, where in absent])
+        raise SettingsError([f"{pointer(where)}: {text} {name!r}{nearest(name, known)}" for name, where in absent])
 
     def judge(record: Record, _method: Method) -> tuple[Finding, ...]:
         if compiled.is_valid(record):
@@ -80,19 +80,21 @@ def _compile_schema(schema: Any) -> jsonschema_rs.Draft202012Validator:  # noqa:
     """Compile a JSON Schema, formats asserted; report all violations of the metaschema, or else the first error."""
     problems = list(_schema_problems(schema))
     if problems:
-        raise SchemaError(problems)
+        raise SettingsError(problems)
     try:
         compiled = jsonschema_rs.Draft202012Validator(
             schema, validate_formats=True, ignore_unknown_formats=False, retriever=_refuse
         )
     except (jsonschema_rs.ReferencingError, jsonschema_rs.ValidationError) as problem:
         path = pointer(getattr(problem, "instance_path", ()))
-        raise SchemaError([f"{path}: {str(problem).splitlines()[0]}"]) from None
+        raise SettingsError([f"{path}: {str(problem).splitlines()[0]}"]) from None
     except ValueError:
         # The library's recursion limit.
-        raise SchemaError([f": {NESTED}"]) from None
+        raise SettingsError([f": {NESTED}"]) from None
     if unfolded(schema) > MAX_SUBSCHEMAS:
-        raise SchemaError([f": unfolds into more than {MAX_SUBSCHEMAS:,} subschemas, references followed; shorten it"])
+        raise SettingsError(
+            [f": unfolds into more than {MAX_SUBSCHEMAS:,} subschemas, references followed; shorten it"]
+        )
     return compiled
 
 
