@@ -43,7 +43,7 @@ def builtin_checks(settings: Settings) -> Iterator[Check]:
 
 
 def _required_configuration(settings: Settings) -> Check:
-    accounts = AccountLookup(settings)
+    accounts = AccountLookup(settings.requirements, settings.companies, settings.null_bookkeeping)
 
     def judge(record: Record, method: Method) -> list[Finding]:
         return [_missing(requirement, record) for requirement in accounts.missing_requirements(record, method)]

@@ -12,7 +12,6 @@ from tap_pleo_export.validation.vocabulary import NO_ACCOUNT, OWN_ROLES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_pleo_export.validation.settings import Settings
     from tap_pleo_export.validation.verdict import Method, Record
 
 ANY = "*"
@@ -80,11 +79,11 @@ def account_roles(rows: list[dict[str, Any]]) -> set[str]:
 class AccountLookup:
     """Looks up requirements in items and settings."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._requirements = settings.requirements.needs
-        self._companies = settings.companies
-        self._fallback = settings.companies.get(ANY, Company())
-        self._null_bookkeeping = settings.null_bookkeeping
+    def __init__(self, table: NeedsTable, companies: dict[str, Company], null_bookkeeping: Method) -> None:
+        self._requirements = table.needs
+        self._companies = companies
+        self._fallback = companies.get(ANY, Company())
+        self._null_bookkeeping = null_bookkeeping
 
     def missing_requirements(self, record: Record, method: Method) -> list[Requirement]:
         """Return the requirements that neither the item nor its company's configuration fulfils."""

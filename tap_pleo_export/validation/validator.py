@@ -32,7 +32,9 @@ class Validator:
         self._on_unknown_method = on_unknown_method
         self.nothing_found = tuple(Finding(check.id, "passed", check.severity) for check in self._checks)
         located = CONFIGURATION not in settings.disabled_checks
-        self._accounts = AccountLookup(settings) if located else None
+        self._accounts = (
+            AccountLookup(settings.requirements, settings.companies, settings.null_bookkeeping) if located else None
+        )
 
     def lacking(self, members: Container[str]) -> dict[str, list[str]]:
         """Return the top-level members that checks read but a stream lacks, with the ids of these checks."""
