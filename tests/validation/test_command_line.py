@@ -158,7 +158,13 @@ def test_about_lists_only_supported_settings() -> None:
     done = subprocess.run([*COMMAND, "--about", "--format=json"], capture_output=True, timeout=TIMEOUT, check=True)
     about = json.loads(done.stdout)
     assert about["capabilities"] == ["about", "structured-logging"]
-    assert set(about["settings"]["properties"]) >= {"configuration", "references", "checks", "on_failure"}
+    assert set(about["settings"]["properties"]) >= {
+        "configuration",
+        "references",
+        "checks",
+        "on_failure",
+        "emit_updates",
+    }
     assert "stream_maps" not in about["settings"]["properties"]
 
 
