@@ -40,11 +40,7 @@ class CommandLine(PluginBase):
         config: Any = None,  # noqa: ANN401 - what cb_config returns
         **options: Any,  # noqa: ANN401 - by plugin
     ) -> None:
-        """Run the command line and exit with the exit code of the run.
-
-        Raises:
-            SystemExit: Always.
-        """
+        """Run the command line and exit with the exit code of the run."""
         if about:
             cls.print_about(about_format)
             sys.exit(0)
@@ -82,8 +78,11 @@ def main(plugin: type[PluginBase]) -> None:
     except ValueError as error:
         click.ClickException(f"LOGLEVEL or SINGER_SDK_LOG_CONFIG: {error}").show()
         sys.exit(1)
+    if sys.__stdout__ is None:
+        # Its descriptor was closed at the start; the next opened file would take its place.
+        closed = OutputError("standard output is closed: connect it to a loader or a file")
+        raise stop(plugin.logger, closed, OutputError)
     try:
-        _check_stdout(sys.stdout)
         # Imported objects live as long as the process: exclude them from garbage collection.
         gc.freeze()
         command()
@@ -98,11 +97,7 @@ def main(plugin: type[PluginBase]) -> None:
 def stop(logger: logging.Logger, error: Exception, *expected: type[Exception]) -> SystemExit:
     """Log in one line why the run ends, and return the SystemExit to raise.
 
-    Args:
-        logger: Receives the line.
-        error: The reason.
-        expected: Exceptions whose text is all that a user needs. Any other is a program error, described by its type
-            and place.
+    Errors of the expected types are reported by their text, any other one as a program error with type and place.
     """
     # The error may precede the usual call.
     guard_logs()
@@ -115,39 +110,22 @@ def stop(logger: logging.Logger, error: Exception, *expected: type[Exception]) -
     return SystemExit(1)
 
 
-def _check_stdout(stdout: object) -> None:
-    # None if its descriptor was closed at the start; the next opened file would take its place.
-    if stdout is None:
-        raise OutputError("standard output is closed: connect it to a loader or a file")
-
-
 def _place(error: Exception) -> str:
     """Return where an exception was raised, in this package if possible."""
-    places = [(str(frame.f_globals.get("__name__")), line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    own = [place for place in places if place[0].startswith(f"{PACKAGE}.")]
-    module, line = (own or places)[-1]
-    return f"{module}, line {line}"
+    places = [
+        f"{frame.f_globals.get('__name__')}, line {line}" for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    return ([place for place in places if place.startswith(f"{PACKAGE}.")] or places)[-1]
 
 
 def refuse(problems: list[str]) -> None:
-    """Refuse the settings if they have problems.
-
-    Args:
-        problems: One line each.
-
-    Raises:
-        ConfigValidationError: With all problems; the SDK logs each as an ERROR and exits with 1.
-    """
+    """Raise a ConfigValidationError if the settings have problems, one line each."""
     if problems:
         raise ConfigValidationError("Config validation failed", errors=problems, schema={})
 
 
 def json_file(file: Any, option: str) -> dict[str, Any] | None:  # noqa: ANN401 - an open text file or None
-    """Return the content of a JSON file given as an option; None without a file.
-
-    Raises:
-        click.ClickException: The file does not contain a JSON object.
-    """
+    """Return the JSON object in a file given as an option; None without a file. Other content is a usage error."""
     if file is None:
         return None
     try:

@@ -32,11 +32,7 @@ _ESCAPE = re.compile(rb"\\(?:(u[dD][89a-fA-F])|.)", re.DOTALL)
 
 
 def encode(value: object) -> bytes:
-    """Encode JSON; a Decimal becomes a number with the same digits.
-
-    Raises:
-        TypeError: The value has no JSON form, or mixes a Decimal with text that has a lone surrogate.
-    """
+    """Encode JSON; a Decimal becomes a number with the same digits, unless a text has a lone surrogate (TypeError)."""
     try:
         return _encode(value)
     except UnicodeEncodeError:
@@ -44,12 +40,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: Json) -> Any:  # noqa: ANN401 - JSON
-    """Decode JSON; numbers stay exact (int or Decimal).
-
-    Raises:
-        ValueError: This is not JSON.
-        RecursionError: The JSON is nested too deeply.
-    """
+    """Decode JSON with exact numbers (int or Decimal); a ValueError for other text, a RecursionError if too deep."""
     try:
         return _value(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -58,12 +49,7 @@ def decode(data: Json) -> Any:  # noqa: ANN401 - JSON
 
 
 def members(data: Json) -> Members:
-    """Split a JSON object into its undecoded members; of a repeated name the last one counts.
-
-    Raises:
-        ValueError: This is not a JSON object.
-        RecursionError: The JSON is nested too deeply.
-    """
+    """Split a JSON object into its undecoded members, the last of each name; errors as :func:`decode`."""
     try:
         return _members(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -87,12 +73,7 @@ def _members_with_surrogates(source: str) -> Members:
 
 
 def elements(data: Json) -> list[Json]:
-    """Split a JSON array into its undecoded elements; with lone surrogates, elements are encoded again.
-
-    Raises:
-        ValueError: This is not a JSON array.
-        RecursionError: The JSON is nested too deeply.
-    """
+    """Split a JSON array into its elements, encoded again if there are lone surrogates; errors as :func:`decode`."""
     try:
         return _elements(data)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -46,15 +46,12 @@ class StreamMapper(CommandLine, InlineMapper):
         tick: Callable[[], float | None] | None = None,
         **plugin: Any,  # noqa: ANN401 - the SDK's own
     ) -> None:
-        """Read the settings.
+        """Read the settings, or raise a ConfigValidationError with every mistake in them.
 
         Args:
             output: Unbuffered binary stream for messages; by default standard output.
             tick: As :class:`MessageReader` takes it.
             plugin: Arguments of the SDK's mapper.
-
-        Raises:
-            ConfigValidationError: With every mistake in the settings.
         """
         guard_logs()
         name_streams()
@@ -87,11 +84,7 @@ class StreamMapper(CommandLine, InlineMapper):
         self._writer.flush()
 
     def run(self, file_input: IO[bytes] | None) -> int:
-        """Map all messages and return the exit code.
-
-        Raises:
-            SystemExit: 128 + n on signal n.
-        """
+        """Map all messages and return the exit code; SystemExit(128 + n) on signal n."""
         return run_with_summary(self.name, lambda: self._run(file_input), self.counts)
 
     def process_endofpipe(self) -> None:

@@ -31,17 +31,13 @@ class InputError(ValueError):
 
 
 class InputMessage:
-    """A Singer message.
+    """A Singer message; the constructor raises an InputError for other lines.
 
     Attributes:
         line: The line of input without its newline.
         members: The message's members, undecoded.
-        type: The member `type`.
         stream: The member `stream` if it is a string.
         number: Line number in the input, from 1; 0 if unknown.
-
-    Raises:
-        InputError: The line is not a Singer message.
     """
 
     __slots__ = ("line", "members", "number", "stream", "type")
@@ -60,11 +56,7 @@ class InputMessage:
         self.type = kind
 
     def unchanged(self) -> bytes:
-        """Return the line to pass on.
-
-        Raises:
-            InputError: It is not UTF-8, which only decoding would check otherwise.
-        """
+        """Return the line to pass on; raise an InputError if it is not UTF-8, which decoding would detect."""
         try:
             str(self.line, "utf-8")
         except UnicodeDecodeError:
@@ -94,11 +86,7 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @property
     def default_input(self) -> IO[bytes]:
-        """Standard input, buffered by the size of a pipe.
-
-        Raises:
-            InputError: Standard input is closed.
-        """
+        """Standard input, buffered by the size of a pipe."""
         if sys.__stdin__ is None:
             raise InputError("standard input is closed: connect it to a tap or a file")
         return os.fdopen(sys.stdin.fileno(), "rb", buffering=BUFFER, closefd=False)
@@ -108,14 +96,7 @@ class MessageReader(GenericSingerReader[bytes]):
         return InputMessage(line)
 
     def process_lines(self, file_input: IO[bytes] | None, callbacks: dict[str, Callable[[Any], None]]) -> Counter[str]:
-        """Pass each message to the callback of its type.
-
-        Args:
-            file_input: Lines of JSON, split at newline bytes only; blank lines are skipped.
-            callbacks: By message type.
-
-        Returns:
-            Number of messages by type.
+        """Pass each message to the callback of its type, skip blank lines, and return the number of messages by type.
 
         Raises:
             InputError: A line is unusable; names its number, from 1.
@@ -168,16 +149,9 @@ def _has_descriptor(file_input: IO[bytes]) -> bool:
 def run_reader(
     logger: logging.Logger, interrupts: Interrupts, read: Callable[[], object], *expected: type[Exception]
 ) -> bool:
-    """Read all input; a signal may end it at any time, and an expected error is logged in one line.
+    """Read all input, unless a signal ends it, and return whether it was read completely.
 
-    Args:
-        logger: Receives the error.
-        interrupts: Signal handling.
-        read: Reads the input.
-        expected: Exceptions whose text is all that a user needs; OSError is expected too.
-
-    Returns:
-        Whether the input was read completely.
+    OSError and the expected exceptions are logged in one line.
     """
     try:
         with interrupts.allowed():

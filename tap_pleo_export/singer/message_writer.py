@@ -7,6 +7,8 @@ import os
 import re
 import select
 import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from select import PIPE_BUF
 from typing import IO, TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("singer.output")
 
+MAX_DELAY = 5.0
 # Meltano sets this for its plugins; the longest line it accepts is half of this size.
 BUFFER_VARIABLE = "MELTANO_ELT_BUFFER_SIZE"
 _NAMED = re.compile(rb'"(stream|exportJobId|jobId|accountingEntryId)":"([^"]{1,100})"')
@@ -47,7 +50,7 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         self,
         *,
         hold: int = 0,
-        shield: Callable[[], AbstractContextManager[None]] | None = None,
+        shield: Callable[[], AbstractContextManager[None]] = nullcontext,
         reader_gone: str = "the process that reads this tap's output has ended",
         stream: IO[bytes] | None = None,
     ) -> None:
@@ -68,21 +71,11 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         return encode(message.to_dict() if isinstance(message, Message) else message)
 
     def write_message(self, message: object) -> None:
-        """Write one message.
-
-        Args:
-            message: As :meth:`serialize_message` takes it.
-
-        Raises:
-            OutputError: As :meth:`write_messages`.
-        """
+        """Write one message, as :meth:`write_messages`."""
         self.write_messages((self.serialize_message(message),))
 
     def write_messages(self, messages: Iterable[object]) -> None:
-        """Write messages, one line each; no line is split between two writes.
-
-        Args:
-            messages: Lines as bytes, or objects that msgspec encodes as Singer messages.
+        """Write messages (bytes, or objects that msgspec encodes), one line each; no line is split between writes.
 
         Raises:
             OutputError: The reading process has ended, or the disk is full.
@@ -109,11 +102,7 @@ class LineWriter(GenericSingerWriter[bytes, object]):
             self._write(len(lines))
 
     def flush(self) -> None:
-        """Write the collected lines.
-
-        Raises:
-            OutputError: As :meth:`write_messages`; the lines are discarded.
-        """
+        """Write the collected lines; discard them if they cannot be written (OutputError)."""
         if self._lines:
             self._write(len(self._lines))
 
@@ -123,11 +112,8 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         return self._stream or getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
 
     def _write(self, size: int) -> None:
-        if self._shield is None:
+        with self._shield():
             self._write_now(size)
-        else:
-            with self._shield():
-                self._write_now(size)
 
     def _write_now(self, size: int) -> None:
         whole = self._lines[:size]
@@ -147,6 +133,32 @@ class LineWriter(GenericSingerWriter[bytes, object]):
         except OSError as error:
             raise OutputError(f"cannot write to standard output ({error.strerror})") from None
         self.bytes_written += written
+
+
+@dataclass(slots=True)
+class StatePace:
+    """Keeps STATE messages from outweighing RECORD messages.
+
+    A STATE follows each page unless the last STATE was larger than everything written since. Then it waits until as
+    many bytes have been written, at most five seconds.
+    """
+
+    size: int = 0
+    written: int = 0
+    at: float = float("-inf")
+
+    def due(self, written: int, now: float) -> bool:
+        """Return whether a STATE is due.
+
+        Args:
+            written: Bytes written so far in the run.
+            now: Monotonic time in seconds.
+        """
+        return written - self.written >= self.size or now - self.at >= MAX_DELAY
+
+    def emitted(self, size: int, written: int, now: float) -> None:
+        """Record that a STATE of ``size`` bytes was written."""
+        self.size, self.written, self.at = size, written, now
 
 
 def max_line_bytes() -> float:

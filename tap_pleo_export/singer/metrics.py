@@ -28,11 +28,8 @@ def run_with_summary(plugin: str, run: Callable[[], int], counts: Callable[[], M
 
     Args:
         plugin: Name of the executable.
-        run: Returns the exit code. A SystemExit carries it as well; any other exception counts as exit code 1.
+        run: Returns the exit code, as this function does; an exception other than SystemExit counts as 1.
         counts: Returns what :func:`run_summary` takes as counts; called when the run has ended.
-
-    Returns:
-        The exit code.
     """
     started = time.monotonic()
     code = 1
@@ -74,8 +71,8 @@ class MetricLines(StructuredFormatter):
             return line
         content: dict[str, Any] = json.loads(line)
         subject = point.tags.get("stream") or point.tags.get("plugin", "run")
-        what = f"{subject} {point.metric.value} {point.value}"
-        return json.dumps(content | {"message": f"METRIC: {what}"}, separators=(",", ":"))
+        message = f"METRIC: {subject} {point.metric.value} {point.value}"
+        return json.dumps(content | {"message": message}, separators=(",", ":"))
 
 
 def name_streams() -> None:

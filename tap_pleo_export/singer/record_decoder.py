@@ -36,11 +36,7 @@ Computed = Annotated[str, msgspec.Meta(min_length=1, max_length=0)] | UnsetType
 
 
 class UnusableRowError(ValueError):
-    """A row cannot become a record.
-
-    Attributes:
-        reason: Why.
-    """
+    """A row cannot become a record; `reason` says why."""
 
     def __init__(self, reason: str, id_: str = "") -> None:
         self.reason = reason
@@ -89,11 +85,7 @@ class RecordDecoder:
         )
 
     def decode_row(self, row: Raw) -> Record:
-        """Decode any row: members that the schema does not declare move to ``additionalFields``.
-
-        Raises:
-            UnusableRowError: It is not an object, or a member that the connector reads is absent or of another type.
-        """
+        """Decode any row; raise an UnusableRowError if a member that the connector reads is absent or unusable."""
         try:
             members = _decode_members(row)
         except msgspec.ValidationError:

@@ -96,12 +96,8 @@ class SecretsFilter(logging.Filter):
 
     def _without_pieces(self, text: str) -> str:
         """Mask the beginnings of truncated secrets."""
-        before, *rest = text.split(CUT)
-        parts = [before]
-        for part in rest:
-            parts[-1] = self._without_end(parts[-1])
-            parts.append(part)
-        return CUT.join(parts)
+        *parts, last = text.split(CUT)
+        return CUT.join([*map(self._without_end, parts), last])
 
     def _without_end(self, text: str) -> str:
         for secret in self._secrets:

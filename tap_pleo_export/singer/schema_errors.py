@@ -24,9 +24,9 @@ class Violation(NamedTuple):
     """Something in a document that its schema does not allow.
 
     Attributes:
-        path: The member at fault; an unknown or a missing member is its own path.
-        text: The mistake, to be read after the path. Never quotes a value that the schema marks `secret`.
-        keyword: The JSON Schema keyword that is violated, such as `required`.
+        path: The member at fault, even if it is missing or unknown.
+        text: The mistake, to be read after the path; never quotes a value that the schema marks `secret`.
+        keyword: The violated JSON Schema keyword, such as `required`.
         schema_path: Path of that keyword in the schema.
     """
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import Tap
 
 from tap_pleo_export.pleo_plugin.plugin import PleoPlugin
-from tap_pleo_export.singer.message_writer import LineWriter, OutputError
-from tap_pleo_export.singer.state_pace import StatePace
+from tap_pleo_export.singer.message_writer import LineWriter, OutputError, StatePace
 from tap_pleo_export.tap.bookmarks import Bookmarks
 from tap_pleo_export.tap.outcome import RunOutcome
 

@@ -53,7 +53,11 @@ class ItemMapping:
         if not isinstance(own, dict):
             raise InputError("has a schema with properties that are not an object")
         if lacking := self._validator.lacking(own):
-            raise InputError(_lacking_members(lacking))
+            named = "; ".join(f"'{member}' for {', '.join(checks)}" for member, checks in lacking.items())
+            raise InputError(
+                f"is a SCHEMA of {ITEMS} without members that checks read: {named}. "
+                "Select them in the tap under these names, flatten only in the loader, or disable the checks"
+            )
         message = message | {"schema": _annotated_schema(message["schema"])}
         if not self._only_updates:
             yield join(message)
@@ -63,14 +67,16 @@ class ItemMapping:
         """Annotate the record; separate, drop or report it according to the settings."""
         if not self._schema_seen:
             self._schema_seen = True
-            yield from self._added_schemas(_bare_schema())
+            annotation_only = {"type": "object", "properties": shipped("validation_streams.json")["annotation"]}
+            yield from self._added_schemas(_schema_message(ITEMS, annotation_only))
         record = _object(message, "record")
         raw = bytes(message["record"])
         if not record.keys().isdisjoint(MEMBERS):
             raw = without_verdict(raw)
             record = {name: value for name, value in record.items() if name not in MEMBERS}
         verdict = self._validator.judge(record)
-        message["record"] = annotated(raw, self._annotation(verdict)) if record else self._annotation(verdict)
+        annotation = self._annotation(verdict)
+        message["record"] = raw[:-1] + b"," + annotation[1:] if record else annotation
         self._count(verdict)
         if not self._only_updates:
             yield from self._placed(message, verdict)
@@ -150,18 +156,7 @@ class ItemMapping:
         if self._on_failure == "separate" and not self._only_updates:
             yield join(message | {"stream": encode(FAILED)})
         if self._emit_updates:
-            schema = shipped("validation_streams.json")[UPDATES]
-            yield join(_schema_message(UPDATES, schema))
-
-
-def annotated(record: bytes, annotation: bytes) -> bytes:
-    """Return a record with the members of an annotation appended, as bytes.
-
-    Args:
-        record: A JSON object with at least one member.
-        annotation: Another one.
-    """
-    return record[:-1] + b"," + annotation[1:]
+            yield join(_schema_message(UPDATES, shipped("validation_streams.json")[UPDATES]))
 
 
 def without_verdict(record: bytes) -> bytes:
@@ -175,14 +170,6 @@ def without_verdict(record: bytes) -> bytes:
         except ValueError:
             pass  # the mark is part of a nested object
     return join({name: value for name, value in members(record).items() if name not in MEMBERS})
-
-
-def _lacking_members(lacking: dict[str, list[str]]) -> str:
-    named = "; ".join(f"'{member}' for {', '.join(checks)}" for member, checks in lacking.items())
-    return (
-        f"is a SCHEMA of {ITEMS} without members that checks read: {named}. "
-        "Select them in the tap under these names, flatten only in the loader, or disable the checks"
-    )
 
 
 def _annotated_schema(schema: Json) -> bytes:
@@ -207,8 +194,3 @@ def _object(message: Members, name: str) -> dict[str, Any]:
 def _schema_message(stream: str, schema: dict[str, Any]) -> Members:
     parts = {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": KEYS}
     return {name: encode(value) for name, value in parts.items()}
-
-
-def _bare_schema() -> Members:
-    """Return a minimal SCHEMA for items that were received without one."""
-    return _schema_message(ITEMS, {"type": "object", "properties": shipped("validation_streams.json")["annotation"]})

@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 import copy
+import csv
+import json
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tap_pleo_export.singer.schema_errors import nearest, pointer, violations
 from tap_pleo_export.singer.schema_files import shipped
-from tap_pleo_export.validation.references import ReferenceListError, reference_list
-from tap_pleo_export.validation.requirements import NeedsTable, account_roles
-from tap_pleo_export.validation.user_checks import SchemaError, UserCheck
+from tap_pleo_export.validation.requirements import Company, NeedsTable, account_roles
+from tap_pleo_export.validation.user_checks import SettingsError, compile_check
 from tap_pleo_export.validation.vocabulary import ACCOUNT_ROLES, BUILTIN_CHECKS, ITEM_TYPES, OWN_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tap_pleo_export.validation.verdict import Method
-
-ANY = "*"
-"""The fallback among companies, and among the currencies of an account."""
+    from tap_pleo_export.validation.verdict import Check, Method
 
 
-class SettingsError(ValueError):
-    """The settings cannot be used.
-
-    Attributes:
-        problems: One line per mistake: JSON Pointer, the mistake and the allowed values.
-    """
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
-@dataclass(frozen=True, slots=True)
-class Company:
-    """Journal and accounts that a company configures, without null and empty ones.
-
-    Attributes:
-        journal: Code of the journal.
-        accounts: By role, a code or a map from wallet currency (or `*`) to code.
-    """
-
-    journal: str | None = None
-    accounts: dict[str, str | dict[str, str]] = field(default_factory=dict)
+_FIRST_DELIMITER = re.compile(r'^(?:"(?:[^"]|"")*"|[^,;\t]*)([,;\t])')
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +48,7 @@ class Settings:
     gl_account_not_required_for: frozenset[str] = frozenset()
     requirements: NeedsTable = field(default_factory=NeedsTable)
     references: dict[str, frozenset[str]] = field(default_factory=dict)
-    checks: tuple[UserCheck, ...] = ()
+    checks: tuple[Check, ...] = ()
     disabled_checks: frozenset[str] = frozenset()
     on_failure: Literal["annotate", "separate", "drop"] = "annotate"
     emit_updates: bool = False
@@ -86,14 +64,10 @@ def settings_schema() -> dict[str, Any]:
 
 
 def parse_settings(config: Mapping[str, Any]) -> Settings:
-    """Compile settings; null counts as not set.
-
-    Raises:
-        SettingsError: With all mistakes.
-    """
+    """Compile settings; null counts as not set. All mistakes are one SettingsError."""
     config = {name: value for name, value in config.items() if value is not None}
     references: dict[str, frozenset[str]] = {}
-    checks: list[UserCheck] = []
+    checks: list[Check] = []
     problems = [
         *map(str, violations(_schema_for(config), _without_schemas(config))),
         *_repeated_companies(_entries(config, "configuration")),
@@ -115,7 +89,7 @@ def parse_settings(config: Mapping[str, Any]) -> Settings:
         on_failure=config.get("on_failure", "annotate"),
         emit_updates=bool(config.get("emit_updates")),
         only_updates=config.get("emit_updates") == "only",
-        hints=(*_hints(config, references), *_schema_hints(checks)),
+        hints=tuple(_hints(config, references, checks)),
     )
 
 
@@ -126,16 +100,15 @@ def _entries(config: Mapping[str, Any], name: str) -> list[tuple[int, dict[str, 
 
 
 def _without_schemas(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration without the users' schemas, which are compiled on their own, at any depth."""
-    checks = config.get("checks")
-    if not isinstance(checks, list):
+    """Return the configuration without the users' schemas, which are compiled separately, at any depth."""
+    empty = {
+        index: check | {"schema": {}}
+        for index, check in _entries(config, "checks")
+        if isinstance(check.get("schema"), dict)
+    }
+    if not empty:
         return dict(config)
-    empty = [check | {"schema": {}} if _has_schema(check) else check for check in checks]
-    return {**config, "checks": empty}
-
-
-def _has_schema(check: object) -> bool:
-    return isinstance(check, dict) and isinstance(check.get("schema"), dict)
+    return {**config, "checks": [empty.get(index, check) for index, check in enumerate(config["checks"])]}
 
 
 def _schema_for(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,19 +150,41 @@ def _read_references(lists: object, into: dict[str, frozenset[str]]) -> Iterator
         is_list = isinstance(source, list) and all(isinstance(value, str) for value in source)
         if is_list or (isinstance(source, str) and source):
             try:
-                into[name] = reference_list(source)
-            except ReferenceListError as problem:
+                values = source if isinstance(source, list) else _reference_file(Path(source))
+                into[name] = frozenset(filter(None, map(str.strip, values)))
+            except ValueError as problem:
                 yield f"{pointer(('references', name))}: {problem}"
 
 
-def _compile_checks(entries: list[tuple[int, dict[str, Any]]], into: list[UserCheck]) -> Iterator[str]:
+def _reference_file(path: Path) -> list[str]:
+    """Read a JSON array of strings (`.json`), or the first column of UTF-8 text or CSV; errors do not quote it."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except OSError as problem:
+        raise ValueError(f"cannot read {str(path)!r}: {problem.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{str(path)!r} is not UTF-8 text: save it as UTF-8") from None
+    if path.suffix.lower() != ".json":
+        lines = text.splitlines()
+        delimiter = next((found[1] for line in lines[:1] if (found := _FIRST_DELIMITER.match(line))), ",")
+        return [row[0] for row in csv.reader(lines, delimiter=delimiter) if row]
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{str(path)!r} is not JSON: expected an array of strings") from None
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f'{str(path)!r} is not an array of strings: write codes in quotes, such as "0400"')
+    return values
+
+
+def _compile_checks(entries: list[tuple[int, dict[str, Any]]], into: list[Check]) -> Iterator[str]:
     for index, check in entries:
         at = f"/checks/{index}/schema"
         if not isinstance(check.get("schema"), dict | bool):
             continue
         try:
-            into.append(UserCheck.of({"id": "", "failureReasonType": "", "failureReason": ""} | check))
-        except SchemaError as problem:
+            into.append(compile_check({"id": "", "failureReasonType": "", "failureReason": ""} | check))
+        except SettingsError as problem:
             yield from (at + line for line in problem.problems)
 
 
@@ -210,7 +205,7 @@ def _code(value: str | None) -> str | None:
     return (value or "").strip() or None
 
 
-def _hints(config: Mapping[str, Any], references: dict[str, frozenset[str]]) -> Iterator[str]:
+def _hints(config: Mapping[str, Any], references: dict[str, frozenset[str]], checks: list[Check]) -> Iterator[str]:
     """Yield likely mistakes that are valid, because Pleo may add types and users may add roles."""
     for name, values in references.items():
         if not values:
@@ -222,6 +217,8 @@ def _hints(config: Mapping[str, Any], references: dict[str, frozenset[str]]) -> 
     for role in sorted(account_roles(config.get("requirements", [])).difference(known)):
         if hint := nearest(role, known):
             yield f"/requirements: {role!r} is a new role{hint}"
+    for index, check in enumerate(checks):
+        yield from (f"/checks/{index}/schema{hint}" for hint in check.hints)
 
 
 def _item_types(config: Mapping[str, Any]) -> Iterator[tuple[list[object], str]]:
@@ -230,8 +227,3 @@ def _item_types(config: Mapping[str, Any]) -> Iterator[tuple[list[object], str]]
     for row, when in enumerate(row["when"] for row in config.get("requirements", ())):
         for index, type_ in enumerate(when.get("types", ())):
             yield ["requirements", row, "when", "types", index], type_
-
-
-def _schema_hints(checks: list[UserCheck]) -> Iterator[str]:
-    for index, check in enumerate(checks):
-        yield from (f"/checks/{index}/schema{hint}" for hint in check.hints)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import jsonschema_rs
@@ -10,7 +9,7 @@ import jsonschema_rs
 from tap_pleo_export.singer.schema_errors import nearest, pointer, unknown, violations
 from tap_pleo_export.singer.schema_files import shipped
 from tap_pleo_export.validation.json_schema import members_named, part_at, subschemas, unfolded
-from tap_pleo_export.validation.verdict import Finding, Record, Severity
+from tap_pleo_export.validation.verdict import Check, Finding, Method, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +31,11 @@ _KEYWORD_NAMES = """
 _KEYWORDS = frozenset(_KEYWORD_NAMES.split())
 
 
-class SchemaError(ValueError):
-    """A check's schema cannot be used.
+class SettingsError(ValueError):
+    """The settings, or the schema of one check, cannot be used.
 
     Attributes:
-        problems: One line per mistake, each beginning with a JSON Pointer into the schema.
+        problems: One line per mistake: JSON Pointer into the settings or the schema, and the mistake.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -44,94 +43,58 @@ class SchemaError(ValueError):
         self.problems = problems
 
 
-@dataclass(frozen=True, slots=True)
-class UserCheck:
-    """A compiled check.
-
-    Attributes:
-        id: Name of the check.
-        severity: `error` or `warning`.
-        failure: The finding on a failing record, without its path.
-        schema: Compiled schema, formats asserted.
-        reads: Top-level members of an item that the schema names.
-        hints: Likely mistakes in a valid schema, each beginning with a JSON Pointer into it.
-    """
-
-    id: str
-    severity: Severity
-    failure: Finding
-    schema: jsonschema_rs.Draft202012Validator
-    reads: frozenset[str]
-    hints: tuple[str, ...]
-
-    @classmethod
-    def of(cls, definition: dict[str, Any]) -> UserCheck:
-        """Compile one entry of the setting `checks`.
-
-        Raises:
-            SchemaError: The schema is not valid JSON Schema 2020-12, is too large, refers to another document, or names
-                a member that export items do not have.
-        """
-        try:
-            return cls._of(definition)
-        except RecursionError:
-            raise SchemaError([f": {NESTED}"]) from None
-
-    @classmethod
-    def _of(cls, definition: dict[str, Any]) -> UserCheck:
-        schema = definition["schema"]
-        severity = definition.get("severity", "error")
-        reason = definition["failureReasonType"], definition["failureReason"]
-        compiled = compile_schema(schema)
-        named = members_named(schema)
-        known = shipped("export_items.json")["properties"]
-        unknown = [
-            f"{pointer(where)}: export items have no member {name!r}{nearest(name, known)}"
-            for name, where in named.items()
-            if name not in known
-        ]
-        if unknown:
-            raise SchemaError(unknown)
-        failure = Finding(definition["id"], "failed", severity, *reason)
-        return cls(
-            definition["id"],
-            severity,
-            failure,
-            compiled,
-            frozenset(named),
-            tuple(_hints(schema)),
-        )
-
-    def judge(self, record: Record) -> tuple[Finding, ...]:
-        """Return a finding for the record's first violation, if any."""
-        if self.schema.is_valid(record):
-            return ()
-        path = pointer(next(self.schema.iter_errors(record)).instance_path)
-        known = self.failure
-        return (Finding(self.id, "failed", self.severity, known.failure_reason_type, known.failure_reason, path),)
-
-
-def compile_schema(schema: dict[str, Any] | bool) -> jsonschema_rs.Draft202012Validator:  # noqa: FBT001 - a JSON Schema may be a boolean
-    """Compile a JSON Schema, formats asserted.
+def compile_check(definition: dict[str, Any]) -> Check:
+    """Compile one entry of the setting `checks`; its finding is on the first violation.
 
     Raises:
-        SchemaError: With all violations of the metaschema, or the first part that does not resolve or compile.
+        SettingsError: The schema is not valid JSON Schema 2020-12, is too large, refers to another document, or names
+            a member that export items do not have.
     """
+    try:
+        return _compile_check(definition)
+    except RecursionError:
+        raise SettingsError([f": {NESTED}"]) from None
+
+
+def _compile_check(definition: dict[str, Any]) -> Check:
+    check, schema, severity = definition["id"], definition["schema"], definition.get("severity", "error")
+    reason = definition["failureReasonType"], definition["failureReason"]
+    compiled = _compile_schema(schema)
+    named = members_named(schema)
+    known = shipped("export_items.json")["properties"]
+    absent = [(name, where) for name, where in named.items() if name not in known]
+    if absent:
+        text = "export items have no member"
+        raise SettingsError([f"{pointer(where)}: {text} {name!r}{nearest(name, known)}" for name, where in absent])
+
+    def judge(record: Record, _method: Method) -> tuple[Finding, ...]:
+        if compiled.is_valid(record):
+            return ()
+        path = pointer(next(compiled.iter_errors(record)).instance_path)
+        return (Finding(check, "failed", severity, *reason, path),)
+
+    return Check(check, severity, judge, frozenset(named), tuple(_hints(schema)))
+
+
+def _compile_schema(schema: Any) -> jsonschema_rs.Draft202012Validator:  # noqa: ANN401 - a JSON Schema
+    """Compile a JSON Schema, formats asserted; report all violations of the metaschema, or else the first error."""
     problems = list(_schema_problems(schema))
     if problems:
-        raise SchemaError(problems)
+        raise SettingsError(problems)
     try:
         compiled = jsonschema_rs.Draft202012Validator(
             schema, validate_formats=True, ignore_unknown_formats=False, retriever=_refuse
         )
     except (jsonschema_rs.ReferencingError, jsonschema_rs.ValidationError) as problem:
         path = pointer(getattr(problem, "instance_path", ()))
-        raise SchemaError([f"{path}: {str(problem).splitlines()[0]}"]) from None
+        raise SettingsError([f"{path}: {str(problem).splitlines()[0]}"]) from None
     except ValueError:
         # The library's recursion limit.
-        raise SchemaError([f": {NESTED}"]) from None
+        raise SettingsError([f": {NESTED}"]) from None
     if unfolded(schema) > MAX_SUBSCHEMAS:
-        raise SchemaError([f": unfolds into more than {MAX_SUBSCHEMAS:,} subschemas, references followed; shorten it"])
+        raise SettingsError(
+            [f": unfolds into more than {MAX_SUBSCHEMAS:,} subschemas, references followed; shorten it"]
+        )
     return compiled
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_pleo_export.validation.account_lookup import AccountLookup
-from tap_pleo_export.validation.check import Check
-from tap_pleo_export.validation.checks import builtin_checks
+from tap_pleo_export.validation.checks import CONFIGURATION, builtin_checks
 from tap_pleo_export.validation.item import bookkeeping_method
-from tap_pleo_export.validation.required_configuration import ID as CONFIGURATION
+from tap_pleo_export.validation.requirements import AccountLookup
 from tap_pleo_export.validation.verdict import UNEXPECTED, Finding, Record, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
     from tap_pleo_export.validation.settings import Settings
-    from tap_pleo_export.validation.user_checks import UserCheck
-    from tap_pleo_export.validation.verdict import Method, Posting
+    from tap_pleo_export.validation.verdict import Check, Method, Posting
 
 
 class Validator:
@@ -27,30 +24,20 @@ class Validator:
     """
 
     def __init__(self, settings: Settings, on_unknown_method: Callable[[Record], None] = lambda _record: None) -> None:
-        """Compile the checks.
-
-        Args:
-            settings: Compiled settings.
-            on_unknown_method: Called with each record whose bookkeeping method Pleo does not document.
-        """
-        checks = [*builtin_checks(settings), *map(_user_check, settings.checks)]
+        """Compile the checks; call back with each record whose bookkeeping method Pleo does not document."""
+        checks = [*builtin_checks(settings), *settings.checks]
         self._checks = [check for check in checks if check.id not in settings.disabled_checks]
         self._judges = [check.judge for check in self._checks]
         self._null_bookkeeping = settings.null_bookkeeping
         self._on_unknown_method = on_unknown_method
         self.nothing_found = tuple(Finding(check.id, "passed", check.severity) for check in self._checks)
         located = CONFIGURATION not in settings.disabled_checks
-        self._accounts = AccountLookup(settings) if located else None
+        self._accounts = (
+            AccountLookup(settings.requirements, settings.companies, settings.null_bookkeeping) if located else None
+        )
 
     def lacking(self, members: Container[str]) -> dict[str, list[str]]:
-        """Return the members that checks read but a stream lacks.
-
-        Args:
-            members: Top-level members of the stream.
-
-        Returns:
-            Ids of the checks that read it, by missing member.
-        """
+        """Return the top-level members that checks read but a stream lacks, with the ids of these checks."""
         absent: dict[str, list[str]] = {}
         for check in self._checks:
             for member in sorted(check.reads):
@@ -59,11 +46,7 @@ class Validator:
         return absent
 
     def judge(self, record: Record) -> Verdict:
-        """Return the verdict on an export item.
-
-        Args:
-            record: An export item (OpenAPI `ExportItemV3`, plus `jobId` and `itemStatus`), without an earlier verdict.
-        """
+        """Return the verdict on an export item (OpenAPI `ExportItemV3`) that has no earlier verdict."""
         method, documented = bookkeeping_method(record, self._null_bookkeeping)
         if not documented:
             self._on_unknown_method(record)
@@ -89,10 +72,6 @@ class Validator:
             return self._accounts.posting(record, method)
         except Exception:  # noqa: BLE001 - the check reports the same error
             return None
-
-
-def _user_check(check: UserCheck) -> Check:
-    return Check(check.id, check.severity, lambda record, _: check.judge(record), check.reads)
 
 
 def _broken(check: Check, cause: Exception) -> Finding:

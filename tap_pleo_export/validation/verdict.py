@@ -1,10 +1,14 @@
-"""The results of validation: findings of checks, and the verdict on an item."""
+"""Checks, their findings, and the verdict on an item."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 Record = dict[str, Any]
 Method = Literal["journal", "accounts_payable"]
@@ -59,6 +63,25 @@ class Finding(msgspec.Struct, frozen=True, rename="camel"):
     failure_reason: str | None = None
     path: str | None = None
     subject: Subject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check as the validator runs it.
+
+    Attributes:
+        id: Public name.
+        severity: `error` or `warning`.
+        judge: Returns the findings on a record. May raise if the record has an unexpected shape.
+        reads: Top-level members of an item that the check needs.
+        hints: Likely mistakes in the valid schema of a user's check, each beginning with a JSON Pointer into it.
+    """
+
+    id: str
+    severity: Severity
+    judge: Callable[[Record, Method], Sequence[Finding]]
+    reads: frozenset[str]
+    hints: tuple[str, ...] = ()
 
 
 class Posting(msgspec.Struct, frozen=True, rename="camel"):

@@ -127,15 +127,6 @@ def test_second_signal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stream.data == b"x" * 5, "discarded lines are not written later"
 
 
-def test_signal_between_lines_ends_at_once() -> None:
-    run = Interrupts()
-    writer = holding(Trickle(), run)
-    writer.write_message(b"x")
-    with pytest.raises(SystemExit) as exit_, run.allowed():
-        run.handle(signal.SIGINT)
-    assert exit_.value.code == 130
-
-
 def test_partial_line_is_discarded() -> None:
     stream = Trickle()
     writer = holding(stream, Interrupts())

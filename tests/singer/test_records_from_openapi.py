@@ -7,20 +7,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.conformance import violations
-from tap_pleo_export.validation.vocabulary import ITEM_TYPES
 from tests.helpers import document
 from tests.helpers.decoding import decode, kept, streams, written
 from tests.helpers.document import encode, stored, to_the_digit
 from tests.helpers.mapper import JOB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from tap_pleo_export.tap.stream import PleoStream
 
 STREAMS = streams()
@@ -55,43 +50,3 @@ def test_the_status_of_a_job_item_is_read(row: dict[str, Any]) -> None:
 
     assert record.status == stored(row["status"])
     assert (record.exportJobId, record.accountingEntryId) == (row["exportJobId"], row["accountingEntryId"])
-
-
-@pytest.mark.parametrize("name", SCHEMAS.values())
-def test_drawn_values_conform_to_the_document(name: str) -> None:
-    drawn = document.sample(document.of(name, growing=False), 40, 1)
-
-    assert [violations(name, value) for value in drawn] == [[]] * len(drawn)
-
-
-THOUSANDTHS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
-KINDS: dict[str, Callable[[Any], bool]] = {
-    "null": lambda value: value is None,
-    "integer of 19 digits": lambda value: isinstance(value, int) and abs(value) >= 10**18,
-    "three decimals": lambda value: isinstance(value, Decimal) and value.as_tuple().exponent == -3,
-    "exponent": lambda value: isinstance(value, Decimal) and "E" in str(value),
-    "long text": lambda value: isinstance(value, str) and len(value) > 1000,
-    "empty text": lambda value: value == "",
-    "text that is not ASCII": lambda value: isinstance(value, str) and not value.isascii(),
-    "empty array": lambda value: value == [],
-    "unknown enum value": lambda value: value == document.TOMORROW,
-    "currency of three decimals": lambda value: isinstance(value, str) and value in THOUSANDTHS,
-}
-
-
-def parts(value: Any) -> Iterator[Any]:
-    """Yield a value and all that is in it."""
-    yield value
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for member in inside:
-        yield from parts(member)
-
-
-def test_drawn_values_are_as_varied_as_the_document_allows() -> None:
-    items = document.sample(document.row("ExportItemV3"), 60, 1)
-    declared = document.DOCUMENT["ExportItemV3"]["properties"].keys()
-
-    assert [name for name, is_so in KINDS.items() if not any(map(is_so, parts(items)))] == []
-    assert any(item.keys() - declared for item in items)
-    assert any(declared - item.keys() for item in items)
-    assert len({item["type"] for item in items} & {*ITEM_TYPES}) >= 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.singer.state_pace import MAX_DELAY, StatePace
+from tap_pleo_export.singer.message_writer import MAX_DELAY, StatePace
 
 # Bytes and seconds of each page.
 PAGES = st.lists(st.tuples(st.integers(0, 10**6), st.floats(0, 3)), max_size=100)

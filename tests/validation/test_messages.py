@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from tap_pleo_export.singer.exact_json import members
 from tap_pleo_export.validation import MEMBERS
+from tap_pleo_export.validation.messages import without_verdict
 from tests.helpers.mapper import (
     EXTRACTED,
     GOOD,
@@ -20,6 +22,7 @@ from tests.helpers.mapper import (
     line,
     record,
     run,
+    run_until_error,
     schema,
     state,
 )
@@ -34,14 +37,8 @@ MODES: list[dict[str, Any]] = [
 def test_verdict_of_a_failed_item() -> None:
     (after,) = run(schema() + record(failing()), GOOD).records()
     reason = "Account (line 1) missing: provide account (line 1) in the configurations"
-    passed = {
-        "status": "passed",
-        "severity": "error",
-        "failureReasonType": None,
-        "failureReason": None,
-        "path": None,
-        "subject": None,
-    }
+    passed: dict[str, Any] = {"status": "passed", "severity": "error"}
+    passed |= dict.fromkeys(("failureReasonType", "failureReason", "path", "subject"))
     assert {name: after[name] for name in MEMBERS} == {
         "validationStatus": "failed",
         "validationFailureReasonType": "missing_configuration",
@@ -68,22 +65,16 @@ def test_schema_is_extended() -> None:
     assert message["bookmark_properties"] == ["date"]
     assert message["vendor_extension"] == {"a": 1}
     assert message["key_properties"] == KEYS
-    members = message["schema"]["properties"]
+    own = message["schema"]["properties"]
     before = json.loads(schema())["schema"]
-    assert list(members) == [*before["properties"], *MEMBERS]
+    assert list(own) == [*before["properties"], *MEMBERS]
     assert message["schema"] | {"properties": None} == before | {"properties": None}
-    assert all(members[name]["description"] for name in MEMBERS)
+    assert all(own[name]["description"] for name in MEMBERS)
 
 
 def test_record_envelope_is_unchanged() -> None:
-    message = {
-        "record": item(),
-        "custom": [1],
-        "version": 17,
-        "time_extracted": EXTRACTED,
-        "stream": "export_items",
-        "type": "RECORD",
-    }
+    message = {"record": item(), "custom": [1], "version": 17, "time_extracted": EXTRACTED}
+    message |= {"stream": "export_items", "type": "RECORD"}
     (_, after) = run(schema() + line(message), GOOD).messages
     assert list(after) == list(message)
     assert after | {"record": 0} == message | {"record": 0}
@@ -91,19 +82,7 @@ def test_record_envelope_is_unchanged() -> None:
 
 @pytest.mark.parametrize(
     "number",
-    [
-        "12345678901234567",
-        "0.1",
-        "1999.95",
-        "-0.005",
-        "1e400",
-        "1E+2",
-        "0.10",
-        "-0",
-        "1.0",
-        "9" * 5000,
-        "1234567890123456789012.5",
-    ],
+    ["12345678901234567", "-0.005", "1e400", "1E+2", "0.10", "-0", "1.0", "9" * 5000, "1234567890123456789012.5"],
 )
 def test_numbers_are_kept_digit_for_digit(number: str) -> None:
     text = dumps(item(), (", ", ": ")).replace("6366", number).encode()
@@ -114,15 +93,7 @@ def test_numbers_are_kept_digit_for_digit(number: str) -> None:
 
 @pytest.mark.parametrize(
     "note",
-    [
-        r"\ud800 lone",
-        r"\u2028",
-        "\u2028 raw",
-        r"caf\u00e9 \ud83d\ude00 \/",
-        "café 😀",
-        r"\"validationStatus\":",
-        r"tab \t nul \u0000",
-    ],
+    [r"\ud800", "\u2028", r"\u2028\u00e9 \ud83d\ude00 \/", "café 😀", r"\"validationStatus\":", r"\t nul \u0000"],
 )
 def test_text_is_kept_byte_for_byte(note: str) -> None:
     text = dumps(item(), (", ", ": ")).replace("Printer ink", note).encode()
@@ -149,29 +120,16 @@ def test_lone_surrogate_in_a_reason() -> None:
 
 @pytest.mark.parametrize("config", MODES)
 def test_order_of_messages(config: dict[str, Any]) -> None:
-    data = (
-        schema("export_jobs")
-        + schema()
-        + record(item(1))
-        + state(1)
-        + record(failing(2))
-        + state(2)
-        + record(item(3))
-        + state(3)
-    )
+    items = record(item(1)) + state(1) + record(failing(2)) + state(2) + record(item(3)) + state(3)
+    data = schema("export_jobs") + schema() + items
     output = run(data, GOOD | config)
     added = ("export_items_failed", "export_job_item_updates")
     assert [m for m in output.messages if m["type"] == "STATE"] == [json.loads(state(n)) for n in (1, 2, 3)]
     without = [entry for entry in output.order if entry[1] not in added]
     expected = [
-        "SCHEMA",
-        "SCHEMA",
-        "RECORD",
-        "STATE",
+        *("SCHEMA", "SCHEMA", "RECORD", "STATE"),
         *(["RECORD"] if config["on_failure"] == "annotate" else []),
-        "STATE",
-        "RECORD",
-        "STATE",
+        *("STATE", "RECORD", "STATE"),
     ]
     assert [kind for kind, _ in without] == expected
     between = output.order[output.order.index(("STATE", None)) + 1 :]
@@ -294,3 +252,70 @@ def test_checks_see_exact_numbers(note: str, value: str, status: str) -> None:
     }
     (after,) = run(schema() + record(item(note=note, amount=money)), own(limit)).records()
     assert after["validationStatus"] == status
+
+
+@pytest.mark.parametrize(
+    ("annotated", "plain"),
+    [
+        ('{"a": 1,%s}', '{"a": 1}'),
+        ('{"a": 1 ,%s , "b" : 2.0 }', '{"a":1,"b":2.0}'),
+        ('{%s,"a":1e400}', '{"a":1e400}'),
+        ("{%s}", "{}"),
+        ('{"a":1,"bookkeepingMethod":"journal","validationStatus":"x"}', '{"a":1}'),
+        (
+            '{"a":{"validationStatus":1,"x":2},%s,"b":{"c":1,"validationStatus":3}}',
+            '{"a":{"validationStatus":1,"x":2},"b":{"c":1,"validationStatus":3}}',
+        ),
+        ('{"validationStatus":1,"a":1,%s}', '{"a":1}'),
+        ('{"a": {"x": 2,"validationStatus": 1}, "b": 1.0,%s}', '{"a": {"x": 2,"validationStatus": 1}, "b": 1.0}'),
+    ],
+)
+def test_earlier_verdict_is_removed_from_any_position(annotated: str, plain: str) -> None:
+    (line,) = run(schema() + record({}), {}).lines[1:]
+    verdict = bytes(members(line)["record"])[1:-1].decode()
+    assert without_verdict(annotated.replace("%s", verdict).encode()) == plain.encode()
+
+
+def test_whitespace_and_member_order_do_not_matter() -> None:
+    text = dumps({"record": failing() | {"a": [1, {}]}, "type": "RECORD", "stream": "export_items"}, (" , ", " : "))
+    output = run(schema() + text.encode() + b"\n" + record(item(2)), GOOD)
+    assert [after["validationStatus"] for after in output.records()] == ["failed", "passed"]
+    assert json.loads(output.lines[1])["record"]["a"] == [1, {}]
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (b'{"type":"RECORD","stream":"export_items","record":{"iban":"GB33BUKB', "is not a JSON object"),
+        (b"Traceback GB33BUKB", "is not a JSON object"),
+        (b'["GB33BUKB"]', "is not a JSON object"),
+        (b'{"stream":"export_items","record":{"iban":"GB33BUKB"}}', "has no message type"),
+        (b'{"type":5,"iban":"GB33BUKB"}', "has no message type"),
+        (b'{"type":"RECORD","stream":"export_items","record":["GB33BUKB"]}', "has a record that is not an object"),
+        (b'{"type":"RECORD","stream":"export_items","iban":"GB33BUKB"}', "has no record"),
+        (
+            b'{"type":"RECORD","stream":"export_items","record":{"iban":"GB33BUKB\xff"}}',
+            "has a record that is not JSON",
+        ),
+        (b'{"type":"RECORD","stream":"export_items","record":{"a":NaN,"iban":"GB33BUKB"}}', "is not a JSON object"),
+        (b'{"type":"RECORD","stream":"other","record":{"iban":"GB33BUKB\xff"}}', "is not UTF-8 text"),
+        (b'{"type":"SCHEMA","stream":"export_items","schema":"GB33BUKB"}', "has a schema that is not an object"),
+        (
+            b'{"type":"SCHEMA","stream":"export_items","schema":{"properties":["GB33BUKB"]}}',
+            "has a schema with properties",
+        ),
+        (b'{"type":"BATCH","stream":"export_items","manifest":["GB33BUKB"]}', "is a BATCH of export_items"),
+        (b'{"type":"STATE","value":' + b"[" * 100_000 + b'"GB33BUKB"', "is not a JSON object"),
+    ],
+)
+def test_malformed_line_is_numbered_but_not_quoted(bad: bytes, why: str, caplog: pytest.LogCaptureFixture) -> None:
+    before = schema("other") + b"\n" + record({"id": 1}, "other")
+    output, error = run_until_error(before + bad + b"\n" + state(9))
+    assert error.startswith(f"line 4 of the input {why}")
+    assert output.data == before.replace(b"\n\n", b"\n")
+    assert "GB33BUKB" not in error + caplog.text
+
+
+def test_unicode_line_separators_do_not_end_a_line() -> None:
+    data = record({"note": "a\u2028b\x85\x0c"}, "other")
+    assert run_until_error(data + b"{\n")[1].startswith("line 2 ")

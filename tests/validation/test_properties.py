@@ -5,12 +5,14 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_pleo_export.validation import MEMBERS
+from tap_pleo_export.validation import MEMBERS, Validator, parse_settings
 from tests.helpers.mapper import GOOD, ITEM_SCHEMA, Output, check_protocol, item, record, run, schema, state
-from tests.validation import random_cases
+from tests.validation import oracle, random_cases
 
 FREE_SCHEMA = {
     "properties": {name: {} for name in ITEM_SCHEMA["properties"]},
@@ -87,3 +89,20 @@ def test_second_run_replaces_the_verdict(
     config = config | {"on_failure": "annotate", "emit_updates": False}
     other = random_cases.config(random)
     assert run(run(data, other).data, config).data == run(data, config).data
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_validator_agrees_with_the_oracle(seed: int) -> None:
+    random = Random(seed)  # noqa: S311 - seeded, so that a failure can be had again
+    outcomes = set()
+    for _ in range(50):
+        config = random_cases.config(random)
+        validator = Validator(parse_settings(config))
+        schemas = {check["id"]: check["schema"] for check in config["checks"]}
+        for _ in range(50):
+            item = random_cases.item(random)
+            failures = {name: random_cases.user_failure(schema, item) for name, schema in schemas.items()}
+            expected = oracle.verdict(config, item, failures)
+            assert msgspec.json.decode(msgspec.json.encode(validator.judge(item))) == expected, (config, item)
+            outcomes |= {(entry["check"], entry["status"]) for entry in expected["validationChecks"]}
+    assert len(outcomes) == 16, "every check passes somewhere and fails somewhere"

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tap_pleo_export.validation import Validator, parse_settings
 from tap_pleo_export.validation.item import bookkeeping_method, key_of
+from tap_pleo_export.validation.messages import MAX_CACHED
 from tap_pleo_export.validation.verdict import Finding, Verdict
+from tests.helpers.mapper import GOOD, item, record, run, schema
 
 CONFIG: dict[str, Any] = {
     "configuration": [{"companyId": "*", "journal": "J", "accounts": {"wallet": {"GBP": "1"}, "contra": "2"}}],
@@ -46,9 +48,9 @@ def own(schema: dict[str, Any], **members: Any) -> dict[str, Any]:
     return {"checks": [check | members], "disabled_checks": ["required_configuration", "expense_gl_account"]}
 
 
-def statuses(config: dict[str, Any], item: dict[str, Any]) -> dict[str, str]:
+def statuses(config: dict[str, Any], value: dict[str, Any]) -> dict[str, str]:
     validator = Validator(parse_settings(config))
-    return {finding.check: finding.status for finding in validator.judge(item).checks}
+    return {finding.check: finding.status for finding in validator.judge(value).checks}
 
 
 RULE = ["type", "bookkeeping", "companyId", "amount", "contraAccount", "vendor"]
@@ -206,3 +208,24 @@ def test_update_has_only_failed_errors() -> None:
 
     assert Verdict.of((broken, warned, passed), "journal").for_pleo() is None
     assert Verdict.of((broken, warned, passed, *found), "journal").for_pleo() == ("first", "One.; Two.")
+
+
+def test_no_posting_if_the_check_is_disabled() -> None:
+    config = GOOD | {"disabled_checks": ["required_configuration"]}
+
+    assert Validator(parse_settings(config)).judge(item()).posting is None
+
+
+def test_no_posting_if_the_check_breaks() -> None:
+    verdict = Validator(parse_settings(GOOD)).judge(item(companyId=7))
+
+    assert verdict.posting is None
+    assert (verdict.status, verdict.failure_reason_type) == ("failed", "unexpected_failure")
+
+
+def test_postings_differ_beyond_the_cache_size() -> None:
+    count = MAX_CACHED + 2
+    lines = [record(item(number, contraAccount={"code": str(number)})) for number in range(count)]
+    annotated = run(b"".join([schema(), *lines]), GOOD).records()
+
+    assert [after["posting"]["counterAccount"] for after in annotated] == [str(number) for number in range(count)]
