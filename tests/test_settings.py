@@ -8,10 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.pleo_plugin.setting_rules import CREDENTIALS
-from tap_pleo_export.pleo_plugin.setting_values import from_environment, problems, secret_values, unknown_settings
-from tap_pleo_export.pleo_plugin.setting_values import given as given_settings
-from tap_pleo_export.pleo_plugin.settings import SETTINGS
+from tap_pleo_export.api.jobs import ITEM_STATUSES, JOB_STATUSES, READABLE_STATUSES
+from tap_pleo_export.pleo_plugin.setting_rules import problems
+from tap_pleo_export.pleo_plugin.settings import (
+    CREDENTIALS,
+    SETTINGS,
+    from_environment,
+    secret_values,
+    unknown_settings,
+)
+from tap_pleo_export.pleo_plugin.settings import given as given_settings
 from tap_pleo_export.tap.plugin import TapPleoExport
 
 GOOD = {"api_key": "k" * 20}
@@ -48,9 +54,9 @@ def test_nothing_is_wrong_with(config: dict[str, Any]) -> None:
         (GOOD | {"access_token": "t"}, ["Too many credentials: 'api_key', 'access_token'."]),
         (GOOD | OAUTH, ["Too many credentials: 'api_key', 'client_id/client_secret/refresh_token'."]),
         ({"client_id": "i"}, ["Setting 'client_secret' is missing", "Setting 'refresh_token' is missing"]),
-        ({"api_key": "with blank"}, ["Setting 'api_key' has blanks"]),
-        ({"api_key": "k\n"}, ["Setting 'api_key' has blanks, line breaks"]),
-        ({"api_key": "schlüssel"}, ["Setting 'api_key' has blanks, line breaks or characters"]),
+        ({"api_key": "with blank"}, ["Setting 'api_key': must be text without blanks"]),
+        ({"api_key": "k\n"}, ["Setting 'api_key': must be text without blanks"]),
+        ({"api_key": "schlüssel"}, ["Setting 'api_key': must be text without blanks"]),
         (GOOD | {"api_url": "external.pleo.io"}, ["Setting 'api_url' is not an address like https://external.pleo.io"]),
         (GOOD | {"api_url": "http://external.pleo.io"}, ["Setting 'api_url' must begin with https://"]),
         (GOOD | {"api_url": "https://u:p@x.io"}, ["Setting 'api_url' must not contain credentials"]),
@@ -58,13 +64,13 @@ def test_nothing_is_wrong_with(config: dict[str, Any]) -> None:
         (GOOD | {"auth_url": "https://x.io/?a=1"}, ["Setting 'auth_url' is not an address"]),
         (GOOD | {"company_id": "acme"}, ["Setting 'company_id': 'acme' is not a UUID"]),
         (GOOD | {"job_ids": [GOOD["api_key"]]}, ["Setting 'job_ids'[0]"]),
-        (GOOD | {"job_statuses": []}, ["Setting 'job_statuses' is empty"]),
+        (GOOD | {"job_statuses": []}, ["Setting 'job_statuses': must be a list of one or more"]),
         (GOOD | {"job_statuses": ["open"]}, ["Setting 'job_statuses'[0]: unknown value 'open'"]),
         (GOOD | {"page_size": 0, "max_retries": -1}, ["Setting 'page_size'", "Setting 'max_retries'"]),
         (GOOD | {"page_size": 1001}, ["Setting 'page_size': 1001 is greater than the maximum of 1000"]),
         (GOOD | {"page_size": "many"}, ["Setting 'page_size': expected a whole number"]),
         (GOOD | {"max_concurrent_requests": 17}, ["Setting 'max_concurrent_requests'"]),
-        ({"api_key": 123}, ["Setting 'api_key': expected text"]),
+        ({"api_key": 123}, ["Setting 'api_key': must be text"]),
         (OAUTH | {"token_file": ""}, ["Setting 'token_file' is missing: Pleo replaces 'refresh_token' at each use"]),
         (OAUTH | {"token_file": "a\0b"}, ["Setting 'token_file' has line breaks"]),
         (GOOD | {"api_url": "http://localhost.evil.example"}, ["Setting 'api_url' must begin with https://"]),
@@ -88,12 +94,12 @@ def test_nothing_is_wrong_with(config: dict[str, Any]) -> None:
         (GOOD | {"api_url": "https://[abc]"}, ["Setting 'api_url' is not an address"]),
         (GOOD | {"api_url": "ftp://pleo.io"}, ["Setting 'api_url' is not an address"]),
         (GOOD | {"api_url": "https://" + "a." * 200 + "io"}, ["Setting 'api_url' is not an address"]),
-        (GOOD | {"user_agent": "a\r\nX-Evil: 1"}, ["Setting 'user_agent' must be printable ASCII"]),
-        (GOOD | {"user_agent": " "}, ["Setting 'user_agent' must be printable ASCII"]),
-        (GOOD | {"user_agent": "€"}, ["Setting 'user_agent' must be printable ASCII"]),
+        (GOOD | {"user_agent": "a\r\nX-Evil: 1"}, ["Setting 'user_agent': must be printable ASCII"]),
+        (GOOD | {"user_agent": " "}, ["Setting 'user_agent': must be printable ASCII"]),
+        (GOOD | {"user_agent": "€"}, ["Setting 'user_agent': must be printable ASCII"]),
         (
             GOOD | {"job_ids": [None, "x", ID]},
-            ["Setting 'job_ids'[0]: expected text", "Setting 'job_ids'[1]: 'x' is"],
+            ["Setting 'job_ids'[0]: None is not", "Setting 'job_ids'[1]: 'x' is"],
         ),
         (
             {
@@ -108,8 +114,8 @@ def test_nothing_is_wrong_with(config: dict[str, Any]) -> None:
                 "Setting 'page_size': 0 is less",
                 "Setting 'api_url' is not",
                 "Setting 'company_id': 'acme'",
-                "Setting 'job_statuses' is empty",
-                "Setting 'access_token': expected",
+                "Setting 'job_statuses': must be a list of one or more",
+                "Setting 'access_token': must be text",
                 "Too many credentials",
             ],
         ),
@@ -141,6 +147,13 @@ def test_what_merely_parses_as_a_uuid_is_none(odd: str) -> None:
     lines = problems(GOOD | {"company_id": odd, "job_ids": [ID, odd]}, SETTINGS)
 
     assert [line.partition(":")[0] for line in lines] == ["Setting 'company_id'", "Setting 'job_ids'[1]"]
+
+
+def test_statuses_of_the_declarations_are_those_of_the_code() -> None:
+    jobs, items = (SETTINGS["properties"][name] for name in ("job_statuses", "item_statuses"))
+
+    assert (jobs["items"]["enum"], items["items"]["enum"]) == (list(JOB_STATUSES), list(ITEM_STATUSES))
+    assert jobs["default"] == items["default"] == list(READABLE_STATUSES)
 
 
 def test_ids_are_used_in_lower_case_and_once() -> None:

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from tap_pleo_export.attachments import messages
 from tap_pleo_export.attachments.errors import StoreUnusable
 from tap_pleo_export.attachments.pipeline import Pipeline
-from tap_pleo_export.pleo_plugin import setting_values, settings
+from tap_pleo_export.pleo_plugin import setting_rules, settings
 from tap_pleo_export.singer.command_line import main, refuse
 from tap_pleo_export.singer.mapper import StreamMapper
 from tap_pleo_export.singer.message_reader import InputError
@@ -52,7 +52,7 @@ class AttachmentsMapper(StreamMapper):
         # Its log lines contain hosts and paths.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         super().__init__(output=output, tick=self._tick, **plugin)
-        for line in setting_values.unknown_settings(self.config, self.config_jsonschema):
+        for line in settings.unknown_settings(self.config, self.config_jsonschema):
             self.logger.warning(line)
         self._archiver, self._start = self._open_destination()
         self._pipeline = Pipeline(LOOKAHEAD)
@@ -66,8 +66,8 @@ class AttachmentsMapper(StreamMapper):
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings; the SDK has no public hook for this."""
-        self._config = setting_values.given(self._config)
-        errors = setting_values.attachment_problems(self._config, self.config_jsonschema)
+        self._config = settings.given(self._config)
+        errors = setting_rules.attachment_problems(self._config, self.config_jsonschema)
         if raise_errors:
             refuse(errors)
         return errors or super()._validate_config(raise_errors=raise_errors)
