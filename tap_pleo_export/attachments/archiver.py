@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.api.errors import TransientFailure
-from tap_pleo_export.attachments import names, types
+from tap_pleo_export.attachments import names
 from tap_pleo_export.attachments.errors import DownloadFailed, Stopped, StoreFailed, StoreUnusable
 from tap_pleo_export.attachments.store import PART_BYTES
 
@@ -26,17 +26,7 @@ FileOutcome = dict[str, str | int]
 
 
 class Archiver:
-    """Archives files; safe to share between threads.
-
-    Args:
-        downloads: Opens links.
-        store: The destination.
-        policy: When to try again.
-
-    Attributes:
-        stored: Number of files stored.
-        stored_bytes: Their bytes.
-    """
+    """Archives files and counts them; safe to share between threads."""
 
     def __init__(self, downloads: Downloads, store: Store, policy: RetryPolicy) -> None:
         self._downloads = downloads
@@ -62,7 +52,7 @@ class Archiver:
         try:
             attempts = self._policy.attempts(lambda error: isinstance(error, TransientFailure), sleep=self._sleep)
             outcome = attempts(self._attempt, file, f"{folder}/{file.position}")
-        except (DownloadFailed, TransientFailure, types.TypeMismatch) as error:
+        except (DownloadFailed, TransientFailure, names.TypeMismatch) as error:
             return {"storeError": str(error)}
         except StoreFailed as error:
             if error.refused and not self.stored:
@@ -87,7 +77,7 @@ class Archiver:
         with self._downloads.open(file.link) as pieces:
             incoming = _Incoming(pieces, file.size, self._stop)
             begun = incoming.begin()
-            name = f"{stem}.{types.extension(file.type, begun[0][: types.HEAD_BYTES])}"
+            name = f"{stem}.{names.extension(file.type, begun[0][: names.HEAD_BYTES])}"
             self._store.put(name, b"".join(begun) if incoming.ended else _chained(begun, incoming))
         return {
             "storedPath": name,
@@ -109,11 +99,7 @@ class _Incoming:
         self.ended = False
 
     def begin(self) -> deque[bytes]:
-        """Return the pieces that fit into one upload request: all of a file that is not larger.
-
-        Raises:
-            DownloadFailed: The file is empty.
-        """
+        """Return the pieces that fit into one upload request: all of a file that is not larger."""
         begun: deque[bytes] = deque()
         for piece in self:
             begun.append(piece)

@@ -8,11 +8,7 @@ class DownloadFailed(Exception):
 
 
 class StoreFailed(Exception):
-    """A file was not stored.
-
-    Attributes:
-        refused: Whether every other file will probably be refused, too.
-    """
+    """A file was not stored; `refused` is whether every other file will probably be refused, too."""
 
     def __init__(self, reason: str, *, refused: bool = False) -> None:
         super().__init__(reason)

@@ -70,7 +70,7 @@ def test_settings_are_refused_before_anything_is_read(
 def test_a_misspelt_setting_is_named(config: dict[str, Any], tmp_path: Path) -> None:
     done = run(items_schema(), config | {"keep_url": False}, tmp_path)
 
-    assert done.log("WARNING")[0] == "Setting 'keep_url' does not exist and is ignored; did you mean 'keep_urls'?"
+    assert done.log("WARNING")[0] == "Setting 'keep_url' does not exist and is ignored, did you mean 'keep_urls'?"
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])

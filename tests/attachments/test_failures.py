@@ -162,7 +162,7 @@ def test_what_is_packed_is_not_unpacked(pleo: Sandbox, config: dict[str, Any]) -
 
     done = run_here(items_schema() + with_files(pleo, 1, "picture.png"), config)
 
-    assert done.files()[0]["storeError"] == "came in an encoding that was not asked for"
+    assert done.files()[0]["storeError"] == "has a Content-Encoding that was not requested"
 
 
 def redirect(pleo: Sandbox, location: str, times: int = 1) -> None:

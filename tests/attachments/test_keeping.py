@@ -34,7 +34,7 @@ def test_files_are_stored_and_told_in_their_record(
     assert second["storedPath"] == f"{folder()}/2.pdf"
     assert stored(destination) == [first["storedPath"], second["storedPath"]]
     assert "storeError" not in first
-    assert done.log("INFO")[-1] == "export_items: 1 items with files, 2 files stored (160000 bytes), 0 not stored"
+    assert done.log("INFO")[-2] == "export_items: 1 items with files, 2 files stored (160000 bytes), 0 not stored"
 
 
 def test_a_large_file_is_stored_whole(pleo: Sandbox, config: dict[str, Any], destination: Path) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tap_pleo_export.attachments.names import folder
-from tap_pleo_export.attachments.types import MEDIA_TYPES, TypeMismatch, extension
+from tap_pleo_export.attachments.names import MEDIA_TYPES, TypeMismatch, extension, folder
 from tests.helpers.mapper import COMPANY, JOB
 
 OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100
