@@ -1,4 +1,4 @@
-"""What can go wrong with a file; ``str()`` of each error says why, in one line without any address."""
+"""Errors of files; ``str()`` of each gives the reason in one line without any address."""
 
 from __future__ import annotations
 

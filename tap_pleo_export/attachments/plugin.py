@@ -15,8 +15,7 @@ from tap_pleo_export.singer.mapper import StreamMapper
 from tap_pleo_export.singer.message_reader import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from concurrent.futures import Future
+    from collections.abc import Iterable
 
     from tap_pleo_export.attachments.archiver import Archiver, FileOutcome
     from tap_pleo_export.singer.message_reader import InputMessage
@@ -47,7 +46,7 @@ class AttachmentsMapper(StreamMapper):
         super().__init__(output=output, tick=self._tick, **plugin)
         for line in settings.unknown_settings(self.config, self.config_jsonschema):
             self.logger.warning(line)
-        self._archiver, self._start = self._open_destination()
+        self._archiver = self._open_archiver()
         self._pipeline = Pipeline(LOOKAHEAD)
         self._keep_urls = bool(self.config["keep_urls"])
         self._items = 0
@@ -65,33 +64,18 @@ class AttachmentsMapper(StreamMapper):
             refuse(errors)
         return errors or super()._validate_config(raise_errors=raise_errors)
 
-    def _open_destination(self) -> tuple[Archiver, Callable[[messages.File], Future[FileOutcome]]]:
+    def _open_archiver(self) -> Archiver:
+        user_agent = str(self.config.get("user_agent", f"{self.name}/{self.plugin_version}"))
         try:
-            from tap_pleo_export.attachments.store import Store  # noqa: PLC0415 - an extra
+            from tap_pleo_export.attachments.archiver import open_archiver  # noqa: PLC0415 - an extra, and slow to import
+
+            return open_archiver(self.config, user_agent)
         except ImportError:
             refuse(["The extra is not installed: pip install 'tap-pleo-export[attachments]'"])
             raise
-        from tap_pleo_export.api.daemon_pool import DaemonPool  # noqa: PLC0415
-        from tap_pleo_export.api.retry import RetryPolicy  # noqa: PLC0415
-        from tap_pleo_export.attachments.archiver import Archiver  # noqa: PLC0415
-        from tap_pleo_export.attachments.download import Downloads  # noqa: PLC0415 - HTTP is slow to import
-
-        config = self.config
-        threads, timeout, retries = (config[name] for name in ("max_concurrent_downloads", "timeout", "max_retries"))
-        try:
-            store = Store(config["destination"], endpoint=config.get("endpoint"), timeout=timeout, retries=retries)
         except StoreUnusable as problem:
             refuse([str(problem)])
             raise
-        downloads = Downloads(
-            allowed=frozenset(host.lower().rstrip(".") for host in config["allow_hosts"]),
-            max_bytes=config["max_file_bytes"],
-            timeout=timeout,
-            user_agent=str(config.get("user_agent", f"{self.name}/{self.plugin_version}")),
-        )
-        archiver = Archiver(downloads, store, RetryPolicy(max_retries=retries))
-        pool = DaemonPool(threads)
-        return archiver, lambda file: pool.submit(archiver.archive, file)
 
     def map_message(self, message_dict: Message) -> Iterable[Message]:
         """Extend the SCHEMA of export items, archive the files of their records, and pass on everything else."""
@@ -122,7 +106,7 @@ class AttachmentsMapper(StreamMapper):
         self.map_message(message)
 
     def process_endofpipe(self) -> None:
-        """Write the waiting lines; warn if there were no export items."""
+        """Write the waiting lines; warn if export items are missing."""
         self._pipeline.finish()
         super().process_endofpipe()
 
@@ -140,7 +124,7 @@ class AttachmentsMapper(StreamMapper):
         return bool(self._failed and self.config["on_failure"] == "fail")
 
     def finish(self) -> None:
-        """Drop what is not done, and log how many files were stored."""
+        """Drop unfinished files and log how many were stored."""
         self._archiver.stop()
         self._pipeline.cancel()
         if self._failed > MAX_NAMED:
@@ -154,7 +138,7 @@ class AttachmentsMapper(StreamMapper):
         self._pipeline.submit(len(line), lambda: self.write_message(line))
 
     def _archive(self, item: messages.Item, size: int) -> None:
-        calls = [self._start(file) for file in item.files]
+        calls = [self._archiver.start(file) for file in item.files]
 
         def emit() -> None:
             outcomes = [call.result() for call in calls]
