@@ -1,4 +1,4 @@
-"""What is wrong with a configuration is said a line each, and no line quotes a secret."""
+"""Every problem of the settings is one line, and no line quotes a secret."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.pleo_plugin.setting_rules import CREDENTIALS
-from tap_pleo_export.pleo_plugin.setting_values import from_environment, problems, secret_values, unknown_settings
-from tap_pleo_export.pleo_plugin.setting_values import given as given_settings
-from tap_pleo_export.pleo_plugin.settings import SETTINGS
+from tap_pleo_export.api.jobs import ITEM_STATUSES, JOB_STATUSES, READABLE_STATUSES
+from tap_pleo_export.pleo_plugin.setting_rules import problems
+from tap_pleo_export.pleo_plugin.settings import (
+    CREDENTIALS,
+    SETTINGS,
+    from_environment,
+    secret_values,
+    unknown_settings,
+)
+from tap_pleo_export.pleo_plugin.settings import given as given_settings
 from tap_pleo_export.tap.plugin import TapPleoExport
 
 GOOD = {"api_key": "k" * 20}
@@ -37,7 +43,7 @@ SECRET = "hush-hush-hush"
         GOOD | dict.fromkeys(set(SETTINGS["properties"]) - {"api_key"}, ""),
     ],
 )
-def test_nothing_is_wrong_with(config: dict[str, Any]) -> None:
+def test_valid_settings(config: dict[str, Any]) -> None:
     assert problems(config, SETTINGS) == []
 
 
@@ -48,23 +54,22 @@ def test_nothing_is_wrong_with(config: dict[str, Any]) -> None:
         (GOOD | {"access_token": "t"}, ["Too many credentials: 'api_key', 'access_token'."]),
         (GOOD | OAUTH, ["Too many credentials: 'api_key', 'client_id/client_secret/refresh_token'."]),
         ({"client_id": "i"}, ["Setting 'client_secret' is missing", "Setting 'refresh_token' is missing"]),
-        ({"api_key": "with blank"}, ["Setting 'api_key' has blanks"]),
-        ({"api_key": "k\n"}, ["Setting 'api_key' has blanks, line breaks"]),
-        ({"api_key": "schlüssel"}, ["Setting 'api_key' has blanks, line breaks or characters"]),
+        ({"api_key": "with blank"}, ["Setting 'api_key': must be text without blanks"]),
+        ({"api_key": "k\n"}, ["Setting 'api_key': must be text without blanks"]),
+        ({"api_key": "schlüssel"}, ["Setting 'api_key': must be text without blanks"]),
         (GOOD | {"api_url": "external.pleo.io"}, ["Setting 'api_url' is not an address like https://external.pleo.io"]),
         (GOOD | {"api_url": "http://external.pleo.io"}, ["Setting 'api_url' must begin with https://"]),
         (GOOD | {"api_url": "https://u:p@x.io"}, ["Setting 'api_url' must not contain credentials"]),
-        (GOOD | {"api_url": "https://[x"}, ["Setting 'api_url' is not an address"]),
         (GOOD | {"auth_url": "https://x.io/?a=1"}, ["Setting 'auth_url' is not an address"]),
         (GOOD | {"company_id": "acme"}, ["Setting 'company_id': 'acme' is not a UUID"]),
         (GOOD | {"job_ids": [GOOD["api_key"]]}, ["Setting 'job_ids'[0]"]),
-        (GOOD | {"job_statuses": []}, ["Setting 'job_statuses' is empty"]),
+        (GOOD | {"job_statuses": []}, ["Setting 'job_statuses': must be a list of one or more"]),
         (GOOD | {"job_statuses": ["open"]}, ["Setting 'job_statuses'[0]: unknown value 'open'"]),
         (GOOD | {"page_size": 0, "max_retries": -1}, ["Setting 'page_size'", "Setting 'max_retries'"]),
         (GOOD | {"page_size": 1001}, ["Setting 'page_size': 1001 is greater than the maximum of 1000"]),
         (GOOD | {"page_size": "many"}, ["Setting 'page_size': expected a whole number"]),
         (GOOD | {"max_concurrent_requests": 17}, ["Setting 'max_concurrent_requests'"]),
-        ({"api_key": 123}, ["Setting 'api_key': expected text"]),
+        ({"api_key": 123}, ["Setting 'api_key': must be text"]),
         (OAUTH | {"token_file": ""}, ["Setting 'token_file' is missing: Pleo replaces 'refresh_token' at each use"]),
         (OAUTH | {"token_file": "a\0b"}, ["Setting 'token_file' has line breaks"]),
         (GOOD | {"api_url": "http://localhost.evil.example"}, ["Setting 'api_url' must begin with https://"]),
@@ -72,50 +77,27 @@ def test_nothing_is_wrong_with(config: dict[str, Any]) -> None:
         (GOOD | {"api_url": "http://127.0.0.2"}, ["Setting 'api_url' must begin with https://"]),
         (GOOD | {"auth_url": "http://localhost@evil.example"}, ["Setting 'auth_url' must not contain credentials"]),
         (GOOD | {"api_url": "https://@pleo.io"}, ["Setting 'api_url' must not contain credentials"]),
-        (
-            GOOD | {"api_url": "https://pleo.io/v3"},
-            ["Setting 'api_url' must end after the host: the connector adds '/v3'"],
-        ),
+        (GOOD | {"api_url": "https://pleo.io/v3"}, ["Setting 'api_url' must end after the host: the connector adds"]),
         (GOOD | {"api_url": "https://pleo.io/v3/"}, ["Setting 'api_url' must end after the host: the connector adds"]),
         (GOOD | {"api_url": "https://pleo.io/proxy"}, ["Setting 'api_url' must end after the host: Pleo's API has no"]),
-        (GOOD | {"api_url": "https://pleo.io?"}, ["Setting 'api_url' is not an address"]),
-        (GOOD | {"api_url": "https://pleo.io#x"}, ["Setting 'api_url' is not an address"]),
-        (GOOD | {"api_url": "https://*.pleo.io"}, ["Setting 'api_url' is not an address"]),
-        (GOOD | {"api_url": "https://.invalid"}, ["Setting 'api_url' is not an address"]),
-        (GOOD | {"api_url": "https://pleo.io\n"}, ["Setting 'api_url' is not an address"]),
-        (GOOD | {"api_url": "https://pl eo.io"}, ["Setting 'api_url' is not an address"]),
-        (GOOD | {"api_url": "https://pleo.io:99999"}, ["Setting 'api_url' is not an address"]),
-        (GOOD | {"api_url": "https://[abc]"}, ["Setting 'api_url' is not an address"]),
-        (GOOD | {"api_url": "ftp://pleo.io"}, ["Setting 'api_url' is not an address"]),
-        (GOOD | {"api_url": "https://" + "a." * 200 + "io"}, ["Setting 'api_url' is not an address"]),
-        (GOOD | {"user_agent": "a\r\nX-Evil: 1"}, ["Setting 'user_agent' must be printable ASCII"]),
-        (GOOD | {"user_agent": " "}, ["Setting 'user_agent' must be printable ASCII"]),
-        (GOOD | {"user_agent": "€"}, ["Setting 'user_agent' must be printable ASCII"]),
+        (GOOD | {"user_agent": "a\r\nX-Evil: 1"}, ["Setting 'user_agent': must be printable ASCII"]),
+        (GOOD | {"user_agent": " "}, ["Setting 'user_agent': must be printable ASCII"]),
+        (GOOD | {"user_agent": "€"}, ["Setting 'user_agent': must be printable ASCII"]),
+        (GOOD | {"job_ids": [None, "x", ID]}, ["Setting 'job_ids'[0]: None is not", "Setting 'job_ids'[1]: 'x' is"]),
         (
-            GOOD | {"job_ids": [None, "x", ID]},
-            ["Setting 'job_ids'[0]: expected text", "Setting 'job_ids'[1]: 'x' is"],
-        ),
-        (
-            {
-                "page_size": 0,
-                "api_url": "x",
-                "company_id": "acme",
-                "job_statuses": [],
-                "access_token": 7,
-                "api_key": "k",
-            },
+            GOOD | {"page_size": 0, "api_url": "x", "company_id": "acme", "job_statuses": [], "access_token": 7},
             [
                 "Setting 'page_size': 0 is less",
                 "Setting 'api_url' is not",
                 "Setting 'company_id': 'acme'",
-                "Setting 'job_statuses' is empty",
-                "Setting 'access_token': expected",
+                "Setting 'job_statuses': must be a list of one or more",
+                "Setting 'access_token': must be text",
                 "Too many credentials",
             ],
         ),
     ],
 )
-def test_each_problem_is_named(config: dict[str, Any], named: list[str]) -> None:
+def test_every_problem_is_reported(config: dict[str, Any], named: list[str]) -> None:
     lines = problems(config, SETTINGS)
 
     assert len(lines) == len(named)
@@ -123,27 +105,40 @@ def test_each_problem_is_named(config: dict[str, Any], named: list[str]) -> None
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "https://[x", "https://pleo.io?", "https://pleo.io#x", "https://*.pleo.io", "https://.invalid",
+        "https://pleo.io\n", "https://pl eo.io", "https://pleo.io:99999", "https://[abc]", "ftp://pleo.io",
+        "https://" + "a." * 200 + "io",
+    ],
+)  # fmt: skip
+def test_invalid_address_is_reported(url: str) -> None:
+    (line,) = problems(GOOD | {"api_url": url}, SETTINGS)
+
+    assert line == "Setting 'api_url' is not an address like https://external.pleo.io"
+
+
+@pytest.mark.parametrize(
     "odd",
     [
-        f"urn:uuid:{ID}",
-        f"{{{ID}}}",
-        f" {ID}",
-        f"{ID}\n",
-        ID.replace("-", ""),
-        f"+{ID[1:]}",
-        f"0x{ID[2:]}",
-        f"{ID[:3]}_{ID[4:]}",
-        ID.replace("4", "٤"),
-        f"../{ID[3:]}",
+        f"urn:uuid:{ID}", f"{{{ID}}}", f" {ID}", f"{ID}\n", ID.replace("-", ""), f"+{ID[1:]}", f"0x{ID[2:]}",
+        f"{ID[:3]}_{ID[4:]}", ID.replace("4", "٤"), f"../{ID[3:]}",
     ],
-)
-def test_what_merely_parses_as_a_uuid_is_none(odd: str) -> None:
+)  # fmt: skip
+def test_only_plain_uuids_are_valid(odd: str) -> None:
     lines = problems(GOOD | {"company_id": odd, "job_ids": [ID, odd]}, SETTINGS)
 
     assert [line.partition(":")[0] for line in lines] == ["Setting 'company_id'", "Setting 'job_ids'[1]"]
 
 
-def test_ids_are_used_in_lower_case_and_once() -> None:
+def test_declared_statuses_match_the_code() -> None:
+    jobs, items = (SETTINGS["properties"][name] for name in ("job_statuses", "item_statuses"))
+
+    assert (jobs["items"]["enum"], items["items"]["enum"]) == (list(JOB_STATUSES), list(ITEM_STATUSES))
+    assert jobs["default"] == items["default"] == list(READABLE_STATUSES)
+
+
+def test_ids_are_lower_case_and_unique() -> None:
     other = f"1{ID[1:]}"
     assert given_settings({"company_id": ID.upper(), "job_ids": [ID.upper(), other, ID]}) == {
         "company_id": ID,
@@ -152,20 +147,20 @@ def test_ids_are_used_in_lower_case_and_once() -> None:
     assert given_settings({"company_id": 5, "job_ids": [None, []]}) == {"company_id": 5, "job_ids": [None, []]}
 
 
-def test_a_long_odd_value_makes_one_short_line() -> None:
+def test_long_value_is_shortened_to_one_line() -> None:
     (line,) = problems(GOOD | {"job_statuses": ["x\n\x1b[31m" * 1000]}, SETTINGS)
 
     assert len(line) <= 300
     assert line.isprintable()
 
 
-def test_a_short_client_id_is_no_secret_a_long_one_and_all_others_are() -> None:
+def test_short_client_id_is_not_secret() -> None:
     assert secret_values(OAUTH | {"client_id": "client"}) == ["s" * 20, "r" * 20]
     assert secret_values(OAUTH) == ["i" * 20, "s" * 20, "r" * 20]
 
 
 @pytest.mark.parametrize("unset", [None, ""])
-def test_each_setting_that_is_not_set_gets_its_default(unset: str | None) -> None:
+def test_unset_settings_get_defaults(unset: str | None) -> None:
     schema = TapPleoExport.config_jsonschema
     TapPleoExport.append_builtin_config(schema)
     defaults = {name: d["default"] for name, d in schema["properties"].items() if d.get("default") is not None}
@@ -175,19 +170,11 @@ def test_each_setting_that_is_not_set_gets_its_default(unset: str | None) -> Non
     assert dict(tap.config) == defaults | GOOD
 
 
-SCHEMA = {
-    "properties": {
-        "count": {"type": ["integer", "null"]},
-        "share": {"type": ["number", "null"]},
-        "on": {"type": ["boolean", "null"]},
-        "names": {"type": ["array", "null"]},
-        "maps": {"type": ["object", "null"]},
-        "text": {"type": ["string", "null"]},
-    }
-}
+KINDS = {"count": "integer", "share": "number", "on": "boolean", "names": "array", "maps": "object", "text": "string"}
+SCHEMA = {"properties": {name: {"type": [kind, "null"]} for name, kind in KINDS.items()}}
 
 
-def test_the_environment_is_read_by_type_and_what_is_empty_is_not_set() -> None:
+def test_environment_is_read_by_type() -> None:
     environment = {"P_COUNT": "7", "P_SHARE": "0.5", "P_ON": "TRUE", "P_NAMES": '["a"]', "P_MAPS": "{}", "P_TEXT": "{"}
 
     assert from_environment(environment, "P_", SCHEMA) == (
@@ -198,7 +185,7 @@ def test_the_environment_is_read_by_type_and_what_is_empty_is_not_set() -> None:
     assert from_environment(dict.fromkeys(environment, ""), "P_", SCHEMA) == ({}, [])
 
 
-def test_each_variable_that_cannot_be_read_is_named() -> None:
+def test_unreadable_variables_are_reported() -> None:
     environment = {"P_COUNT": "many", "P_SHARE": "x", "P_NAMES": "[", "P_MAPS": "[" * 100_000, "P_TEXT": "x"}
 
     config, lines = from_environment(environment, "P_", SCHEMA)
@@ -220,21 +207,11 @@ VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.tex
     st.sets(st.sampled_from(CREDENTIALS)),
     st.text(max_size=3),
 )
-def test_no_line_quotes_a_secret_and_each_is_one_line(config: dict[str, Any], secret: set[str], odd: str) -> None:
-    # Whatever else is wrong, the credentials hold a secret, sometimes one that is wrong as well.
+def test_problems_are_one_line_without_secrets(config: dict[str, Any], secret: set[str], odd: str) -> None:
+    # In addition to other mistakes, credentials contain a secret, sometimes an invalid one.
     config = {name: value for name, value in config.items() if value != SECRET} | dict.fromkeys(secret, SECRET + odd)
 
     lines = [*problems(config, SETTINGS), *unknown_settings(config, SETTINGS)]
 
     assert not any(SECRET in line for line in lines)
     assert all(line.isprintable() for line in lines)
-
-
-def test_null_and_the_empty_string_count_as_not_set() -> None:
-    assert given_settings({"a": None, "b": "", "c": 0, "d": False, "e": []}) == {"c": 0, "d": False, "e": []}
-
-
-def test_a_misspelt_setting_is_named_with_the_nearest_one() -> None:
-    (line,) = unknown_settings({"pagesize": 5}, SETTINGS)
-
-    assert line == "Setting 'pagesize' does not exist and is ignored, did you mean 'page_size'?"

@@ -12,9 +12,8 @@ from msgspec import Struct
 
 from dagster_pleo_export.fleet_file import Company, FleetFile, Secret
 from tap_pleo_export.api.jobs import PLAIN_UUID
-from tap_pleo_export.pleo_plugin import setting_values
-from tap_pleo_export.pleo_plugin.setting_rules import CREDENTIALS
-from tap_pleo_export.pleo_plugin.settings import SETTINGS
+from tap_pleo_export.pleo_plugin.setting_rules import problems
+from tap_pleo_export.pleo_plugin.settings import CREDENTIALS, SETTINGS, given, unknown_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -124,7 +123,7 @@ def read_file(path: Path) -> FleetFile:
 def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings as the tap sees them: ids in lower case, and defaults for the others."""
     defaults = {n: p["default"] for n, p in SETTINGS["properties"].items() if "default" in p}
-    return {**defaults, **setting_values.given(settings)}
+    return {**defaults, **given(settings)}
 
 
 def _from_row(row: Mapping[str, Any]) -> Company:
@@ -172,9 +171,9 @@ def _company_problems(fleet: Fleet, company: Company) -> Iterator[str]:
     if reserved := sorted(RESERVED_SETTINGS & set(settings)):
         yield f"settings may not contain {', '.join(reserved)}: credentials, company and budget have their own places"
         return
-    yield from (line.removeprefix("Setting ") for line in setting_values.unknown_settings(settings, SETTINGS))
+    yield from (line.removeprefix("Setting ") for line in unknown_settings(settings, SETTINGS))
     secrets = dict.fromkeys(fleet.credential(name).secrets(), PLACEHOLDER)
-    yield from setting_values.problems(with_defaults(fleet.settings_of(company) | secrets), SETTINGS)
+    yield from problems(with_defaults(fleet.settings_of(company) | secrets), SETTINGS)
 
 
 def _filled_in(credential: Credential, name: str) -> Credential:

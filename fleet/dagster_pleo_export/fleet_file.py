@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from tap_pleo_export.pleo_plugin.setting_rules import CREDENTIALS
+from tap_pleo_export.pleo_plugin.settings import CREDENTIALS
 
 
 class Secret(Struct, frozen=True, forbid_unknown_fields=True):

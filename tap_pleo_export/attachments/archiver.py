@@ -6,46 +6,42 @@ import hashlib
 import threading
 from collections import deque
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tap_pleo_export.api.daemon_pool import DaemonPool
 from tap_pleo_export.api.errors import TransientFailure
-from tap_pleo_export.attachments import names, types
+from tap_pleo_export.api.retry import RetryPolicy
+from tap_pleo_export.attachments import names
+from tap_pleo_export.attachments.download import Downloads
 from tap_pleo_export.attachments.errors import DownloadFailed, Stopped, StoreFailed, StoreUnusable
-from tap_pleo_export.attachments.store import PART_BYTES
+from tap_pleo_export.attachments.store import PART_BYTES, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+    from concurrent.futures import Future
 
-    from tap_pleo_export.api.retry import RetryPolicy
-    from tap_pleo_export.attachments.download import Downloads
     from tap_pleo_export.attachments.messages import File
-    from tap_pleo_export.attachments.store import Store
 
 FileOutcome = dict[str, str | int]
 """The members that a file gains: `storedPath`, `sha256`, `storedBytes` and `storedAt`, or `storeError`."""
 
 
 class Archiver:
-    """Archives files; safe to share between threads.
+    """Archives files and counts them; safe to share between threads."""
 
-    Args:
-        downloads: Opens links.
-        store: The destination.
-        policy: When to try again.
-
-    Attributes:
-        stored: Number of files stored.
-        stored_bytes: Their bytes.
-    """
-
-    def __init__(self, downloads: Downloads, store: Store, policy: RetryPolicy) -> None:
+    def __init__(self, downloads: Downloads, store: Store, policy: RetryPolicy, pool: DaemonPool) -> None:
         self._downloads = downloads
         self._store = store
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._policy = policy
+        self._pool = pool
         self.stored = 0
         self.stored_bytes = 0
+
+    def start(self, file: File) -> Future[FileOutcome]:
+        """Archive a file in the background."""
+        return self._pool.submit(self.archive, file)
 
     def archive(self, file: File) -> FileOutcome:
         """Archive a file and return the members that it gains.
@@ -62,7 +58,7 @@ class Archiver:
         try:
             attempts = self._policy.attempts(lambda error: isinstance(error, TransientFailure), sleep=self._sleep)
             outcome = attempts(self._attempt, file, f"{folder}/{file.position}")
-        except (DownloadFailed, TransientFailure, types.TypeMismatch) as error:
+        except (DownloadFailed, TransientFailure, names.TypeMismatch) as error:
             return {"storeError": str(error)}
         except StoreFailed as error:
             if error.refused and not self.stored:
@@ -87,7 +83,7 @@ class Archiver:
         with self._downloads.open(file.link) as pieces:
             incoming = _Incoming(pieces, file.size, self._stop)
             begun = incoming.begin()
-            name = f"{stem}.{types.extension(file.type, begun[0][: types.HEAD_BYTES])}"
+            name = f"{stem}.{names.extension(file.type, begun[0][: names.HEAD_BYTES])}"
             self._store.put(name, b"".join(begun) if incoming.ended else _chained(begun, incoming))
         return {
             "storedPath": name,
@@ -109,11 +105,7 @@ class _Incoming:
         self.ended = False
 
     def begin(self) -> deque[bytes]:
-        """Return the pieces that fit into one upload request: all of a file that is not larger.
-
-        Raises:
-            DownloadFailed: The file is empty.
-        """
+        """Return the pieces that fit into one upload request: all of a file that is not larger."""
         begun: deque[bytes] = deque()
         for piece in self:
             begun.append(piece)
@@ -142,3 +134,16 @@ def _chained(begun: deque[bytes], following: Iterable[bytes]) -> Iterator[bytes]
     while begun:
         yield begun.popleft()
     yield from following
+
+
+def open_archiver(config: Mapping[str, Any], user_agent: str) -> Archiver:
+    """Return an archiver with the mapper's settings.
+
+    Raises:
+        StoreUnusable: The destination cannot be used.
+    """
+    timeout, retries = config["timeout"], config["max_retries"]
+    store = Store(config["destination"], endpoint=config.get("endpoint"), timeout=timeout, retries=retries)
+    allowed = frozenset(host.lower().rstrip(".") for host in config["allow_hosts"])
+    downloads = Downloads(allowed=allowed, max_bytes=config["max_file_bytes"], timeout=timeout, user_agent=user_agent)
+    return Archiver(downloads, store, RetryPolicy(max_retries=retries), DaemonPool(config["max_concurrent_downloads"]))

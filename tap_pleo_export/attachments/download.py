@@ -70,14 +70,7 @@ class Downloads:
         self._sender.close()
 
     def _resolve(self, host: str, port: int) -> list[str]:
-        """Return the addresses of a host that may be connected to.
-
-        The name is resolved once, and the result is connected to: a second look-up may give another address.
-
-        Raises:
-            DownloadFailed: There is none.
-            OSError, UnicodeError: The name cannot be resolved.
-        """
+        """Return the addresses of a host that may be connected to; a second look-up might give others."""
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
         permitted = [address for address in addresses if may_connect(host, address, self._allowed)]
@@ -112,12 +105,6 @@ class Downloads:
             raise DownloadFailed(error.what) from None
 
     def _check(self, response: requests.Response) -> None:
-        """Check that an answer is a file.
-
-        Raises:
-            DownloadFailed: It is not, and will not be.
-            TransientFailure: It is not; another attempt may succeed.
-        """
         status, headers = response.status_code, response.headers
         failure: Exception
         if status in MAY_PASS:
@@ -126,7 +113,7 @@ class Downloads:
         elif status != HTTPStatus.OK:
             failure = DownloadFailed(f"HTTP {status}: {NO_LONGER}" if status in EXPIRED else f"HTTP {status}")
         elif headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-            failure = DownloadFailed("came in an encoding that was not asked for")
+            failure = DownloadFailed("has a Content-Encoding that was not requested")
         elif (response.raw.length_remaining or 0) > self._max_bytes:
             failure = self._too_large()
         else:

@@ -1,4 +1,4 @@
-"""What can go wrong with a file; ``str()`` of each error says why, in one line without any address."""
+"""Errors of files; ``str()`` of each gives the reason in one line without any address."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ class DownloadFailed(Exception):
 
 
 class StoreFailed(Exception):
-    """A file was not stored.
-
-    Attributes:
-        refused: Whether every other file will probably be refused, too.
-    """
+    """A file was not stored; `refused` is whether every other file will probably be refused, too."""
 
     def __init__(self, reason: str, *, refused: bool = False) -> None:
         super().__init__(reason)

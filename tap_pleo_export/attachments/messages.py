@@ -16,24 +16,13 @@ ITEMS = "export_items"
 READ = ("companyId", "accountingEntryId", "files")
 
 
-def added_members() -> dict[str, Any]:
-    """Return the schemas of the members added to a file, by name."""
-    added: dict[str, Any] = shipped("attachment_members.json")
-    return added
+ADDED: dict[str, dict[str, Any]] = shipped("attachment_members.json")
+"""Schemas of the members added to a file, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as a record describes it: any JSON values, none of them trusted.
-
-    Attributes:
-        company_id: The item's company.
-        accounting_entry_id: The item's id.
-        position: Its position among the item's files, from 1.
-        link: The link to download it.
-        type: Media type or similar.
-        size: Size in bytes.
-    """
+    """A file as a record describes it: any JSON values, none of them trusted. `position` counts from 1 in its item."""
 
     company_id: object
     accounting_entry_id: object
@@ -44,37 +33,22 @@ class File:
 
 
 class Item:
-    """A record with files.
-
-    Attributes:
-        files: The files that are objects; nulls among them are left unchanged.
-    """
+    """A record with `files` that are objects; nulls among them are left unchanged. `name` is its id, any JSON value."""
 
     def __init__(self, line: bytes, message: Members, record: Members) -> None:
         self._line = line
         self._message = message
         self._record = record
-        entries = [_entry(element) for element in elements(record["files"])]
-        self._entries = entries
-        company, entry_id = (_value(record.get(name)) for name in READ[:2])
+        self._entries = [_entry(element) for element in elements(record["files"])]
+        company, self.name = (_value(record.get(name)) for name in READ[:2])
         self.files = [
-            File(company, entry_id, position, *_link_type_size(entry))
-            for position, entry in enumerate(entries, 1)
+            File(company, self.name, position, *(_value(entry.get(name)) for name in ("url", "type", "size")))
+            for position, entry in enumerate(self._entries, 1)
             if isinstance(entry, dict)
         ]
 
-    @property
-    def name(self) -> object:
-        """The item's id: any JSON value."""
-        return _value(self._record.get(READ[1]))
-
     def line(self, outcomes: Sequence[Mapping[str, object]], *, keep_urls: bool) -> bytes:
-        """Return the record's line with the outcome of each file.
-
-        Args:
-            outcomes: The members to add to each of :attr:`files`.
-            keep_urls: Whether to keep their links.
-        """
+        """Return the record's line with the members to add to each of :attr:`files`."""
         following = iter(outcomes)
         entries = [
             bytes(entry) if not isinstance(entry, dict) else _outcome(entry, next(following), keep_urls=keep_urls)
@@ -131,7 +105,7 @@ def extended_schema(message: Members, *, keep_urls: bool) -> bytes:
         raise InputError("has an invalid schema of files") from None
     if not keep_urls:
         own.pop("url", None)
-    own |= {name: encode(added) for name, added in added_members().items()}
+    own |= {name: encode(added) for name, added in ADDED.items()}
     entry["properties"] = join(own)
     declared["items"] = join(entry)
     properties["files"] = join(declared)
@@ -143,7 +117,7 @@ def _entry(part: Json) -> Members | Json:
 
 
 def _outcome(entry: Members, outcome: Mapping[str, object], *, keep_urls: bool) -> bytes:
-    own = {name: value for name, value in entry.items() if name not in added_members()}
+    own = {name: value for name, value in entry.items() if name not in ADDED}
     if not keep_urls:
         own.pop("url", None)
     return join(own | {name: encode(value) for name, value in outcome.items()})
@@ -159,9 +133,5 @@ def _replaced(source: bytes, parts: Members, name: str, value: bytes) -> bytes:
     return join(parts | {name: value})
 
 
-def _link_type_size(entry: Members) -> tuple[object, object, object]:
-    return _value(entry.get("url")), _value(entry.get("type")), _value(entry.get("size"))
-
-
-def _value(part: Json | None) -> Any:  # noqa: ANN401 - JSON
+def _value(part: Json | None) -> object:
     return None if part is None else decode(part)

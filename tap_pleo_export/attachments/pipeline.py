@@ -19,18 +19,13 @@ MAX_BYTES = 4 * 1024 * 1024
 class _Entry:
     size: int
     emit: Callable[[], None]
-    calls: Sequence[Future[Any]] = ()
-
-    def ready(self) -> bool:
-        return all(call.done() for call in self.calls)
+    calls: Sequence[Future[Any]]
 
 
 class Pipeline:
     """Emits entries in order, each once its calls are done and all entries before it have been emitted.
 
-    Args:
-        max_calls: Limit for the calls of the waiting entries; a single entry may exceed it.
-        max_bytes: Limit for the size of the waiting entries, likewise.
+    The waiting entries together have at most `max_calls` calls and `max_bytes`; a single entry may exceed either.
     """
 
     def __init__(self, max_calls: int, max_bytes: int = MAX_BYTES) -> None:
@@ -41,13 +36,7 @@ class Pipeline:
         self._bytes = 0
 
     def submit(self, size: int, emit: Callable[[], None], calls: Sequence[Future[Any]] = ()) -> None:
-        """Add an entry; if a limit is exceeded, wait for the first entries.
-
-        Args:
-            size: Its bytes.
-            emit: Called when it is its turn; its calls are done then.
-            calls: The calls that it waits for.
-        """
+        """Add an entry of `size` bytes, to be emitted after its calls; at a limit, wait for the first ones."""
         self._waiting.append(_Entry(size, emit, calls))
         self._calls += len(calls)
         self._bytes += size
@@ -57,7 +46,7 @@ class Pipeline:
 
     def flush_ready(self) -> bool:
         """Emit the entries that are ready; return whether any are still waiting."""
-        while self._waiting and self._waiting[0].ready():
+        while self._waiting and all(call.done() for call in self._waiting[0].calls):
             first = self._waiting.popleft()
             self._calls -= len(first.calls)
             self._bytes -= first.size
@@ -70,11 +59,7 @@ class Pipeline:
             self._wait()
 
     def cancel(self, timeout: float = 2.0) -> None:
-        """Drop the waiting entries, and give their calls, which were told to stop, a moment to clean up.
-
-        Args:
-            timeout: Maximum seconds.
-        """
+        """Drop the waiting entries, and give their calls, already stopped, at most `timeout` seconds to clean up."""
         calls = [call for waiting in self._waiting for call in waiting.calls]
         self._waiting.clear()
         concurrent.futures.wait(calls, timeout)

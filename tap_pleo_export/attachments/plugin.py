@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from logging import ERROR, INFO, WARNING
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -10,18 +9,19 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from tap_pleo_export.attachments import messages
 from tap_pleo_export.attachments.errors import StoreUnusable
 from tap_pleo_export.attachments.pipeline import Pipeline
-from tap_pleo_export.pleo_plugin import setting_values, settings
+from tap_pleo_export.pleo_plugin import setting_rules, settings
 from tap_pleo_export.singer.command_line import main, refuse
 from tap_pleo_export.singer.mapper import StreamMapper
 from tap_pleo_export.singer.message_reader import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from concurrent.futures import Future
+    from collections.abc import Iterable
 
     from tap_pleo_export.attachments.archiver import Archiver, FileOutcome
     from tap_pleo_export.singer.message_reader import InputMessage
 
+# The SDK declares a dict, our reader passes an InputMessage.
+Message = Any
 # Files in progress together, counted from the first one that is not done.
 LOOKAHEAD = 64
 # Failures logged one by one; the rest is counted.
@@ -34,27 +34,19 @@ class AttachmentsMapper(StreamMapper):
     """Stores the files of every export item before their links expire."""
 
     name = "map-pleo-attachments"
-    config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(settings.ATTACHMENT_SETTINGS)
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.ATTACHMENT_SETTINGS
     mapped_stream = messages.ITEMS
     purpose = "stored"
     expected_errors = (*StreamMapper.expected_errors, StoreUnusable)
 
     def __init__(self, *, output: IO[bytes] | None = None, **plugin: Any) -> None:  # noqa: ANN401 - the SDK's own
-        """Check the settings and open the destination.
-
-        Args:
-            output: An unbuffered binary stream for the messages; by default standard output.
-            plugin: Arguments of the SDK's mapper.
-
-        Raises:
-            ConfigValidationError: Lists every mistake in the settings.
-        """
+        """Open the destination; arguments and errors as in the base class."""
         # Its log lines contain hosts and paths.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         super().__init__(output=output, tick=self._tick, **plugin)
-        for line in setting_values.unknown_settings(self.config, self.config_jsonschema):
+        for line in settings.unknown_settings(self.config, self.config_jsonschema):
             self.logger.warning(line)
-        self._archiver, self._start = self._open_destination()
+        self._archiver = self._open_archiver()
         self._pipeline = Pipeline(LOOKAHEAD)
         self._keep_urls = bool(self.config["keep_urls"])
         self._items = 0
@@ -66,91 +58,55 @@ class AttachmentsMapper(StreamMapper):
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings; the SDK has no public hook for this."""
-        self._config = setting_values.given(self._config)
-        errors = setting_values.attachment_problems(self._config, self.config_jsonschema)
+        self._config = settings.given(self._config)
+        errors = setting_rules.attachment_problems(self._config, self.config_jsonschema)
         if raise_errors:
             refuse(errors)
         return errors or super()._validate_config(raise_errors=raise_errors)
 
-    def _open_destination(self) -> tuple[Archiver, Callable[[messages.File], Future[FileOutcome]]]:
+    def _open_archiver(self) -> Archiver:
+        user_agent = str(self.config.get("user_agent", f"{self.name}/{self.plugin_version}"))
         try:
-            from tap_pleo_export.attachments.store import Store  # noqa: PLC0415 - an extra
+            from tap_pleo_export.attachments.archiver import open_archiver  # noqa: PLC0415 - an extra, and slow to import
+
+            return open_archiver(self.config, user_agent)
         except ImportError:
             refuse(["The extra is not installed: pip install 'tap-pleo-export[attachments]'"])
             raise
-        from tap_pleo_export.api.daemon_pool import DaemonPool  # noqa: PLC0415
-        from tap_pleo_export.api.retry import RetryPolicy  # noqa: PLC0415
-        from tap_pleo_export.attachments.archiver import Archiver  # noqa: PLC0415
-        from tap_pleo_export.attachments.download import Downloads  # noqa: PLC0415 - HTTP is slow to import
-
-        config = self.config
-        threads, timeout, retries = (config[name] for name in ("max_concurrent_downloads", "timeout", "max_retries"))
-        try:
-            store = Store(config["destination"], endpoint=config.get("endpoint"), timeout=timeout, retries=retries)
         except StoreUnusable as problem:
             refuse([str(problem)])
             raise
-        downloads = Downloads(
-            allowed=frozenset(host.lower().rstrip(".") for host in config["allow_hosts"]),
-            max_bytes=config["max_file_bytes"],
-            timeout=timeout,
-            user_agent=str(config.get("user_agent", f"{self.name}/{self.plugin_version}")),
-        )
-        archiver = Archiver(downloads, store, RetryPolicy(max_retries=retries))
-        pool = DaemonPool(threads)
-        return archiver, lambda file: pool.submit(archiver.archive, file)
 
-    def map_schema_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
-        """Extend the SCHEMA of export items; pass others on."""
-        if message_dict.stream == messages.ITEMS:
-            self._pass_on(message_dict, messages.extended_schema(message_dict.members, keep_urls=self._keep_urls))
-        else:
-            self._pass_on(message_dict)
+    def map_message(self, message_dict: Message) -> Iterable[Message]:
+        """Extend the SCHEMA of export items, archive the files of their records, and pass on everything else."""
+        message: InputMessage = message_dict
+        self.streams_received[message.stream] = None
+        match message.type, message.stream == messages.ITEMS:
+            case "SCHEMA", True:
+                self._pass_on(messages.extended_schema(message.members, keep_urls=self._keep_urls))
+            case "RECORD", True if item := messages.item(message.line, message.members):
+                self._archive(item, len(message.unchanged()))
+            case "BATCH", True:
+                raise InputError(
+                    f"is a BATCH of {messages.ITEMS}, whose files are not read: switch it off in the tap (batch_config)"
+                )
+            case "STATE", _:
+                self._pass_on(message.unchanged())
+                # Write the state as soon as everything before it is written.
+                self._pipeline.submit(0, self._writer.flush)
+            case _:
+                self._pass_on(message.unchanged())
         return ()
 
-    def map_record_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
-        """Archive the files of export items; pass other records on."""
-        item = None
-        if message_dict.stream == messages.ITEMS:
-            item = messages.item(message_dict.line, message_dict.members)
-        if item is None:
-            self._pass_on(message_dict)
-        else:
-            message_dict.unchanged()
-            self._archive(item, len(message_dict.line))
-        return ()
-
-    def map_activate_version_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # ours
-        """Pass the version on."""
-        self._pass_on(message_dict)
-        return ()
-
-    def map_batch_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
-        """Refuse batches of export items; pass others on."""
-        if message_dict.stream == messages.ITEMS:
-            raise InputError(
-                f"is a BATCH of {messages.ITEMS}, whose files are not read: switch it off in the tap (batch_config)"
-            )
-        self._pass_on(message_dict)
-        return ()
-
-    def map_state_message(self, message_dict: InputMessage) -> Iterable[bytes]:  # type: ignore[override] # our reader's
-        """Pass the state on once everything before it is written."""
-        line = message_dict.unchanged()
-
-        def emit() -> None:
-            self.write_message(line)
-            self._writer.flush()
-
-        self._pipeline.submit(len(line), emit)
-        return ()
+    map_schema_message = map_record_message = map_state_message = map_message
+    map_activate_version_message = map_batch_message = map_message
 
     def map_unknown_message(self, message: InputMessage) -> None:
         """Pass the message on."""
-        self._pass_on(message)
+        self.map_message(message)
 
     def process_endofpipe(self) -> None:
-        """Write the waiting lines; warn if there were no export items."""
+        """Write the waiting lines; warn if export items are missing."""
         self._pipeline.finish()
         super().process_endofpipe()
 
@@ -168,30 +124,21 @@ class AttachmentsMapper(StreamMapper):
         return bool(self._failed and self.config["on_failure"] == "fail")
 
     def finish(self) -> None:
-        """Drop what is not done, and log how many files were stored."""
+        """Drop unfinished files and log how many were stored."""
         self._archiver.stop()
         self._pipeline.cancel()
         if self._failed > MAX_NAMED:
             self.logger.warning("%d more files are not stored", self._failed - MAX_NAMED)
         level = INFO if not self._failed else WARNING if self.config["on_failure"] == "warn" else ERROR
-        self.logger.log(
-            level,
-            "%s: %d items with files, %d files stored (%d bytes), %d not stored",
-            messages.ITEMS,
-            self._items,
-            self._archiver.stored,
-            self._archiver.stored_bytes,
-            self._failed,
-        )
+        stored, size = self._archiver.stored, self._archiver.stored_bytes
+        summary = "%s: %d items with files, %d files stored (%d bytes), %d not stored"
+        self.logger.log(level, summary, messages.ITEMS, self._items, stored, size, self._failed)
 
-    def _pass_on(self, message: InputMessage, line: bytes | None = None) -> None:
-        self.streams_received[message.stream] = None
-        whole = message.unchanged() if line is None else line
-        self._pipeline.submit(len(whole), lambda: self.write_message(whole))
+    def _pass_on(self, line: bytes) -> None:
+        self._pipeline.submit(len(line), lambda: self.write_message(line))
 
     def _archive(self, item: messages.Item, size: int) -> None:
-        self.streams_received[messages.ITEMS] = None
-        calls = [self._start(file) for file in item.files]
+        calls = [self._archiver.start(file) for file in item.files]
 
         def emit() -> None:
             outcomes = [call.result() for call in calls]

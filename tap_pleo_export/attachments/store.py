@@ -15,7 +15,7 @@ from obstore import exceptions
 from obstore.store import LocalStore, from_url
 
 from tap_pleo_export.attachments.errors import StoreFailed, StoreUnusable
-from tap_pleo_export.attachments.types import MEDIA_TYPES
+from tap_pleo_export.attachments.names import MEDIA_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ class Store:
             self._store = _bucket(destination, endpoint, timedelta(seconds=timeout), retries)
 
     def put(self, name: str, content: bytes | Iterator[bytes]) -> None:
-        """Store a file; an existing one of that name is replaced atomically.
+        """Store a file, replacing one of that name atomically.
 
         Args:
             name: Its path below the destination.
@@ -68,17 +68,11 @@ class Store:
         Raises:
             StoreFailed: The file was not stored.
         """
-        # A folder stores bytes only. A browser must not open a foreign file by itself.
-        attributes = {} if self._local else {"Content-Type": _media_type(name), "Content-Disposition": "attachment"}
+        # A folder stores bytes only.
+        attributes = None if self._local else _attributes(name)
         try:
-            obstore.put(
-                self._store,
-                name,
-                content,
-                attributes=attributes or None,
-                chunk_size=self._part_bytes,
-                max_concurrency=1,
-            )
+            part = self._part_bytes
+            obstore.put(self._store, name, content, attributes=attributes, chunk_size=part, max_concurrency=1)
         except (exceptions.BaseError, OSError, ValueError) as error:
             raise _failure(error) from None
 
@@ -113,8 +107,9 @@ def _bucket(destination: str, endpoint: str | None, timeout: timedelta, retries:
         raise StoreUnusable(f"Setting 'destination' cannot be used as a store. {_CREDENTIALS}") from None
 
 
-def _media_type(name: str) -> str:
-    return MEDIA_TYPES[name.rpartition(".")[2]]
+def _attributes(name: str) -> dict[str, str]:
+    # A browser must not open a foreign file by itself.
+    return {"Content-Type": MEDIA_TYPES[name.rpartition(".")[2]], "Content-Disposition": "attachment"}
 
 
 def _failure(error: Exception) -> StoreFailed:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.exceptions import ConfigValidationError, MappingError
 
-from tap_pleo_export.pleo_plugin import setting_values
+from tap_pleo_export.pleo_plugin import setting_rules, settings
 from tap_pleo_export.singer.command_line import CommandLine, read_dotenv, refuse
 from tap_pleo_export.singer.metrics import name_streams
 from tap_pleo_export.singer.redaction import SECRETS, guard_logs
@@ -41,7 +41,7 @@ class PleoPlugin(CommandLine):
             refuse([*self._problems(), f"Setting 'stream_maps': {one_line(str(error))}"])
         if validate_config:
             refuse(self._problems())
-            for line in setting_values.unknown_settings(self.config, self.config_jsonschema):
+            for line in settings.unknown_settings(self.config, self.config_jsonschema):
                 self.logger.warning(line)
 
     @property
@@ -81,14 +81,14 @@ class PleoPlugin(CommandLine):
         self.append_builtin_config(self.config_jsonschema)
         prefix = f"{self.name.upper().replace('-', '_')}_"
         read_dotenv()
-        config, self._misread = setting_values.from_environment(os.environ, prefix, self.config_jsonschema)
+        config, self._misread = settings.from_environment(os.environ, prefix, self.config_jsonschema)
         return config
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Normalise the settings, and mask secrets before any line can quote one."""
-        self._config = setting_values.given(self._config)
-        SECRETS.learn(setting_values.secret_values(self._config))
+        self._config = settings.given(self._config)
+        SECRETS.learn(settings.secret_values(self._config))
         return super()._validate_config(raise_errors=raise_errors)
 
     def _problems(self) -> list[str]:
-        return [*setting_values.problems(self.config, self.config_jsonschema), *self._misread]
+        return [*setting_rules.problems(self.config, self.config_jsonschema), *self._misread]

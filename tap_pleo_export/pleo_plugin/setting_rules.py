@@ -1,4 +1,8 @@
-"""Rules for settings beyond their types; yield a line for each problem. No I/O; secrets are never quoted."""
+"""Problems of settings, a line for each: violations of their JSON Schema, and rules that a schema cannot express.
+
+No I/O. Secrets are never quoted. The rules take settings without those that violate the schema; `broken` has the names
+of the latter.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,13 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tap_pleo_export.api.jobs import JOB_STATUSES, PLAIN_UUID
+from tap_pleo_export.pleo_plugin.settings import OAUTH_SETTINGS, given
+from tap_pleo_export.singer.schema_errors import violations
+from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from urllib.parse import SplitResult
 
-OAUTH_SETTINGS = ("client_id", "client_secret", "refresh_token")
-CREDENTIALS = ("api_key", "access_token", *OAUTH_SETTINGS)
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 ONE_CREDENTIAL = (
     "Set exactly one of 'api_key', 'access_token', or the three of 'client_id', 'client_secret' and 'refresh_token'"
@@ -28,40 +31,61 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 
 
-def credential_problems(config: Mapping[str, Any], broken: Collection[str]) -> Iterator[str]:
-    """Yield problems of the credentials.
+def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Return all problems of the settings of the tap or the target.
 
     Args:
-        config: The settings that are set.
-        broken: Names of settings with a reported problem: they count as set and are not checked further.
+        config: Setting names and values; None and an empty string count as not set.
+        schema: JSON Schema of all settings, the SDK's own included.
     """
-    oauth = [name for name in OAUTH_SETTINGS if name in config]
-    forms = [name for name in ("api_key", "access_token") if name in config] + (["/".join(oauth)] if oauth else [])
+    lines, broken, valid = _schema_problems(given(config), schema)
+    addresses = {name: schema["properties"][name]["default"] for name in ("api_url", "auth_url")}
+    lines += [*_credential_problems(valid, broken), *_address_problems(valid, addresses)]
+    if not valid.get("token_file", "").isprintable():
+        lines.append("Setting 'token_file' has line breaks or other characters that do not belong in a path")
+    return list(map(one_line, lines))
+
+
+def attachment_problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Return all problems of the attachments mapper's settings; arguments like those of :func:`problems`."""
+    lines, broken, valid = _schema_problems(given(config), schema)
+    lines += [*_destination_problems(valid, broken), *_endpoint_problems(valid), *_host_problems(valid)]
+    return list(map(one_line, lines))
+
+
+def _schema_problems(config: dict[str, Any], schema: Mapping[str, Any]) -> tuple[list[str], set[str], dict[str, Any]]:
+    # The SDK's schema of stream maps is invalid; the SDK checks them itself.
+    declared = {name: rule for name, rule in schema["properties"].items() if name != "stream_maps"}
+    found = violations({"type": "object", "properties": declared}, config)
+    broken = {str(violation.path[0]) for violation in found if violation.path}
+    valid = {name: value for name, value in config.items() if name not in broken}
+    lines = []
+    for violation in found:
+        name, *place = violation.path or ("",)
+        lines.append(f"Setting '{name}'{''.join(f'[{part!r}]' for part in place)}: {violation.text}")
+    return lines, broken, valid
+
+
+def _credential_problems(config: Mapping[str, Any], broken: Collection[str]) -> Iterator[str]:
+    # A credential that violates the schema counts as set.
+    named = {*config, *broken}
+    oauth = [name for name in OAUTH_SETTINGS if name in named]
+    forms = [name for name in ("api_key", "access_token") if name in named] + (["/".join(oauth)] if oauth else [])
     if not forms:
         yield f"No credentials. {ONE_CREDENTIAL}"
     elif len(forms) > 1:
-        yield f"Too many credentials: {', '.join(repr(form) for form in forms)}. {ONE_CREDENTIAL}"
+        yield f"Too many credentials: {', '.join(map(repr, forms))}. {ONE_CREDENTIAL}"
     elif oauth:
         for missing in (name for name in OAUTH_SETTINGS if name not in oauth):
-            yield f"Setting '{missing}' is missing: it is required with {', '.join(repr(name) for name in oauth)}"
-        if "refresh_token" in oauth and "token_file" not in config:
+            yield f"Setting '{missing}' is missing: it is required with {', '.join(map(repr, oauth))}"
+        if "refresh_token" in oauth and "token_file" not in named:
             yield (
                 "Setting 'token_file' is missing: Pleo replaces 'refresh_token' at each use, and losing a new one ends "
                 "the authorisation; name a file that is kept between runs"
             )
-    for name in CREDENTIALS:
-        value = config.get(name, "") if name not in broken else ""
-        if not _visible(value):
-            yield f"Setting '{name}' has blanks, line breaks or characters that no credential contains; copy it again"
 
 
-def address_problems(config: Mapping[str, Any], examples: Mapping[str, str]) -> Iterator[str]:
-    """Yield problems of the addresses.
-
-    Args:
-        config: The settings that are set, without those with a reported problem.
-        examples: A valid address for each setting.
-    """
+def _address_problems(config: Mapping[str, Any], examples: Mapping[str, str]) -> Iterator[str]:
     for name, example in examples.items():
         if name in config and (problem := _address_problem(config[name])):
             yield f"Setting '{name}' {problem.format(example=example)}"
@@ -72,27 +96,26 @@ def address_problems(config: Mapping[str, Any], examples: Mapping[str, str]) -> 
         yield "Setting 'api_url' must end after the host: Pleo's API has no path before its version"
 
 
-def text_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield problems of headers and file names; ``config`` as in :func:`address_problems`."""
-    agent = config.get("user_agent", "x")
-    if not (agent.isascii() and agent.isprintable() and agent == agent.strip()):
-        yield "Setting 'user_agent' must be printable ASCII without blanks at its ends: it is sent as a header"
-    if not config.get("token_file", "x").isprintable():
-        yield "Setting 'token_file' has line breaks or other characters that do not belong in a path"
+def _address_problem(value: str) -> str | None:
+    """Return the problem of an address, with a placeholder for a valid one, or None."""
+    try:
+        address = urlsplit(value)
+        host = address.hostname or ""
+        literal = ipaddress.IPv6Address(host) if "[" in address.netloc else None
+        valid = literal.scope_id is None if literal else _HOST.fullmatch(host)
+        usable = valid and re.fullmatch("[!-~]+", value) and address.port != 0
+    except ValueError:
+        usable = False
+    if not usable or address.scheme not in {"http", "https"} or "?" in value or "#" in value:
+        return "is not an address like {example}"
+    if "@" in address.netloc:
+        return "must not contain credentials; use the settings for them"
+    if address.scheme == "http" and address.hostname not in LOOPBACK_HOSTS:
+        return "must begin with https://: credentials would be sent unencrypted"
+    return None
 
 
-def uuid_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield problems of ids; ``config`` as in :func:`address_problems`, but lists may have invalid elements."""
-    named = [("'company_id'", config["company_id"])] if "company_id" in config else []
-    job_ids = config.get("job_ids")
-    named += [(f"'job_ids'[{position}]", job_id) for position, job_id in enumerate(job_ids or ())]
-    for name, value in named:
-        if isinstance(value, str) and not PLAIN_UUID.fullmatch(value):
-            yield f"Setting {name}: {value!r} is not a UUID like 8eb648ab-464b-42a0-ba17-eda703657e33"
-
-
-def destination_problems(config: Mapping[str, Any], broken: Collection[str]) -> Iterator[str]:
-    """Yield problems of the destination of files; arguments as in :func:`credential_problems`."""
+def _destination_problems(config: Mapping[str, Any], broken: Collection[str]) -> Iterator[str]:
     if "destination" not in config:
         if "destination" not in broken:
             yield f"Setting 'destination' is missing: {_DESTINATIONS}"
@@ -111,8 +134,7 @@ def destination_problems(config: Mapping[str, Any], broken: Collection[str]) -> 
         yield f"Setting 'destination' names no bucket: {_DESTINATIONS}"
 
 
-def endpoint_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield problems of the store's address; ``config`` as in :func:`address_problems`."""
+def _endpoint_problems(config: Mapping[str, Any]) -> Iterator[str]:
     endpoint = config.get("endpoint")
     if endpoint is None:
         return
@@ -122,37 +144,10 @@ def endpoint_problems(config: Mapping[str, Any]) -> Iterator[str]:
         yield "Setting 'endpoint' only applies to s3:// and az://"
 
 
-def host_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield problems of host names; ``config`` as in :func:`address_problems`."""
-    for position, host in enumerate(config.get("allow_hosts") or ()):
+def _host_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    for position, host in enumerate(config.get("allow_hosts", ())):
         if not _is_host(host):
             yield f"Setting 'allow_hosts'[{position}]: {host!r} is not a host name or IP address (without a port)"
-
-
-def list_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield problems of lists."""
-    if config.get("job_statuses") == []:
-        yield f"Setting 'job_statuses' is empty; name at least one of {', '.join(JOB_STATUSES)}"
-
-
-def _visible(text: str) -> bool:
-    return text.isascii() and text.isprintable() and " " not in text
-
-
-def _address_problem(value: str) -> str | None:
-    """Return the problem of an address, with a placeholder for a valid one, or None."""
-    try:
-        address = urlsplit(value)
-        usable = _visible(value) and _has_host(address) and address.port != 0
-    except ValueError:
-        usable = False
-    if not usable or address.scheme not in {"http", "https"} or "?" in value or "#" in value:
-        return "is not an address like {example}"
-    if "@" in address.netloc:
-        return "must not contain credentials; use the settings for them"
-    if address.scheme == "http" and address.hostname not in LOOPBACK_HOSTS:
-        return "must begin with https://: credentials would be sent unencrypted"
-    return None
 
 
 def _is_host(name: str) -> bool:
@@ -161,10 +156,3 @@ def _is_host(name: str) -> bool:
     except ValueError:
         return _HOST.fullmatch(name.lower()) is not None
     return True
-
-
-def _has_host(address: SplitResult) -> bool:
-    host = address.hostname or ""
-    if "[" in address.netloc:
-        return ipaddress.IPv6Address(host).scope_id is None
-    return _HOST.fullmatch(host) is not None

@@ -45,8 +45,8 @@ def violations(schema: dict[str, Any], document: object) -> list[Violation]:
 
     Args:
         schema: May use three extra annotations: `x-name` is the kind of name in the text about an unknown one
-            (`setting` or `value` by default), `x-error` is the text for any wrong value, and values below `secret`
-            are not quoted.
+            (`setting` or `value` by default), `x-error` is the text for any wrong value, with `{value}` for it,
+            and values below `secret` are not quoted.
         document: Anything that JSON decodes to.
     """
     validator = jsonschema_rs.Draft202012Validator(schema)
@@ -114,7 +114,7 @@ def _text(error: jsonschema_rs.ValidationError, around: list[dict[str, Any]]) ->
     schema, keyword, expected = around[-1], error.kind.name, error.kind.value
     secret = any(part.get("secret") for part in around)
     if "x-error" in schema:
-        return str(schema["x-error"])
+        return str(schema["x-error"]).replace("{value}", repr(error.instance))
     if keyword == "type":
         return _wrong_type(error.instance, expected, secret=secret)
     if keyword in {"minLength", "minItems"} and expected == 1:

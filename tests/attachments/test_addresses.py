@@ -1,4 +1,4 @@
-"""Where links may lead: the public internet by https, and what is allowed by name."""
+"""Links may point to public hosts by https, and to hosts allowed by name."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ NOWHERE: frozenset[str] = frozenset()
         "not a valid address",
     ],
 )  # fmt: skip
-def test_what_is_not_public_is_not_connected_to(address: str) -> None:
+def test_private_address_needs_permission(address: str) -> None:
     assert not is_public(address)
     assert may_connect("files.example", address, {"files.example"})
     assert not may_connect("files.example", address, {"example"})
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"])
-def test_what_is_public_is(address: str) -> None:
+def test_public_address(address: str) -> None:
     assert is_public(address)
 
 
@@ -65,7 +65,7 @@ def test_what_is_public_is(address: str) -> None:
         ("http://127.0.0.1/a", "private network"),
     ],
 )
-def test_a_link_that_may_not_be_followed_is_refused_without_quoting_it(link: object, why: str) -> None:
+def test_forbidden_link_is_refused_without_quoting_it(link: object, why: str) -> None:
     refused = refusal(link, NOWHERE)
 
     assert refused is not None
@@ -74,22 +74,22 @@ def test_a_link_that_may_not_be_followed_is_refused_without_quoting_it(link: obj
     assert "169.254" not in refused
 
 
-def test_what_is_allowed_by_name_may_be_private_but_not_without_tls_elsewhere() -> None:
+def test_allowed_host_may_be_private_but_needs_tls() -> None:
     assert refusal("https://10.0.0.7/a", {"10.0.0.7"}) is None
     assert refusal("http://127.0.0.1:8080/a", {"127.0.0.1"}) is None
     assert refusal("http://10.0.0.7/a", {"10.0.0.7"}) == "its link is not https"
 
 
-def test_a_redirect_leads_to_no_other_scheme() -> None:
+def test_redirect_keeps_the_scheme() -> None:
     assert joined("https://files.example/a/b?c", "../d#e") == "https://files.example/d"
     assert refusal("http://127.0.0.1/a", {"127.0.0.1"}, "https") == "its link leads to another scheme"
 
 
-def test_the_very_address_that_was_judged_is_connected_to(pleo: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checked_address_is_the_one_connected_to(pleo: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def resolve(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
-        """Say something public first and something private ever after, as a rebinding name does."""
+        """Return a public address first and a private one later, like a rebinding name."""
         asked.append(host)
         address = "203.0.113.9" if len(asked) == 1 else "127.0.0.1"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
@@ -106,9 +106,7 @@ def test_the_very_address_that_was_judged_is_connected_to(pleo: Sandbox, monkeyp
     assert pleo.connections.accepted == 0
 
 
-def test_an_allowed_name_is_connected_to_where_it_was_resolved_to(
-    pleo: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_allowed_name_is_resolved_once(pleo: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     real, asked = socket.getaddrinfo, []
 
     def resolve(host: str, *arguments: Any, **options: Any) -> Any:
@@ -127,7 +125,7 @@ def test_an_allowed_name_is_connected_to_where_it_was_resolved_to(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "0x7f000001", "2130706433", "127.0.0.1.", "[::1]"])
-def test_no_spelling_of_this_machine_is_reached(pleo: Sandbox, config: dict[str, Any], host: str) -> None:
+def test_every_spelling_of_this_machine_is_refused(pleo: Sandbox, config: dict[str, Any], host: str) -> None:
     link = pleo.files.link("picture.png", pleo.now()).replace("127.0.0.1", host)
     https = link.replace("http:", "https:")
     data = items_schema() + record(item(1, files=[{"url": link}, {"url": https}]))

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         ),
     ],
 )
-def test_settings_are_refused_before_anything_is_read(
+def test_invalid_settings_are_refused_before_reading(
     tmp_path: Path, settings: dict[str, Any], problems: list[str]
 ) -> None:
     done = run(items_schema() + state(1), settings, tmp_path)
@@ -70,11 +70,11 @@ def test_settings_are_refused_before_anything_is_read(
 def test_a_misspelt_setting_is_named(config: dict[str, Any], tmp_path: Path) -> None:
     done = run(items_schema(), config | {"keep_url": False}, tmp_path)
 
-    assert done.log("WARNING")[0] == "Setting 'keep_url' does not exist and is ignored; did you mean 'keep_urls'?"
+    assert done.log("WARNING")[0] == "Setting 'keep_url' does not exist and is ignored, did you mean 'keep_urls'?"
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
-def test_nothing_of_a_link_is_logged(
+def test_links_are_never_logged(
     pleo: Sandbox, config: dict[str, Any], tmp_path: Path, outputs: Outputs, level: str
 ) -> None:
     hosts = ("127.0.0.1", "a b", "nowhere.invalid")
@@ -92,9 +92,7 @@ def test_nothing_of_a_link_is_logged(
         assert not any(piece in file.get("storeError", "") for n in (0, 1) for file in done.files(n))
 
 
-def test_no_credentials_are_sent_to_anyone(
-    pleo: Sandbox, config: dict[str, Any], tmp_path: Path, outputs: Outputs
-) -> None:
+def test_no_credentials_are_sent(pleo: Sandbox, config: dict[str, Any], tmp_path: Path, outputs: Outputs) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login bookkeeper password hushhush\n")
     outputs.secrets.add("hushhush")
 
@@ -106,7 +104,7 @@ def test_no_credentials_are_sent_to_anyone(
     assert "storedPath" in done.files()[0]
 
 
-def test_without_the_extra_it_says_how_to_install_it(config: dict[str, Any], tmp_path: Path) -> None:
+def test_missing_extra_is_reported(config: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "obstore.py").write_text("raise ImportError\n")
 
     done = run(items_schema(), config, tmp_path, PYTHONPATH=str(tmp_path))
@@ -115,7 +113,7 @@ def test_without_the_extra_it_says_how_to_install_it(config: dict[str, Any], tmp
     assert done.log("ERROR")[:1] == ["The extra is not installed: pip install 'tap-pleo-export[attachments]'"]
 
 
-def test_other_plugins_do_without_it() -> None:
+def test_other_plugins_do_not_import_the_extra() -> None:
     code = (
         "import sys, tap_pleo_export.tap.plugin, tap_pleo_export.validation.plugin, tap_pleo_export.target.plugin\n"
         "sys.exit('obstore' in sys.modules or any(m.startswith('tap_pleo_export.attach') for m in sys.modules))"
@@ -124,7 +122,7 @@ def test_other_plugins_do_without_it() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_executable_tells_about_itself() -> None:
+def test_about() -> None:
     command = [str(BIN / "map-pleo-attachments"), "--about", "--format=json"]
 
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)

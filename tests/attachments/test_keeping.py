@@ -1,4 +1,4 @@
-"""Files of records stored in a folder: under names that say where they belong, whole, and told in the record."""
+"""Files are stored completely, under names from their ids, and described in their records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.helpers.attachments import folder, items_schema, run, run_here, stored, with_files
+from tests.helpers.attachments import archive, folder, items_schema, run, run_here, stored, with_files
 from tests.helpers.mapper import check_protocol, item, line, record, schema, state
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
 
 
-def test_files_are_stored_and_told_in_their_record(
+def test_files_are_stored_and_described_in_their_record(
     pleo: Sandbox, config: dict[str, Any], destination: Path, tmp_path: Path
 ) -> None:
     data = items_schema() + with_files(pleo, 1, "picture.png", "document.pdf") + state(1)
@@ -34,36 +34,30 @@ def test_files_are_stored_and_told_in_their_record(
     assert second["storedPath"] == f"{folder()}/2.pdf"
     assert stored(destination) == [first["storedPath"], second["storedPath"]]
     assert "storeError" not in first
-    assert done.log("INFO")[-1] == "export_items: 1 items with files, 2 files stored (160000 bytes), 0 not stored"
+    summary, metric = done.log("INFO")[-2:]
+    assert summary == "export_items: 1 items with files, 2 files stored (160000 bytes), 0 not stored"
+    tags = json.loads(metric.removeprefix("METRIC: "))["tags"]
+    assert [tags[name] for name in ("items", "stored", "failed", "exit_code")] == [1, 2, 0, 0]
 
 
-def test_a_large_file_is_stored_whole(pleo: Sandbox, config: dict[str, Any], destination: Path) -> None:
-    done = run_here(items_schema() + with_files(pleo, 1, "large.pdf"), config)
+def test_large_file_is_stored_completely(pleo: Sandbox, config: dict[str, Any], destination: Path) -> None:
+    done = archive(pleo, config, "large.pdf")
 
     (file,) = done.files()
     assert (destination / file["storedPath"]).stat().st_size == file["storedBytes"] == 30_000_000
     assert file["sha256"] == hashlib.sha256(pleo.files.known["large.pdf"].content("large.pdf")).hexdigest()
 
 
-def test_the_next_run_has_the_same_names_and_bytes(pleo: Sandbox, config: dict[str, Any], destination: Path) -> None:
-    first = run_here(items_schema() + with_files(pleo, 1, "picture.png"), config)
-    second = run_here(items_schema() + with_files(pleo, 1, "picture.png"), config)
+def test_next_run_stores_the_same_names_and_bytes(pleo: Sandbox, config: dict[str, Any], destination: Path) -> None:
+    first = archive(pleo, config, "picture.png")
+    second = archive(pleo, config, "picture.png")
 
     (one,), (two,) = first.files(), second.files()
     assert (one["storedPath"], one["sha256"]) == (two["storedPath"], two["sha256"])
     assert stored(destination) == [one["storedPath"]]
 
 
-def test_ids_in_capitals_have_the_same_folder(pleo: Sandbox, config: dict[str, Any], destination: Path) -> None:
-    entries = [pleo.files.entry("picture.png", pleo.now())]
-    shouted = item(1, files=entries, companyId=item()["companyId"].upper())
-
-    run_here(items_schema() + record(shouted), config)
-
-    assert stored(destination) == [f"{folder()}/1.png"]
-
-
-def test_every_other_byte_stays_as_it_came(pleo: Sandbox, config: dict[str, Any]) -> None:
+def test_all_other_bytes_are_unchanged(pleo: Sandbox, config: dict[str, Any]) -> None:
     entry = json.dumps(pleo.files.entry("picture.png", pleo.now()) | {"note": "caf\u00e9"})
     text = (
         '{"type": "RECORD", "stream": "export_items", "time_extracted": "2025-01-01T00:00:00Z", "record": '
@@ -80,7 +74,7 @@ def test_every_other_byte_stays_as_it_came(pleo: Sandbox, config: dict[str, Any]
     assert '"note":"caf\\u00e9"' in out
 
 
-def test_what_has_no_files_and_what_is_no_item_passes_unchanged(config: dict[str, Any], tmp_path: Path) -> None:
+def test_other_messages_pass_unchanged(config: dict[str, Any], tmp_path: Path) -> None:
     others = [
         schema("export_jobs"),
         record({"id": 1, "files": [{"url": "https://files.example/x"}]}, "export_jobs"),
@@ -99,10 +93,8 @@ def test_what_has_no_files_and_what_is_no_item_passes_unchanged(config: dict[str
     assert done.returncode == 0
 
 
-def test_links_are_dropped_where_they_are_not_to_be_kept(pleo: Sandbox, config: dict[str, Any]) -> None:
-    data = items_schema() + with_files(pleo, 1, "picture.png", "empty.pdf")
-
-    done = run_here(data, config | {"keep_urls": False})
+def test_keep_urls_false_drops_links(pleo: Sandbox, config: dict[str, Any]) -> None:
+    done = archive(pleo, config | {"keep_urls": False}, "picture.png", "empty.pdf")
 
     check_protocol(done.output)
     (declared,) = done.output.schemas()
@@ -111,8 +103,8 @@ def test_links_are_dropped_where_they_are_not_to_be_kept(pleo: Sandbox, config: 
     assert b"signature" not in done.output.data
 
 
-def test_a_second_run_over_its_own_records_replaces_what_the_first_said(pleo: Sandbox, config: dict[str, Any]) -> None:
-    first = run_here(items_schema() + with_files(pleo, 1, "empty.pdf", "picture.png"), config)
+def test_second_run_replaces_earlier_outcomes(pleo: Sandbox, config: dict[str, Any]) -> None:
+    first = archive(pleo, config, "empty.pdf", "picture.png")
     again = first.output.records()[0]
     again["files"][0] |= {"url": pleo.files.link("document.pdf", pleo.now()), "size": None}
 

@@ -1,4 +1,4 @@
-"""Order and STATE: nothing overtakes a record whose files are not settled, whatever ends the run."""
+"""Nothing overtakes a record whose files are not done, however the run ends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pytest
 
 from sandbox import Fault
 from tap_pleo_export.attachments.pipeline import Pipeline
-from tests.helpers.attachments import folder, items_schema, run, run_here, start, stored, with_files
+from tests.helpers.attachments import folder, items_schema, run, run_here, start_until_state, stored, with_files
 from tests.helpers.mapper import Output, item, record, state
-from tests.helpers.processes import read_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
 
 
-def test_lines_leave_in_the_order_in_which_they_came(pleo: Sandbox, config: dict[str, Any]) -> None:
+def test_lines_keep_their_order(pleo: Sandbox, config: dict[str, Any]) -> None:
     pleo.add_fault(Fault(path="/files/document.pdf", nth=None, kind="delay", seconds=0.3))
     data = items_schema() + b"".join(
         with_files(pleo, n, "document.pdf" if n % 5 == 0 else "picture.png") + record(item(n + 100)) + state(n)
@@ -40,17 +39,13 @@ def test_lines_leave_in_the_order_in_which_they_came(pleo: Sandbox, config: dict
     ]
 
 
-def test_killed_in_mid_file_it_has_passed_no_state_and_left_no_file_of_that_name(
+def test_kill_leaves_no_state_and_no_partial_file(
     pleo: Sandbox, config: dict[str, Any], destination: Path, tmp_path: Path
 ) -> None:
     pleo.add_fault(Fault(path="/files/document.pdf", times=1, kind="drip", seconds=0.2))
     data = items_schema() + with_files(pleo, 1, "picture.png") + state(1)
     rest = with_files(pleo, 2, "document.pdf") + state(2)
-    process = start(config, tmp_path)
-    assert process.stdin
-    process.stdin.write(data + rest)
-    process.stdin.flush()
-    seen = read_until(process.stdout, b'"STATE"')
+    process, seen = start_until_state(data + rest, config, tmp_path)
     process.send_signal(signal.SIGKILL)
     stdout, _ = process.communicate()
 
@@ -66,17 +61,12 @@ def test_killed_in_mid_file_it_has_passed_no_state_and_left_no_file_of_that_name
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_with_whole_lines_and_nothing_half_stored(
+def test_signal_ends_the_run_with_whole_lines_and_files(
     pleo: Sandbox, config: dict[str, Any], destination: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     pleo.add_fault(Fault(path="/files/document.pdf", nth=None, kind="drip", seconds=0.2))
-    process = start(config, tmp_path)
-    assert process.stdin
-    process.stdin.write(
-        items_schema() + with_files(pleo, 1, "picture.png") + state(1) + with_files(pleo, 2, "document.pdf") + state(2)
-    )
-    process.stdin.flush()
-    seen = read_until(process.stdout, b'"STATE"')
+    data = items_schema() + with_files(pleo, 1, "picture.png") + state(1)
+    process, seen = start_until_state(data + with_files(pleo, 2, "document.pdf") + state(2), config, tmp_path)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=10)
 
@@ -86,16 +76,8 @@ def test_a_signal_ends_it_with_whole_lines_and_nothing_half_stored(
     assert b"Traceback" not in stderr
 
 
-def test_a_record_leaves_as_soon_as_its_files_are_settled(
-    pleo: Sandbox, config: dict[str, Any], tmp_path: Path
-) -> None:
-    process = start(config, tmp_path)
-    assert process.stdin
-    process.stdin.write(items_schema() + with_files(pleo, 1, "picture.png") + state(1))
-    process.stdin.flush()
-
-    # The input stays open, and silent.
-    seen = read_until(process.stdout, b'"STATE"')
+def test_record_is_written_as_soon_as_its_files_are_done(pleo: Sandbox, config: dict[str, Any], tmp_path: Path) -> None:
+    process, seen = start_until_state(items_schema() + with_files(pleo, 1, "picture.png") + state(1), config, tmp_path)
     process.communicate(b"", timeout=20)
 
     assert b"storedPath" in seen
@@ -112,7 +94,7 @@ class Lines:
         pipeline.submit(size, lambda: self.left.append(number), new)
 
 
-def test_what_is_ready_waits_for_what_came_before_it() -> None:
+def test_ready_entry_waits_for_earlier_ones() -> None:
     lines, pipeline = Lines(), Pipeline(9)
     for number in range(3):
         lines.push(pipeline, number)
@@ -129,7 +111,7 @@ def test_what_is_ready_waits_for_what_came_before_it() -> None:
 
 
 @pytest.mark.parametrize(("most_calls", "most_bytes", "size"), [(2, 1000, 1), (1000, 200, 100)])
-def test_no_more_waits_than_may(most_calls: int, most_bytes: int, size: int) -> None:
+def test_waiting_entries_are_limited(most_calls: int, most_bytes: int, size: int) -> None:
     lines, pipeline = Lines(), Pipeline(most_calls, most_bytes)
     lines.push(pipeline, 0, size=size)
     lines.push(pipeline, 1, size=size)
@@ -146,7 +128,7 @@ def test_no_more_waits_than_may(most_calls: int, most_bytes: int, size: int) -> 
     assert lines.left == [0]
 
 
-def test_what_is_abandoned_never_leaves() -> None:
+def test_cancelled_entry_is_never_emitted() -> None:
     lines, pipeline = Lines(), Pipeline(9)
     lines.push(pipeline, 0)
 

@@ -16,7 +16,7 @@ from obstore.store import S3Store
 from sandbox import Fault
 from sandbox.files import ServedFile
 from tests.conftest import CHECKOUT
-from tests.helpers.attachments import folder, items_schema, run, start, with_files
+from tests.helpers.attachments import folder, items_schema, run, start_until_state, with_files
 from tests.helpers.mapper import Output, state
 from tests.helpers.processes import read_until
 
@@ -76,7 +76,7 @@ def uploads(server: str, bucket: str) -> list[str]:
     return re.findall(r"<UploadId>(.*?)</UploadId>", ask(f"{server}/{bucket}?uploads"))
 
 
-def test_files_are_stored_with_their_type_and_nothing_opens_them(
+def test_objects_have_media_type_and_attachment_disposition(
     pleo: Sandbox, config: dict[str, Any], server: str, bucket: str, tmp_path: Path
 ) -> None:
     pleo.files.known["twelve.pdf"] = ServedFile("application/pdf", 12_000_000)
@@ -84,15 +84,8 @@ def test_files_are_stored_with_their_type_and_nothing_opens_them(
     done = run(items_schema() + with_files(pleo, 1, "picture.png", "twelve.pdf"), config, tmp_path, **CREDENTIALS)
 
     assert done.returncode == 0, done.stderr
-    reader = S3Store(
-        bucket,
-        prefix="pleo",
-        endpoint=server,
-        region="us-east-1",
-        access_key_id="AKIASANDBOX",
-        secret_access_key="hushhush",
-        client_options={"allow_http": True},
-    )
+    options: dict[str, Any] = {"access_key_id": "AKIASANDBOX", "secret_access_key": "hushhush", "region": "us-east-1"}
+    reader = S3Store(bucket, prefix="pleo", endpoint=server, client_options={"allow_http": True}, **options)
     assert names(server, bucket) == [f"pleo/{folder()}/1.png", f"pleo/{folder()}/2.pdf"]
     for file, name, kind in zip(
         done.files(), ("picture.png", "twelve.pdf"), ("image/png", "application/pdf"), strict=True
@@ -105,7 +98,7 @@ def test_files_are_stored_with_their_type_and_nothing_opens_them(
     assert "hushhush" not in done.stderr
 
 
-def test_a_file_that_dies_leaves_neither_an_object_nor_an_open_upload(
+def test_broken_download_leaves_no_object_and_no_upload(
     pleo: Sandbox, config: dict[str, Any], server: str, bucket: str, tmp_path: Path
 ) -> None:
     pleo.files.known["big and dying"] = ServedFile("application/pdf", 24_000_000, dies=True)
@@ -116,18 +109,14 @@ def test_a_file_that_dies_leaves_neither_an_object_nor_an_open_upload(
     assert (names(server, bucket), uploads(server, bucket)) == ([], [])
 
 
-def test_killed_in_mid_file_it_leaves_no_object_and_the_next_run_stores_it(
+def test_kill_leaves_no_object_and_next_run_stores_it(
     pleo: Sandbox, config: dict[str, Any], server: str, bucket: str, tmp_path: Path
 ) -> None:
     pleo.add_fault(Fault(path="/files/document.pdf", kind="drip", seconds=0.2))
     data = (
         items_schema() + with_files(pleo, 1, "picture.png") + state(1) + with_files(pleo, 2, "document.pdf") + state(2)
     )
-    process = start(config, tmp_path, **CREDENTIALS)
-    assert process.stdin
-    process.stdin.write(data)
-    process.stdin.flush()
-    seen = read_until(process.stdout, b'"STATE"')
+    process, seen = start_until_state(data, config, tmp_path, **CREDENTIALS)
     process.send_signal(signal.SIGKILL)
     seen += process.communicate()[0]
     left = names(server, bucket)
@@ -140,9 +129,7 @@ def test_killed_in_mid_file_it_leaves_no_object_and_the_next_run_stores_it(
     assert again.files(1)[0]["storedBytes"] == 120_000
 
 
-def test_a_bucket_that_is_not_there_ends_the_run_and_no_state_passes(
-    pleo: Sandbox, config: dict[str, Any], tmp_path: Path
-) -> None:
+def test_missing_bucket_ends_the_run_without_state(pleo: Sandbox, config: dict[str, Any], tmp_path: Path) -> None:
     data = items_schema() + state(0) + with_files(pleo, 1, "picture.png") + state(1)
 
     done = run(data, config | {"destination": "s3://never-made"}, tmp_path, **CREDENTIALS)
@@ -153,7 +140,7 @@ def test_a_bucket_that_is_not_there_ends_the_run_and_no_state_passes(
     assert done.output.order == [("SCHEMA", "export_items"), ("STATE", None)]
 
 
-def test_a_store_that_cannot_be_reached_fails_its_files(pleo: Sandbox, config: dict[str, Any], tmp_path: Path) -> None:
+def test_unreachable_store_fails_its_files(pleo: Sandbox, config: dict[str, Any], tmp_path: Path) -> None:
     data = items_schema() + with_files(pleo, 1, "picture.png")
 
     # The port of discard, where nothing listens.

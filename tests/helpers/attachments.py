@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tap_pleo_export.attachments.plugin import AttachmentsMapper
-from tests.helpers.mapper import COMPANY, ITEM_SCHEMA, KEYS, Output, item, record, schema
+from tests.helpers.mapper import COMPANY, ITEM_SCHEMA, Output, item, record, schema
+from tests.helpers.processes import read_until
 from tools.meltano import environment_without_settings
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def with_files(pleo: Sandbox, number: int, *names: str, **changes: Any) -> bytes
 
 @dataclass
 class Run:
-    """What a run of the mapper did."""
+    """Exit code, output and log of a run."""
 
     returncode: int
     output: Output
@@ -94,7 +95,7 @@ def run(data: bytes, config: Mapping[str, Any], tmp_path: Path, **environment: s
 
 
 def run_here(data: bytes, config: Mapping[str, Any]) -> Run:
-    """Run the mapper in this process, which is quicker; there are neither an exit code nor messages."""
+    """Run the mapper in this process, which is quicker but gives no exit code and no log."""
     out = io.BytesIO()
     mapper = AttachmentsMapper(config=dict(config), output=out)
     mapper.listen(io.BytesIO(data))  # type: ignore[arg-type] # bytes, as the mapper reads them
@@ -102,9 +103,22 @@ def run_here(data: bytes, config: Mapping[str, Any]) -> Run:
     return Run(0, Output(out.getvalue()), "")
 
 
+def archive(pleo: Sandbox, config: Mapping[str, Any], *names: str, **changes: Any) -> Run:
+    """Run the mapper in this process on one record, `with_files` of the sandbox."""
+    return run_here(items_schema() + with_files(pleo, 1, *names, **changes), config)
+
+
+def start_until_state(
+    data: bytes, config: Mapping[str, Any], tmp_path: Path, **environment: str
+) -> tuple[subprocess.Popen[bytes], bytes]:
+    """Start the mapper, leave its input open, and return it with its output up to a STATE."""
+    process = start(config, tmp_path, **environment)
+    assert process.stdin
+    process.stdin.write(data)
+    process.stdin.flush()
+    return process, read_until(process.stdout, b'"STATE"')
+
+
 def stored(destination: Path) -> list[str]:
-    """Return the paths of all files below a folder, whatever made them."""
+    """Return the paths of all files below a folder."""
     return sorted(str(path.relative_to(destination)) for path in destination.rglob("*") if path.is_file())
-
-
-__all__ = ["COMPANY", "KEYS", "Run", "folder", "items_schema", "run", "run_here", "start", "stored", "with_files"]

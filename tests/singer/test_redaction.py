@@ -83,7 +83,7 @@ def test_url_queries_credentials_and_ibans_are_masked(message: str, masked: str)
     [
         "Export job 8eb648ab-464b-42a0-ba17-eda703657e33: row 3 is unusable",
         "ab12cd34ef56ab12cd34ef56ab12cd34 is an id",
-        "Setting 'api_key': expected text",
+        "Setting 'api_key': must be text without blanks; copy it again",
         "Setting 'client_secret' is missing: it is required with 'client_id', 'refresh_token'",
         "either/or? Yes, https://external.pleo.io is fine",
         "GET /v3/export-items: status 503; trying again, up to 8 times, next in 0.7 s",
