@@ -153,7 +153,7 @@ def play(row: Row, folder: Path, environment: dict[str, str], outputs: Outputs) 
             "record": paths.count(f"{JOBS}/{job.id}"),
             "control": paths.count(f"{JOBS}/{job.id}/items"),
             "items": data.count(job.id),
-            "other items": data.count(other.id),
+            "other": data.count(other.id),
             "all": len(paths),
         },
     )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import subprocess
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.conftest import Run
+from tests.conftest import Outputs, Run, finish
 
 ITEMS = "/v3/export-items"
+RunTap = Callable[..., Run]
+StartTap = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def stop_at_page(pleo: Sandbox, run_tap: Callable[..., Run]) -> Callable[..., Run]:
+def stop_at_page(pleo: Sandbox, run_tap: RunTap) -> RunTap:
     """Run the tap until Pleo fails on a page of export items."""
 
     def run(number: int, **options: Any) -> Run:
@@ -26,5 +26,23 @@ def stop_at_page(pleo: Sandbox, run_tap: Callable[..., Run]) -> Callable[..., Ru
         pleo.faults.remove(fault)
         assert stopped.returncode == 1
         return stopped
+
+    return run
+
+
+@pytest.fixture
+def disturb(pleo: Sandbox, start_tap: StartTap, outputs: Outputs) -> RunTap:
+    """Run the tap and send it signals at a request, before the request's answer."""
+
+    def run(*signals: int, path: str, nth: int = 1, **settings: Any) -> Run:
+        process: list[subprocess.Popen[bytes]] = []
+
+        def send(_: Sandbox) -> None:
+            for number in signals:
+                process[0].send_signal(number)
+
+        pleo.add_fault(Fault(path=path, nth=nth, kind="callback", callback=send))
+        process.append(start_tap(**settings))
+        return finish(process[0], outputs)
 
     return run

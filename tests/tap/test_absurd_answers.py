@@ -13,9 +13,7 @@ from sandbox.values import encode
 from tests.helpers.raw_pages import page, two_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.conftest import Run
+    from tests.tap.conftest import RunTap
 
 ITEMS = "/v3/export-items"
 
@@ -33,7 +31,7 @@ ODD_JOBS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("odd", ODD_JOBS)
-def test_a_job_with_absurd_numbers_is_read(pleo: Sandbox, run_tap: Callable[..., Run], odd: str) -> None:
+def test_a_job_with_absurd_numbers_is_read(pleo: Sandbox, run_tap: RunTap, odd: str) -> None:
     job = pleo.add_job(items=3)
     other = pleo.add_job(items=2)
     records = [encode(job.record | ODD_JOBS[odd]), encode(other.record)]
@@ -48,52 +46,12 @@ def test_a_job_with_absurd_numbers_is_read(pleo: Sandbox, run_tap: Callable[...,
     assert {name: record[name] for name in ODD_JOBS[odd]} == ODD_JOBS[odd]
 
 
-def test_a_listed_job_that_expired_long_ago_has_no_time_left(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    job = pleo.add_job(items=3)
-    expired = encode(job.record | {"expiresIn": -(10**9)})
-    pleo.add_fault(Fault(path="/v3/export-jobs", status=200, body=page([expired])))
-
-    run = run_tap()
-
-    times = [line for line in run.warnings if "expires in" in line]
-    assert times
-    assert all(f"Export job {job.id}: expires in 0 minute(s)" in line for line in times)
-
-
-def test_any_number_of_job_item_statuses_is_kept(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    job = pleo.add_job(items=300)
-    for number, entry in enumerate(job.item_statuses):
-        job.item_statuses[entry] = f"status {number}"
-
-    run = run_tap(item_statuses=[])
-
-    assert run.returncode == 0, run.stderr
-    assert {r["accountingEntryId"]: r["itemStatus"] for r in run.records()} == job.item_statuses
-
-
-HEADERS: dict[str, dict[str, str]] = {
-    "Retry-After in the year 99999999999": {"Retry-After": "Sun, 01 Mar 99999999999 12:00:00 GMT"},
-    "a Date of nonsense": {"Retry-After": "Sun, 01 Mar 2026 12:00:00 GMT", "Date": "soon"},
-}
-
-
-@pytest.mark.parametrize("odd", HEADERS)
-def test_odd_headers_of_a_refusal_are_retried(pleo: Sandbox, run_tap: Callable[..., Run], odd: str) -> None:
-    pleo.add_job(items=3)
-    pleo.add_fault(Fault(path=ITEMS, status=503, headers=HEADERS[odd]))
-
-    run = run_tap()
-
-    assert run.returncode == 0, run.stderr
-    assert len(run.records()) == 3
-
-
 def bomb(size: int) -> bytes:
     """Return a gzip body that unpacks to that many bytes."""
     return gzip.compress(b" " * size, compresslevel=9)
 
 
-def test_a_body_beyond_its_limit_fails_only_its_job(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_body_beyond_its_limit_fails_only_its_job(pleo: Sandbox, run_tap: RunTap) -> None:
     older, younger = two_jobs(pleo, 3)
     bomb_ = Fault(
         path=ITEMS,
@@ -113,7 +71,7 @@ def test_a_body_beyond_its_limit_fails_only_its_job(pleo: Sandbox, run_tap: Call
     assert len([request for request in pleo.requests_to(ITEMS) if request.query["job_id"] == [older.id]]) == 1
 
 
-def test_a_record_of_another_job_is_an_error(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_record_of_another_job_is_an_error(pleo: Sandbox, run_tap: RunTap) -> None:
     asked, other = two_jobs(pleo, 3)
     pleo.add_fault(Fault(path=f"/v3/export-jobs/{asked.id}", status=200, body={"data": other.record}))
 
@@ -124,7 +82,7 @@ def test_a_record_of_another_job_is_an_error(pleo: Sandbox, run_tap: Callable[..
     assert run.records() == []
 
 
-def test_job_items_of_another_job_are_an_error(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_job_items_of_another_job_are_an_error(pleo: Sandbox, run_tap: RunTap) -> None:
     asked, other = two_jobs(pleo, 3)
     rows = [encode(other.row(entry)) for entry in other.item_statuses]
     pleo.add_fault(Fault(path=f"/v3/export-jobs/{asked.id}/items", status=200, body=page(rows), nth=None))
@@ -137,34 +95,8 @@ def test_job_items_of_another_job_are_an_error(pleo: Sandbox, run_tap: Callable[
     assert {record["jobId"] for record in run.records()} == {other.id}
 
 
-def test_closed_connections_are_replaced_without_waiting(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    pleo.add_job(items=60)
-    for number in range(2, 8):
-        pleo.add_fault(Fault(path=ITEMS, kind="reset", nth=2 * number))
-
-    run = run_tap(page_size=5, max_concurrent_requests=1, max_retries=0)
-
-    assert run.returncode == 0, run.stderr
-    assert len(run.records()) == 60
-    assert run.warnings == []
-
-
-def test_an_iban_that_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    pleo.add_job(items=20)
-    refusal = {"type": "BAD", "message": "no DE89370400440532013000"}
-    pleo.add_fault(Fault(path=ITEMS, nth=2, times=9, status=400, body=refusal))
-
-    run = run_tap(page_size=10, max_concurrent_requests=1)
-
-    assert run.returncode == 1
-    assert "DE89370400440532013000" not in run.stderr
-    assert any("no ***" in line for line in run.errors + run.warnings)
-
-
 @pytest.mark.parametrize("id_", ["../../v1/introspect?x=", "urn:uuid:8eb648ab-464b-42a0-ba17-eda703657e33", "a\nb"])
-def test_a_job_id_that_is_not_a_uuid_never_gets_into_a_path(
-    pleo: Sandbox, run_tap: Callable[..., Run], id_: str
-) -> None:
+def test_a_job_id_that_is_not_a_uuid_never_gets_into_a_path(pleo: Sandbox, run_tap: RunTap, id_: str) -> None:
     job = pleo.add_job(items=2)
     records = [encode(job.record | {"id": id_}), encode(job.record)]
     pleo.add_fault(Fault(path="/v3/export-jobs", status=200, body=page(records)))
@@ -177,20 +109,7 @@ def test_a_job_id_that_is_not_a_uuid_never_gets_into_a_path(
     assert {request.path for request in pleo.requests} == {"/v3/export-jobs", f"/v3/export-jobs/{job.id}/items", ITEMS}
 
 
-def test_an_id_similar_to_a_uuid_is_reported_unchanged(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    job = pleo.add_job(items=2)
-    odd = "00000000-0000-4000-8000-00000000000x"
-    job.item_statuses[odd] = "pending"
-
-    run = run_tap()
-
-    assert run.returncode == 1
-    assert any(f"1 without an export item: {odd}" in line for line in run.errors)
-
-
-def test_unavailable_jobs_stop_the_run_only_if_no_other_lies_between(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_unavailable_jobs_stop_the_run_only_if_no_other_lies_between(pleo: Sandbox, run_tap: RunTap) -> None:
     now = datetime.now(UTC)
     jobs = [pleo.add_job(items=2, created_at=now - timedelta(minutes=9 - number)) for number in range(4)]
     for silent in jobs[::2]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from tests.conftest import Run
+    from tests.tap.conftest import RunTap
 
 SECONDS = 20
 
@@ -70,7 +70,7 @@ ADDRESSES: dict[str, tuple[Callable[[], AbstractContextManager[int]], str]] = {
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_a_wrong_address_is_named_in_seconds(run_tap: Callable[..., Run], address: str) -> None:
+def test_a_wrong_address_is_named_in_seconds(run_tap: RunTap, address: str) -> None:
     server, pattern = ADDRESSES[address]
     with server() as port:
         began = time.monotonic()
@@ -85,7 +85,7 @@ def test_a_wrong_address_is_named_in_seconds(run_tap: Callable[..., Run], addres
     assert "Traceback" not in run.stderr
 
 
-def test_a_run_says_the_same(run_tap: Callable[..., Run]) -> None:
+def test_a_run_says_the_same(run_tap: RunTap) -> None:
     with website(200) as port:
         run = run_tap(api_url=f"http://127.0.0.1:{port}", max_retries=0)
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import Run, partitions
+from tests.conftest import partitions
 from tests.helpers.items import all_ids, ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.tap.conftest import RunTap
 
 ITEMS = "/v3/export-items"
 
@@ -32,7 +33,7 @@ def dropping(entry_id: str) -> Callable[[Any], Any]:
     return lambda page: page | {"data": [row for row in page["data"] if row["accountingEntryId"] != entry_id]}
 
 
-def test_a_job_whose_layers_disagree_once_is_read_again(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_job_whose_layers_disagree_once_is_read_again(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=25)
     pleo.add_fault(Fault(path=ITEMS, nth=2, kind="rewrite", rewrite=dropping(all_ids(job)[12])))
 
@@ -48,40 +49,7 @@ def test_a_job_whose_layers_disagree_once_is_read_again(pleo: Sandbox, run_tap: 
     assert run.bookmark(job.id)["complete"] is True
 
 
-def test_a_job_whose_layers_disagree_twice_is_an_error_that_names_the_items(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
-    broken, good = pleo.add_job(items=25), pleo.add_job(items=5)
-    lost = all_ids(broken)[3:15]
-    for entry_id in lost:
-        pleo.add_fault(Fault(path=ITEMS, nth=None, kind="rewrite", rewrite=dropping(entry_id)))
-
-    run = run_tap()
-
-    assert run.returncode == 1
-    asked = Counter(r.query["job_id"][0] for r in pleo.requests_to(ITEMS))
-    assert asked == {broken.id: 6, good.id: 1}
-    error, summary = run.errors
-    assert f"Export job {broken.id}: Pleo's job items and export items disagree: 25 job items, 13 export items" in error
-    named = {id_ for id_ in all_ids(broken) if id_ in error}
-    assert len(named) == 10
-    assert named < set(lost)
-    assert error.endswith("The job stays incomplete; run again")
-    assert broken.id in summary
-    assert run.bookmark(broken.id)["complete"] is False
-    assert run.bookmark(good.id)["complete"] is True
-
-    pleo.faults.clear()
-    healed = run_tap(state=run.state)
-
-    assert healed.returncode == 0
-    assert set(lost) <= set(ids(healed))
-    assert healed.bookmark(broken.id)["complete"] is True
-
-
-def test_an_item_without_a_job_item_has_a_null_status_and_is_an_error(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_an_item_without_a_job_item_has_a_null_status_and_is_an_error(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=5)
     stranger = all_ids(job)[2]
     del job.item_statuses[stranger]
@@ -98,7 +66,7 @@ def test_an_item_without_a_job_item_has_a_null_status_and_is_an_error(
 # Jobs that go
 
 
-def test_a_complete_job_that_has_ended_leaves_the_state_silently(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_complete_job_that_has_ended_leaves_the_state_silently(pleo: Sandbox, run_tap: RunTap) -> None:
     ended, running = pleo.add_job(items=5), pleo.add_job(items=5)
     state = run_tap().state
     ended.finish("completed", pleo.now())
@@ -111,9 +79,7 @@ def test_a_complete_job_that_has_ended_leaves_the_state_silently(pleo: Sandbox, 
 
 
 @pytest.mark.parametrize("how", ["failed", "unknown"])
-def test_an_incomplete_job_that_has_ended_is_reported_once(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run], how: str
-) -> None:
+def test_an_unread_ended_job_is_reported_once(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap, how: str) -> None:
     job = pleo.add_job(items=25)
     state = stop_at_page(2).state
     if how == "failed":
@@ -133,9 +99,7 @@ def test_an_incomplete_job_that_has_ended_is_reported_once(
     assert run_tap(state=run.state).returncode == 0
 
 
-def test_a_complete_job_that_ends_between_listing_and_reading_does_not_fail_the_run(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_a_complete_job_that_ends_while_it_is_read_is_a_warning(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=5)
     state = run_tap().state
     pleo.add_fault(Fault(path=f"/v3/export-jobs/{job.id}/items", status=404, body={"type": "EXPORT_NOT_FOUND"}))
@@ -147,9 +111,7 @@ def test_a_complete_job_that_ends_between_listing_and_reading_does_not_fail_the_
     assert f"Export job {job.id}: its items cannot be read any more (404 EXPORT_NOT_FOUND)" in warning
 
 
-def test_a_run_limited_to_named_jobs_leaves_the_other_entries_alone(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
-) -> None:
+def test_named_jobs_leave_the_other_entries_alone(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap) -> None:
     half_read, gone, named = (pleo.add_job(items=15, company_id=None) for _ in range(3))
     state = stop_at_page(2, job_ids=[half_read.id]).state
     state = stop_at_page(2, job_ids=[gone.id], state=state).state
@@ -166,7 +128,7 @@ def test_a_run_limited_to_named_jobs_leaves_the_other_entries_alone(
 
 @pytest.mark.parametrize("filtered", ["company_id", "job_statuses"])
 def test_a_running_job_that_the_settings_leave_out_keeps_its_progress(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run], filtered: str
+    pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap, filtered: str
 ) -> None:
     half_read, other = pleo.add_job(items=25), pleo.add_job(items=5, status="in_progress")
     state = stop_at_page(2, job_ids=[half_read.id]).state
@@ -181,9 +143,7 @@ def test_a_running_job_that_the_settings_leave_out_keeps_its_progress(
     assert run.bookmark(other.id)["complete"] is True
 
 
-def test_uuids_of_other_case_in_the_state_are_the_same_jobs(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
-) -> None:
+def test_uuids_of_other_case_are_the_same_jobs(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap) -> None:
     job = pleo.add_job(items=15)
     state = json.loads(json.dumps(stop_at_page(2).state).replace(job.id, job.id.upper()))
 
@@ -193,9 +153,7 @@ def test_uuids_of_other_case_in_the_state_are_the_same_jobs(
     assert [e["context"]["jobId"] for e in partitions(run.state)] == [job.id]
 
 
-def test_a_job_that_pleo_does_not_answer_for_keeps_its_progress(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
-) -> None:
+def test_an_unavailable_job_keeps_its_progress(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap) -> None:
     half_read, other = pleo.add_job(items=25), pleo.add_job(items=5, status="in_progress")
     state = stop_at_page(2, job_ids=[half_read.id]).state
     unanswered = pleo.add_fault(Fault(path=f"/v3/export-jobs/{half_read.id}", status=503, nth=None))
@@ -212,7 +170,7 @@ def test_a_job_that_pleo_does_not_answer_for_keeps_its_progress(
     assert set(ids(run_tap(state=run.state))) == set(all_ids(half_read)[10:])
 
 
-def test_a_named_job_that_ended_after_completion_is_not_a_failure(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_named_job_that_ended_after_completion_is_not_a_failure(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=5)
     state = run_tap(job_ids=[job.id]).state
     job.finish("completed", pleo.now())

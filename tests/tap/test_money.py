@@ -11,9 +11,7 @@ import pytest
 from sandbox import Fault, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.conftest import Run
+    from tests.tap.conftest import RunTap
 
 AMOUNTS = ["12345678901234567", "0.1", "1999.95", "-0.005", "123456789012345678901234567890.123456789", "1E+2", "-0.0"]
 # A catalog's stream maps, flattening or deselection make the records take the SDK's way.
@@ -25,7 +23,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("amount", AMOUNTS)
-def test_amounts_keep_every_digit(pleo: Sandbox, run_tap: Callable[..., Run], amount: str, way: str) -> None:
+def test_amounts_keep_every_digit(pleo: Sandbox, run_tap: RunTap, amount: str, way: str) -> None:
     job = pleo.add_job(items=1)
     job.items[0]["amount"]["inWalletCurrency"]["value"] = (
         Decimal(amount) if "." in amount or "E" in amount else int(amount)
@@ -38,7 +36,7 @@ def test_amounts_keep_every_digit(pleo: Sandbox, run_tap: Callable[..., Run], am
     assert re.search(rb'"inWalletCurrency":\{[^}]*"value":' + re.escape(amount.encode()) + rb"[,}]", run.stdout)
 
 
-def test_unknown_members_are_kept_and_each_name_is_reported_once(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_unknown_members_are_kept_and_each_name_is_reported_once(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=3)
     for item in job.items:
         item["carbonFootprint"] = {"grams": Decimal("12.50")}
@@ -61,9 +59,7 @@ def test_unknown_members_are_kept_and_each_name_is_reported_once(pleo: Sandbox, 
 
 
 @pytest.mark.parametrize("name", ["jobId", "itemStatus", "additionalFields"])
-def test_a_member_of_pleos_by_a_computed_name_is_kept_apart(
-    pleo: Sandbox, run_tap: Callable[..., Run], name: str
-) -> None:
+def test_a_member_of_pleos_by_a_computed_name_is_kept_apart(pleo: Sandbox, run_tap: RunTap, name: str) -> None:
     job = pleo.add_job(items=1)
     job.items[0][name] = "Pleo's own"
 
@@ -73,7 +69,7 @@ def test_a_member_of_pleos_by_a_computed_name_is_kept_apart(
     assert (record["jobId"], record["itemStatus"]) == (job.id, "pending")
 
 
-def test_a_pretty_printed_answer_becomes_one_line_a_record(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_pretty_printed_answer_becomes_one_line_a_record(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=2)
     job = next(iter(pleo.jobs.values()))
     body = (

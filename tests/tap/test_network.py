@@ -11,11 +11,12 @@ import pytest
 import trustme
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sandbox import Sandbox
-    from tests.conftest import Outputs, Run
+    from tests.conftest import Outputs
+    from tests.tap.conftest import RunTap
 
 NO_JOBS = b'{"data":[],"pagination":{"hasNextPage":false,"endCursor":null}}'
 
@@ -52,7 +53,7 @@ def https_url(authority: trustme.CA) -> Iterator[str]:
     server.server_close()
 
 
-def test_a_certificate_of_an_unknown_authority_ends_the_run(run_tap: Callable[..., Run], https_url: str) -> None:
+def test_a_certificate_of_an_unknown_authority_ends_the_run(run_tap: RunTap, https_url: str) -> None:
     run = run_tap(api_url=https_url)
 
     assert run.returncode == 1
@@ -78,8 +79,8 @@ USELESS = {
 
 
 @pytest.mark.parametrize(("env", "what"), USELESS.values(), ids=USELESS.keys())
-def test_a_useless_environment_is_one_line(
-    run_tap: Callable[..., Run], outputs: Outputs, https_url: str, env: dict[str, str], what: str
+def test_a_bad_environment_is_one_line(
+    run_tap: RunTap, outputs: Outputs, https_url: str, env: dict[str, str], what: str
 ) -> None:
     outputs.secrets.add(SECRET)
 
@@ -91,25 +92,7 @@ def test_a_useless_environment_is_one_line(
     assert "Traceback" not in run.stderr
 
 
-def test_a_token_refresh_without_certificates_is_one_line(
-    pleo: Sandbox, run_tap: Callable[..., Run], https_url: str
-) -> None:
-    oauth = {"client_id": pleo.client_id, "client_secret": pleo.client_secret, "refresh_token": pleo.refresh_token}
-    oauth["token_file"] = "tokens.json"
-
-    run = run_tap(api_key=None, auth_url=https_url, env={"REQUESTS_CA_BUNDLE": "/nowhere"}, **oauth)
-
-    assert run.returncode == 1
-    (error,) = run.errors
-    assert error.startswith(
-        "Pleo cannot be reached from here: the certificate file that the environment names cannot be read"
-    )
-    assert "Traceback" not in run.stderr
-
-
-def test_an_authority_can_be_added(
-    run_tap: Callable[..., Run], https_url: str, authority: trustme.CA, tmp_path: Path
-) -> None:
+def test_an_authority_can_be_added(run_tap: RunTap, https_url: str, authority: trustme.CA, tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
 
@@ -118,7 +101,7 @@ def test_an_authority_can_be_added(
     assert run.returncode == 0, run.stderr
 
 
-def test_requests_go_through_the_environments_proxy(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_requests_go_through_the_environments_proxy(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=3)
 
     # Nothing listens on port 1: only the proxy answers.

@@ -13,18 +13,16 @@ import pytest
 from tests.conftest import BIN, finish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox import Sandbox
-    from tests.conftest import Outputs, Run
+    from tests.conftest import Outputs
+    from tests.tap.conftest import RunTap, StartTap
 
 SMALLEST_PIPE = 4096
 
 
-def test_a_pipe_that_does_not_block_and_is_full_is_waited_for(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_a_full_nonblocking_pipe_is_waited_for(pleo: Sandbox, start_tap: StartTap, outputs: Outputs) -> None:
     pleo.add_job(items=100)
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, SMALLEST_PIPE)
@@ -40,7 +38,7 @@ def test_a_pipe_that_does_not_block_and_is_full_is_waited_for(
     assert sum(json.loads(line)["type"] == "RECORD" for line in lines) == 1 + 100 + 100
 
 
-def test_a_full_disk_is_one_line_when_only_schemas_are_asked_for(run_tap: Callable[..., Run]) -> None:
+def test_a_full_disk_is_one_line_when_only_schemas_are_asked_for(run_tap: RunTap) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         run = run_tap("--test=schema", stdout=full)
 
@@ -49,9 +47,7 @@ def test_a_full_disk_is_one_line_when_only_schemas_are_asked_for(run_tap: Callab
     assert "cannot write to standard output" in run.stderr
 
 
-def test_a_line_that_meltano_does_not_take_is_named_with_the_setting_to_raise(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_a_line_too_long_for_meltano_is_reported(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=1)
     entry = job.items[0]["accountingEntryId"]
 
@@ -65,9 +61,7 @@ def test_a_line_that_meltano_does_not_take_is_named_with_the_setting_to_raise(
 
 
 @pytest.mark.parametrize("option", ["", "--discover", "--test"])
-def test_a_closed_output_is_one_line_and_no_request(
-    pleo: Sandbox, environment: dict[str, str], tmp_path: Path, option: str
-) -> None:
+def test_a_closed_output_is_one_line(pleo: Sandbox, environment: dict[str, str], tmp_path: Path, option: str) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"api_url": pleo.url, "api_key": pleo.api_key}))
 
@@ -97,8 +91,8 @@ def test_a_closed_output_is_one_line_and_no_request(
         ((), {"catalog": {"streams": [{"tap_stream_id": "export_jobs"}]}}),
     ],
 )
-def test_no_file_and_no_connection_is_left_open(
-    pleo: Sandbox, run_tap: Callable[..., Run], arguments: tuple[str, ...], settings: dict[str, object]
+def test_nothing_is_left_open(
+    pleo: Sandbox, run_tap: RunTap, arguments: tuple[str, ...], settings: dict[str, object]
 ) -> None:
     pleo.add_job(items=3)
 

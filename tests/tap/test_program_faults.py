@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from sandbox import Sandbox
-    from tests.conftest import Run
+    from tests.tap.conftest import RunTap
 
 # A stand-in for an unknown fault: at a place, it raises what quotes a secret.
 PLANTED = """
@@ -28,16 +27,16 @@ def fault(*_, **__):
 cli()
 """
 PLACES = {
-    "while streams are synced": ("reading.reader", "ExportReader", "export_jobs"),
-    "between pages": ("reading.job_reading", "JobReading", "_look_at"),
-    "before any stream": ("reading.bookmarks", "Bookmarks", "to_state"),
-    "while settings are read": ("tap", "TapPleoExport", "discover_streams"),
+    "while streams are synced": ("tap.run_reader", "RunReader", "settle_ended_jobs"),
+    "between pages": ("tap.job_reader", "JobReader", "_batch"),
+    "before any stream": ("tap.bookmarks", "Bookmarks", "to_state"),
+    "while settings are read": ("tap.plugin", "TapPleoExport", "discover_streams"),
 }
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 @pytest.mark.parametrize("place", PLACES)
-def test_it_is_one_line_with_type_and_place(
+def test_a_program_error_is_one_line(
     pleo: Sandbox, environment: dict[str, str], tmp_path: Path, place: str, level: str
 ) -> None:
     pleo.add_job(items=3)
@@ -59,13 +58,13 @@ def test_it_is_one_line_with_type_and_place(
     lines = run.stderr.decode().splitlines()
     (error,) = (line for line in lines if " | ERROR " in line)
     assert "Program error: KeyError in tap_pleo_export." in error
-    assert error.endswith("Run it with LOGLEVEL=DEBUG and report the traceback")
+    assert error.endswith("Run again with LOGLEVEL=DEBUG and report the traceback")
     assert ("Traceback (most recent call last)" in run.stderr.decode()) is (level == "DEBUG")
     assert pleo.api_key not in run.stderr.decode()
     assert all(json.loads(line) for line in run.stdout.splitlines())
 
 
-def test_an_invalid_log_level_is_not_a_program_error(run_tap: Callable[..., Run]) -> None:
+def test_an_invalid_log_level_is_not_a_program_error(run_tap: RunTap) -> None:
     run = run_tap(env={"LOGLEVEL": "chatty"})
 
     assert (run.returncode, run.stderr) == (1, "Error: LOGLEVEL or SINGER_SDK_LOG_CONFIG: Unknown level: 'CHATTY'\n")

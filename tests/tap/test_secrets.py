@@ -11,10 +11,11 @@ import pytest
 from sandbox import Fault, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.conftest import Outputs, Run
+    from tests.conftest import Outputs
+    from tests.tap.conftest import RunTap
 
 ITEMS = "/v3/export-items"
 TOKEN = "/oauth/token"
@@ -46,9 +47,7 @@ def oauth(pleo: Sandbox, tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_a_debug_log_of_http_shows_no_query_and_no_credential(
-    pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path
-) -> None:
+def test_a_debug_log_of_http_shows_no_query_and_no_credential(pleo: Sandbox, run_tap: RunTap, tmp_path: Path) -> None:
     job = pleo.add_job(items=3)
 
     run = run_tap(**oauth(pleo, tmp_path), env={"LOGLEVEL": "DEBUG"})
@@ -67,7 +66,7 @@ def test_a_debug_log_of_http_shows_no_query_and_no_credential(
     [IBAN, "GB33 BUKB 2020 1555 5555 55", FILE_URL, "Bearer abcdefgh12345678"],
     ids=["IBAN", "blanks", "URL", "token"],
 )
-def test_what_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callable[..., Run], what: str, member: str) -> None:
+def test_quoted_secrets_are_masked(pleo: Sandbox, run_tap: RunTap, what: str, member: str) -> None:
     job = pleo.add_job(items=3)
     refuse(pleo, what, **{member: "Sent {} today"})
 
@@ -80,7 +79,7 @@ def test_what_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callable[..., Run], 
 
 
 @pytest.mark.parametrize("filler", [0, 280], ids=["whole", "cut"])
-def test_a_credential_that_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callable[..., Run], filler: int) -> None:
+def test_a_credential_that_pleo_quotes_is_masked(pleo: Sandbox, run_tap: RunTap, filler: int) -> None:
     pleo.add_job(items=3)
     refuse(pleo, pleo.api_key, message="." * filler + "{} was sent")
 
@@ -91,9 +90,7 @@ def test_a_credential_that_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callabl
     assert pleo.api_key[:8] not in run.stderr
 
 
-def test_a_rotated_token_that_pleo_quotes_is_masked(
-    pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path, outputs: Outputs
-) -> None:
+def test_a_quoted_rotated_token_is_masked(pleo: Sandbox, run_tap: RunTap, tmp_path: Path, outputs: Outputs) -> None:
     pleo.add_job(items=3)
     body = {"type": "BAD", "message": ""}
 
@@ -136,7 +133,7 @@ def odd_url() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_traceback_is_masked(run_tap: Callable[..., Run], odd_url: str) -> None:
+def test_a_traceback_is_masked(run_tap: RunTap, odd_url: str) -> None:
     run = run_tap(api_url=odd_url, env={"LOGLEVEL": "DEBUG"})
 
     assert "HeaderParsingError" in run.stderr
@@ -146,7 +143,7 @@ def test_a_traceback_is_masked(run_tap: Callable[..., Run], odd_url: str) -> Non
     assert IBAN not in run.stderr
 
 
-def test_a_forged_line_stays_in_the_line_that_quotes_it(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_forged_line_stays_in_the_line_that_quotes_it(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=3)
     forged = "2026-01-01 00:00:00,000 | CRITICAL | tap-pleo-export | all is lost"
     refuse(pleo, f"x\n{forged}\x1b[31m", message="{}", type="{}")
@@ -158,7 +155,7 @@ def test_a_forged_line_stays_in_the_line_that_quotes_it(pleo: Sandbox, run_tap: 
     assert max(map(len, run.stderr.splitlines())) < 5000
 
 
-def test_a_short_client_id_masks_no_word(pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path) -> None:
+def test_a_short_client_id_masks_no_word(pleo: Sandbox, run_tap: RunTap, tmp_path: Path) -> None:
     run = run_tap(**oauth(pleo, tmp_path) | {"client_id": "client"})
 
     assert run.returncode == 1

@@ -15,7 +15,7 @@ from tests.conftest import Outputs, Run, finish, partitions
 from tests.helpers.processes import read_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.tap.conftest import RunTap, StartTap
 
 ITEMS = "/v3/export-items"
 
@@ -51,7 +51,7 @@ def stopped_cleanly(run: Run, code: int) -> None:
     assert "Traceback" not in run.stderr
 
 
-def and_resumes(run: Run, run_tap: Callable[..., Run], expected: list[str]) -> None:
+def and_resumes(run: Run, run_tap: RunTap, expected: list[str]) -> None:
     """Assert that the next run brings exactly the rest."""
     rest = run_tap(state=run.state)
     assert rest.returncode == 0
@@ -60,19 +60,10 @@ def and_resumes(run: Run, run_tap: Callable[..., Run], expected: list[str]) -> N
 
 @BOTH_SIGNALS
 @pytest.mark.parametrize("config", [{"max_concurrent_requests": number} for number in (1, 4)], indirect=True)
-def test_while_waiting_for_an_answer(
-    pleo: Sandbox,
-    start_tap: Callable[..., subprocess.Popen[bytes]],
-    run_tap: Callable[..., Run],
-    outputs: Outputs,
-    stop: Stop,
-) -> None:
+def test_while_waiting_for_an_answer(pleo: Sandbox, disturb: RunTap, run_tap: RunTap, stop: Stop) -> None:
     job = pleo.add_job(items=50)
-    processes: list[subprocess.Popen[bytes]] = []
-    pleo.add_fault(Fault(path=ITEMS, nth=3, kind="callback", callback=lambda _: processes[0].send_signal(stop.signal)))
 
-    processes.append(start_tap())
-    run = finish(processes[0], outputs)
+    run = disturb(stop.signal, path=ITEMS, nth=3)
 
     stopped_cleanly(run, stop.code)
     assert len(run.records()) < 50
@@ -80,9 +71,7 @@ def test_while_waiting_for_an_answer(
 
 
 @BOTH_SIGNALS
-def test_while_waiting_as_long_as_pleo_asked_for(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs, stop: Stop
-) -> None:
+def test_while_waiting_as_long_as_asked(pleo: Sandbox, start_tap: StartTap, outputs: Outputs, stop: Stop) -> None:
     pleo.add_job(items=30)
     pleo.add_fault(Fault(path=ITEMS, nth=2, times=9, status=429, headers={"Retry-After": "200"}))
     process = start_tap()
@@ -95,9 +84,7 @@ def test_while_waiting_as_long_as_pleo_asked_for(
     assert len(run.records()) <= 10
 
 
-def test_while_waiting_for_the_budget(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_while_waiting_for_the_budget(pleo: Sandbox, start_tap: StartTap, outputs: Outputs) -> None:
     pleo.add_job(items=30)
     process = start_tap(max_requests_per_minute=3)
 
@@ -112,11 +99,7 @@ def test_while_waiting_for_the_budget(
 @BOTH_SIGNALS
 @pytest.mark.parametrize("config", [{"page_size": 100}], indirect=True)
 def test_while_a_slow_reader_delays_a_page(
-    pleo: Sandbox,
-    start_tap: Callable[..., subprocess.Popen[bytes]],
-    run_tap: Callable[..., Run],
-    outputs: Outputs,
-    stop: Stop,
+    pleo: Sandbox, start_tap: StartTap, run_tap: RunTap, outputs: Outputs, stop: Stop
 ) -> None:
     # A page of some 250 KB: the pipe takes 64 KB of it.
     job = pleo.add_job(items=200)
@@ -134,36 +117,21 @@ def test_while_a_slow_reader_delays_a_page(
     and_resumes(run, run_tap, [item["accountingEntryId"] for item in job.items])
 
 
-def test_before_the_first_job_is_known(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_before_the_first_job_is_known(pleo: Sandbox, disturb: RunTap) -> None:
     pleo.add_job(items=5)
-    processes: list[subprocess.Popen[bytes]] = []
-    pleo.add_fault(Fault(path="/v3/export-jobs", kind="callback", callback=lambda _: processes[0].terminate()))
 
-    processes.append(start_tap())
-    run = finish(processes[0], outputs)
+    run = disturb(signal.SIGTERM, path="/v3/export-jobs")
 
     stopped_cleanly(run, 143)
     assert run.records() == []
     assert len(pleo.requests) == 1
 
 
-def test_twice_at_once_as_process_groups_do(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_twice_at_once_as_process_groups_do(pleo: Sandbox, disturb: RunTap) -> None:
     pleo.add_job(items=50)
-    processes: list[subprocess.Popen[bytes]] = []
 
-    def both(_: Sandbox) -> None:
-        # Delayed meanwhile, so that it finds both.
-        for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
-            processes[0].send_signal(number)
-
-    pleo.add_fault(Fault(path=ITEMS, nth=2, kind="callback", callback=both))
-
-    processes.append(start_tap())
-    run = finish(processes[0], outputs)
+    # Stopped meanwhile, so that it finds both.
+    run = disturb(signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT, path=ITEMS, nth=2)
 
     stopped_cleanly(run, 130)
 

@@ -14,10 +14,8 @@ from tests.helpers.items import all_ids, ids
 from tests.helpers.raw_pages import DIGITS, ITEMS, nested, row, rows_with, serve, two_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sandbox import Job, Sandbox
-    from tests.conftest import Run
+    from tests.tap.conftest import RunTap
 
 JOBS = "/v3/export-jobs"
 TOO_DEEP = 100_000
@@ -50,7 +48,7 @@ def hostile_but_whole(pleo: Sandbox) -> Job:
     return job
 
 
-def test_large_and_deep_values_arrive_byte_for_byte(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_large_and_deep_values_arrive_byte_for_byte(pleo: Sandbox, run_tap: RunTap) -> None:
     job = hostile_but_whole(pleo)
 
     run = run_tap()
@@ -62,7 +60,7 @@ def test_large_and_deep_values_arrive_byte_for_byte(pleo: Sandbox, run_tap: Call
     assert run.bookmark(job.id)["complete"] is True
 
 
-def test_with_stream_maps_the_values_are_the_same(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_with_stream_maps_the_values_are_the_same(pleo: Sandbox, run_tap: RunTap) -> None:
     hostile_but_whole(pleo)
 
     mapped = run_tap(stream_maps={"export_items": {"mapped": "'yes'"}})
@@ -74,7 +72,7 @@ def test_with_stream_maps_the_values_are_the_same(pleo: Sandbox, run_tap: Callab
         assert (record[name] if name in record else record["additionalFields"][name]) == value
 
 
-def test_the_last_of_two_members_with_one_name_counts(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_last_of_two_members_with_one_name_counts(pleo: Sandbox, run_tap: RunTap) -> None:
     job, _ = two_jobs(pleo, 1)
     serve(pleo, ITEMS, [row(job.items[0] | {"note": "first"}, b'"note":"last","novelty":1,"novelty":2')], job_id=job.id)
 
@@ -85,7 +83,7 @@ def test_the_last_of_two_members_with_one_name_counts(pleo: Sandbox, run_tap: Ca
     assert (run.records()[0]["note"], run.records()[0]["additionalFields"]) == ("last", {"novelty": 2})
 
 
-def test_nul_and_unpaired_surrogates_are_replaced_and_counted(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_nul_and_unpaired_surrogates_are_replaced_and_counted(pleo: Sandbox, run_tap: RunTap) -> None:
     job, _ = two_jobs(pleo, 2)
     odd = rb'"note":"a\u0000b\ud800c\udfffd\\u0000\ud83e\uddfe","no\u0000velty":"\udc00"'
     serve(pleo, ITEMS, [row(job.items[0], odd), encode(job.items[1])], job_id=job.id)
@@ -120,9 +118,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_unusable_items_are_reported_and_all_others_arrive(
-    pleo: Sandbox, run_tap: Callable[..., Run], at_once: int
-) -> None:
+def test_unusable_items_are_reported_and_all_others_arrive(pleo: Sandbox, run_tap: RunTap, at_once: int) -> None:
     job, other = two_jobs(pleo, 4)
     good = [encode(item) for item in job.items]
     faults = serve(pleo, ITEMS, good[:2], [*UNUSABLE, good[2]], good[3:], job_id=job.id)
@@ -151,21 +147,7 @@ def test_unusable_items_are_reported_and_all_others_arrive(
     assert repaired.bookmark(job.id)["complete"] is True
 
 
-def test_the_id_of_an_unusable_item_is_reported(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    job, other = two_jobs(pleo, 3)
-    good = [encode(item) for item in job.items]
-    serve(pleo, ITEMS, [good[0], b"null", good[2]], job_id=job.id)
-
-    run = run_tap()
-
-    assert run.returncode == 1
-    assert ids(run) == [all_ids(job)[0], all_ids(job)[2], *all_ids(other)]
-    assert run.errors[0].startswith(f"Export job {job.id}: page 1: row 2 is unusable, not an object. Report it")
-    assert f"3 job items, 2 export items; 1 without an export item: {all_ids(job)[1]}. The job stays" in run.errors[1]
-    assert len(run.errors) == 3
-
-
-def test_unusable_job_items_keep_their_job_incomplete(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_unusable_job_items_keep_their_job_incomplete(pleo: Sandbox, run_tap: RunTap) -> None:
     job, other = two_jobs(pleo, 3)
     path = f"{JOBS}/{job.id}/items"
     rows = [encode(job.row(entry)) for entry in all_ids(job)]
@@ -183,7 +165,7 @@ def test_unusable_job_items_keep_their_job_incomplete(pleo: Sandbox, run_tap: Ca
     assert run.bookmark(job.id)["complete"] is False
 
 
-def test_unusable_jobs_are_reported_and_the_others_are_read(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_unusable_jobs_are_reported_and_the_others_are_read(pleo: Sandbox, run_tap: RunTap) -> None:
     job, other = two_jobs(pleo, 3)
     serve(pleo, JOBS, [b"null", encode(other.record), b'{"id":""}', encode(job.record)])
 
@@ -198,9 +180,7 @@ def test_unusable_jobs_are_reported_and_the_others_are_read(pleo: Sandbox, run_t
 
 @pytest.mark.parametrize("levels", [1_000, 2_000, TOO_DEEP])
 @pytest.mark.parametrize("place", [b'"data":', b'"pagination":'])
-def test_a_page_nested_too_deeply_fails_only_its_job(
-    pleo: Sandbox, run_tap: Callable[..., Run], levels: int, place: bytes
-) -> None:
+def test_a_page_nested_too_deeply_fails_only_its_job(pleo: Sandbox, run_tap: RunTap, levels: int, place: bytes) -> None:
     job, other = two_jobs(pleo, 1)
     (fault,) = serve(pleo, ITEMS, [encode(job.items[0])], job_id=job.id)
     assert isinstance(fault.body, bytes)
@@ -216,7 +196,7 @@ def test_a_page_nested_too_deeply_fails_only_its_job(
     assert "Traceback" not in run.stderr
 
 
-def test_a_record_too_deep_for_stream_maps_is_one_error(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_record_too_deep_for_stream_maps_is_one_error(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=1, created_at=datetime.now(UTC) - timedelta(minutes=1))
     serve(pleo, ITEMS, [row(job.items[0], b'"novelty":' + b"7" * 5000)], job_id=job.id)
 
