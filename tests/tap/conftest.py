@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
 from tests.conftest import Outputs, Run, finish
+
+if TYPE_CHECKING:
+    import ssl
 
 ITEMS = "/v3/export-items"
 RunTap = Callable[..., Run]
@@ -46,3 +52,32 @@ def disturb(pleo: Sandbox, start_tap: StartTap, outputs: Outputs) -> RunTap:
         return finish(process[0], outputs)
 
     return run
+
+
+def response(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
+    """Return the bytes of an HTTP response."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@contextmanager
+def http_server(answer: bytes, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Answer each request to a port of loopback with these bytes, and yield the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(answer.replace(b"{authorization}", self.headers["Authorization"].encode()))
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()

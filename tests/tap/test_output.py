@@ -1,4 +1,4 @@
-"""Standard output of any kind: a pipe that does not block loses nothing."""
+"""Standard output and error of any kind: nothing is lost, and an error of the program is one line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,3 +100,58 @@ def test_nothing_is_left_open(
     run = run_tap(*arguments, env={"PYTHONWARNINGS": "default"}, **settings)
 
     assert "ResourceWarning" not in run.stderr
+
+
+# A stand-in for an unknown fault: at a place, it raises what quotes a secret.
+PLANTED = """
+import sys
+from tap_pleo_export.{module} import {owner}
+from tap_pleo_export.tap.plugin import cli
+secret = sys.argv.pop()
+def fault(*_, **__):
+    raise KeyError(secret)
+{owner}.{method} = fault
+cli()
+"""
+PLACES = {
+    "while streams are synced": ("tap.run_reader", "RunReader", "settle_ended_jobs"),
+    "between pages": ("tap.job_reader", "JobReader", "_batch"),
+    "before any stream": ("tap.bookmarks", "Bookmarks", "to_state"),
+    "while settings are read": ("tap.plugin", "TapPleoExport", "discover_streams"),
+}
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_program_error_is_one_line(
+    pleo: Sandbox, environment: dict[str, str], tmp_path: Path, place: str, level: str
+) -> None:
+    pleo.add_job(items=3)
+    module, owner, method = PLACES[place]
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"api_url": pleo.url, "api_key": pleo.api_key}))
+    code = PLANTED.format(module=module, owner=owner, method=method)
+
+    run = subprocess.run(
+        [sys.executable, "-c", code, "--config", str(config), pleo.api_key],
+        capture_output=True,
+        env=environment | {"LOGLEVEL": level},
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+
+    assert run.returncode == 1
+    lines = run.stderr.decode().splitlines()
+    (error,) = (line for line in lines if " | ERROR " in line)
+    assert "Program error: KeyError in tap_pleo_export." in error
+    assert error.endswith("Run again with LOGLEVEL=DEBUG and report the traceback")
+    assert ("Traceback (most recent call last)" in run.stderr.decode()) is (level == "DEBUG")
+    assert pleo.api_key not in run.stderr.decode()
+    assert all(json.loads(line) for line in run.stdout.splitlines())
+
+
+def test_an_invalid_log_level_is_not_a_program_error(run_tap: RunTap) -> None:
+    run = run_tap(env={"LOGLEVEL": "chatty"})
+
+    assert (run.returncode, run.stderr) == (1, "Error: LOGLEVEL or SINGER_SDK_LOG_CONFIG: Unknown level: 'CHATTY'\n")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
+from tests.tap.conftest import http_server, response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.conftest import Outputs
@@ -109,32 +107,11 @@ def test_a_quoted_rotated_token_is_masked(pleo: Sandbox, run_tap: RunTap, tmp_pa
     assert pleo.refresh_token not in run.stderr
 
 
-class OddHeaders(BaseHTTPRequestHandler):
-    """Answers with a header that makes the HTTP library log a traceback which quotes it."""
-
-    def do_GET(self) -> None:
-        body = b'{"data":[],"pagination":{"hasNextPage":false}}'
-        odd = f"broken {FILE_URL} {IBAN} {self.headers['Authorization']}"
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{odd}\r\n\r\n"
-        self.wfile.write(head.encode() + body)
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
-
-
-@pytest.fixture
-def odd_url() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), OddHeaders)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_a_traceback_is_masked(run_tap: RunTap, odd_url: str) -> None:
-    run = run_tap(api_url=odd_url, env={"LOGLEVEL": "DEBUG"})
+def test_a_traceback_is_masked(run_tap: RunTap) -> None:
+    # A header that makes the HTTP library log a traceback which quotes it.
+    odd = f"broken {FILE_URL} {IBAN} {{authorization}}"
+    with http_server(response(b'{"data":[],"pagination":{"hasNextPage":false}}', "200 OK", odd)) as port:
+        run = run_tap(api_url=f"http://127.0.0.1:{port}", env={"LOGLEVEL": "DEBUG"})
 
     assert "HeaderParsingError" in run.stderr
     assert "files.pleo.example/receipts/1.jpg?***" in run.stderr

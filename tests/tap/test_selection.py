@@ -113,35 +113,25 @@ def entries(**members: Any) -> dict[str, Any]:
     return {"streams": [{"tap_stream_id": "export_jobs", "schema": {}, "metadata": []} | members]}
 
 
-NO_CATALOGS: dict[str, tuple[dict[str, Any], str]] = {
-    "no streams": ({}, "/streams: is missing"),
-    "null streams": ({"streams": None}, "/streams: expected a list"),
-    "a stream that is none": ({"streams": [7]}, "/streams/0: expected a map"),
-    "a stream without a name": ({"streams": [{}]}, "/streams/0/tap_stream_id: is missing"),
-    "a schema that is none": (entries(schema=None), "/streams/0/schema: expected a map"),
-    "metadata of nothing": (
-        entries(metadata=[{"metadata": {}}]),
-        "/streams/0/metadata/0/breadcrumb: is missing",
-    ),
-    "a replication key": (
-        entries(replication_key="nope"),
-        "/streams/0/replication_key: no stream has a replication key",
-    ),
-    "a replication key in metadata": (
-        entries(metadata=[{"breadcrumb": [], "metadata": {"replication-key": "id"}}]),
-        "/streams/0/metadata/0/metadata/replication-key: no stream has a replication key",
-    ),
-    "another method": (
-        entries(replication_method="NOPE"),
-        "/streams/0/replication_method: FULL_TABLE is the only replication method",
-    ),
-}
+NO_KEY = "no stream has a replication key"
+BAD_METADATA = [{"breadcrumb": [], "metadata": {"replication-key": "id"}}]
+BAD_CATALOGS: list[tuple[dict[str, Any], str]] = [
+    ({}, "/streams: is missing"),
+    ({"streams": None}, "/streams: expected a list"),
+    ({"streams": [7]}, "/streams/0: expected a map"),
+    ({"streams": [{}]}, "/streams/0/tap_stream_id: is missing"),
+    (entries(schema=None), "/streams/0/schema: expected a map"),
+    (entries(metadata=[{"metadata": {}}]), "/streams/0/metadata/0/breadcrumb: is missing"),
+    (entries(replication_key="nope"), f"/streams/0/replication_key: {NO_KEY}"),
+    (entries(metadata=BAD_METADATA), f"/streams/0/metadata/0/metadata/replication-key: {NO_KEY}"),
+    (entries(replication_method="NOPE"), "/streams/0/replication_method: FULL_TABLE is the only replication method"),
+]
 
 
-@pytest.mark.parametrize("what", NO_CATALOGS)
-def test_a_catalog_that_cannot_be_followed_is_one_line(pleo: Sandbox, run_tap: RunTap, what: str) -> None:
-    catalog, expected = NO_CATALOGS[what]
-
+@pytest.mark.parametrize(("catalog", "expected"), BAD_CATALOGS, ids=[expected for _, expected in BAD_CATALOGS])
+def test_a_catalog_that_cannot_be_followed_is_one_line(
+    pleo: Sandbox, run_tap: RunTap, catalog: dict[str, Any], expected: str
+) -> None:
     run = run_tap(catalog=catalog)
 
     assert run.returncode == 1
@@ -152,23 +142,17 @@ def test_a_catalog_that_cannot_be_followed_is_one_line(pleo: Sandbox, run_tap: R
     assert pleo.requests == []
 
 
-NO_MAPS: dict[str, tuple[dict[str, Any], str]] = {
-    "an expression that is none": (
-        {"stream_maps": {"export_items": {"x": "((("}}},
-        "Setting 'stream_maps': ",
-    ),
-    "a key that is none": (
-        {"stream_maps": {"export_items": {"__key_properties__": ["nope"]}}},
-        "Setting 'stream_maps': ",
-    ),
-    "flattening without a depth": ({"flattening_enabled": True}, "flattening_max_depth"),
-}
+BAD_MAPS: list[tuple[dict[str, Any], str]] = [
+    ({"stream_maps": {"export_items": {"x": "((("}}}, "Setting 'stream_maps': "),
+    ({"stream_maps": {"export_items": {"__key_properties__": ["nope"]}}}, "Setting 'stream_maps': "),
+    ({"flattening_enabled": True}, "flattening_max_depth"),
+]
 
 
-@pytest.mark.parametrize("what", NO_MAPS)
-def test_a_setting_of_the_sdks_that_it_refuses_is_named(pleo: Sandbox, run_tap: RunTap, what: str) -> None:
-    settings, expected = NO_MAPS[what]
-
+@pytest.mark.parametrize(("settings", "expected"), BAD_MAPS)
+def test_a_setting_of_the_sdks_that_it_refuses_is_named(
+    pleo: Sandbox, run_tap: RunTap, settings: dict[str, Any], expected: str
+) -> None:
     run = run_tap(**settings)
 
     assert run.returncode == 1
