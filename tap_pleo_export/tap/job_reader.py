@@ -45,7 +45,6 @@ class Reading:
 
     Attributes:
         progress: The job's progress once the pages so far have been written.
-        ahead: Its pages fetched ahead.
         resumed_at: Number of pages read in earlier runs.
         skipped: Number of items skipped because of their status.
         unusable: Number of rows that cannot become records.
@@ -68,14 +67,6 @@ class JobReader:
 
     A job may change meanwhile. Any hint of that (a changed ``total``, repeated rows, ids that differ) has the job items
     read again before the job may be called complete.
-
-    Attributes:
-        job: The job.
-        job_item_pages: The list of its job items.
-        export_item_pages: The list of its export items.
-        settings: The settings `item_statuses` and `page_size`.
-        bookmarks: The progress of all jobs.
-        outcome: Collects failures and counts.
     """
 
     job: ExportJob

@@ -22,15 +22,13 @@ class RunOutcome:
     A second job in a row whose requests fail after all retries does stop the run: then Pleo is down, not the job.
 
     Attributes:
-        items: Number of export items read.
-        pages: Number of their pages.
+        items: Number of export items read, on so many `pages`.
         expiring: Ids of the jobs that expire soon.
         unread: Ids of the jobs that could not be read to the end.
     """
 
     def __init__(self) -> None:
-        self.items = 0
-        self.pages = 0
+        self.items = self.pages = 0
         self.expiring: set[str] = set()
         self.unread: set[str] = set()
         self._failed: set[str] = set()
@@ -51,11 +49,7 @@ class RunOutcome:
     def collect_failures(self, *, loses_items: bool = True) -> Iterator[None]:
         """Read something of one job; a failure of that job ends only this block.
 
-        Args:
-            loses_items: Whether export items are missed if the job turns out to have ended.
-
-        Raises:
-            RunUnavailable: Requests of two jobs in a row failed after all retries.
+        `loses_items` says whether export items are missed if the job turns out to have ended.
         """
         try:
             yield

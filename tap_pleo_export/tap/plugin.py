@@ -115,11 +115,7 @@ class TapPleoExport(ProgressTap):
 
     @classmethod
     def execute(cls, *, state: Any = None, catalog: Any = None, **settings: Any) -> int:  # noqa: ANN401 - open files, and the SDK's arguments
-        """Sync with the command line's options, and return the exit code.
-
-        Raises:
-            click.ClickException: A file cannot be used.
-        """
+        """Sync with the command line's options, and return the exit code."""
         given = json_file(catalog, "--catalog")
         if given is not None and (problem := catalog_problem(given)):
             raise click.ClickException(f"--catalog: {catalog.name}: {problem}")

@@ -30,13 +30,9 @@ class RunReader:
 
     Attributes:
         settings: The settings `job_ids`, `item_statuses` and `page_size`.
-        bookmarks: The progress of all jobs.
-        outcome: Collects failures and counts.
-        export_jobs: The list of the jobs.
         fetch_job: Returns one job's record; raises ``JobError``.
         job_items: Returns the list of a job's job items, given the Singer context ``{"jobId": …}``.
         export_items: Returns the list of a job's export items, likewise.
-        reads_export_items: Whether export items are read at all.
     """
 
     settings: Mapping[str, Any]

@@ -247,7 +247,7 @@ class PleoStream(RESTStream[Token], abc.ABC):
         return PageDecoder(self.decoder.record_type, self.decoder.decode_row)
 
     def decode_page(self, body: bytes) -> Page[Record]:
-        """Decode a page; raises as :meth:`PageDecoder.decode`."""
+        """Decode a page, as :class:`PageDecoder`, and report what is odd about it."""
         page = self._page_decoder.decode(body)
         self.drift.replaced(page.replaced)
         self.drift.inspect(page.records)

@@ -1,4 +1,4 @@
-"""The fault matrix's machinery: what a row is, how faults are brought about, how a row is played."""
+"""Rows of the fault matrix, their faults, and running the tap against them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ class Row:
 
     Attributes:
         id: The fault.
-        setup: Brings it about; given Pleo and the older job.
-        sees: Phrases in ERROR and WARNING lines, in this order, each in a line of its own; there are no other lines.
+        setup: Causes it; given Pleo and the older job.
+        sees: A phrase of each ERROR and WARNING line, in order.
         exit: The exit code.
-        requests: Number of requests: to the job list, to the older job's record, to control and data layer of the older
-            job, to the data layer of the other one, to anything.
-        items: Export items that arrive; all are 11.
-        settings: Beyond the usual.
+        requests: Numbers of requests, see :func:`play`.
+        items: Number of export items that arrive, of 11.
+        settings: Further settings.
     """
 
     id: str
@@ -111,7 +110,7 @@ def item_of_the_page_before(pleo: Sandbox, job: Job) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a row came to: the run, the names that its phrases use, and the requests."""
+    """The outcome of a row: the run, the names that its phrases use, and the requests."""
 
     run: Run
     names: dict[str, str]

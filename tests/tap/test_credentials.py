@@ -54,7 +54,7 @@ def config(pleo: Sandbox, config: dict[str, Any], token_file: Path) -> dict[str,
 
 @pytest.fixture(autouse=True)
 def rotated_tokens_are_secrets(pleo: Sandbox, outputs: Outputs) -> Iterator[None]:
-    """Whatever token the sandbox has issued must not have been printed."""
+    """No token that the sandbox has issued may be printed."""
     yield
     outputs.secrets |= pleo.credentials.spent | {pleo.access_token, pleo.refresh_token}
 

@@ -102,7 +102,7 @@ def test_nothing_is_left_open(
     assert "ResourceWarning" not in run.stderr
 
 
-# A stand-in for an unknown fault: at a place, it raises what quotes a secret.
+# Replaces an unknown fault: raises an error that quotes a secret.
 PLANTED = """
 import sys
 from tap_pleo_export.{module} import {owner}

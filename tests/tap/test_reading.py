@@ -196,16 +196,6 @@ def test_control_pages_fall_back_to_the_page_size_where_large_ones_are_refused(p
     assert [request.status for request in control] == [200] * 6
 
 
-def test_smaller_pages_than_asked_for_are_accepted(pleo: Sandbox, run_tap: RunTap) -> None:
-    pleo.add_job(items=25)
-    pleo.max_limit, pleo.max_limit_policy = 7, "clamp"
-
-    run = run_tap()
-
-    assert run.returncode == 0
-    assert len(run.records("export_job_items")) == len(run.records()) == 25
-
-
 def test_the_expiry_of_each_job_is_computed(pleo: Sandbox, run_tap: RunTap) -> None:
     created = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     pleo.add_job(items=1, created_at=created, expires_in=10**9)

@@ -169,7 +169,7 @@ def test_killed_five_times_a_run_delivers_every_item(
         process = start_tap(state=state, **settings)
         # Two records fill it: the run cannot end before it is killed.
         fcntl.fcntl(process.stdout or 0, fcntl.F_SETPIPE_SZ, SMALLEST_PIPE)
-        # Each run may get on by its share of what the runs before it have left, and leaves one for the run to the end.
+        # Each run reads its share of the rest at most, so that the last run has one left.
         left = PAGE * PAGES - sum(len(run.records()) for run in runs)
         moment = rng.randrange(1, left // (KILLS - kill + 1))
         head = read_until(process.stdout, b'"stream":"export_items","record"', moment)
