@@ -47,7 +47,8 @@ def disturb(pleo: Sandbox, start_tap: StartTap, outputs: Outputs) -> RunTap:
             for number in signals:
                 process[0].send_signal(number)
 
-        pleo.add_fault(Fault(path=path, nth=nth, kind="callback", callback=send))
+        # Before other faults, which may delay the answer.
+        pleo.faults.insert(0, Fault(path=path, nth=nth, kind="callback", callback=send))
         process.append(start_tap(**settings))
         return finish(process[0], outputs)
 
