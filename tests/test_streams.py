@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import Fault, Sandbox
+from sandbox import Fault, Request, Sandbox
 from tap_pleo_export.api.credentials import AccessTokenAuth
 from tap_pleo_export.api.paging import CursorPaginator
 from tap_pleo_export.tap.plugin import TapPleoExport
 from tap_pleo_export.tap.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from singer_sdk.streams.core import Stream
     from singer_sdk.streams.rest import HTTPRequest, PageContext
 
-    from sandbox import Request
     from tap_pleo_export.tap.stream import PleoStream
 
 ITEMS = "/v3/export-items"
@@ -54,75 +51,44 @@ def requests(pleo: Sandbox, changed: type[PleoStream]) -> list[Request]:
     return [request for request in pleo.requests if not request.path.endswith("/items") or request.path == ITEMS]
 
 
-class Path(ExportItems):
-    path = "/v3/other-items"
+class FirstPageOnly(CursorPaginator):
+    def has_more(self, response: Any) -> bool:  # noqa: ARG002 - the SDK's signature
+        return False
 
 
-class Url(ExportItems):
-    def get_url(self, context: Any) -> str:
-        return f"{super().get_url(context)}-of-another-kind"
+def url(self: ExportItems, context: Any) -> str:
+    return f"{ExportItems.get_url(self, context)}-of-another-kind"
 
 
-class Method(ExportItems):
-    http_method = "OPTIONS"
+def params(self: ExportItems, context: Any, token: Any) -> dict[str, Any]:
+    return ExportItems.get_url_params(self, context, token) | {"limit": 7}
 
 
-class Params(ExportItems):
-    def get_url_params(self, context: Any, next_page_token: Any) -> dict[str, Any]:
-        return super().get_url_params(context, next_page_token) | {"limit": 7}
+def http_request(self: ExportItems, *, page: PageContext) -> HTTPRequest:
+    return replace(ExportItems.get_http_request(self, page=page), params={"job_id": "changed"})
 
 
-class Headers(ExportItems):
-    @property
-    def http_headers(self) -> dict[str, str]:
-        return super().http_headers | {"User-Agent": "changed"}
-
-
-class Agent(ExportItems):
-    @cached_property
-    def user_agent(self) -> str:
-        return "changed"
-
-
-class Payload(ExportItems):
-    def prepare_request_payload(self, context: Any, next_page_token: Any) -> Any:  # noqa: ARG002 - the SDK's signature
-        return {"changed": True}
-
-
-class Request_(ExportItems):  # noqa: N801 - `Request` is the sandbox's
-    def get_http_request(self, *, page: PageContext) -> HTTPRequest:
-        return replace(super().get_http_request(page=page), params={"job_id": "changed"})
-
-
-class OnePage(ExportItems):
-    def get_new_paginator(self) -> CursorPaginator:
-        class Once(CursorPaginator):
-            def has_more(self, response: Any) -> bool:  # noqa: ARG002 - the SDK's signature
-                return False
-
-        return Once()
-
-
-CHANGES: dict[str, tuple[type[PleoStream], Callable[[list[Request]], bool]]] = {
-    "path": (Path, lambda seen: seen[0].path == "/v3/other-items"),
-    "get_url": (Url, lambda seen: seen[0].path == "/v3/export-items-of-another-kind"),
-    "http_method": (Method, lambda seen: seen[0].method == "OPTIONS"),
-    "get_url_params": (Params, lambda seen: all(request.query["limit"] == ["7"] for request in seen)),
-    "http_headers": (Headers, lambda seen: seen[0].user_agent == "changed"),
-    "user_agent": (Agent, lambda seen: seen[0].user_agent == "changed"),
-    "prepare_request_payload": (Payload, lambda seen: b"changed" in seen[0].body),
-    "get_http_request": (Request_, lambda seen: seen[0].query == {"job_id": ["changed"]}),
-    "get_new_paginator": (OnePage, lambda seen: len(seen) < len(range(0, 25, 10))),
+Look = Callable[[list[Request]], bool]
+CHANGES: dict[str, tuple[Any, Look]] = {
+    "path": ("/v3/other-items", lambda seen: seen[0].path == "/v3/other-items"),
+    "get_url": (url, lambda seen: seen[0].path == "/v3/export-items-of-another-kind"),
+    "http_method": ("OPTIONS", lambda seen: seen[0].method == "OPTIONS"),
+    "get_url_params": (params, lambda seen: all(request.query["limit"] == ["7"] for request in seen)),
+    "http_headers": ({"User-Agent": "changed"}, lambda seen: seen[0].user_agent == "changed"),
+    "user_agent": ("changed", lambda seen: seen[0].user_agent == "changed"),
+    "prepare_request_payload": (lambda *_: {"changed": True}, lambda seen: b"changed" in seen[0].body),
+    "get_http_request": (http_request, lambda seen: seen[0].query == {"job_id": ["changed"]}),
+    "get_new_paginator": (lambda _: FirstPageOnly(), lambda seen: len(seen) < len(range(0, 25, 10))),
 }
 
 
 @pytest.mark.parametrize("hook", CHANGES)
 def test_a_changed_hook_changes_the_requests(pleo: Sandbox, hook: str) -> None:
     pleo.add_job(items=25)
-    changed, is_seen = CHANGES[hook]
+    value, is_seen = CHANGES[hook]
     before = requests(pleo, type("Unchanged", (ExportItems,), {}))
 
-    after = requests(pleo, changed)
+    after = requests(pleo, type("Changed", (ExportItems,), {hook: value}))
 
     assert before
     assert not is_seen(before)

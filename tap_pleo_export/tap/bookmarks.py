@@ -33,12 +33,7 @@ class Bookmarks:
             else:
                 self.set(job_id, progress)
 
-    def __contains__(self, job_id: str) -> bool:
-        """Return whether the job has an entry."""
-        return job_id.lower() in self._progress
-
     def __len__(self) -> int:
-        """Return the number of jobs in the state."""
         return len(self._progress)
 
     def job_ids(self) -> list[str]:

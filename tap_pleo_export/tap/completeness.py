@@ -9,7 +9,7 @@ from tap_pleo_export.tap.job_item_ids import DIGEST_MODULUS, digest_of
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from tap_pleo_export.api.paging import Page
     from tap_pleo_export.tap.job_item_ids import JobItemIds
@@ -39,12 +39,7 @@ class JobProgress:
     complete: bool = False
 
     def after_page(self, end_cursor: str | None, keys: Iterable[bytes]) -> JobProgress:
-        """Return the progress once another page's records have all been written.
-
-        Args:
-            end_cursor: The page's ``endCursor``.
-            keys: Keys of the items that the page showed for the first time.
-        """
+        """Return the progress after another page, with the keys of the items that it showed for the first time."""
         shares = [digest_of(key) for key in keys]
         return replace(
             self,
@@ -72,35 +67,24 @@ class JobProgress:
             return None
         missing = list(ids.missing())
         unexpected = ids.unexpected
-        parts = [f"{len(ids)} job items, {self.items} export items"]
-        if ids.unusable:
-            parts.append(f"{ids.unusable} of the job items unusable")
-        if missing:
-            parts.append(f"{len(missing)} without an export item: {some(missing)}")
-        if unexpected:
-            parts.append(f"{len(unexpected)} without a job item: {some(unexpected)}")
-        return "; ".join(parts)
+        parts = {
+            f"{len(ids)} job items, {self.items} export items": True,
+            f"{ids.unusable} of the job items unusable": ids.unusable,
+            f"{len(missing)} without an export item: {some(missing)}": missing,
+            f"{len(unexpected)} without a job item: {some(unexpected)}": unexpected,
+        }
+        return "; ".join(part for part, applies in parts.items() if applies)
 
 
 @dataclass(slots=True)
 class ChangeDetector:
-    """Notices hints that a job changes while it is read.
-
-    Attributes:
-        hinted: Whether a ``total`` changed from page to page, or rows were repeated.
-    """
+    """Notices hints that a job changes while it is read: a ``total`` that differs from page to page, repeated rows."""
 
     hinted: bool = False
     _totals: dict[str, int] = field(default_factory=dict)
 
     def after_page(self, listing: str, page: Page[Any], repeated: int) -> None:
-        """Look at a page.
-
-        Args:
-            listing: The list that it is a page of.
-            page: The page.
-            repeated: Number of its rows that were on earlier pages.
-        """
+        """Look at a page of a list, with so many rows that were on earlier pages."""
         total = page.info.total
         changed = isinstance(total, int) and self._totals.setdefault(listing, total) != total
         self.hinted = self.hinted or changed or repeated > 0
@@ -118,7 +102,7 @@ class StallDetector:
         return self.pages >= MAX_STALLED_PAGES
 
 
-def some(ids: list[str]) -> str:
+def some(ids: Collection[str]) -> str:
     """Return at most ten ids for a message, each on one line and cut, because they come from Pleo."""
     shown = ", ".join(map(one_line, sorted(ids)[:NAMED_IDS]))
     return shown if len(ids) <= NAMED_IDS else f"{shown}, …"

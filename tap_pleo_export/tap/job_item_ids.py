@@ -71,21 +71,14 @@ class JobItemIds:
         if position is not None:
             return False
         bucket += key
-        number = self._numbers.get(status)
-        if number is None:
-            number = self._number(key, status)
-        bucket.append(number)
+        bucket.append(self._number(key, status))
         if len(id_) != UUID_LENGTH or key.hex() != id_.replace("-", "").lower():
             self._names[key] = id_
         self._count += 1
         return True
 
     def see(self, key: bytes, id_: str) -> tuple[bool, str | None]:
-        """Note an export item's id.
-
-        Args:
-            key: ``key_of(id_)``.
-            id_: The id as Pleo writes it.
+        """Note an export item's id, with its key: ``key_of(id_)``.
 
         Returns:
             Whether it is seen for the first time, and its job item's status; None if it has no job item.
@@ -166,7 +159,8 @@ class JobItemIds:
         return bucket, None
 
     def _number(self, key: bytes, status: str | None) -> int:
-        """Return a number for a new status."""
+        if status in self._numbers:
+            return self._numbers[status]
         if len(self._statuses) == MAX_STATUSES:
             self._rare_statuses[key] = status
             return RARE

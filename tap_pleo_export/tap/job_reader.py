@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,7 +17,6 @@ from tap_pleo_export.api.jobs import ITEM_STATUSES
 from tap_pleo_export.api.paging import FIRST_PAGE, Lookahead, Start
 from tap_pleo_export.tap.completeness import MAX_STALLED_PAGES, ChangeDetector, JobProgress, StallDetector, some
 from tap_pleo_export.tap.job_item_ids import JobItemIds, unlisted
-from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,13 +32,7 @@ logger = logging.getLogger("tap-pleo-export")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records that are written together.
-
-    Attributes:
-        records: The records.
-        job_id: The export job that makes progress with them, if any.
-        progress: That job's progress once the records have been written.
-    """
+    """Records that are written together, and the progress that an export job has made once they are written."""
 
     records: list[Record]
     job_id: str | None = None
@@ -51,10 +45,9 @@ class Reading:
 
     Attributes:
         progress: The job's progress once the pages so far have been written.
-        ahead: Its pages fetched ahead.
         resumed_at: Number of pages read in earlier runs.
-        skipped: Items skipped because of their status.
-        unusable: Rows that cannot become records.
+        skipped: Number of items skipped because of their status.
+        unusable: Number of rows that cannot become records.
     """
 
     progress: JobProgress
@@ -68,76 +61,56 @@ class Reading:
     stall: StallDetector = field(default_factory=StallDetector)
 
 
+@dataclass(kw_only=True)
 class JobReader:
     """Reads one export job in one run.
 
     A job may change meanwhile. Any hint of that (a changed ``total``, repeated rows, ids that differ) has the job items
     read again before the job may be called complete.
-
-    Args:
-        job: The job.
-        job_items: The list of its job items.
-        export_items: The list of its export items.
-        settings: The settings `item_statuses` and `page_size`.
-        bookmarks: The progress of all jobs.
-        outcome: Collects failures and counts.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of one run
-        self,
-        job: ExportJob,
-        *,
-        job_items: Listing[Record],
-        export_items: Listing[Record],
-        settings: Mapping[str, Any],
-        bookmarks: Bookmarks,
-        outcome: RunOutcome,
-    ) -> None:
-        self.job = job
-        self._job_items = job_items
-        self._export_items = export_items
-        self._wanted = frozenset(settings["item_statuses"])
-        self._page_size: int = settings["page_size"]
-        self._bookmarks = bookmarks
-        self._outcome = outcome
-        self._id_as_json = msgspec.Raw(msgspec.json.encode(job.id))
-        self._ids = JobItemIds()
-        self._expects_ids = False
-        self._stall = StallDetector()
-        self._job_items_ahead: Lookahead[Record] | None = None
-        self._export_items_ahead: Lookahead[Record] | None = None
-        self._changes = ChangeDetector()
+    job: ExportJob
+    job_item_pages: Listing[Record]
+    export_item_pages: Listing[Record]
+    settings: Mapping[str, Any]
+    bookmarks: Bookmarks
+    outcome: RunOutcome
+    _ids: JobItemIds = field(default_factory=JobItemIds, init=False)
+    _ids_expected: bool = field(default=False, init=False)
+    _export_items_ahead: Lookahead[Record] | None = field(default=None, init=False)
+    _changes: ChangeDetector = field(default_factory=ChangeDetector, init=False)
+
+    def __post_init__(self) -> None:
+        self._wanted = frozenset(self.settings["item_statuses"])
+        self._id_as_json = msgspec.Raw(msgspec.json.encode(self.job.id))
 
     @property
     def due(self) -> bool:
         """Whether its export items are to be read."""
-        return self.job.readable and not self._bookmarks.is_complete(self.job.id)
+        return self.job.readable and not self.bookmarks.is_complete(self.job.id)
 
     def job_items(self, *, ahead: bool = True) -> Iterator[Batch]:
-        """Yield the job items, page by page.
-
-        Args:
-            ahead: Whether to fetch export items meanwhile, where requests are idle.
-        """
-        due = self.due
-        with self._outcome.collect_failures(loses_items=due):
-            if ahead and due and not self._outcome.failed(self.job.id):
+        """Yield the job items, page by page; `ahead` fetches export items meanwhile, where requests are idle."""
+        with self.outcome.collect_failures(loses_items=self.due):
+            if ahead and not self.outcome.failed(self.job.id):
                 self._begin()
-            for number, page in self._job_item_pages():
-                yield Batch(self._expect(number, page))
-            self._check_number_of_items()
+            for records in self._read_job_items():
+                yield Batch(records)
+            listed = len(self._ids) + self._ids.unusable
+            if self.job.number_of_items is not None and self.job.number_of_items > listed:
+                self._warn("Pleo counts %d items, but lists %d job items", self.job.number_of_items, listed)
 
     def export_items(self) -> Iterator[Batch]:
         """Yield the export items, page by page, if the job is readable and not complete yet.
 
         They are read again from the first page, once, if a cursor is rejected or if they differ from the job items.
         """
-        if not self.job.readable or self._outcome.failed(self.job.id):
+        if not self.job.readable or self.outcome.failed(self.job.id):
             return
-        with self._outcome.collect_failures():
-            if not self._expects_ids:
+        with self.outcome.collect_failures():
+            if not self._ids_expected:
                 self._begin()
-                self._read_job_items()
+                exhaust(self._read_job_items())
             if self._is_still_complete():
                 return
             self._warn_of_expiry("before")
@@ -146,7 +119,7 @@ class JobReader:
             while True:
                 error: JobError | None
                 try:
-                    for page in self._export_item_pages(reading):
+                    for page in self.export_item_pages.pages(_start_after(reading.progress), reading.ahead):
                         yield self._batch(page, reading)
                     error = self._disagreement(reading)
                 except CursorRejected as rejection:
@@ -163,61 +136,41 @@ class JobReader:
     def _begin(self) -> None:
         """Fetch export items where requests are idle while job items are awaited."""
         if self.due:
-            self._export_items_ahead = self._look_ahead(self._export_items, _start_after(self._resumable()))
+            self._export_items_ahead = self._look_ahead(self.export_item_pages, _start_after(self._resumable()))
             self._export_items_ahead.begin()
 
     def _look_ahead(self, listing: Listing[Record], start: Start = FIRST_PAGE) -> Lookahead[Record]:
-        def warn(reason: str) -> None:
-            logger.warning("Export job %s: pages are read in turn from here on: %s", self.job.id, reason)
+        return Lookahead(listing, start, partial(self._warn, "pages are read in turn from here on: %s"))
 
-        return Lookahead(listing, start, warn)
+    def _read_job_items(self) -> Iterator[list[Record]]:
+        """Read the job items from their first page, expect their ids only, and yield each page's new records."""
+        self._ids = ids = JobItemIds()
+        self._ids_expected = True
+        stall, ahead = StallDetector(), self._look_ahead(self.job_item_pages)
+        for number, page in enumerate(self.job_item_pages.pages(ahead=ahead), 1):
+            if page.unusable:
+                ids.unusable += len(page.unusable)
+                where = f"page {number} of its job items"
+                self.outcome.record_skipped_items(ItemUnusable(self.job.id, where, page.unusable))
+            records = list(filter(self._expect, page.records))
+            self._check_page("job items", page, len(records), stall, ahead)
+            if self._export_items_ahead:
+                self._export_items_ahead.advance()
+            yield records
 
-    def _job_item_pages(self) -> Iterator[tuple[int, Page[Record]]]:
-        """Read the job items from their first page, and expect no ids but theirs."""
-        self._ids = JobItemIds()
-        self._expects_ids = True
-        self._stall = StallDetector()
-        self._job_items_ahead = self._look_ahead(self._job_items)
-        return enumerate(self._job_items.pages(ahead=self._job_items_ahead), 1)
-
-    def _read_job_items(self) -> None:
-        for number, page in self._job_item_pages():
-            self._expect(number, page)
-
-    def _expect(self, number: int, page: Page[Record]) -> list[Record]:
-        """Expect the ids of a page of job items, and return its new records."""
-        ids = self._ids
-        if page.unusable:
-            ids.unusable += len(page.unusable)
-            self._skip(f"page {number} of its job items", page)
-        records = []
-        for record in page.records:
-            named = record.exportJobId
-            if not isinstance(named, str):
-                # It is part of the key.
-                record.exportJobId = self.job.id
-            elif named != self.job.id and named.lower() != self.job.id.lower():
-                raise WrongJob(self.job.id, "one of its job items", named)
-            if ids.expect(record.accountingEntryId, record.status or None):
-                records.append(record)
-        self._check_page("job items", page, len(records), self._stall, self._job_items_ahead)
-        if self._export_items_ahead:
-            self._export_items_ahead.advance()
-        return records
-
-    def _check_number_of_items(self) -> None:
-        listed = len(self._ids) + self._ids.unusable
-        if self.job.number_of_items is not None and self.job.number_of_items > listed:
-            logger.warning(
-                "Export job %s: Pleo counts %d items, but lists %d job items",
-                self.job.id,
-                self.job.number_of_items,
-                listed,
-            )
+    def _expect(self, record: Record) -> bool:
+        """Expect a job item's id; return whether it is new."""
+        named = record.exportJobId
+        if not isinstance(named, str):
+            # It is part of the key.
+            record.exportJobId = self.job.id
+        elif named != self.job.id and named.lower() != self.job.id.lower():
+            raise WrongJob(self.job.id, "one of its job items", named)
+        return self._ids.expect(record.accountingEntryId, record.status or None)
 
     def _is_still_complete(self) -> bool:
         """Return whether the job was complete and its job items are still the ones read then."""
-        progress = self._bookmarks.get(self.job.id)
+        progress = self.bookmarks.get(self.job.id)
         if progress is None or not progress.complete:
             return False
         # Unusable job items say nothing about the others; they are logged already.
@@ -225,41 +178,30 @@ class JobReader:
         if difference is None:
             logger.info("Export job %s: complete since an earlier run, not read again", self.job.id)
             return True
-        logger.warning(
-            "Export job %s: it has changed since it was read to its end (%s); it is read again from its first page",
-            self.job.id,
-            difference,
-        )
-        self._bookmarks.drop(self.job.id)
+        self._warn("it has changed since it was read to its end (%s); it is read again from its first page", difference)
+        self.bookmarks.drop(self.job.id)
         return False
 
     def _first_reading(self) -> Reading:
         """Return the reading that continues after the bookmark, or starts at the first page without one."""
-        progress = self._bookmarks.get(self.job.id)
-        if progress and progress.page_size != self._page_size:
-            logger.warning(
-                "Export job %s: 'page_size' was %d and is %d now; it is read again from its first page",
-                self.job.id,
-                progress.page_size,
-                self._page_size,
-            )
+        noted, page_size = self.bookmarks.get(self.job.id), self.settings["page_size"]
+        if noted and noted.page_size != page_size:
+            again = "'page_size' was %d and is %d now; it is read again from its first page"
+            self._warn(again, noted.page_size, page_size)
         progress = self._resumable()
-        ahead = self._export_items_ahead or self._look_ahead(self._export_items, _start_after(progress))
+        ahead = self._export_items_ahead or self._look_ahead(self.export_item_pages, _start_after(progress))
         return Reading(progress, ahead, resumed_at=progress.page)
 
     def _resumable(self) -> JobProgress:
         """Return the job's progress if a cursor leads on from it, else none."""
-        progress = self._bookmarks.get(self.job.id)
-        if progress is None or progress.page_size != self._page_size or progress.cursor is None:
-            return JobProgress(self._page_size)
+        progress, page_size = self.bookmarks.get(self.job.id), self.settings["page_size"]
+        if progress is None or progress.page_size != page_size or progress.cursor is None:
+            return JobProgress(page_size)
         return progress
-
-    def _export_item_pages(self, reading: Reading) -> Iterator[Page[Record]]:
-        return self._export_items.pages(_start_after(reading.progress), reading.ahead)
 
     def _batch(self, page: Page[Record], reading: Reading) -> Batch:
         """Return a page's batch, and note the progress that it makes."""
-        ids, wanted, job_id = self._ids, self._wanted, self._id_as_json
+        ids, wanted = self._ids, self._wanted
         keys: list[bytes] = []
         records: list[Record] = []
         for record in page.records:
@@ -270,20 +212,21 @@ class JobReader:
                 continue
             keys.append(key if status is not None or ids.lists(key) else unlisted(key))
             if not wanted or status is None or status in wanted:
-                record.jobId, record.itemStatus = job_id, status
+                record.jobId, record.itemStatus = self._id_as_json, status
                 records.append(record)
             elif status not in ITEM_STATUSES:
                 reading.unknown_statuses[status] += 1
         reading.pages += 1
         reading.items += len(keys)
         reading.skipped += len(keys) - len(records)
-        self._outcome.pages += 1
-        self._outcome.items += len(keys)
+        self.outcome.pages += 1
+        self.outcome.items += len(keys)
         self._check_page("export items", page, len(keys), reading.stall, reading.ahead)
         reading.progress = reading.progress.after_page(page.info.end_cursor, keys)
         if page.unusable:
             reading.unusable += len(page.unusable)
-            self._skip(f"page {reading.progress.page}", page)
+            where = f"page {reading.progress.page}"
+            self.outcome.record_skipped_items(ItemUnusable(self.job.id, where, page.unusable))
         if reading.unusable:
             # The next run is to ask for the unusable rows again.
             return Batch(records)
@@ -303,16 +246,13 @@ class JobReader:
         # Reading on would not repair unusable rows.
         if self._repairable(reading):
             earlier = self._ids
-            for number, page in self._job_item_pages():
-                self._expect(number, page)
+            exhaust(self._read_job_items())
             self._ids.merge_seen(earlier)
-        late = self._ids.matched_late
-        difference = (
-            f"{len(late)} export item(s) came before their job items: {some(late)}"
-            if late
-            else reading.progress.disagreement(self._ids)
-        )
-        return Disagreement(self.job.id, difference) if difference else None
+        if late := self._ids.matched_late:
+            difference = f"{len(late)} export item(s) came before their job items: {some(late)}"
+            return Disagreement(self.job.id, difference)
+        found = reading.progress.disagreement(self._ids)
+        return Disagreement(self.job.id, found) if found else None
 
     def _repairable(self, reading: Reading) -> bool:
         return not (reading.unusable or self._ids.unusable)
@@ -321,28 +261,20 @@ class JobReader:
         """Return the reading that starts again at the first page, because of an error."""
         logger.warning("%s. It is read again from its first page", str(error).partition(". ")[0])
         if isinstance(error, CursorRejected):
-            for number, page in self._job_item_pages():
-                self._expect(number, page)
+            exhaust(self._read_job_items())
         else:
             # The job items have just been read.
             self._ids.reset_seen()
         self._changes = ChangeDetector()
         return Reading(first.progress.restarted())
 
-    def _skip(self, where: str, page: Page[Record]) -> None:
-        self._outcome.record_skipped_items(ItemUnusable(self.job.id, where, page.unusable))
-
     def _check_page(
         self, name: str, page: Page[Record], new: int, stall: StallDetector, ahead: Lookahead[Record] | None
     ) -> None:
-        """Warn of rows that were on earlier pages, and note hints of a change.
-
-        Raises:
-            PagingBroken: Too many pages in a row without a new id.
-        """
+        """Warn of rows that were on earlier pages, note hints of a change, and stop at endless pages."""
         repeated = len(page.records) - new
         if repeated:
-            logger.warning("Export job %s: %d %s came more than once, kept once", self.job.id, repeated, name)
+            self._warn("%d %s came more than once, kept once", repeated, name)
         self._changes.after_page(name, page, repeated)
         # A page fetched ahead did not fit: something may have changed.
         self._changes.hinted |= ahead is not None and ahead.gave_up
@@ -358,19 +290,23 @@ class JobReader:
             f", {reading.skipped} skipped because of 'item_statuses'" if reading.skipped else "",
             f", resumed after page {reading.resumed_at}" if reading.resumed_at else "",
         )
-        if reading.unknown_statuses:
-            logger.warning(
-                "Export job %s: skipped %d item(s) with unknown status %s. Set 'item_statuses' to [] to include them",
-                self.job.id,
-                reading.unknown_statuses.total(),
-                one_line(some(list(reading.unknown_statuses))),
-            )
+        if unknown := reading.unknown_statuses:
+            skipped = "skipped %d item(s) with unknown status %s. Set 'item_statuses' to [] to include them"
+            self._warn(skipped, unknown.total(), some(unknown))
 
     def _warn_of_expiry(self, when: str) -> None:
         left = self.job.minutes_left(datetime.now(UTC))
         if left is not None:
-            self._outcome.expiring.add(self.job.id)
-            logger.warning("Export job %s: expires in %d minute(s), %s reading it", self.job.id, left, when)
+            self.outcome.expiring.add(self.job.id)
+            self._warn("expires in %d minute(s), %s reading it", left, when)
+
+    def _warn(self, message: str, *values: object) -> None:
+        logger.warning(f"Export job %s: {message}", self.job.id, *values)  # noqa: G004 - the message is a format
+
+
+def exhaust(pages: Iterator[object]) -> None:
+    """Read pages to their end, for their effect."""
+    deque(pages, maxlen=0)
 
 
 def _start_after(progress: JobProgress) -> Start:

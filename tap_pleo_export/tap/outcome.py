@@ -22,25 +22,24 @@ class RunOutcome:
     A second job in a row whose requests fail after all retries does stop the run: then Pleo is down, not the job.
 
     Attributes:
-        items: Export items read.
-        pages: Pages of export items read.
+        items: Number of export items read, on so many `pages`.
         expiring: Ids of the jobs that expire soon.
+        unread: Ids of the jobs that could not be read to the end.
     """
 
     def __init__(self) -> None:
-        self.items = 0
-        self.pages = 0
+        self.items = self.pages = 0
         self.expiring: set[str] = set()
-        self._failed: dict[str, bool] = {}
-        self._incomplete: dict[str, None] = {}
+        self.unread: set[str] = set()
+        self._failed: set[str] = set()
         self._rows_skipped = False
         self._unavailable: set[str] = set()
         self._unavailable_in_a_row = 0
 
     @property
     def exit_code(self) -> int:
-        """1 if a job could not be read to its end, else 0."""
-        return int(bool(self.unread_jobs) or self._rows_skipped)
+        """1 if anything could not be read, else 0."""
+        return int(bool(self.unread) or self._rows_skipped)
 
     def failed(self, job_id: str) -> bool:
         """Return whether the job has failed in this run."""
@@ -50,11 +49,7 @@ class RunOutcome:
     def collect_failures(self, *, loses_items: bool = True) -> Iterator[None]:
         """Read something of one job; a failure of that job ends only this block.
 
-        Args:
-            loses_items: Whether export items are missed if the job turns out to have ended.
-
-        Raises:
-            RunUnavailable: Requests of two jobs in a row failed after all retries.
+        `loses_items` says whether export items are missed if the job turns out to have ended.
         """
         try:
             yield
@@ -74,8 +69,9 @@ class RunOutcome:
 
     def record_job_failure(self, error: JobError, *, loses_items: bool = True) -> None:
         """Log a job's failure and count it."""
-        harmless = isinstance(error, JobEnded) and not loses_items
-        self._failed[error.job_id.lower()] = not harmless or self._failed.get(error.job_id.lower(), False)
+        self._failed.add(error.job_id.lower())
+        if loses_items or not isinstance(error, JobEnded):
+            self.unread.add(error.job_id.lower())
         if isinstance(error, JobEnded):
             logger.warning("%s", error)
         else:
@@ -83,16 +79,10 @@ class RunOutcome:
 
     def record_skipped_items(self, error: ItemUnusable) -> None:
         """Log items that cannot become records; reading their job continues, but it is not complete."""
-        self._incomplete[error.job_id.lower()] = None
+        self.unread.add(error.job_id.lower())
         logger.error("%s", error)
 
     def record_skipped_rows(self, error: RowsUnusable) -> None:
         """Log rows of a list that cannot become records; reading the others continues."""
         self._rows_skipped = True
         logger.error("%s", error)
-
-    @property
-    def unread_jobs(self) -> list[str]:
-        """The ids of the jobs that could not be read to the end."""
-        lost = [job_id for job_id, loses in self._failed.items() if loses]
-        return lost + [job_id for job_id in self._incomplete if job_id not in lost]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 from functools import cached_property
@@ -18,8 +19,8 @@ from tap_pleo_export.singer.command_line import json_file, main
 from tap_pleo_export.singer.message_writer import LineWriter
 from tap_pleo_export.singer.metrics import run_with_summary
 from tap_pleo_export.tap.completeness import some
-from tap_pleo_export.tap.progress_tap import ProgressTap
 from tap_pleo_export.tap.run_reader import RunReader
+from tap_pleo_export.tap.stream import ProgressTap
 from tap_pleo_export.tap.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
 
 if TYPE_CHECKING:
@@ -92,17 +93,15 @@ class TapPleoExport(ProgressTap):
         return run_with_summary(self.name, self._sync, self._counts)
 
     def _sync(self) -> int:
-        try:
+        with contextlib.closing(self):
             self.sync_all()
-        finally:
-            self.close()
         return self.report()
 
     def _counts(self) -> dict[str, int]:
         jobs = vars(self.reader).get("jobs", ()) if "reader" in vars(self) else ()
         return {
             "jobs": len(jobs),
-            "failed": len(self.outcome.unread_jobs),
+            "failed": len(self.outcome.unread),
             "expiring": len(self.outcome.expiring),
             "items": self.outcome.items,
             "pages": self.outcome.pages,
@@ -110,17 +109,13 @@ class TapPleoExport(ProgressTap):
 
     def report(self) -> int:
         """Log which jobs could not be read and return the exit code."""
-        if unread := self.outcome.unread_jobs:
+        if unread := self.outcome.unread:
             self.logger.error("%d export job(s) could not be read to the end, see above: %s", len(unread), some(unread))
         return self.outcome.exit_code
 
     @classmethod
     def execute(cls, *, state: Any = None, catalog: Any = None, **settings: Any) -> int:  # noqa: ANN401 - open files, and the SDK's arguments
-        """Sync with the command line's options, and return the exit code.
-
-        Raises:
-            click.ClickException: A file cannot be used.
-        """
+        """Sync with the command line's options, and return the exit code."""
         given = json_file(catalog, "--catalog")
         if given is not None and (problem := catalog_problem(given)):
             raise click.ClickException(f"--catalog: {catalog.name}: {problem}")
@@ -135,18 +130,12 @@ class TapPleoExport(ProgressTap):
         if value == CliTestOptionValue.Schema.value:
             cls(config=config.config, parse_env_config=config.parse_env).write_schemas()
             ctx.exit()
+        settings = {"config": config.config, "parse_env_config": config.parse_env}
         with Path(os.devnull).open("wb", buffering=0) as nowhere:
-            tap = cls(
-                quick=True,
-                config=config.config,
-                parse_env_config=config.parse_env,
-                message_writer=LineWriter(stream=nowhere),
-            )
-            try:
+            tap = cls(quick=True, message_writer=LineWriter(stream=nowhere), **settings)
+            with contextlib.closing(tap):
                 tap.run_connection_test()
                 tap.logger.info("Connected to %s: %d export job(s)", tap.config["api_url"], len(tap.reader.jobs))
-            finally:
-                tap.close()
         ctx.exit(tap.report())
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from tap_pleo_export.tap.bookmarks import Bookmarks
     from tap_pleo_export.tap.outcome import RunOutcome
 
-Context = dict[str, Any]
-"""A Singer context: ``{"jobId": …}``."""
-
 logger = logging.getLogger("tap-pleo-export")
 
 
@@ -33,13 +30,9 @@ class RunReader:
 
     Attributes:
         settings: The settings `job_ids`, `item_statuses` and `page_size`.
-        bookmarks: The progress of all jobs.
-        outcome: Collects failures and counts.
-        export_jobs: The list of the jobs.
         fetch_job: Returns one job's record; raises ``JobError``.
-        job_items: Returns the list of a job's job items.
-        export_items: Returns the list of a job's export items.
-        reads_export_items: Whether export items are read at all.
+        job_items: Returns the list of a job's job items, given the Singer context ``{"jobId": …}``.
+        export_items: Returns the list of a job's export items, likewise.
     """
 
     settings: Mapping[str, Any]
@@ -47,8 +40,8 @@ class RunReader:
     outcome: RunOutcome
     export_jobs: Listing[Record]
     fetch_job: Callable[[str], Record]
-    job_items: Callable[[Context], Listing[Record]]
-    export_items: Callable[[Context], Listing[Record]]
+    job_items: Callable[[dict[str, Any]], Listing[Record]]
+    export_items: Callable[[dict[str, Any]], Listing[Record]]
     reads_export_items: bool = True
     _current: JobReader | None = field(default=None, init=False)
 
@@ -90,9 +83,9 @@ class RunReader:
         """Return the reader of a job, one for its job items and its export items."""
         if self._current is None or self._current.job.id != job_id:
             self._current = JobReader(
-                self._jobs_by_id[job_id],
-                job_items=self.job_items({"jobId": job_id}),
-                export_items=self.export_items({"jobId": job_id}),
+                job=self._jobs_by_id[job_id],
+                job_item_pages=self.job_items({"jobId": job_id}),
+                export_item_pages=self.export_items({"jobId": job_id}),
                 settings=self.settings,
                 bookmarks=self.bookmarks,
                 outcome=self.outcome,
@@ -119,22 +112,21 @@ class RunReader:
         return [job for job in jobs if job.has_plain_id]
 
     def _forget(self, job_id: str, listed: ExportJob | None) -> None:
-        """Drop the progress of a job that has ended, and report it if it was not complete."""
+        """Drop the progress of a job that has ended, and report it if it was not complete.
+
+        A job that is still running is only left out by this run's settings; it keeps its progress.
+        """
         progress = self.bookmarks.get(job_id)
         if progress and not progress.complete:
-            end = self._end_of(job_id, listed)
-            if end is None:
+            try:
+                job = listed or self._fetched(job_id)
+                end = f"its status is '{job.status}'"
+                if job.readable:
+                    return
+            except JobEnded:
+                end = "Pleo no longer knows it"
+            except JobError as error:
+                logger.warning("%s; its progress is kept", error)
                 return
             self.outcome.record_job_failure(UnreadJobEnded(job_id, end, progress.items))
         self.bookmarks.drop(job_id)
-
-    def _end_of(self, job_id: str, listed: ExportJob | None) -> str | None:
-        """Return how a job ended; None if it is still running and only excluded by this run's settings."""
-        try:
-            job = listed or self._fetched(job_id)
-        except JobEnded:
-            return "Pleo no longer knows it"
-        except JobError as error:
-            logger.warning("%s; its progress is kept", error)
-            return None
-        return None if job.readable else f"its status is '{job.status}'"

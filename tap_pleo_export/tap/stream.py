@@ -1,16 +1,18 @@
-"""The streams' base: pages from Pleo, batches to standard output. The only place that uses private names of the SDK."""
+"""The base of the tap and of its streams: pages from Pleo, batches and state to standard output."""
 
 from __future__ import annotations
 
 import abc
 import contextlib
 import sys
+import time
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
+from singer_sdk import Tap
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.streams import RESTStream
@@ -19,10 +21,13 @@ from singer_sdk.streams.rest import PageContext
 from tap_pleo_export.api.errors import PleoError, as_job_error, as_list_error
 from tap_pleo_export.api.paging import CursorPaginator, PageDecoder, Token
 from tap_pleo_export.api.request import ApiRequest
+from tap_pleo_export.pleo_plugin.plugin import PleoPlugin
 from tap_pleo_export.singer.command_line import stop
 from tap_pleo_export.singer.field_drift import DriftWatch
-from tap_pleo_export.singer.message_writer import OutputError
+from tap_pleo_export.singer.message_writer import LineWriter, OutputError, StatePace
 from tap_pleo_export.singer.record_decoder import Record, RecordDecoder, as_dict
+from tap_pleo_export.tap.bookmarks import Bookmarks
+from tap_pleo_export.tap.outcome import RunOutcome
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
@@ -36,7 +41,7 @@ if TYPE_CHECKING:
     from tap_pleo_export.api.paging import Listing, Page
     from tap_pleo_export.api.pleo_api import PleoApi
     from tap_pleo_export.tap.job_reader import Batch
-    from tap_pleo_export.tap.progress_tap import ProgressTap
+    from tap_pleo_export.tap.run_reader import RunReader
 
 
 class RecordLine(msgspec.Struct, gc=False):
@@ -50,6 +55,63 @@ class RecordLine(msgspec.Struct, gc=False):
 
 class RecordError(Exception):
     """Stream maps, flattening or deselection cannot process a record; ``str()`` says which."""
+
+
+class ProgressTap(PleoPlugin, Tap):
+    """A tap that keeps the progress of each export job as state; the part of it that its streams use."""
+
+    message_writer: LineWriter
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
+        self.bookmarks = Bookmarks({})
+        self.outcome = RunOutcome()
+        self._pace = StatePace()
+        self._last_state: dict[str, Any] | None = None
+        super().__init__(**kwargs)
+
+    @property
+    @abc.abstractmethod
+    def reader(self) -> RunReader:
+        """The reader of the run's jobs."""
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Read the progress from a Singer state; the job of an unreadable entry starts again."""
+        self.bookmarks = Bookmarks(state)
+        if self.bookmarks.unreadable:
+            self.logger.warning(
+                "State: %d entr(ies) of 'export_items' cannot be read; their jobs are read again from the first page",
+                self.bookmarks.unreadable,
+            )
+        if self.bookmarks:
+            self.state.update(self.bookmarks.to_state())  # type: ignore[typeddict-item]
+
+    def write_state_if_due(self) -> None:
+        """Write a STATE message unless the last one was larger than the records written since."""
+        if self._pace.due(self.message_writer.bytes_written, time.monotonic()):
+            self.write_state()
+
+    def write_state(self) -> None:
+        """Write a STATE message if the progress has changed since the last."""
+        state = self.bookmarks.to_state()
+        if state == self._last_state:
+            return
+        self._last_state = state
+        self.state.update(state)  # type: ignore[typeddict-item]
+        before = self.message_writer.bytes_written
+        self.message_writer.write_messages(({"type": "STATE", "value": state},))
+        after = self.message_writer.bytes_written
+        self._pace.emitted(after - before, after, time.monotonic())
+
+    @contextlib.contextmanager
+    def last_state(self) -> Iterator[None]:
+        """Write a STATE at the end of the block, however it ends, unless the output itself has failed."""
+        try:
+            yield
+        except BaseException as error:
+            if not isinstance(error, OutputError):
+                self.write_state()
+            raise
+        self.write_state()
 
 
 class PleoStream(RESTStream[Token], abc.ABC):
@@ -69,17 +131,15 @@ class PleoStream(RESTStream[Token], abc.ABC):
     # Rows of earlier jobs must never be deleted downstream, under any settings.
     emit_activate_version_messages = False
 
+    # The OAuth scope that its requests need.
     oauth_scope: ClassVar[str | None] = None
-    """The OAuth scope that its requests need."""
+    # Whether to ask for pages of 1,000 rows, if Pleo accepts them, instead of `page_size`.
     large_pages: ClassVar[bool] = True
-    """Whether to ask for pages of 1,000 rows, if Pleo accepts them, instead of ``page_size``."""
+    # Members that the connector reads besides the keys, with their Python types, and members that it adds.
     members_read: ClassVar[Mapping[str, Any]] = {}
-    """Members that the connector reads besides the keys, with their Python types."""
     members_computed: ClassVar[tuple[str, ...]] = ()
-    """Members that the connector adds."""
-
+    # Number of records that a connection test may still write; below 0 it has enough.
     records_left: int | None = None
-    """Number of records that a connection test may still write; below 0 it has enough."""
     _tap: ProgressTap
     _counter: Counter
 
@@ -137,8 +197,7 @@ class PleoStream(RESTStream[Token], abc.ABC):
 
     def request_for(self, context: Context | None, token: Token) -> ApiRequest:
         """Return the request for the page that begins at a token."""
-        page = PageContext(stream_context=context, next_page_token=token)
-        request = self.get_http_request(page=page)
+        request = self.get_http_request(page=PageContext(stream_context=context, next_page_token=token))
         return ApiRequest(
             method=request.method,
             url=request.url,
@@ -186,7 +245,7 @@ class PleoStream(RESTStream[Token], abc.ABC):
         return PageDecoder(self.decoder.record_type, self.decoder.decode_row)
 
     def decode_page(self, body: bytes) -> Page[Record]:
-        """Decode a page; raises as :meth:`PageDecoder.decode`."""
+        """Decode a page, as :class:`PageDecoder`, and report what is odd about it."""
         page = self._page_decoder.decode(body)
         self.drift.replaced(page.replaced)
         self.drift.inspect(page.records)

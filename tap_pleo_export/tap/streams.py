@@ -46,11 +46,7 @@ class ExportJobs(PleoStream):
         return chosen | super().get_url_params(context, next_page_token)
 
     def fetch_job(self, job_id: str) -> Record:
-        """Return one job's record (``GET /v3/export-jobs/{jobId}``).
-
-        Raises:
-            JobError: Pleo does not know the job or refuses the request.
-        """
+        """Return one job's record (``GET /v3/export-jobs/{jobId}``); raises ``JobError``."""
         listing = self.request_for(None, None)
         request = replace(listing, url=f"{listing.url}/{job_id}", params={})
         with as_job_error(job_id):

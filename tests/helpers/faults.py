@@ -1,4 +1,4 @@
-"""The fault matrix: its rows, its faults, and how a row is run."""
+"""Rows of the fault matrix, their faults, and running the tap against them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,11 @@ class Row:
     Attributes:
         id: The fault.
         setup: Causes it; given Pleo and the older job.
-        sees: Phrases in ERROR and WARNING lines, in this order, each in a separate line; there are no other lines.
+        sees: A phrase of each ERROR and WARNING line, in order.
         exit: The exit code.
-        requests: Number of requests: to the job list, to the older job's record, to control and data layer of the older
-            job, to the data layer of the other one, to anything.
-        items: Export items that arrive; all are 11.
-        settings: Beyond the usual.
+        requests: Numbers of requests, see :func:`play`.
+        items: Number of export items that arrive, of 11.
+        settings: Further settings.
     """
 
     id: str
@@ -59,7 +58,7 @@ def on(path: str, **fault: Any) -> Callable[[Sandbox, Job], object]:
 
 
 def having(**behaviour: Any) -> Callable[[Sandbox, Job], object]:
-    """Return a setting of the sandbox."""
+    """Return a trait of Pleo as a whole."""
 
     def setup(pleo: Sandbox, _: Job) -> None:
         for name, value in behaviour.items():
@@ -111,7 +110,7 @@ def item_of_the_page_before(pleo: Sandbox, job: Job) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A row's result: the run, the names that its phrases use, and the requests."""
+    """The outcome of a row: the run, the names that its phrases use, and the requests."""
 
     run: Run
     names: dict[str, str]
@@ -153,7 +152,7 @@ def play(row: Row, folder: Path, environment: dict[str, str], outputs: Outputs) 
             "record": paths.count(f"{JOBS}/{job.id}"),
             "control": paths.count(f"{JOBS}/{job.id}/items"),
             "items": data.count(job.id),
-            "other items": data.count(other.id),
+            "other": data.count(other.id),
             "all": len(paths),
         },
     )

@@ -14,10 +14,10 @@ from tap_pleo_export.tap.plugin import TapPleoExport
 from tests.conftest import finish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import Run
+    from tests.conftest import Outputs
+    from tests.tap.conftest import RunTap, StartTap
 
 OAUTH = {
     "client_id": "id-1",
@@ -41,31 +41,19 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"api_key": "planted-secret-4\n"},
         ["Setting 'api_key': must be text without blanks"],
     ),
-    "a company that is no uuid": ({"company_id": "acme"}, ["Setting 'company_id': 'acme' is not a UUID"]),
-    "a job that is no uuid": ({"job_ids": ["x"]}, ["Setting 'job_ids'[0]: 'x' is not a UUID"]),
-    "an unknown status": (
-        {"job_statuses": ["open"]},
-        ["Setting 'job_statuses'[0]: unknown value 'open' (allowed: pending"],
-    ),
+    "an invalid company": ({"company_id": "acme"}, ["Setting 'company_id': 'acme' is not a UUID"]),
+    "an invalid job": ({"job_ids": ["x"]}, ["Setting 'job_ids'[0]: 'x' is not a UUID"]),
+    "an unknown status": ({"job_statuses": ["open"]}, ["Setting 'job_statuses'[0]: unknown value 'open' (allowed: pe"]),
     "no status at all": ({"job_statuses": []}, ["Setting 'job_statuses': must be a list of one or more"]),
     "a page of none": ({"page_size": 0}, ["Setting 'page_size': 0 is less than the minimum of 1"]),
-    "a page too large": ({"page_size": 1001}, ["Setting 'page_size': 1001 is greater than the maximum of 1000"]),
-    "too much at once": ({"max_concurrent_requests": 17}, ["Setting 'max_concurrent_requests': 17 is greater"]),
     "an address in the clear": ({"api_url": "http://external.pleo.io"}, ["Setting 'api_url' must begin with https://"]),
-    "an address with a password": (
-        {"api_url": "https://me:pw@pleo.io"},
-        ["Setting 'api_url' must not contain credentials"],
-    ),
+    "an address with a password": ({"api_url": "https://me:pw@pleo.io"}, ["Setting 'api_url' must not contain cred"]),
     "no address": ({"api_url": "external.pleo.io"}, ["Setting 'api_url' is not an address like"]),
-    "a rotated token that is kept nowhere": (
-        NO_KEY | OAUTH | {"token_file": None},
-        ["Setting 'token_file' is missing"],
-    ),
+    "no token file": (NO_KEY | OAUTH | {"token_file": None}, ["Setting 'token_file' is missing"]),
     "mistakes of all kinds": (
         {"page_size": 0, "company_id": "acme", "api_url": "https://pleo.io/v3", "access_token": "planted-secret-6"},
         ["Setting 'page_size'", "Setting 'company_id'", "Setting 'api_url' must end", "Too many credentials"],
     ),
-    "two mistakes": ({"page_size": 0, "company_id": 5}, ["Setting 'page_size'", "Setting 'company_id'"]),
 }
 
 
@@ -76,7 +64,7 @@ def declared_settings() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_named_before_any_request(pleo: Sandbox, run_tap: Callable[..., Run], mistake: str) -> None:
+def test_a_mistake_is_named_before_any_request(pleo: Sandbox, run_tap: RunTap, mistake: str) -> None:
     settings, expected = MISTAKES[mistake]
 
     run = run_tap(**settings)
@@ -95,21 +83,21 @@ def test_a_mistake_is_named_before_any_request(pleo: Sandbox, run_tap: Callable[
 
 
 @pytest.mark.parametrize("option", ["--test", "--test=schema"])
-def test_a_mistake_is_named_by_the_connection_test_too(run_tap: Callable[..., Run], option: str) -> None:
+def test_a_mistake_is_named_by_the_connection_test_too(run_tap: RunTap, option: str) -> None:
     run = run_tap(option, page_size=0)
 
     assert run.returncode == 1
     assert run.errors == ["Setting 'page_size': 0 is less than the minimum of 1"]
 
 
-def test_a_misspelt_setting_is_pointed_out(run_tap: Callable[..., Run]) -> None:
+def test_a_misspelt_setting_is_pointed_out(run_tap: RunTap) -> None:
     run = run_tap(page_sise=10)
 
     assert run.returncode == 0
     assert run.warnings == ["Setting 'page_sise' does not exist and is ignored, did you mean 'page_size'?"]
 
 
-def test_discovery_needs_neither_network_nor_credentials(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_discovery_needs_neither_network_nor_credentials(pleo: Sandbox, run_tap: RunTap) -> None:
     run = run_tap("--discover", api_key=None)
 
     assert run.returncode == 0
@@ -124,25 +112,18 @@ def test_discovery_needs_neither_network_nor_credentials(pleo: Sandbox, run_tap:
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
-def test_about_names_every_setting(run_tap: Callable[..., Run], form: str) -> None:
+def test_about_names_every_setting(run_tap: RunTap, form: str) -> None:
     run = run_tap("--about", *([] if form == "text" else [f"--format={form}"]), api_key=None)
 
     assert run.returncode == 0
     text = run.stdout.decode()
-    names = re.findall(r"api_url|token_file|item_statuses|max_requests_per_minute|user_agent|stream_maps", text)
-    assert set(names) == {
-        "api_url",
-        "token_file",
-        "item_statuses",
-        "max_requests_per_minute",
-        "user_agent",
-        "stream_maps",
-    }
+    names = {"api_url", "token_file", "item_statuses", "max_requests_per_minute", "user_agent", "stream_maps"}
+    assert names == {name for name in names if name in text}
     assert "activate-version" not in text
     assert "batch" not in text
 
 
-def test_the_connection_test_reads_a_record_of_each_stream(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_connection_test_reads_a_record_of_each_stream(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=30)
 
     run = run_tap("--test", page_size=10)
@@ -155,21 +136,21 @@ def test_the_connection_test_reads_a_record_of_each_stream(pleo: Sandbox, run_ta
     assert len(pleo.requests_to("/v3/export-items")) == 1
 
 
-def test_the_connection_test_of_an_account_without_jobs_succeeds(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_connection_test_of_an_account_without_jobs_succeeds(pleo: Sandbox, run_tap: RunTap) -> None:
     run = run_tap("--test")
 
     assert run.returncode == 0
     assert run.log("INFO")[-1] == f"Connected to {pleo.url}: 0 export job(s)"
 
 
-def test_the_connection_test_fails_on_wrong_credentials(run_tap: Callable[..., Run]) -> None:
+def test_the_connection_test_fails_on_wrong_credentials(run_tap: RunTap) -> None:
     run = run_tap("--test", api_key="planted-secret-5")
 
     assert run.returncode == 1
     assert run.errors[0].startswith("Pleo rejected the credentials")
 
 
-def test_the_connection_test_reports_a_job_that_cannot_be_read(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_connection_test_reports_a_job_that_cannot_be_read(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=3)
     refusal = {"type": "MISSING_CONTRA_ACCOUNTS", "message": "Contra accounts missing."}
     pleo.add_fault(Fault(path="/v3/export-items", status=400, body=refusal, nth=None))
@@ -180,7 +161,7 @@ def test_the_connection_test_reports_a_job_that_cannot_be_read(pleo: Sandbox, ru
     assert f"Export job {job.id}: skipped, MISSING_CONTRA_ACCOUNTS" in run.errors[0]
 
 
-def test_settings_come_from_the_environment(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_settings_come_from_the_environment(pleo: Sandbox, run_tap: RunTap) -> None:
     wanted, _other = pleo.add_job(items=3), pleo.add_job(items=3)
     environment = {
         "TAP_PLEO_EXPORT_API_URL": pleo.url,
@@ -196,47 +177,31 @@ def test_settings_come_from_the_environment(pleo: Sandbox, run_tap: Callable[...
     assert len(pleo.requests_to("/v3/export-items")) == 2
 
 
-@pytest.mark.parametrize("unset", [None, ""])
-def test_settings_that_are_null_or_empty_are_not_set(
-    pleo: Sandbox, start_tap: Callable[..., Any], outputs: Any, tmp_path: Path, unset: str | None
+@pytest.mark.parametrize("place", ["null", "empty", "environment"])
+def test_null_or_empty_settings_are_unset(
+    pleo: Sandbox, start_tap: StartTap, outputs: Outputs, tmp_path: Path, place: str
 ) -> None:
     pleo.add_job(items=3)
     config = tmp_path / "nothing.json"
     names = set(declared_settings()) - {"api_url", "api_key", "max_retries"}
-    config.write_text(json.dumps(dict.fromkeys(names, unset)))
+    config.write_text(json.dumps({} if place == "environment" else dict.fromkeys(names, {"null": None}.get(place, ""))))
+    env = {f"TAP_PLEO_EXPORT_{name.upper()}": "" for name in names} if place == "environment" else {}
 
-    run = finish(start_tap("--config", str(config)), outputs)
+    run = finish(start_tap("--config", str(config), "--config=ENV", env=env), outputs)
 
-    assert run.returncode == 0
-    assert len(run.records()) == 3
-    assert run.warnings == []
-
-
-def test_variables_that_are_empty_are_not_set(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    pleo.add_job(items=3)
-    names = set(declared_settings()) - {"api_url", "api_key", "max_retries"}
-
-    run = run_tap("--config=ENV", env={f"TAP_PLEO_EXPORT_{name.upper()}": "" for name in names})
-
-    assert run.returncode == 0
+    assert (run.returncode, run.warnings) == (0, [])
     assert len(run.records()) == 3
 
 
-def test_mistakes_of_file_and_environment_are_named_together(run_tap: Callable[..., Run]) -> None:
+def test_mistakes_of_file_and_environment_are_named_together(run_tap: RunTap) -> None:
     run = run_tap("--config=ENV", env={"TAP_PLEO_EXPORT_PAGE_SIZE": "many"}, company_id="acme")
 
     assert run.returncode == 1
     assert len(run.errors) == 3
     assert run.errors[0].startswith("Setting 'company_id': 'acme'")
-    assert run.errors[1].startswith("Environment variable TAP_PLEO_EXPORT_PAGE_SIZE")
-
-
-def test_a_number_misspelt_in_the_environment_is_named(run_tap: Callable[..., Run]) -> None:
-    run = run_tap("--config=ENV", env={"TAP_PLEO_EXPORT_PAGE_SIZE": "many"})
-
-    assert run.returncode == 1
-    assert "Environment variable TAP_PLEO_EXPORT_PAGE_SIZE (setting 'page_size') must be a whole number" in run.errors
-    assert "Traceback" not in run.stderr
+    assert run.errors[1] == (
+        "Environment variable TAP_PLEO_EXPORT_PAGE_SIZE (setting 'page_size') must be a whole number"
+    )
 
 
 @pytest.mark.parametrize(
@@ -253,9 +218,7 @@ def test_a_number_misspelt_in_the_environment_is_named(run_tap: Callable[..., Ru
     ],
     ids=lambda value: value and value[:10],
 )
-def test_a_file_that_cannot_be_read_is_named(
-    run_tap: Callable[..., Run], tmp_path: Path, option: str, content: str | None
-) -> None:
+def test_a_file_that_cannot_be_read_is_named(run_tap: RunTap, tmp_path: Path, option: str, content: str | None) -> None:
     path = tmp_path / "given.json"
     if content is not None:
         path.write_text(content)
@@ -267,7 +230,7 @@ def test_a_file_that_cannot_be_read_is_named(
     assert "Traceback" not in run.stderr
 
 
-def test_the_user_agent_names_connector_and_version(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_user_agent_names_connector_and_version(pleo: Sandbox, run_tap: RunTap) -> None:
     run_tap()
     run_tap(user_agent="acme-bot/2")
 
@@ -275,12 +238,12 @@ def test_the_user_agent_names_connector_and_version(pleo: Sandbox, run_tap: Call
     assert pleo.requests[-1].user_agent == "acme-bot/2"
 
 
-def test_a_reader_that_goes_away_ends_the_run_in_one_line(
-    pleo: Sandbox, start_tap: Callable[..., Any], outputs: Any
-) -> None:
+def test_a_reader_that_goes_away_ends_the_run_in_one_line(pleo: Sandbox, start_tap: StartTap, outputs: Any) -> None:
     pleo.add_job(items=200)
 
     process = start_tap()
+    assert process.stdout
+    assert process.stderr
     assert process.stdout.readline()
     process.stdout.close()
     stderr = process.stderr.read()
@@ -292,7 +255,7 @@ def test_a_reader_that_goes_away_ends_the_run_in_one_line(
     assert b"Traceback" not in stderr
 
 
-def test_a_reader_that_is_gone_before_the_first_schema_is_a_failure(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_reader_that_is_gone_before_the_first_schema_is_a_failure(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=2)
     reading, writing = os.pipe()
     # Gone before the tap is there.
@@ -307,9 +270,7 @@ def test_a_reader_that_is_gone_before_the_first_schema_is_a_failure(pleo: Sandbo
     assert pleo.requests == []
 
 
-def test_a_file_dotenv_is_read_where_the_command_runs_and_yields_to_the_environment(
-    pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path
-) -> None:
+def test_dotenv_is_read_and_yields_to_the_environment(pleo: Sandbox, run_tap: RunTap, tmp_path: Path) -> None:
     pleo.add_job(items=3)
     (tmp_path / ".env").write_text(
         f"TAP_PLEO_EXPORT_API_URL={pleo.url}\nTAP_PLEO_EXPORT_API_KEY={pleo.api_key}\nTAP_PLEO_EXPORT_PAGE_SIZE=3\n"

@@ -16,12 +16,13 @@ import msgspec
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import Outputs, Run, finish, partitions
+from tests.conftest import Outputs, finish, partitions
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.tap.conftest import RunTap, StartTap
 
 JOBS = "/v3/export-jobs"
 ITEMS = "/v3/export-items"
@@ -53,7 +54,7 @@ def config(pleo: Sandbox, config: dict[str, Any], token_file: Path) -> dict[str,
 
 @pytest.fixture(autouse=True)
 def rotated_tokens_are_secrets(pleo: Sandbox, outputs: Outputs) -> Iterator[None]:
-    """Whatever token the sandbox has issued must not have been printed."""
+    """No token that the sandbox has issued may be printed."""
     yield
     outputs.secrets |= pleo.credentials.spent | {pleo.access_token, pleo.refresh_token}
 
@@ -71,7 +72,7 @@ def kept(path: Path) -> dict[str, Any]:
 # The three forms
 
 
-def test_an_api_key_travels_as_basic(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_an_api_key_travels_as_basic(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=3)
 
     run = run_tap(api_key=pleo.api_key, client_id=None, client_secret=None, refresh_token=None)
@@ -80,7 +81,7 @@ def test_an_api_key_travels_as_basic(pleo: Sandbox, run_tap: Callable[..., Run])
     assert {request.auth for request in pleo.requests} == {"basic"}
 
 
-def test_an_access_token_travels_as_bearer_until_it_ends(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_an_access_token_travels_as_bearer_until_it_ends(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=12)
     pleo.add_fault(Fault(path=ITEMS, nth=3, kind="callback", callback=Sandbox.expire_access_token))
 
@@ -95,9 +96,7 @@ def test_an_access_token_travels_as_bearer_until_it_ends(pleo: Sandbox, run_tap:
 
 
 @pytest.mark.parametrize("client_auth", ["form", "basic"])
-def test_a_refresh_token_is_exchanged_before_the_first_request(
-    pleo: Sandbox, run_tap: Callable[..., Run], client_auth: Any
-) -> None:
+def test_a_refresh_token_is_exchanged_before_any_request(pleo: Sandbox, run_tap: RunTap, client_auth: Any) -> None:
     pleo.add_job(items=3)
     pleo.client_auth = client_auth
 
@@ -113,9 +112,7 @@ def test_a_refresh_token_is_exchanged_before_the_first_request(
 # Rejected
 
 
-def test_a_rejected_access_token_is_refreshed_once_and_the_request_repeated(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_a_rejected_access_token_is_refreshed_once_and_the_request_repeated(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=12)
     pleo.add_fault(Fault(path=ITEMS, nth=2, kind="callback", callback=Sandbox.expire_access_token))
 
@@ -129,9 +126,7 @@ def test_a_rejected_access_token_is_refreshed_once_and_the_request_repeated(
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_a_fresh_access_token_that_is_rejected_too_ends_the_run(
-    pleo: Sandbox, run_tap: Callable[..., Run], at_once: int
-) -> None:
+def test_a_fresh_access_token_that_is_rejected_too_ends_the_run(pleo: Sandbox, run_tap: RunTap, at_once: int) -> None:
     pleo.add_job(items=30)
     pleo.add_fault(Fault(path=ITEMS, nth=2, times=99, status=401))
 
@@ -146,9 +141,7 @@ def test_a_fresh_access_token_that_is_rejected_too_ends_the_run(
         assert len(pleo.requests_to(ITEMS)) == 3
 
 
-def test_a_refused_refresh_token_is_presented_once_and_nothing_else_is_asked(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_a_refused_refresh_token_is_presented_once(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=3)
 
     run = run_tap(refresh_token="fake-refresh-token-of-last-year")
@@ -161,9 +154,7 @@ def test_a_refused_refresh_token_is_presented_once_and_nothing_else_is_asked(
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_a_refresh_token_that_ends_during_the_run_is_presented_once(
-    pleo: Sandbox, run_tap: Callable[..., Run], at_once: int
-) -> None:
+def test_a_refresh_token_that_ends_in_the_run_is_presented_once(pleo: Sandbox, run_tap: RunTap, at_once: int) -> None:
     pleo.add_job(items=50)
 
     def expire_both(pleo: Sandbox) -> None:
@@ -180,7 +171,7 @@ def test_a_refresh_token_that_ends_during_the_run_is_presented_once(
     assert partitions(run.state)[0]["items"] == len(run.records())
 
 
-def test_a_wrong_client_secret_is_named(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_wrong_client_secret_is_named(pleo: Sandbox, run_tap: RunTap) -> None:
     run = run_tap(client_secret="wrong-secret")
 
     assert run.returncode == 1
@@ -200,15 +191,14 @@ def test_a_wrong_client_secret_is_named(pleo: Sandbox, run_tap: Callable[..., Ru
         ({"kind": "reset"}, "no usable answer from the token endpoint (connection "),
         ({"kind": "truncate"}, "no usable answer from the token endpoint (a body that breaks off"),
         ({"status": 200, "body": b"[" * 100_000}, "the token endpoint's answer contains no token"),
+        ({"kind": "drip", "seconds": 0.2}, "no usable answer from the token endpoint (no answer within"),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_failed_refresh_is_not_tried_again(
-    pleo: Sandbox, run_tap: Callable[..., Run], fault: dict[str, Any], seen: str
-) -> None:
+def test_a_failed_refresh_is_not_tried_again(pleo: Sandbox, run_tap: RunTap, fault: dict[str, Any], seen: str) -> None:
     pleo.add_fault(Fault(path=TOKEN, nth=None, **fault))
 
-    run = run_tap(max_retries=3)
+    run = run_tap(max_retries=3, request_timeout=2)
 
     assert run.returncode == 1
     (error,) = run.errors
@@ -216,22 +206,8 @@ def test_a_failed_refresh_is_not_tried_again(
     assert [request.path for request in pleo.requests] == [TOKEN]
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_token_endpoint_that_is_busy_is_asked_again(pleo: Sandbox, run_tap: Callable[..., Run], status: int) -> None:
-    pleo.add_job(items=3)
-    pleo.add_fault(Fault(path=TOKEN, status=status))
-
-    run = run_tap(max_retries=1)
-
-    assert run.returncode == 0
-    assert len(run.records()) == 3
-    (warning,) = run.warnings
-    assert warning.startswith(f"OAuth: the token endpoint answered {status}; trying again in ")
-    assert len(presented(pleo)) == 2
-
-
-def test_a_token_that_cannot_be_sent_is_never_shown_and_stops_no_later_run(
-    pleo: Sandbox, run_tap: Callable[..., Run], outputs: Outputs
+def test_an_unusable_token_is_not_shown_and_stops_no_later_run(
+    pleo: Sandbox, run_tap: RunTap, outputs: Outputs
 ) -> None:
     outputs.secrets.add("fake-TOPSECRET")
     pleo.add_job(items=3)
@@ -253,24 +229,11 @@ def test_a_token_that_cannot_be_sent_is_never_shown_and_stops_no_later_run(
     assert not pleo.credentials.revoked
 
 
-def test_a_token_that_drips_ends_at_the_requests_time(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    pleo.add_fault(Fault(path=TOKEN, kind="drip", seconds=0.2))
-
-    run = run_tap(request_timeout=1)
-
-    assert run.returncode == 1
-    (error,) = run.errors
-    assert error.startswith(
-        "The OAuth token could not be refreshed: no usable answer from the token endpoint (no answer within"
-    )
-    assert len(pleo.requests) == 1
-
-
 # Kept
 
 
-def test_rotated_tokens_are_on_the_disk_before_their_first_use_and_readable_by_their_owner_only(
-    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path, outputs: Outputs
+def test_rotated_tokens_are_on_disk_before_their_first_use(
+    pleo: Sandbox, run_tap: RunTap, token_file: Path, outputs: Outputs
 ) -> None:
     pleo.add_job(items=3)
     configured = pleo.refresh_token
@@ -294,9 +257,7 @@ def test_rotated_tokens_are_on_the_disk_before_their_first_use_and_readable_by_t
     outputs.add("names of files", *(bytes(path) for path in token_file.parent.iterdir()))
 
 
-def test_the_next_run_takes_the_kept_tokens_and_rotates_them_when_they_end(
-    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
-) -> None:
+def test_the_next_run_uses_the_kept_tokens_and_rotates_them(pleo: Sandbox, run_tap: RunTap, token_file: Path) -> None:
     pleo.add_job(items=3)
     run_tap()
     generations = [kept(token_file)["refresh_token"]]
@@ -312,9 +273,7 @@ def test_the_next_run_takes_the_kept_tokens_and_rotates_them_when_they_end(
     assert not pleo.credentials.revoked
 
 
-def test_a_changed_refresh_token_wins_over_the_file(
-    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
-) -> None:
+def test_a_changed_refresh_token_wins_over_the_file(pleo: Sandbox, run_tap: RunTap, token_file: Path) -> None:
     run_tap()
     # The user authorises the connector again.
     pleo.credentials.refresh_token = "fake-refresh-token-of-today"
@@ -327,17 +286,9 @@ def test_a_changed_refresh_token_wins_over_the_file(
     assert kept(token_file)["refresh_token"] == pleo.refresh_token
 
 
-def test_a_tap_killed_at_the_first_use_of_a_new_token_has_not_lost_it(
-    pleo: Sandbox,
-    start_tap: Callable[..., subprocess.Popen[bytes]],
-    run_tap: Callable[..., Run],
-    outputs: Outputs,
-) -> None:
+def test_a_new_token_survives_a_kill_at_its_first_use(pleo: Sandbox, disturb: RunTap, run_tap: RunTap) -> None:
     pleo.add_job(items=3)
-    processes: list[subprocess.Popen[bytes]] = []
-    pleo.add_fault(Fault(path=JOBS, kind="callback", callback=lambda _: processes[0].kill()))
-    processes.append(start_tap())
-    assert finish(processes[0], outputs).returncode == -signal.SIGKILL
+    assert disturb(signal.SIGKILL, path=JOBS).returncode == -signal.SIGKILL
 
     run = run_tap()
 
@@ -346,14 +297,8 @@ def test_a_tap_killed_at_the_first_use_of_a_new_token_has_not_lost_it(
     assert len(presented(pleo)) == 1
 
 
-def test_a_signal_during_a_refresh_waits_for_the_new_token_to_be_kept(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], token_file: Path, outputs: Outputs
-) -> None:
-    processes: list[subprocess.Popen[bytes]] = []
-    pleo.add_fault(Fault(path=TOKEN, kind="callback", callback=lambda _: processes[0].terminate()))
-    processes.append(start_tap())
-
-    run = finish(processes[0], outputs)
+def test_a_signal_during_a_refresh_keeps_the_new_token(pleo: Sandbox, disturb: RunTap, token_file: Path) -> None:
+    run = disturb(signal.SIGTERM, path=TOKEN)
 
     assert run.returncode == 143
     assert kept(token_file)["refresh_token"] == pleo.refresh_token
@@ -361,69 +306,21 @@ def test_a_signal_during_a_refresh_waits_for_the_new_token_to_be_kept(
 
 
 @pytest.mark.parametrize("kind", ["drip", "delay"])
-def test_a_signal_ends_the_wait_for_a_token_that_does_not_come(
-    pleo: Sandbox,
-    start_tap: Callable[..., subprocess.Popen[bytes]],
-    run_tap: Callable[..., Run],
-    outputs: Outputs,
-    kind: Any,
-) -> None:
-    processes: list[subprocess.Popen[bytes]] = []
-    signalled: list[float] = []
-
-    def stop(_: Sandbox) -> None:
-        signalled.append(time.monotonic())
-        processes[0].terminate()
-
-    pleo.add_fault(Fault(path=TOKEN, kind="callback", callback=stop))
+def test_a_signal_ends_the_wait_for_a_token(pleo: Sandbox, disturb: RunTap, run_tap: RunTap, kind: Any) -> None:
     pleo.add_fault(Fault(path=TOKEN, kind=kind, seconds=1 if kind == "drip" else 50))
-    processes.append(start_tap())
+    began = time.monotonic()
 
-    run = finish(processes[0], outputs)
+    run = disturb(signal.SIGTERM, path=TOKEN)
 
     assert run.returncode == 143
-    assert time.monotonic() - signalled[0] < 30
+    assert time.monotonic() - began < 30
     assert len(presented(pleo)) == 1
     # The lock is free again; a token that Pleo had replaced is refused, and that is said.
     again = run_tap()
     assert [error.startswith(REFUSED) for error in again.errors] == ([True] if kind == "drip" else [])
 
 
-def test_a_signal_during_a_refresh_in_the_background_waits_for_the_new_token_to_be_kept(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], token_file: Path, outputs: Outputs
-) -> None:
-    pleo.add_job(items=60)
-    processes: list[subprocess.Popen[bytes]] = []
-    pleo.add_fault(Fault(path=ITEMS, nth=4, kind="callback", callback=Sandbox.expire_access_token))
-
-    signalled: list[float] = []
-
-    def stop(pleo: Sandbox) -> None:
-        signalled.append(time.monotonic())
-        processes[0].terminate()
-        # No page after the refresh may be waited for.
-        pleo.add_fault(Fault(path=ITEMS, nth=None, kind="delay", seconds=50))
-
-    pleo.add_fault(Fault(path=TOKEN, nth=2, kind="callback", callback=stop))
-    # The signal is to be there before the answer.
-    pleo.add_fault(Fault(path=TOKEN, nth=2, kind="delay", seconds=0.5))
-    processes.append(start_tap(max_concurrent_requests=4))
-
-    run = finish(processes[0], outputs)
-
-    assert run.returncode == 143
-    assert time.monotonic() - signalled[0] < 30
-    # Pleo rotates as it answers: a run that had not waited would have kept the spent token.
-    assert kept(token_file)["refresh_token"] != presented(pleo)[1]
-    assert kept(token_file)["refresh_token"] == pleo.refresh_token
-    assert len(presented(pleo)) == 2
-    # The first page may still be in hand, not written, when the signal comes.
-    assert sum(entry["items"] for entry in partitions(run.state)) == len(run.records())
-
-
-def test_a_run_that_fails_during_a_refresh_in_the_background_waits_for_the_new_token_to_be_kept(
-    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
-) -> None:
+def test_a_failure_during_a_refresh_keeps_the_new_token(pleo: Sandbox, run_tap: RunTap, token_file: Path) -> None:
     pleo.add_job(items=60)
     asked = threading.Event()
     # One request begins a refresh; before its answer the page that is awaited ends the run.
@@ -445,58 +342,30 @@ def test_a_run_that_fails_during_a_refresh_in_the_background_waits_for_the_new_t
     assert kept(token_file)["refresh_token"] == pleo.refresh_token
 
 
-def test_two_names_of_a_token_file_refresh_once(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], token_file: Path, outputs: Outputs, tmp_path: Path
+def test_two_taps_that_share_a_token_file_refresh_once(
+    pleo: Sandbox, start_tap: StartTap, token_file: Path, outputs: Outputs, tmp_path: Path
 ) -> None:
+    pleo.add_job(items=12)
     link = tmp_path / "link.json"
     link.symlink_to(token_file)
-    pleo.add_job(items=12)
-    pleo.add_fault(Fault(path=TOKEN, kind="delay", seconds=1.5))
-
-    runs = [finish(p, outputs) for p in [start_tap(token_file=str(path)) for path in (token_file, link)]]
-
-    assert [run.returncode for run in runs] == [0, 0]
-    assert len(presented(pleo)) == 1
-    assert link.is_symlink()
-    assert kept(token_file)["refresh_token"] == pleo.refresh_token
-
-
-def test_a_looser_mode_of_the_file_is_tightened_and_named(
-    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path
-) -> None:
-    pleo.add_job(items=3)
-    run_tap()
-    token_file.chmod(0o644)
-
-    run = run_tap()
-
-    assert run.returncode == 0
-    (warning,) = run.warnings
-    assert warning.startswith(f"Setting 'token_file' ({token_file}): its mode was 0644")
-    assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
-
-
-def test_two_taps_that_share_a_token_file_refresh_once(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], token_file: Path, outputs: Outputs
-) -> None:
-    pleo.add_job(items=12)
     # The first one waits for its token long enough for the second to want one, too.
     pleo.add_fault(Fault(path=TOKEN, kind="delay", seconds=1.5))
     # And in the middle both find their token rejected.
     pleo.add_fault(Fault(path=ITEMS, nth=3, kind="callback", callback=Sandbox.expire_access_token))
 
-    processes = [start_tap() for _ in range(2)]
+    processes = [start_tap(token_file=str(path)) for path in (token_file, link)]
     runs = [finish(process, outputs) for process in processes]
 
     assert [run.returncode for run in runs] == [0, 0]
     assert [len(run.records()) for run in runs] == [12, 12]
     assert len(presented(pleo)) == len(set(presented(pleo))) == 2
     assert not pleo.credentials.revoked
+    assert link.is_symlink()
     assert kept(token_file)["refresh_token"] == pleo.refresh_token
 
 
 def test_a_full_disk_is_found_out_before_pleo_rotates_the_token(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], token_file: Path, outputs: Outputs
+    pleo: Sandbox, start_tap: StartTap, token_file: Path, outputs: Outputs
 ) -> None:
     # No file may grow beyond 4 KiB, which is as good as a full disk: the write fails.
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -525,8 +394,8 @@ def test_a_full_disk_is_found_out_before_pleo_rotates_the_token(
         (b"[" * 100_000, "is not a token file of this connector"),
     ],
 )
-def test_a_file_that_is_not_a_token_file_is_left_alone(
-    pleo: Sandbox, run_tap: Callable[..., Run], token_file: Path, content: bytes | None, seen: str
+def test_a_foreign_file_is_left_alone(
+    pleo: Sandbox, run_tap: RunTap, token_file: Path, content: bytes | None, seen: str
 ) -> None:
     if content is None:
         token_file.mkdir()
@@ -541,19 +410,6 @@ def test_a_file_that_is_not_a_token_file_is_left_alone(
     assert pleo.requests == []
     if content is not None:
         assert token_file.read_bytes() == content
-
-
-def test_a_token_file_where_none_can_be_made_is_an_error_before_any_request(
-    pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path
-) -> None:
-    (tmp_path / "file").touch()
-
-    run = run_tap(token_file=str(tmp_path / "file" / "tokens.json"))
-
-    assert run.returncode == 1
-    (error,) = run.errors
-    assert "Setting 'token_file'" in error
-    assert pleo.requests == []
 
 
 @contextlib.contextmanager

@@ -33,12 +33,16 @@ from tests.helpers.faults import (
 from tools.meltano import environment_without_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sandbox import Job, Sandbox
     from tests.conftest import Outputs
 
+    Setup = Callable[[Sandbox, Job], object]
+    Settings = Mapping[str, Any]
+
 NONE = 0
+NO_SETTINGS: Settings = {}
 GIVEN_UP = "1 export job(s) could not be read to the end, see above: {job}"
 ENDED = "Export job {job}: its items can no longer be read"
 EXPORT_AGAIN = "Export them again in Pleo (this creates a new job)"
@@ -48,16 +52,32 @@ DISAGREE = "Export job {job}: Pleo's job items and export items disagree: "
 HTTP_DATE = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
 
 
-def healed(id_: str, setup: Callable[[Sandbox, Job], object], *sees: str, **settings: Any) -> Row:
+def failed(
+    id_: str, setup: Setup, *sees: str, arrive: int = 4, settings: Settings = NO_SETTINGS, **requests: int
+) -> Row:
+    """Return the row of a fault that ends its job; the other job is read."""
+    requests = {"other": 2} | requests
+    return Row(id=id_, setup=setup, sees=(*sees, GIVEN_UP), requests=requests, items=arrive, settings=settings)
+
+
+def fatal(id_: str, setup: Setup, *sees: str, arrive: int = NONE, **requests: int) -> Row:
+    """Return the row of a fault that ends the run."""
+    return Row(id=id_, setup=setup, sees=sees, requests=requests, items=arrive)
+
+
+def survived(id_: str, setup: Setup, *sees: str, settings: Settings = NO_SETTINGS, **requests: int) -> Row:
+    """Return the row of a fault in spite of which everything is read."""
+    return Row(id=id_, setup=setup, sees=sees, exit=0, requests=requests, settings=settings)
+
+
+def healed(id_: str, setup: Setup, *sees: str, **settings: Any) -> Row:
     """Return the row of a fault that a single retry cures."""
-    return Row(
-        id=id_, setup=setup, sees=sees, exit=0, requests={"list": 1, "control": 1, "items": 4}, settings=settings
-    )
+    return survived(id_, setup, *sees, settings=settings, list=1, control=1, items=4)
 
 
-def given_up(id_: str, setup: Callable[[Sandbox, Job], object], *sees: str) -> Row:
+def given_up(id_: str, setup: Setup, *sees: str) -> Row:
     """Return the row of a fault that lasts: one retry, then the other job."""
-    return Row(id=id_, setup=setup, sees=(*sees, GIVEN_UP), requests={"items": 2, "other items": 2}, items=4)
+    return failed(id_, setup, *sees, items=2)
 
 
 CONTRA_ACCOUNTS = {
@@ -75,119 +95,109 @@ FOUND = {"type": "EXPORT_NOT_FOUND", "message": "Export job not found."}
 
 REFUSALS = [
     *(
-        Row(
-            id=f"400 missing contra accounts, {how}",
-            setup=on_items(status=400, body=body, nth=None),
-            sees=(
-                f"Export job {{job}}: skipped, MISSING_CONTRA_ACCOUNTS: {body.get('message', 'contra accounts are')}",
-                GIVEN_UP,
-            ),
-            requests={"control": 1, "items": 1, "other items": 2},
-            items=4,
+        failed(
+            f"400 missing contra accounts, {how}",
+            on_items(status=400, body=body, nth=None),
+            f"Export job {{job}}: skipped, MISSING_CONTRA_ACCOUNTS: {body.get('message', 'contra accounts are')}",
+            control=1,
+            items=1,
         )
         for how, body in CONTRA_ACCOUNTS.items()
     ),
-    Row(
-        id="400 missing contra accounts in the middle of a job",
-        setup=on_items(status=400, body=CONTRA_ACCOUNTS["in lower case"], nth=2, times=9),
-        sees=("Set them in Pleo under Settings > Accounting > Contra accounts, then run again", GIVEN_UP),
-        requests={"items": 2, "other items": 2},
-        items=7,
+    failed(
+        "400 missing contra accounts in the middle of a job",
+        on_items(status=400, body=CONTRA_ACCOUNTS["in lower case"], nth=2, times=9),
+        "Set them in Pleo under Settings > Accounting > Contra accounts, then run again",
+        arrive=7,
+        items=2,
     ),
-    Row(
-        id="400 of another kind",
-        setup=on_items(status=400, body={"type": "BAD_REQUEST", "message": "what\nis this"}, nth=None),
-        sees=(f"Export job {{job}}: Pleo refused GET {ITEMS} (400 BAD_REQUEST what is this)", GIVEN_UP),
-        requests={"items": 1, "other items": 2},
-        items=4,
+    failed(
+        "400 of another kind",
+        on_items(status=400, body={"type": "BAD_REQUEST", "message": "what\nis this"}, nth=None),
+        f"Export job {{job}}: Pleo refused GET {ITEMS} (400 BAD_REQUEST what is this)",
+        items=1,
     ),
-    Row(
-        id="400 on the job list",
-        setup=on(JOBS, status=400, body=b"<html>", nth=None),
-        sees=(f"The list of export jobs cannot be read: Pleo refused GET {JOBS} (400)",),
+    fatal(
         # Large pages might have been the reason.
-        requests={"all": 2},
-        items=NONE,
+        "400 on the job list",
+        on(JOBS, status=400, body=b"<html>", nth=None),
+        f"The list of export jobs cannot be read: Pleo refused GET {JOBS} (400)",
+        all=2,
     ),
-    Row(
-        id="401",
-        setup=on(JOBS, status=401, nth=None),
-        sees=(f"Pleo rejected the credentials (401 on {JOBS}): check the setting 'api_key'",),
-        requests={"all": 1},
-        items=NONE,
+    fatal(
+        "401",
+        on(JOBS, status=401, nth=None),
+        f"Pleo rejected the credentials (401 on {JOBS}): check the setting 'api_key'",
+        all=1,
     ),
-    Row(
-        id="401 in the middle of a job",
-        setup=on_items(status=401, nth=2, times=9),
-        sees=(f"Pleo rejected the credentials (401 on {ITEMS})",),
-        requests={"items": 2, "other items": 0},
+    fatal(
+        "401 in the middle of a job",
+        on_items(status=401, nth=2, times=9),
+        f"Pleo rejected the credentials (401 on {ITEMS})",
+        arrive=3,
+        items=2,
+        other=0,
+    ),
+    fatal(
+        "403 without the scope of the jobs",
+        having(scopes={"export-items:read"}),
+        f"Pleo refused access (403 on {JOBS}): the credential lacks the scope 'export-jobs:read'",
+        all=1,
+    ),
+    fatal(
+        "403 without the scope of the items",
+        having(scopes={"export-jobs:read"}),
+        f"Pleo refused access (403 on {ITEMS}): the credential lacks the scope 'export-items:read'",
+        items=1,
+        other=0,
+    ),
+    failed(
+        "404 on the control layer",
+        on_control(status=404, body=FOUND, nth=None),
+        f"{ENDED} (404 EXPORT_NOT_FOUND Export job not found.). {EXPORT_AGAIN}",
+        control=1,
+        items=0,
+    ),
+    failed(
+        # No type says that the job has ended.
+        "404 without a body on the data layer",
+        on_items(status=404, nth=None),
+        f"Export job {{job}}: Pleo refused GET {ITEMS} (404)",
+        items=1,
+    ),
+    failed(
+        "404 on a job named in the settings",
+        lambda pleo, job: pleo.jobs.pop(job.id),
+        f"{ENDED} (404 EXPORT_NOT_FOUND",
+        settings={"job_ids": ["job", "other"]},
+        record=1,
+        control=0,
+        items=0,
+    ),
+    failed(
+        "a job named in the settings that has ended",
+        lambda pleo, job: job.finish("completed", pleo.now()),
+        f"{ENDED} (its status is 'completed')",
+        settings={"job_ids": ["job", "other"]},
+        record=1,
+        items=0,
+    ),
+    failed(
+        "422 before the first page", ending("failed", nth=1), f"{ENDED} (422 EXPORT_JOB_STATUS_UNPROCESSABLE", items=1
+    ),
+    failed(
+        "422 in the middle of a job",
+        ending("completed", nth=3),
+        f"{ENDED} (422 EXPORT_JOB_STATUS_UNPROCESSABLE",
+        arrive=10,
         items=3,
     ),
-    Row(
-        id="403 without the scope of the jobs",
-        setup=having(scopes={"export-items:read"}),
-        sees=(f"Pleo refused access (403 on {JOBS}): the credential lacks the scope 'export-jobs:read'",),
-        requests={"all": 1},
-        items=NONE,
-    ),
-    Row(
-        id="403 without the scope of the items",
-        setup=having(scopes={"export-jobs:read"}),
-        sees=(f"Pleo refused access (403 on {ITEMS}): the credential lacks the scope 'export-items:read'",),
-        requests={"items": 1, "other items": 0},
-        items=NONE,
-    ),
-    Row(
-        id="404 on the control layer",
-        setup=on_control(status=404, body=FOUND, nth=None),
-        sees=(f"{ENDED} (404 EXPORT_NOT_FOUND Export job not found.). {EXPORT_AGAIN}", GIVEN_UP),
-        requests={"control": 1, "items": 0, "other items": 2},
-        items=4,
-    ),
-    Row(
-        id="404 without a body on the data layer",
-        setup=on_items(status=404, nth=None),
-        # No type says that the job has ended.
-        sees=(f"Export job {{job}}: Pleo refused GET {ITEMS} (404)", GIVEN_UP),
-        requests={"items": 1, "other items": 2},
-        items=4,
-    ),
-    Row(
-        id="404 on a job named in the settings",
-        setup=lambda pleo, job: pleo.jobs.pop(job.id),
-        sees=(f"{ENDED} (404 EXPORT_NOT_FOUND", GIVEN_UP),
-        settings={"job_ids": ["job", "other"]},
-        requests={"record": 1, "control": 0, "items": 0, "other items": 2},
-        items=4,
-    ),
-    Row(
-        id="a job named in the settings that has ended",
-        setup=lambda pleo, job: job.finish("completed", pleo.now()),
-        sees=(f"{ENDED} (its status is 'completed')", GIVEN_UP),
-        settings={"job_ids": ["job", "other"]},
-        requests={"record": 1, "items": 0, "other items": 2},
-        items=4,
-    ),
-    Row(
-        id="422 before the first page",
-        setup=ending("failed", nth=1),
-        sees=(f"{ENDED} (422 EXPORT_JOB_STATUS_UNPROCESSABLE", GIVEN_UP),
-        requests={"items": 1, "other items": 2},
-        items=4,
-    ),
-    Row(
-        id="422 in the middle of a job",
-        setup=ending("completed", nth=3),
-        sees=(f"{ENDED} (422 EXPORT_JOB_STATUS_UNPROCESSABLE", GIVEN_UP),
-        requests={"items": 3, "other items": 2},
-        items=10,
-    ),
-    Row(
-        id="302 to somewhere else is not followed",
-        setup=on_items(status=302, headers={"Location": "/v1/introspect"}, nth=None),
-        sees=(f"Export job {{job}}: Pleo refused GET {ITEMS} (302)", GIVEN_UP),
-        requests={"items": 1, "other items": 2, "all": 6},
-        items=4,
+    failed(
+        "302 to somewhere else is not followed",
+        on_items(status=302, headers={"Location": "/v1/introspect"}, nth=None),
+        f"Export job {{job}}: Pleo refused GET {ITEMS} (302)",
+        items=1,
+        all=6,
     ),
 ]
 
@@ -206,12 +216,11 @@ THROTTLED = [
     ),
     healed("429 with nonsense", on_items(status=429, headers={"Retry-After": "soon"}, nth=2), RETRIED),
     healed("429 without a wait", on_items(status=429, nth=2), RETRIED),
-    Row(
-        id="429 with an absurd wait is not waited for",
-        setup=on_items(status=429, headers={"Retry-After": "99999999999"}, nth=None),
-        sees=(UNANSWERED.replace("2 attempts", "1 attempt") + "status 429", GIVEN_UP),
-        requests={"items": 1, "other items": 2},
-        items=4,
+    failed(
+        "429 with an absurd wait is not waited for",
+        on_items(status=429, headers={"Retry-After": "99999999999"}, nth=None),
+        UNANSWERED.replace("2 attempts", "1 attempt") + "status 429",
+        items=1,
     ),
 ]
 
@@ -219,13 +228,12 @@ STATUSES = (408, 500, 502, 503, 504)
 AT_ONCE = {"Retry-After": "0"}
 AGAIN = "status 503; trying again"
 TRANSIENT = [
-    Row(
-        id="408, 500, 502, 503 and 504, one after the other",
-        setup=one_after_the_other(*STATUSES),
-        sees=tuple(f"GET {ITEMS}: status {status}; trying again, up to 5 times" for status in STATUSES),
+    survived(
+        "408, 500, 502, 503 and 504, one after the other",
+        one_after_the_other(*STATUSES),
+        *tuple(f"GET {ITEMS}: status {status}; trying again, up to 5 times" for status in STATUSES),
         settings={"max_retries": 5},
-        requests={"items": 8},
-        exit=0,
+        items=8,
     ),
     given_up(
         "503 for ever on one job",
@@ -233,44 +241,40 @@ TRANSIENT = [
         AGAIN,
         f"{UNANSWERED}status 503. Run again later: it continues where it stopped",
     ),
-    Row(
-        id="503 for ever on one control layer",
-        setup=on_control(status=503, headers=AT_ONCE, nth=None),
-        sees=(AGAIN, f"Export job {{job}}: Pleo did not answer GET {JOBS}/{{job}}/items", GIVEN_UP),
-        requests={"control": 2, "items": 0, "other items": 2},
-        items=4,
+    failed(
+        "503 for ever on one control layer",
+        on_control(status=503, headers=AT_ONCE, nth=None),
+        AGAIN,
+        f"Export job {{job}}: Pleo did not answer GET {JOBS}/{{job}}/items",
+        control=2,
+        items=0,
     ),
-    Row(
-        id="503 for ever on everything",
-        setup=on("/v3/*", status=503, headers=AT_ONCE, nth=None),
-        sees=(AGAIN, f"Pleo did not answer GET {JOBS}, given up after 2 attempts; last cause: status 503"),
-        requests={"all": 2},
-        items=NONE,
+    fatal(
+        "503 for ever on everything",
+        on("/v3/*", status=503, headers=AT_ONCE, nth=None),
+        AGAIN,
+        f"Pleo did not answer GET {JOBS}, given up after 2 attempts; last cause: status 503",
+        all=2,
     ),
-    Row(
-        id="503 for ever on the data layer as a whole",
-        setup=on(ITEMS, status=503, headers=AT_ONCE, nth=None),
-        sees=(
-            AGAIN,
-            f"{UNANSWERED}status 503",
-            "Export job {other}: Pleo did not answer",
-            "Two export jobs in a row could not be read, see above: the other jobs are not tried",
-        ),
-        requests={"items": 2, "other items": 2},
-        items=NONE,
+    fatal(
+        "503 for ever on the data layer as a whole",
+        on(ITEMS, status=503, headers=AT_ONCE, nth=None),
+        AGAIN,
+        f"{UNANSWERED}status 503",
+        "Export job {other}: Pleo did not answer",
+        "Two export jobs in a row could not be read, see above: the other jobs are not tried",
+        items=2,
+        other=2,
     ),
-    Row(
-        id="connection refused",
-        setup=lambda pleo, _: pleo.stop(),
-        sees=(
-            "connection refused; trying again",
-            f"GET {JOBS}, given up after 2 attempts; last cause: connection refused",
-        ),
-        requests={"all": 0},
-        items=NONE,
+    fatal(
+        "connection refused",
+        lambda pleo, _: pleo.stop(),
+        "connection refused; trying again",
+        f"GET {JOBS}, given up after 2 attempts; last cause: connection refused",
+        all=0,
     ),
     # A connection in use before, that turns out closed: replaced at once.
-    Row(id="reset before the answer", setup=on_items(kind="reset", nth=2), requests={"items": 4}, exit=0),
+    survived("reset before the answer", on_items(kind="reset", nth=2), items=4),
     healed("reset inside the body", on_items(kind="reset_body", nth=2), f"GET {ITEMS}: a body that breaks off"),
     healed("a body cut off", on_items(kind="truncate", nth=2), f"GET {ITEMS}: a body that breaks off"),
     healed(
@@ -294,64 +298,53 @@ NOT_A_PAGE = [
 ]
 
 PAGING = [
-    Row(
-        id="hasNextPage without a cursor",
-        setup=on_items(kind="rewrite", nth=2, times=99, rewrite=pagination(hasNextPage=True, endCursor=None)),
-        sees=(
-            "Export job {job}: a page claims a next one but has no 'endCursor'; reading stopped rather than loop",
-            GIVEN_UP,
-        ),
-        requests={"items": 2, "other items": 2},
-        items=7,
+    failed(
+        "hasNextPage without a cursor",
+        on_items(kind="rewrite", nth=2, times=99, rewrite=pagination(hasNextPage=True, endCursor=None)),
+        "Export job {job}: a page claims a next one but has no 'endCursor'; reading stopped rather than loop",
+        arrive=7,
+        items=2,
     ),
-    Row(
-        id="a repeated cursor",
-        setup=having(loop_cursor=True),
-        sees=(
-            "Export job {job}: a page's 'endCursor' leads back to a page already read; reading stopped",
-            "Export job {other}: a page's 'endCursor' leads back",
-            "2 export job(s) could not be read to the end",
-        ),
-        requests={"items": 2, "other items": 2},
-        items=6,
+    fatal(
+        "a repeated cursor",
+        having(loop_cursor=True),
+        "Export job {job}: a page's 'endCursor' leads back to a page already read; reading stopped",
+        "Export job {other}: a page's 'endCursor' leads back",
+        "2 export job(s) could not be read to the end",
+        arrive=6,
+        items=2,
+        other=2,
     ),
-    Row(id="two pages swapped", setup=swapped_pages, exit=0, requests={"items": 3, "other items": 2}),
-    Row(
-        id="an item on two pages",
-        setup=item_of_the_page_before,
-        sees=("Export job {job}: 1 export items came more than once, kept once",),
-        exit=0,
-        requests={"items": 3, "other items": 2},
+    survived("two pages swapped", swapped_pages, items=3, other=2),
+    survived(
+        "an item on two pages",
+        item_of_the_page_before,
+        "Export job {job}: 1 export items came more than once, kept once",
+        items=3,
+        other=2,
     ),
-    Row(
-        id="a total too small, read in turn",
-        setup=on_items(kind="rewrite", nth=None, rewrite=pagination(total=0)),
-        exit=0,
-        requests={"items": 3},
+    survived(
+        "a total too small, read in turn", on_items(kind="rewrite", nth=None, rewrite=pagination(total=0)), items=3
     ),
-    Row(
-        id="an item that the control layer lists and the data layer lacks",
-        setup=lambda _, job: job.items.pop(5),
-        sees=(
-            f"{DISAGREE}7 job items, 6 export items; 1 without an export item: {{lost}}. It is read again",
-            f"{DISAGREE}7 job items, 6 export items; 1 without an export item: {{lost}}. The job stays incomplete",
-            GIVEN_UP,
-        ),
+    failed(
         # Before each judgement the job items are read again.
-        requests={"control": 3, "items": 4, "other items": 2},
-        items=16,
+        "an item that the control layer lists and the data layer lacks",
+        lambda _, job: job.items.pop(5),
+        f"{DISAGREE}7 job items, 6 export items; 1 without an export item: {{lost}}. It is read again",
+        f"{DISAGREE}7 job items, 6 export items; 1 without an export item: {{lost}}. The job stays incomplete",
+        arrive=16,
+        control=3,
+        items=4,
     ),
-    Row(
-        id="an item that the data layer has and the control layer lacks",
-        setup=lambda _, job: job.item_statuses.pop(job.items[5]["accountingEntryId"]),
-        sees=(
-            "Export job {job}: Pleo counts 7 items, but lists 6 job items",
-            f"{DISAGREE}6 job items, 7 export items; 1 without a job item: {{lost}}. It is read again",
-            f"{DISAGREE}6 job items, 7 export items; 1 without a job item: {{lost}}. The job stays incomplete",
-            GIVEN_UP,
-        ),
-        requests={"control": 3, "items": 6, "other items": 2},
-        items=18,
+    failed(
+        "an item that the data layer has and the control layer lacks",
+        lambda _, job: job.item_statuses.pop(job.items[5]["accountingEntryId"]),
+        "Export job {job}: Pleo counts 7 items, but lists 6 job items",
+        f"{DISAGREE}6 job items, 7 export items; 1 without a job item: {{lost}}. It is read again",
+        f"{DISAGREE}6 job items, 7 export items; 1 without a job item: {{lost}}. The job stays incomplete",
+        arrive=18,
+        control=3,
+        items=6,
     ),
 ]
 MATRIX = [*REFUSALS, *THROTTLED, *TRANSIENT, *NOT_A_PAGE, *PAGING]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
@@ -12,11 +11,6 @@ from hypothesis import strategies as st
 from tap_pleo_export.api.entry_keys import key_of
 from tap_pleo_export.tap import job_item_ids as ids
 from tap_pleo_export.tap.job_item_ids import DIGEST_MODULUS, JobItemIds, digest_of, unlisted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from random import Random
-
 
 UUIDS = st.uuids().map(str)
 IDS = UUIDS | UUIDS.map(str.upper) | st.text(min_size=1, max_size=40)
@@ -47,49 +41,20 @@ def test_it_behaves_as_a_dictionary_by_key(
     assert compact.digest() == sum(map(digest_of, plain)) % DIGEST_MODULUS
 
 
-@given(st.lists(IDS, unique_by=key_of), st.randoms())
-def test_the_digest_is_that_of_the_set(listed: list[str], random: Random) -> None:
-    one, other = JobItemIds(), JobItemIds()
-    for id_ in listed:
-        one.expect(id_, "pending")
-    random.shuffle(listed)
-    for id_ in listed:
-        other.expect(id_, None)
-
-    assert one.digest() == other.digest()
-
-
 @given(UUIDS)
 def test_a_uuid_is_the_same_id_in_any_case(id_: str) -> None:
     assert key_of(id_) == key_of(id_.upper()) == UUID(id_).bytes
 
 
-def test_ids_are_named_as_pleo_wrote_them() -> None:
-    compact = JobItemIds()
-    written = ["0FA07A3F-2E29-4065-AFA2-31E959ACDD98", "no uuid", "0fa07a3f-2e29-4065-afa2-31e959acdd99"]
-    for id_ in written:
-        compact.expect(id_, "pending")
-
-    assert {id_.lower() for id_ in compact.missing()} == {id_.lower() for id_ in written}
-    assert "no uuid" in set(compact.missing())
-
-
 @pytest.mark.parametrize(
-    "written", ["0fa07a3f2e294065afa231e959acdd98", "{0fa07a3f-2e29-4065-afa2-31e959acd}", "0fa07a3f-2e29-4065-afa2"]
+    "written",
+    ["no uuid", "0fa07a3f2e294065afa231e959acdd98", "{0fa07a3f-2e29-4065-afa2-31e959acd}", "0fa07a3f-2e29-4065-afa2"],
 )
 def test_an_id_of_another_spelling_is_named_as_pleo_wrote_it(written: str) -> None:
     compact = JobItemIds()
     compact.expect(written, "pending")
 
     assert list(compact.missing()) == [written]
-
-
-@pytest.mark.parametrize("change", [str.lower, str.upper])
-def test_uuids_are_not_stored_twice(change: Callable[[str], str]) -> None:
-    compact = JobItemIds()
-    compact.expect(change("0fa07a3f-2e29-4065-afa2-31e959acdd98"), "pending")
-
-    assert compact._names == {}
 
 
 def test_a_key_that_only_straddles_two_entries_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,9 +82,7 @@ REAL, *STRADDLED = (str(UUID(text)) for text in ("aa" * 15 + "00", "aa" * 16, "b
         ([STRADDLED[0], NIL], NIL),
     ],
 )
-def test_a_key_that_straddles_two_entries_hides_no_real_one(
-    written: list[str], real: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_straddling_key_hides_no_real_one(written: list[str], real: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ids, "BUCKETS", 1)
     compact = JobItemIds()
     for id_ in written:
@@ -133,7 +96,8 @@ def test_a_key_that_straddles_two_entries_hides_no_real_one(
 def test_ids_of_one_bucket_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ids, "BUCKETS", 1)
     compact = JobItemIds()
-    written = [f"id {number}" for number in range(20)]
+    # More statuses than an entry has numbers for.
+    written = [f"id {number}" for number in range(300)]
     for id_ in written:
         assert compact.expect(id_, id_)
 
@@ -150,16 +114,6 @@ def test_an_id_takes_about_twenty_bytes() -> None:
     size = sum(bucket.__sizeof__() for bucket in compact._buckets.values())
     assert size / 50_000 < 24
     assert not compact._rare_statuses
-
-
-def test_any_number_of_statuses_is_distinguished() -> None:
-    compact = JobItemIds()
-    for number in range(300):
-        compact.expect(f"id {number}", f"status {number}")
-
-    for _ in range(2):
-        for number in range(300):
-            assert compact.see(key_of(f"id {number}"), f"id {number}")[1] == f"status {number}"
 
 
 def test_digests_match_those_in_existing_states() -> None:
@@ -210,7 +164,7 @@ def test_merged_ids_stay_seen() -> None:
 
 
 @given(before=st.lists(IDS), now=st.lists(IDS), shown=st.lists(IDS), common=st.lists(IDS))
-def test_merging_equals_expecting_everything_at_once(
+def test_merging_equals_expecting_all_at_once(
     before: list[str], now: list[str], shown: list[str], common: list[str]
 ) -> None:
     earlier = show(expecting(*before, *common), *shown, *common[::2])
@@ -227,7 +181,8 @@ def test_merging_equals_expecting_everything_at_once(
     } - {*map(key_of, [*before, *common])}
 
 
-def test_reset_ids_are_still_expected() -> None:
+def test_reset_ids_are_still_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "BUCKETS", 1)
     written = [f"id {number}" for number in range(200)]
     later = expecting(*written, "early")
     later.merge_seen(show(expecting(*written), *written[:150], "early", "foreign"))
@@ -241,17 +196,6 @@ def test_reset_ids_are_still_expected() -> None:
     assert [again.see(key_of(id_), id_) for id_ in written] == [(True, f"status of {id_}") for id_ in written]
     assert again.see(key_of("early"), "early")[0]
     assert again.all_seen
-
-
-def test_all_ids_of_a_bucket_are_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ids, "BUCKETS", 1)
-    written = [f"id {number}" for number in range(20)]
-
-    again = show(expecting(*written), *written)
-    again.reset_seen()
-
-    assert sorted(again.missing()) == sorted(written)
-    assert [again.see(key_of(id_), id_) for id_ in written] == [(True, f"status of {id_}") for id_ in written]
 
 
 @given(listed=st.lists(IDS), others=st.lists(IDS))

@@ -1,36 +1,77 @@
-"""Between the tap and Pleo: certificates and proxies, as the environment says."""
+"""Between the tap and Pleo: wrong addresses, certificates and proxies. The connection test reports them in seconds."""
 
 from __future__ import annotations
 
+import socket
 import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
+from tests.tap.conftest import http_server, response
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from sandbox import Sandbox
-    from tests.conftest import Outputs, Run
+    from tests.conftest import Outputs
+    from tests.tap.conftest import RunTap
 
-NO_JOBS = b'{"data":[],"pagination":{"hasNextPage":false,"endCursor":null}}'
+NO_JOBS = response(b'{"data":[],"pagination":{"hasNextPage":false,"endCursor":null}}')
+SECONDS = 20
 
 
-class NoJobs(BaseHTTPRequestHandler):
-    """Answers every request with an empty page."""
+def website(status: str) -> AbstractContextManager[int]:
+    """Run a web site for people."""
+    return http_server(response(b"<html>Welcome</html>", status, "Location: /elsewhere", "Content-Type: text/html"))
 
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(NO_JOBS)))
-        self.end_headers()
-        self.wfile.write(NO_JOBS)
 
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
+@contextmanager
+def nobody() -> Iterator[int]:
+    """Yield a port on which nothing listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+ADDRESSES: dict[str, tuple[Callable[[], AbstractContextManager[int]], str]] = {
+    "a page for people": (lambda: website("200 OK"), "http://127.0.0.1:{}"),
+    "no such page": (lambda: website("404 Not Found"), "http://127.0.0.1:{}"),
+    "a redirect": (lambda: website("301 Moved"), "http://127.0.0.1:{}"),
+    "another protocol": (lambda: website("200 OK"), "https://127.0.0.1:{}"),
+    "a wrong port": (nobody, "http://127.0.0.1:{}"),
+    "an unknown host": (nobody, "https://external.pleo.invalid:{}"),
+    "a doubled path": (nobody, "http://127.0.0.1:{}/v3"),
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_wrong_address_is_named_in_seconds(run_tap: RunTap, address: str) -> None:
+    server, pattern = ADDRESSES[address]
+    with server() as port:
+        began = time.monotonic()
+        run = run_tap("--test", api_url=pattern.format(port), max_retries=8)
+        took = time.monotonic() - began
+
+    assert run.returncode == 1
+    assert took < SECONDS
+    assert run.stdout == b""
+    (line,) = run.errors
+    assert "api_url" in line
+    assert "Traceback" not in run.stderr
+
+
+def test_a_run_reports_a_wrong_address(run_tap: RunTap) -> None:
+    with website("200 OK") as port:
+        run = run_tap(api_url=f"http://127.0.0.1:{port}", max_retries=0)
+
+    assert run.returncode == 1
+    assert "text/html): check api_url" in run.errors[0]
 
 
 @pytest.fixture
@@ -42,28 +83,15 @@ def authority() -> trustme.CA:
 def https_url(authority: trustme.CA) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    server = HTTPServer(("127.0.0.1", 0), NoJobs)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"https://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_a_certificate_of_an_unknown_authority_ends_the_run(run_tap: Callable[..., Run], https_url: str) -> None:
-    run = run_tap(api_url=https_url)
-
-    assert run.returncode == 1
-    (error,) = run.errors
-    assert error.startswith("Pleo cannot be reached from here: the server's certificate cannot be verified (unable")
-    assert "let REQUESTS_CA_BUNDLE name a file with its authority" in error
-    assert run.warnings == []
+    with http_server(NO_JOBS, context) as port:
+        yield f"https://127.0.0.1:{port}"
 
 
 SECRET = "pr0xy-pa55word"
-USELESS = {
+UNVERIFIED = "the server's certificate cannot be verified (unable"
+BAD_ENVIRONMENTS = {
+    "unknown authority": ({}, f"Pleo cannot be reached from here: {UNVERIFIED}"),
+    "what to do about it": ({}, "let REQUESTS_CA_BUNDLE name a file with its authority"),
     "no file": ({"REQUESTS_CA_BUNDLE": "/nowhere"}, "Check REQUESTS_CA_BUNDLE"),
     "no certificates": ({"REQUESTS_CA_BUNDLE": __file__}, "Check REQUESTS_CA_BUNDLE"),
     "no host": (
@@ -77,39 +105,21 @@ USELESS = {
 }
 
 
-@pytest.mark.parametrize(("env", "what"), USELESS.values(), ids=USELESS.keys())
-def test_a_useless_environment_is_one_line(
-    run_tap: Callable[..., Run], outputs: Outputs, https_url: str, env: dict[str, str], what: str
+@pytest.mark.parametrize(("env", "expected"), BAD_ENVIRONMENTS.values(), ids=BAD_ENVIRONMENTS.keys())
+def test_a_bad_environment_is_one_line(
+    run_tap: RunTap, outputs: Outputs, https_url: str, env: dict[str, str], expected: str
 ) -> None:
     outputs.secrets.add(SECRET)
 
     run = run_tap(api_url=https_url, env=env)
 
-    assert run.returncode == 1
+    assert (run.returncode, run.warnings) == (1, [])
     (error,) = run.errors
-    assert what in error
+    assert expected in error
     assert "Traceback" not in run.stderr
 
 
-def test_a_token_refresh_without_certificates_is_one_line(
-    pleo: Sandbox, run_tap: Callable[..., Run], https_url: str
-) -> None:
-    oauth = {"client_id": pleo.client_id, "client_secret": pleo.client_secret, "refresh_token": pleo.refresh_token}
-    oauth["token_file"] = "tokens.json"
-
-    run = run_tap(api_key=None, auth_url=https_url, env={"REQUESTS_CA_BUNDLE": "/nowhere"}, **oauth)
-
-    assert run.returncode == 1
-    (error,) = run.errors
-    assert error.startswith(
-        "Pleo cannot be reached from here: the certificate file that the environment names cannot be read"
-    )
-    assert "Traceback" not in run.stderr
-
-
-def test_an_authority_can_be_added(
-    run_tap: Callable[..., Run], https_url: str, authority: trustme.CA, tmp_path: Path
-) -> None:
+def test_an_authority_can_be_added(run_tap: RunTap, https_url: str, authority: trustme.CA, tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(bundle))
 
@@ -118,7 +128,7 @@ def test_an_authority_can_be_added(
     assert run.returncode == 0, run.stderr
 
 
-def test_requests_go_through_the_environments_proxy(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_requests_go_through_the_environments_proxy(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=3)
 
     # Nothing listens on port 1: only the proxy answers.

@@ -8,13 +8,13 @@ import pytest
 from jsonschema import Draft7Validator
 
 from sandbox import Sandbox
-from tests.conftest import Run, finish, partitions
+from tests.conftest import Run, finish
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.conftest import Outputs
+    from tests.tap.conftest import RunTap, StartTap
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def pleo(outputs: Outputs) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def run(start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs) -> Run:
+def run(start_tap: StartTap, outputs: Outputs) -> Run:
     statuses = ["pending", "in_progress", "failed", "completed", "completed_with_errors"]
     return finish(start_tap(job_statuses=statuses, item_statuses=[], page_size=20), outputs)
 
@@ -65,28 +65,12 @@ def test_a_schema_precedes_its_records_and_every_record_satisfies_it(run: Run) -
     assert len(validators) == 3
 
 
-def test_no_state_is_ahead_of_its_records(run: Run, pleo: Sandbox) -> None:
-    written: dict[str, int] = {}
-    ahead = []
-    for message in run.messages:
-        if message["type"] == "RECORD" and message["stream"] == "export_items":
-            written[message["record"]["jobId"]] = written.get(message["record"]["jobId"], 0) + 1
-        elif message["type"] == "STATE":
-            ahead += [
-                entry
-                for entry in partitions(message["value"])
-                if entry["items"] != written.get(entry["context"]["jobId"], 0)
-            ]
-    assert ahead == []
-    assert len(run.states) >= sum(len(job.items) for job in pleo.jobs.values() if job.id in written) // 20
-
-
 def test_records_state_their_extraction_time(run: Run) -> None:
     assert all(m["time_extracted"].endswith("+00:00") for m in run.messages if m["type"] == "RECORD")
 
 
 @pytest.mark.parametrize("settings", [{}, {"emit_activate_version_messages": True}, {"batch_config": {}}])
-def test_no_message_ever_deletes_rows_or_leaves_the_pipe(run_tap: Callable[..., Run], settings: dict[str, Any]) -> None:
+def test_no_message_ever_deletes_rows_or_leaves_the_pipe(run_tap: RunTap, settings: dict[str, Any]) -> None:
     run = run_tap(**settings)
 
     assert run.returncode == 0

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import Outputs, Run, finish, partitions
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
+
+    from tests.tap.conftest import RunTap
 
 ITEMS = "/v3/export-items"
 
@@ -31,7 +29,29 @@ def with_total(total: object) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return lambda page: page | {"pagination": page["pagination"] | {"total": total}}
 
 
-def test_four_requests_are_in_flight_and_pages_keep_their_order(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+class InFlight:
+    """Counts the requests that are in flight at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._now = self.most = 0
+
+    def arrive(self, _: Sandbox) -> None:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+
+    def leave_after(self, seconds: float) -> Callable[[Sandbox], None]:
+        def leave(_: Sandbox) -> None:
+            # In the meantime further requests would arrive.
+            threading.Event().wait(seconds)
+            with self._lock:
+                self._now -= 1
+
+        return leave
+
+
+def test_four_requests_are_in_flight_and_pages_keep_their_order(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=85)
     # Four answers wait for each other: with fewer in flight none would ever come.
     together = threading.Barrier(4, timeout=30)
@@ -48,9 +68,7 @@ def test_four_requests_are_in_flight_and_pages_keep_their_order(pleo: Sandbox, r
     ]
 
 
-def test_idle_requests_fetch_export_items_while_the_last_job_items_are_awaited(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_idle_requests_fetch_export_items_while_the_last_job_items_are_awaited(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.max_limit = 10
     job = pleo.add_job(items=85)
     asked = threading.Event()
@@ -77,59 +95,37 @@ def test_idle_requests_fetch_export_items_while_the_last_job_items_are_awaited(
     assert [r["accountingEntryId"] for r in run.records()] == [item["accountingEntryId"] for item in job.items]
 
 
-def test_the_setting_bounds_the_requests_of_both_layers_together(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_setting_bounds_the_requests_of_both_layers_together(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.max_limit = 10
     job = pleo.add_job(items=85)
-    lock = threading.Lock()
-    in_flight, seen = 0, []
     # Three answers wait for each other: with fewer in flight none would ever come.
     together = threading.Barrier(3, timeout=30)
-
-    def arrive(_: object) -> None:
-        nonlocal in_flight
-        with lock:
-            in_flight += 1
-            seen.append(in_flight)
-
-    def leave_after(latency: float, _: object) -> None:
-        nonlocal in_flight
-        # In the meantime further requests would arrive.
-        threading.Event().wait(latency)
-        with lock:
-            in_flight -= 1
-
     control = f"/v3/export-jobs/{job.id}/items"
+    in_flight = InFlight()
     for path in (ITEMS, control):
-        pleo.add_fault(Fault(path=path, kind="callback", callback=arrive, nth=None))
+        pleo.add_fault(Fault(path=path, kind="callback", callback=in_flight.arrive, nth=None))
     for offset in ("10", "20", "30"):
         query = {"offset": offset}
         pleo.add_fault(Fault(path=control, query=query, kind="callback", callback=lambda _: together.wait()))
     for path, latency in ((ITEMS, 0.1), (control, 0.02)):
-        pleo.add_fault(Fault(path=path, kind="callback", callback=partial(leave_after, latency), nth=None))
+        pleo.add_fault(Fault(path=path, kind="callback", callback=in_flight.leave_after(latency), nth=None))
 
     run = run_tap(page_size=10, max_concurrent_requests=3)
 
     assert run.returncode == 0, run.stderr
-    assert max(seen) == 3
+    assert in_flight.most == 3
 
 
-def test_one_at_a_time_uses_cursors_only(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+@pytest.mark.parametrize(("at_once", "total"), [(1, True), (4, False)])
+def test_one_at_a_time_or_without_a_total_uses_cursors(
+    pleo: Sandbox, run_tap: RunTap, at_once: int, total: bool
+) -> None:
     pleo.add_job(items=30)
+    pleo.send_total = total
 
-    run = run_tap(page_size=10, max_concurrent_requests=1)
+    run = run_tap(page_size=10, max_concurrent_requests=at_once)
 
-    assert len(run.records()) == 30
-    assert offsets(pleo) == []
-
-
-def test_without_a_total_pages_are_read_in_turn(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    pleo.add_job(items=30)
-    pleo.send_total = False
-
-    run = run_tap(page_size=10)
-
-    assert run.returncode == 0
-    assert len(run.records()) == 30
+    assert (run.returncode, len(run.records())) == (0, 30)
     assert offsets(pleo) == []
 
 
@@ -152,9 +148,7 @@ MISFITS: dict[str, tuple[Fault, str]] = {
 
 
 @pytest.mark.parametrize("misfit", MISFITS)
-def test_a_page_that_does_not_fit_ends_the_reading_ahead(
-    pleo: Sandbox, run_tap: Callable[..., Run], misfit: str
-) -> None:
+def test_a_page_that_does_not_fit_ends_the_reading_ahead(pleo: Sandbox, run_tap: RunTap, misfit: str) -> None:
     job = pleo.add_job(items=50)
     fault, reason = MISFITS[misfit]
     pleo.add_fault(fault)
@@ -168,7 +162,7 @@ def test_a_page_that_does_not_fit_ends_the_reading_ahead(
     assert run.bookmark(job.id)["complete"] is True
 
 
-def test_a_server_that_ignores_offsets_is_found_out(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_server_that_ignores_offsets_is_found_out(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=50)
     first_page: list[dict[str, Any]] = []
 
@@ -187,44 +181,22 @@ def test_a_server_that_ignores_offsets_is_found_out(pleo: Sandbox, run_tap: Call
     assert any("repeats rows" in line for line in run.warnings)
 
 
-def test_throttling_narrows_the_reading_ahead(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_once_throttled_half_as_many_requests_are_in_flight(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=100)
-    pleo.add_fault(Fault(path=ITEMS, nth=2, times=4, status=429, headers={"Retry-After": "0"}))
-
-    run = run_tap(page_size=10, max_concurrent_requests=4, max_retries=4)
-
-    assert run.returncode == 0, run.stderr
-    assert len(run.records()) == 100
-    assert len([line for line in run.warnings if "status 429" in line]) == 1
-
-
-def test_once_throttled_half_as_many_requests_are_in_flight(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    pleo.add_job(items=100)
-    lock = threading.Lock()
-    in_flight, seen = 0, []
-
-    def answer_late(_: object) -> None:
-        nonlocal in_flight
-        with lock:
-            in_flight += 1
-            seen.append(in_flight)
-        # In the meantime further requests would arrive.
-        threading.Event().wait(0.05)
-        with lock:
-            in_flight -= 1
-
+    in_flight = InFlight()
     pleo.add_fault(Fault(path=ITEMS, status=429, headers={"Retry-After": "0"}))
-    pleo.add_fault(Fault(path=ITEMS, kind="callback", callback=answer_late, nth=None))
+    for callback in (in_flight.arrive, in_flight.leave_after(0.05)):
+        pleo.add_fault(Fault(path=ITEMS, kind="callback", callback=callback, nth=None))
 
     run = run_tap(page_size=10, max_concurrent_requests=4)
 
     assert run.returncode == 0, run.stderr
     assert len(run.records()) == 100
     assert len(offsets(pleo)) == 9
-    assert max(seen) <= 2
+    assert in_flight.most <= 2
 
 
-def test_an_item_missed_while_reading_ahead_is_found_in_turn(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_an_item_missed_while_reading_ahead_is_found_in_turn(pleo: Sandbox, run_tap: RunTap) -> None:
     """Between two pages an item slips to a place already read: counts and ids show it; then pages are read in turn."""
     job = pleo.add_job(items=30)
     stranger = pleo.add_job(items=1).items[0]
@@ -244,9 +216,7 @@ def test_an_item_missed_while_reading_ahead_is_found_in_turn(pleo: Sandbox, run_
 
 @pytest.mark.parametrize("at_once", [1, 4])
 @pytest.mark.parametrize(("items", "pages"), [(10, 1), (11, 2), (39, 4), (40, 4), (41, 5)])
-def test_a_last_page_of_any_size_is_read_once(
-    pleo: Sandbox, run_tap: Callable[..., Run], items: int, pages: int, at_once: int
-) -> None:
+def test_a_last_page_of_any_size(pleo: Sandbox, run_tap: RunTap, items: int, pages: int, at_once: int) -> None:
     pleo.max_limit = 10
     job = pleo.add_job(items=items)
 
@@ -258,34 +228,3 @@ def test_a_last_page_of_any_size_is_read_once(
     assert [record["accountingEntryId"] for record in run.records("export_job_items")] == expected
     assert len(pleo.requests_to(ITEMS)) == pages
     assert run.bookmark(job.id)["page"] == pages
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_with_four_requests_in_flight_resumes_after_the_last_page(
-    pleo: Sandbox,
-    start_tap: Callable[..., subprocess.Popen[bytes]],
-    run_tap: Callable[..., Run],
-    outputs: Outputs,
-    number: signal.Signals,
-) -> None:
-    done, young = pleo.add_job(items=90), pleo.add_job(items=10)
-    settings = {"page_size": 10, "max_concurrent_requests": 4}
-    processes: list[subprocess.Popen[bytes]] = []
-    # Four answers wait for each other; the last to come sends the signal.
-    together = threading.Barrier(4, action=lambda: processes[0].send_signal(number), timeout=30)
-    pleo.add_fault(Fault(path=ITEMS, nth=2, times=4, kind="callback", callback=lambda _: together.wait()))
-
-    processes.append(start_tap(**settings))
-    stopped = finish(processes[0], outputs)
-    first = len(pleo.requests_to(ITEMS))
-    # The first page may still be in hand, not written, when the signal comes.
-    pages = next((each["page"] for each in partitions(stopped.state) if each["context"]["jobId"] == done.id), 0)
-    pleo.faults.clear()
-    rest = run_tap(state=stopped.state, **settings)
-
-    assert (stopped.returncode, rest.returncode) == (128 + number, 0), stopped.stderr
-    assert pages <= first <= pages + 1 + 4
-    assert len(pleo.requests_to(ITEMS)) - first == 9 - pages + 1
-    assert [record["accountingEntryId"] for record in stopped.records() + rest.records()] == [
-        item["accountingEntryId"] for job in (done, young) for item in job.items
-    ]

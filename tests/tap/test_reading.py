@@ -1,25 +1,26 @@
-"""The main job: every item of every readable job, once, with its job and status."""
+"""Every item of every readable job, once, with its job and status, and with every digit."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault, Job, Sandbox
-from sandbox.jobs import stamp
-from tests.conftest import Run, keys, partitions
+from tests.conftest import keys, partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.tap.conftest import RunTap
 
 JOBS = "/v3/export-jobs"
 
 
-def test_every_item_of_every_page_arrives_once(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_every_item_of_every_page_arrives_once(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=25)
 
     run = run_tap(page_size=10)
@@ -31,7 +32,7 @@ def test_every_item_of_every_page_arrives_once(pleo: Sandbox, run_tap: Callable[
     assert [r.query["limit"] for r in pleo.requests_to("/v3/export-items")] == [["10"]] * 3
 
 
-def test_records_are_the_payload_plus_job_and_status(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_records_are_the_payload_plus_job_and_status(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=30)
 
     records = run_tap().records()
@@ -39,7 +40,7 @@ def test_records_are_the_payload_plus_job_and_status(pleo: Sandbox, run_tap: Cal
     assert records == [item | {"jobId": job.id, "itemStatus": "pending"} for item in job.items]
 
 
-def test_jobs_come_oldest_first_one_after_the_other(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_jobs_come_oldest_first_one_after_the_other(pleo: Sandbox, run_tap: RunTap) -> None:
     now = datetime.now(UTC)
     young, old, middle = (
         pleo.add_job(items=3, company_id=None, created_at=now - timedelta(minutes=minutes)) for minutes in (1, 30, 10)
@@ -53,7 +54,7 @@ def test_jobs_come_oldest_first_one_after_the_other(pleo: Sandbox, run_tap: Call
     assert [record["jobId"] for record in run.records()] == [id_ for id_ in expected for _ in range(3)]
 
 
-def test_the_job_list_and_each_control_layer_are_fetched_once(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_each_list_is_fetched_once(pleo: Sandbox, run_tap: RunTap) -> None:
     jobs = [pleo.add_job(items=3) for _ in range(3)]
 
     run_tap()
@@ -65,7 +66,7 @@ def test_the_job_list_and_each_control_layer_are_fetched_once(pleo: Sandbox, run
     }
 
 
-def test_finished_jobs_feed_jobs_and_job_items_only(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_finished_jobs_feed_jobs_and_job_items_only(pleo: Sandbox, run_tap: RunTap) -> None:
     running = pleo.add_job(items=2)
     finished = pleo.add_job(items=2, status="completed", item_status="successful")
 
@@ -81,7 +82,7 @@ def test_finished_jobs_feed_jobs_and_job_items_only(pleo: Sandbox, run_tap: Call
     assert all(request.query["job_id"] == [running.id] for request in pleo.requests_to("/v3/export-items"))
 
 
-def test_items_of_other_statuses_are_skipped(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_items_of_other_statuses_are_skipped(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=6)
     statuses = ["pending", "in_progress", "successful", "failed", "abandoned", "pending"]
     for item, status in zip(job.items, statuses, strict=True):
@@ -96,7 +97,7 @@ def test_items_of_other_statuses_are_skipped(pleo: Sandbox, run_tap: Callable[..
     assert any("3 skipped because of 'item_statuses'" in line for line in run.log("INFO"))
 
 
-def test_items_skipped_for_an_unknown_status_are_counted(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_items_skipped_for_an_unknown_status_are_counted(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=6)
     statuses = ["pending", "archived", "archived", "par\nked", "successful", "pending"]
     for item, status in zip(job.items, statuses, strict=True):
@@ -112,14 +113,7 @@ def test_items_skipped_for_an_unknown_status_are_counted(pleo: Sandbox, run_tap:
     assert len(run_tap(item_statuses=[]).records()) == 6
 
 
-def test_an_empty_list_of_item_statuses_keeps_all(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    job = pleo.add_job(items=2)
-    job.item_statuses[job.items[1]["accountingEntryId"]] = "successful"
-
-    assert [record["itemStatus"] for record in run_tap(item_statuses=[]).records()] == ["pending", "successful"]
-
-
-def test_named_jobs_are_read_instead_of_discovered_ones(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_named_jobs_are_read_instead_of_discovered_ones(pleo: Sandbox, run_tap: RunTap) -> None:
     wanted, other = pleo.add_job(items=2), pleo.add_job(items=2)
 
     run = run_tap(job_ids=[wanted.id.upper()])
@@ -128,7 +122,7 @@ def test_named_jobs_are_read_instead_of_discovered_ones(pleo: Sandbox, run_tap: 
     assert not [r for r in pleo.requests if r.path == "/v3/export-jobs" or other.id in r.path]
 
 
-def test_only_the_company_asked_for(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_only_the_company_asked_for(pleo: Sandbox, run_tap: RunTap) -> None:
     mine, _other = pleo.add_job(items=2), pleo.add_job(items=2)
 
     run = run_tap(company_id=mine.record["companyId"])
@@ -137,7 +131,7 @@ def test_only_the_company_asked_for(pleo: Sandbox, run_tap: Callable[..., Run]) 
     assert pleo.requests[0].query["company_id"] == [mine.record["companyId"]]
 
 
-def test_no_jobs_is_a_success(run_tap: Callable[..., Run]) -> None:
+def test_no_jobs_is_a_success(run_tap: RunTap) -> None:
     run = run_tap()
 
     assert run.returncode == 0
@@ -149,7 +143,7 @@ def test_no_jobs_is_a_success(run_tap: Callable[..., Run]) -> None:
     ]
 
 
-def test_an_empty_job_is_complete(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_an_empty_job_is_complete(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=0)
 
     run = run_tap()
@@ -160,7 +154,7 @@ def test_an_empty_job_is_complete(pleo: Sandbox, run_tap: Callable[..., Run]) ->
 
 
 @pytest.mark.parametrize("empty", [{1}, {2}, {3}, {2, 3}, {1, 2, 3, 4}])
-def test_empty_pages_do_not_end_a_job(pleo: Sandbox, run_tap: Callable[..., Run], empty: set[int]) -> None:
+def test_empty_pages_do_not_end_a_job(pleo: Sandbox, run_tap: RunTap, empty: set[int]) -> None:
     job = pleo.add_job(items=25)
     pleo.empty_page_at = empty
 
@@ -171,22 +165,7 @@ def test_empty_pages_do_not_end_a_job(pleo: Sandbox, run_tap: Callable[..., Run]
     assert run.bookmark(job.id)["complete"] is True
 
 
-def test_an_item_that_comes_twice_is_kept_once(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    pleo.add_job(items=4)
-
-    def repeat_first(page: dict[str, Any]) -> dict[str, Any]:
-        return page | {"data": [*page["data"], page["data"][0]]}
-
-    pleo.add_fault(Fault(path="/v3/export-items", kind="rewrite", rewrite=repeat_first, nth=None))
-
-    run = run_tap()
-
-    assert run.returncode == 0
-    assert len(run.records()) == 4
-    assert any("1 export items came more than once" in line for line in run.warnings)
-
-
-def test_uuids_of_other_case_join(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_uuids_of_other_case_join(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=3)
 
     def shout(page: dict[str, Any]) -> dict[str, Any]:
@@ -202,43 +181,22 @@ def test_uuids_of_other_case_join(pleo: Sandbox, run_tap: Callable[..., Run]) ->
     assert [record["itemStatus"] for record in run.records()] == ["pending"] * 3
 
 
-def test_control_pages_fall_back_to_the_page_size_where_large_ones_are_refused(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
-    pleo.add_job(items=25)
-    pleo.max_limit, pleo.max_limit_policy = 10, "refuse"
-
-    run = run_tap(page_size=10)
-
-    assert run.returncode == 0
-    assert len(run.records("export_job_items")) == len(run.records()) == 25
-    assert [request.query["limit"] for request in pleo.requests_to("/v3/export-jobs")[:2]] == [["1000"], ["10"]]
-
-
-def test_a_page_size_that_pleo_refuses_is_asked_for_once_in_a_run(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_control_pages_fall_back_to_the_page_size_where_large_ones_are_refused(pleo: Sandbox, run_tap: RunTap) -> None:
     jobs = [pleo.add_job(items=25) for _ in range(2)]
     pleo.max_limit, pleo.max_limit_policy = 10, "refuse"
 
     run = run_tap(page_size=10)
 
     assert run.returncode == 0
-    assert len(run.records("export_job_items")) == 50
+    assert len(run.records("export_job_items")) == len(run.records()) == 50
+    # Refused once in a run.
+    lists = pleo.requests_to("/v3/export-jobs")[:2]
+    assert [(request.query["limit"], request.status) for request in lists] == [(["1000"], 400), (["10"], 200)]
     control = [request for job in jobs for request in pleo.requests_to(f"/v3/export-jobs/{job.id}/items")]
     assert [request.status for request in control] == [200] * 6
-    assert [request.status for request in pleo.requests if request.path == "/v3/export-jobs"] == [400, 200]
 
 
-def test_smaller_pages_than_asked_for_are_accepted(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    pleo.add_job(items=25)
-    pleo.max_limit, pleo.max_limit_policy = 7, "clamp"
-
-    run = run_tap()
-
-    assert run.returncode == 0
-    assert len(run.records("export_job_items")) == len(run.records()) == 25
-
-
-def test_the_expiry_of_each_job_is_computed(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_expiry_of_each_job_is_computed(pleo: Sandbox, run_tap: RunTap) -> None:
     created = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     pleo.add_job(items=1, created_at=created, expires_in=10**9)
 
@@ -248,22 +206,12 @@ def test_the_expiry_of_each_job_is_computed(pleo: Sandbox, run_tap: Callable[...
     assert record["expiresAt"] == expected.isoformat().replace("+00:00", "Z")
 
 
-def test_a_job_close_to_its_expiry_is_named_with_the_time_left(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_job_close_to_its_expiry_is_named_with_the_time_left(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=1, created_at=datetime.now(UTC), expires_in=10 * 60)
 
     assert run_tap().warnings == [
         f"Export job {job.id}: expires in 9 minute(s), {when} reading it" for when in ("before", "after")
     ]
-
-
-def test_the_expiry_counts_from_the_last_update(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    updated = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    job = pleo.add_job(items=1, created_at=updated - timedelta(hours=2), expires_in=10**9)
-    job.record["lastUpdatedAt"] = stamp(updated)
-
-    (record,) = run_tap().records("export_jobs")
-
-    assert record["expiresAt"] == stamp(updated + timedelta(seconds=10**9))
 
 
 def listed_with(job: Job, **members: Any) -> Fault:
@@ -275,18 +223,8 @@ def listed_with(job: Job, **members: Any) -> Fault:
     return Fault(path=JOBS, kind="rewrite", rewrite=change)
 
 
-def test_a_job_of_unknown_age_comes_last(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    ageless, known = pleo.add_job(items=2), pleo.add_job(items=2)
-    pleo.add_fault(listed_with(ageless, createdAt=None))
-
-    run = run_tap()
-
-    assert run.returncode == 0, run.stderr
-    assert [record["jobId"] for record in run.records()] == [known.id] * 2 + [ageless.id] * 2
-
-
 @pytest.mark.parametrize("status", ["paused", None])
-def test_a_job_of_unknown_status_is_read(pleo: Sandbox, run_tap: Callable[..., Run], status: str | None) -> None:
+def test_a_job_of_unknown_status_is_read(pleo: Sandbox, run_tap: RunTap, status: str | None) -> None:
     job = pleo.add_job(items=5)
     pleo.add_fault(listed_with(job, status=status))
 
@@ -298,9 +236,7 @@ def test_a_job_of_unknown_status_is_read(pleo: Sandbox, run_tap: Callable[..., R
 
 
 @pytest.mark.parametrize("status", ["", None])
-def test_an_item_of_unknown_status_is_not_left_out(
-    pleo: Sandbox, run_tap: Callable[..., Run], status: str | None
-) -> None:
+def test_an_item_of_unknown_status_is_not_left_out(pleo: Sandbox, run_tap: RunTap, status: str | None) -> None:
     job = pleo.add_job(items=3)
     pleo.add_fault(
         Fault(
@@ -317,7 +253,7 @@ def test_an_item_of_unknown_status_is_not_left_out(
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_run_ends_with_its_summary(pleo: Sandbox, run_tap: Callable[..., Run], fails: bool) -> None:
+def test_a_run_ends_with_its_summary(pleo: Sandbox, run_tap: RunTap, fails: bool) -> None:
     job = pleo.add_job(items=25)
     pleo.add_job(items=4)
     if fails:
@@ -330,3 +266,75 @@ def test_a_run_ends_with_its_summary(pleo: Sandbox, run_tap: Callable[..., Run],
     counts = (2, 1, 4, 1) if fails else (2, 0, 29, 4)
     assert tuple(tags[name] for name in ("jobs", "failed", "items", "pages")) == counts
     assert (tags["plugin"], tags["exit_code"]) == ("tap-pleo-export", run.returncode)
+
+
+AMOUNTS = ["12345678901234567", "0.1", "1999.95", "-0.005", "123456789012345678901234567890.123456789", "1E+2", "-0.0"]
+# A catalog's stream maps, flattening or deselection make the records take the SDK's way.
+WAYS: dict[str, dict[str, Any]] = {
+    "unchanged": {},
+    "the SDK's way": {"stream_maps": {"export_items": {"__filter__": "True"}}, "stream_map_config": {}},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("amount", AMOUNTS)
+def test_amounts_keep_every_digit(pleo: Sandbox, run_tap: RunTap, amount: str, way: str) -> None:
+    job = pleo.add_job(items=1)
+    job.items[0]["amount"]["inWalletCurrency"]["value"] = (
+        Decimal(amount) if "." in amount or "E" in amount else int(amount)
+    )
+
+    run = run_tap(**WAYS[way])
+
+    (value,) = [record["amount"]["inWalletCurrency"]["value"] for record in run.records()]
+    assert str(value) == amount
+    assert re.search(rb'"inWalletCurrency":\{[^}]*"value":' + re.escape(amount.encode()) + rb"[,}]", run.stdout)
+
+
+def test_unknown_members_are_kept_and_each_name_is_reported_once(pleo: Sandbox, run_tap: RunTap) -> None:
+    job = pleo.add_job(items=3)
+    for item in job.items:
+        item["carbonFootprint"] = {"grams": Decimal("12.50")}
+        item["accountingEntryLines"][0]["project"] = "P-1"
+        item["amount"]["inUniverse"] = None
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    for record in run.records():
+        assert record["additionalFields"] == {"carbonFootprint": {"grams": Decimal("12.50")}}
+        assert record["accountingEntryLines"][0]["project"] == "P-1"
+        assert "inUniverse" in record["amount"]
+    told = [line for line in run.warnings if "new field" in line]
+    assert sorted(re.findall(r"new field '([^']+)'", " ".join(told))) == [
+        "accountingEntryLines[].project",
+        "amount.inUniverse",
+        "carbonFootprint",
+    ]
+
+
+@pytest.mark.parametrize("name", ["jobId", "itemStatus", "additionalFields"])
+def test_a_member_of_pleos_by_a_computed_name_is_kept_apart(pleo: Sandbox, run_tap: RunTap, name: str) -> None:
+    job = pleo.add_job(items=1)
+    job.items[0][name] = "Pleo's own"
+
+    (record,) = run_tap().records()
+
+    assert record["additionalFields"] == {name: "Pleo's own"}
+    assert (record["jobId"], record["itemStatus"]) == (job.id, "pending")
+
+
+def test_a_pretty_printed_answer_becomes_one_line_a_record(pleo: Sandbox, run_tap: RunTap) -> None:
+    pleo.add_job(items=2)
+    job = next(iter(pleo.jobs.values()))
+    body = (
+        '{{\n  "data": [{{\n "accountingEntryId":  "{}",\n "note": "a\\nb \u2028 c",\r\n "amount": {{"x": 1.10}}}}, '
+        '{{"accountingEntryId": "{}"}}\n],\n "pagination": {{"hasNextPage": false,\n "hasPreviousPage": false}}\n}}'
+    ).format(*tuple(item["accountingEntryId"] for item in job.items))
+    pleo.add_fault(Fault(path="/v3/export-items", status=200, body=body.encode(), nth=None))
+
+    run = run_tap()
+
+    first, second = run.records()
+    assert (first["note"], str(first["amount"]["x"])) == ("a\nb \u2028 c", "1.10")
+    assert second.keys() == {"accountingEntryId", "jobId", "itemStatus"}

@@ -11,9 +11,10 @@ from sandbox.jobs import JOB_STATUSES
 from sandbox.kinds import HOSTILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from tests.conftest import Outputs, Run
+    from tests.conftest import Outputs
+    from tests.tap.conftest import RunTap
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def statuses(pleo: Sandbox) -> dict[str, str]:
     return {entry: status for job in pleo.jobs.values() for entry, status in job.item_statuses.items()}
 
 
-def test_the_varied_world_arrives_as_it_was_sent(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_varied_world_arrives_as_it_was_sent(pleo: Sandbox, run_tap: RunTap) -> None:
     run = run_tap(job_statuses=list(JOB_STATUSES))
 
     assert (run.returncode, run.errors) == (0, [])
@@ -50,7 +51,7 @@ def test_the_varied_world_arrives_as_it_was_sent(pleo: Sandbox, run_tap: Callabl
         assert known(record, sent) == sent
 
 
-def test_items_of_the_varied_world_arrive_as_they_were_sent(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_items_of_the_varied_world_arrive_as_they_were_sent(pleo: Sandbox, run_tap: RunTap) -> None:
     run = run_tap()
 
     assert (run.returncode, run.errors) == (0, [])
@@ -63,7 +64,7 @@ def test_items_of_the_varied_world_arrive_as_they_were_sent(pleo: Sandbox, run_t
     assert [status for entry, status in statuses(pleo).items() if entry in set(sent) - set(records)] == ["on_hold"]
 
 
-def test_a_file_without_values_arrives(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_file_without_values_arrives(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=2, kinds=HOSTILE)
 
     run = run_tap()
@@ -73,7 +74,7 @@ def test_a_file_without_values_arrives(pleo: Sandbox, run_tap: Callable[..., Run
     assert files == [{"url": None, "type": None, "size": None}] * 2
 
 
-def test_more_job_items_than_fit_on_the_largest_page(outputs: Outputs, run_tap: Callable[..., Run]) -> None:
+def test_more_job_items_than_fit_on_the_largest_page(outputs: Outputs, run_tap: RunTap) -> None:
     with Sandbox.holding("crowded") as crowded:
         outputs.secrets |= {crowded.api_key}
         (job,) = (job for job in crowded.jobs.values() if job.items)

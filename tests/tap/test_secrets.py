@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
+from tests.tap.conftest import http_server, response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.conftest import Outputs, Run
+    from tests.conftest import Outputs
+    from tests.tap.conftest import RunTap
 
 ITEMS = "/v3/export-items"
 TOKEN = "/oauth/token"
@@ -46,9 +45,7 @@ def oauth(pleo: Sandbox, tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_a_debug_log_of_http_shows_no_query_and_no_credential(
-    pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path
-) -> None:
+def test_a_debug_log_of_http_shows_no_query_and_no_credential(pleo: Sandbox, run_tap: RunTap, tmp_path: Path) -> None:
     job = pleo.add_job(items=3)
 
     run = run_tap(**oauth(pleo, tmp_path), env={"LOGLEVEL": "DEBUG"})
@@ -67,7 +64,7 @@ def test_a_debug_log_of_http_shows_no_query_and_no_credential(
     [IBAN, "GB33 BUKB 2020 1555 5555 55", FILE_URL, "Bearer abcdefgh12345678"],
     ids=["IBAN", "blanks", "URL", "token"],
 )
-def test_what_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callable[..., Run], what: str, member: str) -> None:
+def test_quoted_secrets_are_masked(pleo: Sandbox, run_tap: RunTap, what: str, member: str) -> None:
     job = pleo.add_job(items=3)
     refuse(pleo, what, **{member: "Sent {} today"})
 
@@ -80,7 +77,7 @@ def test_what_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callable[..., Run], 
 
 
 @pytest.mark.parametrize("filler", [0, 280], ids=["whole", "cut"])
-def test_a_credential_that_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callable[..., Run], filler: int) -> None:
+def test_a_credential_that_pleo_quotes_is_masked(pleo: Sandbox, run_tap: RunTap, filler: int) -> None:
     pleo.add_job(items=3)
     refuse(pleo, pleo.api_key, message="." * filler + "{} was sent")
 
@@ -91,9 +88,7 @@ def test_a_credential_that_pleo_quotes_is_masked(pleo: Sandbox, run_tap: Callabl
     assert pleo.api_key[:8] not in run.stderr
 
 
-def test_a_rotated_token_that_pleo_quotes_is_masked(
-    pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path, outputs: Outputs
-) -> None:
+def test_a_quoted_rotated_token_is_masked(pleo: Sandbox, run_tap: RunTap, tmp_path: Path, outputs: Outputs) -> None:
     pleo.add_job(items=3)
     body = {"type": "BAD", "message": ""}
 
@@ -112,32 +107,11 @@ def test_a_rotated_token_that_pleo_quotes_is_masked(
     assert pleo.refresh_token not in run.stderr
 
 
-class OddHeaders(BaseHTTPRequestHandler):
-    """Answers with a header that makes the HTTP library log a traceback which quotes it."""
-
-    def do_GET(self) -> None:
-        body = b'{"data":[],"pagination":{"hasNextPage":false}}'
-        odd = f"broken {FILE_URL} {IBAN} {self.headers['Authorization']}"
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n{odd}\r\n\r\n"
-        self.wfile.write(head.encode() + body)
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
-
-
-@pytest.fixture
-def odd_url() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), OddHeaders)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_a_traceback_is_masked(run_tap: Callable[..., Run], odd_url: str) -> None:
-    run = run_tap(api_url=odd_url, env={"LOGLEVEL": "DEBUG"})
+def test_a_traceback_is_masked(run_tap: RunTap) -> None:
+    # A header that makes the HTTP library log a traceback which quotes it.
+    odd = f"broken {FILE_URL} {IBAN} {{authorization}}"
+    with http_server(response(b'{"data":[],"pagination":{"hasNextPage":false}}', "200 OK", odd)) as port:
+        run = run_tap(api_url=f"http://127.0.0.1:{port}", env={"LOGLEVEL": "DEBUG"})
 
     assert "HeaderParsingError" in run.stderr
     assert "files.pleo.example/receipts/1.jpg?***" in run.stderr
@@ -146,7 +120,7 @@ def test_a_traceback_is_masked(run_tap: Callable[..., Run], odd_url: str) -> Non
     assert IBAN not in run.stderr
 
 
-def test_a_forged_line_stays_in_the_line_that_quotes_it(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_forged_line_stays_in_the_line_that_quotes_it(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=3)
     forged = "2026-01-01 00:00:00,000 | CRITICAL | tap-pleo-export | all is lost"
     refuse(pleo, f"x\n{forged}\x1b[31m", message="{}", type="{}")
@@ -158,7 +132,7 @@ def test_a_forged_line_stays_in_the_line_that_quotes_it(pleo: Sandbox, run_tap: 
     assert max(map(len, run.stderr.splitlines())) < 5000
 
 
-def test_a_short_client_id_masks_no_word(pleo: Sandbox, run_tap: Callable[..., Run], tmp_path: Path) -> None:
+def test_a_short_client_id_masks_no_word(pleo: Sandbox, run_tap: RunTap, tmp_path: Path) -> None:
     run = run_tap(**oauth(pleo, tmp_path) | {"client_id": "client"})
 
     assert run.returncode == 1

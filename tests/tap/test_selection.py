@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sandbox import Sandbox
-    from tests.conftest import Run
+    from tests.tap.conftest import RunTap
 
 
-def discovered(run_tap: Callable[..., Run]) -> dict[str, Any]:
+def discovered(run_tap: RunTap) -> dict[str, Any]:
     catalog: dict[str, Any] = json.loads(run_tap("--discover").stdout)
     return catalog
 
@@ -34,7 +32,7 @@ def select_all(catalog: dict[str, Any]) -> dict[str, Any]:
     return catalog
 
 
-def test_the_sdks_way_writes_the_same_records(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_sdks_way_writes_the_same_records(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=40)
 
     fast = run_tap()
@@ -46,7 +44,7 @@ def test_the_sdks_way_writes_the_same_records(pleo: Sandbox, run_tap: Callable[.
     assert mapped.state == fast.state
 
 
-def test_a_selected_catalog_changes_nothing(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_selected_catalog_changes_nothing(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=5)
 
     plain = run_tap()
@@ -55,7 +53,7 @@ def test_a_selected_catalog_changes_nothing(pleo: Sandbox, run_tap: Callable[...
     assert selected.records() == plain.records()
 
 
-def test_deselected_members_are_absent_from_schema_and_records(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_deselected_members_are_absent_from_schema_and_records(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=5)
     catalog = select_all(discovered(run_tap))
     metadata(catalog, "export_items", "properties", "files")["selected"] = False
@@ -73,7 +71,7 @@ def test_deselected_members_are_absent_from_schema_and_records(pleo: Sandbox, ru
     assert run.records() == plain
 
 
-def test_a_deselected_stream_is_neither_written_nor_asked_for(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_deselected_stream_is_neither_written_nor_asked_for(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=5)
     catalog = select_all(discovered(run_tap))
     metadata(catalog, "export_items")["selected"] = False
@@ -85,7 +83,7 @@ def test_a_deselected_stream_is_neither_written_nor_asked_for(pleo: Sandbox, run
     assert not pleo.requests_to("/v3/export-items")
 
 
-def test_export_items_alone_still_carry_their_status(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_export_items_alone_still_carry_their_status(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=5)
     catalog = select_all(discovered(run_tap))
     for stream in ("export_jobs", "export_job_items"):
@@ -97,7 +95,7 @@ def test_export_items_alone_still_carry_their_status(pleo: Sandbox, run_tap: Cal
     assert run.bookmark(job.id)["complete"] is True
 
 
-def test_flattening_and_aliases_work(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_flattening_and_aliases_work(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=2)
 
     flat = run_tap(flattening_enabled=True, flattening_max_depth=2)
@@ -115,35 +113,25 @@ def entries(**members: Any) -> dict[str, Any]:
     return {"streams": [{"tap_stream_id": "export_jobs", "schema": {}, "metadata": []} | members]}
 
 
-NO_CATALOGS: dict[str, tuple[dict[str, Any], str]] = {
-    "no streams": ({}, "/streams: is missing"),
-    "null streams": ({"streams": None}, "/streams: expected a list"),
-    "a stream that is none": ({"streams": [7]}, "/streams/0: expected a map"),
-    "a stream without a name": ({"streams": [{}]}, "/streams/0/tap_stream_id: is missing"),
-    "a schema that is none": (entries(schema=None), "/streams/0/schema: expected a map"),
-    "metadata of nothing": (
-        entries(metadata=[{"metadata": {}}]),
-        "/streams/0/metadata/0/breadcrumb: is missing",
-    ),
-    "a replication key": (
-        entries(replication_key="nope"),
-        "/streams/0/replication_key: no stream has a replication key",
-    ),
-    "a replication key in metadata": (
-        entries(metadata=[{"breadcrumb": [], "metadata": {"replication-key": "id"}}]),
-        "/streams/0/metadata/0/metadata/replication-key: no stream has a replication key",
-    ),
-    "another method": (
-        entries(replication_method="NOPE"),
-        "/streams/0/replication_method: FULL_TABLE is the only replication method",
-    ),
-}
+NO_KEY = "no stream has a replication key"
+BAD_METADATA = [{"breadcrumb": [], "metadata": {"replication-key": "id"}}]
+BAD_CATALOGS: list[tuple[dict[str, Any], str]] = [
+    ({}, "/streams: is missing"),
+    ({"streams": None}, "/streams: expected a list"),
+    ({"streams": [7]}, "/streams/0: expected a map"),
+    ({"streams": [{}]}, "/streams/0/tap_stream_id: is missing"),
+    (entries(schema=None), "/streams/0/schema: expected a map"),
+    (entries(metadata=[{"metadata": {}}]), "/streams/0/metadata/0/breadcrumb: is missing"),
+    (entries(replication_key="nope"), f"/streams/0/replication_key: {NO_KEY}"),
+    (entries(metadata=BAD_METADATA), f"/streams/0/metadata/0/metadata/replication-key: {NO_KEY}"),
+    (entries(replication_method="NOPE"), "/streams/0/replication_method: FULL_TABLE is the only replication method"),
+]
 
 
-@pytest.mark.parametrize("what", NO_CATALOGS)
-def test_a_catalog_that_cannot_be_followed_is_one_line(pleo: Sandbox, run_tap: Callable[..., Run], what: str) -> None:
-    catalog, expected = NO_CATALOGS[what]
-
+@pytest.mark.parametrize(("catalog", "expected"), BAD_CATALOGS, ids=[expected for _, expected in BAD_CATALOGS])
+def test_a_catalog_that_cannot_be_followed_is_one_line(
+    pleo: Sandbox, run_tap: RunTap, catalog: dict[str, Any], expected: str
+) -> None:
     run = run_tap(catalog=catalog)
 
     assert run.returncode == 1
@@ -154,23 +142,17 @@ def test_a_catalog_that_cannot_be_followed_is_one_line(pleo: Sandbox, run_tap: C
     assert pleo.requests == []
 
 
-NO_MAPS: dict[str, tuple[dict[str, Any], str]] = {
-    "an expression that is none": (
-        {"stream_maps": {"export_items": {"x": "((("}}},
-        "Setting 'stream_maps': ",
-    ),
-    "a key that is none": (
-        {"stream_maps": {"export_items": {"__key_properties__": ["nope"]}}},
-        "Setting 'stream_maps': ",
-    ),
-    "flattening without a depth": ({"flattening_enabled": True}, "flattening_max_depth"),
-}
+BAD_MAPS: list[tuple[dict[str, Any], str]] = [
+    ({"stream_maps": {"export_items": {"x": "((("}}}, "Setting 'stream_maps': "),
+    ({"stream_maps": {"export_items": {"__key_properties__": ["nope"]}}}, "Setting 'stream_maps': "),
+    ({"flattening_enabled": True}, "flattening_max_depth"),
+]
 
 
-@pytest.mark.parametrize("what", NO_MAPS)
-def test_a_setting_of_the_sdks_that_it_refuses_is_named(pleo: Sandbox, run_tap: Callable[..., Run], what: str) -> None:
-    settings, expected = NO_MAPS[what]
-
+@pytest.mark.parametrize(("settings", "expected"), BAD_MAPS)
+def test_a_setting_of_the_sdks_that_it_refuses_is_named(
+    pleo: Sandbox, run_tap: RunTap, settings: dict[str, Any], expected: str
+) -> None:
     run = run_tap(**settings)
 
     assert run.returncode == 1
@@ -182,9 +164,7 @@ def test_a_setting_of_the_sdks_that_it_refuses_is_named(pleo: Sandbox, run_tap: 
 
 
 @pytest.mark.parametrize("expression", ["1/0", "nope", "fake.nope()"])
-def test_an_expression_that_fails_on_a_record_is_the_users(
-    pleo: Sandbox, run_tap: Callable[..., Run], expression: str
-) -> None:
+def test_an_expression_that_fails_on_a_record_is_the_users(pleo: Sandbox, run_tap: RunTap, expression: str) -> None:
     job = pleo.add_job(items=1)
 
     run = run_tap(stream_maps={"export_jobs": {"x": expression}})

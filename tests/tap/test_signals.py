@@ -1,11 +1,13 @@
-"""SIGTERM and SIGINT: prompt while waiting, never inside a page, progress kept, exit code 128 + signal."""
+"""Signals: SIGTERM and SIGINT are prompt while waiting and never cut a page; SIGKILL loses no item."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -13,9 +15,11 @@ import pytest
 from sandbox import Fault, Sandbox
 from tests.conftest import Outputs, Run, finish, partitions
 from tests.helpers.processes import read_until
+from tests.helpers.randomness import replayable_random
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from sandbox import Sandbox
+    from tests.tap.conftest import RunTap, StartTap
 
 ITEMS = "/v3/export-items"
 
@@ -51,7 +55,7 @@ def stopped_cleanly(run: Run, code: int) -> None:
     assert "Traceback" not in run.stderr
 
 
-def and_resumes(run: Run, run_tap: Callable[..., Run], expected: list[str]) -> None:
+def and_resumes(run: Run, run_tap: RunTap, expected: list[str]) -> None:
     """Assert that the next run brings exactly the rest."""
     rest = run_tap(state=run.state)
     assert rest.returncode == 0
@@ -60,19 +64,10 @@ def and_resumes(run: Run, run_tap: Callable[..., Run], expected: list[str]) -> N
 
 @BOTH_SIGNALS
 @pytest.mark.parametrize("config", [{"max_concurrent_requests": number} for number in (1, 4)], indirect=True)
-def test_while_waiting_for_an_answer(
-    pleo: Sandbox,
-    start_tap: Callable[..., subprocess.Popen[bytes]],
-    run_tap: Callable[..., Run],
-    outputs: Outputs,
-    stop: Stop,
-) -> None:
+def test_while_waiting_for_an_answer(pleo: Sandbox, disturb: RunTap, run_tap: RunTap, stop: Stop) -> None:
     job = pleo.add_job(items=50)
-    processes: list[subprocess.Popen[bytes]] = []
-    pleo.add_fault(Fault(path=ITEMS, nth=3, kind="callback", callback=lambda _: processes[0].send_signal(stop.signal)))
 
-    processes.append(start_tap())
-    run = finish(processes[0], outputs)
+    run = disturb(stop.signal, path=ITEMS, nth=3)
 
     stopped_cleanly(run, stop.code)
     assert len(run.records()) < 50
@@ -80,9 +75,7 @@ def test_while_waiting_for_an_answer(
 
 
 @BOTH_SIGNALS
-def test_while_waiting_as_long_as_pleo_asked_for(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs, stop: Stop
-) -> None:
+def test_while_waiting_as_long_as_asked(pleo: Sandbox, start_tap: StartTap, outputs: Outputs, stop: Stop) -> None:
     pleo.add_job(items=30)
     pleo.add_fault(Fault(path=ITEMS, nth=2, times=9, status=429, headers={"Retry-After": "200"}))
     process = start_tap()
@@ -95,9 +88,7 @@ def test_while_waiting_as_long_as_pleo_asked_for(
     assert len(run.records()) <= 10
 
 
-def test_while_waiting_for_the_budget(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_while_waiting_for_the_budget(pleo: Sandbox, start_tap: StartTap, outputs: Outputs) -> None:
     pleo.add_job(items=30)
     process = start_tap(max_requests_per_minute=3)
 
@@ -112,11 +103,7 @@ def test_while_waiting_for_the_budget(
 @BOTH_SIGNALS
 @pytest.mark.parametrize("config", [{"page_size": 100}], indirect=True)
 def test_while_a_slow_reader_delays_a_page(
-    pleo: Sandbox,
-    start_tap: Callable[..., subprocess.Popen[bytes]],
-    run_tap: Callable[..., Run],
-    outputs: Outputs,
-    stop: Stop,
+    pleo: Sandbox, start_tap: StartTap, run_tap: RunTap, outputs: Outputs, stop: Stop
 ) -> None:
     # A page of some 250 KB: the pipe takes 64 KB of it.
     job = pleo.add_job(items=200)
@@ -134,36 +121,21 @@ def test_while_a_slow_reader_delays_a_page(
     and_resumes(run, run_tap, [item["accountingEntryId"] for item in job.items])
 
 
-def test_before_the_first_job_is_known(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_before_the_first_job_is_known(pleo: Sandbox, disturb: RunTap) -> None:
     pleo.add_job(items=5)
-    processes: list[subprocess.Popen[bytes]] = []
-    pleo.add_fault(Fault(path="/v3/export-jobs", kind="callback", callback=lambda _: processes[0].terminate()))
 
-    processes.append(start_tap())
-    run = finish(processes[0], outputs)
+    run = disturb(signal.SIGTERM, path="/v3/export-jobs")
 
     stopped_cleanly(run, 143)
     assert run.records() == []
     assert len(pleo.requests) == 1
 
 
-def test_twice_at_once_as_process_groups_do(
-    pleo: Sandbox, start_tap: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_twice_at_once_as_process_groups_do(pleo: Sandbox, disturb: RunTap) -> None:
     pleo.add_job(items=50)
-    processes: list[subprocess.Popen[bytes]] = []
 
-    def both(_: Sandbox) -> None:
-        # Delayed meanwhile, so that it finds both.
-        for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
-            processes[0].send_signal(number)
-
-    pleo.add_fault(Fault(path=ITEMS, nth=2, kind="callback", callback=both))
-
-    processes.append(start_tap())
-    run = finish(processes[0], outputs)
+    # Stopped meanwhile, so that it finds both.
+    run = disturb(signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT, path=ITEMS, nth=2)
 
     stopped_cleanly(run, 130)
 
@@ -175,3 +147,60 @@ def test_a_signal_before_anything_has_begun_ends_it_in_silence(number: signal.Si
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
 
     assert (ended.returncode, ended.stderr) == (128 + number, b"")
+
+
+PAGE = 10
+PAGES = 40
+KILLS = 5
+SMALLEST_PIPE = 4096
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_killed_five_times_a_run_delivers_every_item(
+    pleo: Sandbox, start_tap: StartTap, run_tap: RunTap, outputs: Outputs, at_once: int
+) -> None:
+    job = pleo.add_job(items=PAGE * PAGES)
+    settings = {"page_size": PAGE, "max_concurrent_requests": at_once}
+    rng = replayable_random()
+    runs: list[Run] = []
+    state: dict[str, Any] = {}
+
+    for kill in range(KILLS):
+        process = start_tap(state=state, **settings)
+        # Two records fill it: the run cannot end before it is killed.
+        fcntl.fcntl(process.stdout or 0, fcntl.F_SETPIPE_SZ, SMALLEST_PIPE)
+        # Each run reads its share of the rest at most, so that the last run has one left.
+        left = PAGE * PAGES - sum(len(run.records()) for run in runs)
+        moment = rng.randrange(1, left // (KILLS - kill + 1))
+        head = read_until(process.stdout, b'"stream":"export_items","record"', moment)
+        process.kill()
+        run = finish(process, outputs)
+        runs.append(Run(run.returncode, head + run.stdout, run.stderr))
+        sys.stdout.write(f"kill {kill}: at record {moment}, {len(runs[-1].records())} had left the tap\n")
+        state = runs[-1].states[-1] if runs[-1].states else state
+    runs.append(run_tap(state=state, **settings))
+
+    assert [run.returncode for run in runs] == [-9] * KILLS + [0]
+    delivered = Counter(record["accountingEntryId"] for run in runs for record in run.records())
+    assert set(delivered) == {item["accountingEntryId"] for item in job.items}
+    assert delivered.total() - len(delivered) <= PAGE * KILLS
+    assert runs[-1].bookmark(job.id)["complete"] is True
+    assert runs[-1].bookmark(job.id)["items"] == PAGE * PAGES
+
+
+def test_a_line_torn_by_a_kill_is_not_a_message(pleo: Sandbox, start_tap: StartTap, outputs: Outputs) -> None:
+    # Lines longer than the pipe: the kill finds the tap inside one.
+    job = pleo.add_job(items=3)
+    for item in job.items:
+        item["note"] = "x" * 300_000
+    process = start_tap()
+    head = read_until(process.stdout, b'"stream":"export_items","record"')
+    process.kill()
+
+    run = finish(process, outputs)
+
+    *whole, torn = (head + run.stdout).split(b"\n")
+    assert all(isinstance(json.loads(line), dict) for line in whole)
+    assert torn.startswith(b'{"type":"RECORD","stream":"export_items"')
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(torn)

@@ -1,18 +1,22 @@
-"""State: its content, when it is written, and that no state makes a run lose an item."""
+"""State: its content, when it is written, complete and ended jobs; no state makes a run lose an item."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandbox import Fault, Job, Sandbox
-from tests.conftest import Run, partitions
+from tests.conftest import partitions
 from tests.helpers.items import all_ids, ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.tap.conftest import RunTap
+
 
 ITEMS = "/v3/export-items"
 MEMBERS = {"context", "page", "cursor", "page_size", "items", "digest", "complete"}
@@ -31,9 +35,7 @@ def cursors_asked_for(pleo: Sandbox, since: int = 0) -> list[str | None]:
 # Content
 
 
-def test_the_state_has_one_partition_per_job_with_the_documented_members(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_the_state_has_one_partition_per_job_with_the_documented_members(pleo: Sandbox, run_tap: RunTap) -> None:
     jobs = [pleo.add_job(items=count) for count in (25, 10, 0)]
 
     state = run_tap().state
@@ -50,7 +52,7 @@ def test_the_state_has_one_partition_per_job_with_the_documented_members(
     }
 
 
-def test_the_cursor_is_that_of_the_last_page_written(pleo: Sandbox, stop_at_page: Callable[..., Run]) -> None:
+def test_the_cursor_is_that_of_the_last_page_written(pleo: Sandbox, stop_at_page: RunTap) -> None:
     job = pleo.add_job(items=40)
 
     bookmark = stop_at_page(3).bookmark(job.id)
@@ -59,23 +61,10 @@ def test_the_cursor_is_that_of_the_last_page_written(pleo: Sandbox, stop_at_page
     assert bookmark["cursor"] == cursors_asked_for(pleo)[2]
 
 
-def test_the_digest_does_not_depend_on_the_order_of_the_items(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    job = pleo.add_job(items=25)
-    in_order = run_tap().bookmark(job.id)["digest"]
-    pleo.shuffle_items = True
-
-    shuffled = run_tap()
-
-    assert ids(shuffled) != all_ids(job)
-    assert shuffled.bookmark(job.id)["digest"] == in_order
-
-
 # Timing
 
 
-def test_a_state_follows_each_page_and_is_never_ahead_of_its_records(
-    pleo: Sandbox, run_tap: Callable[..., Run]
-) -> None:
+def test_a_state_follows_each_page_and_is_never_ahead_of_its_records(pleo: Sandbox, run_tap: RunTap) -> None:
     for count in (35, 8, 20):
         pleo.add_job(items=count)
     written: Counter[str] = Counter()
@@ -95,9 +84,7 @@ def test_a_state_follows_each_page_and_is_never_ahead_of_its_records(
 # Resuming
 
 
-def test_a_run_resumes_after_the_last_page_written(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
-) -> None:
+def test_a_run_resumes_after_the_last_page_written(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap) -> None:
     job = pleo.add_job(items=45)
     stopped = stop_at_page(3)
     before = len(pleo.requests)
@@ -111,22 +98,7 @@ def test_a_run_resumes_after_the_last_page_written(
     assert any("resumed after page 2" in line for line in resumed.log("INFO"))
 
 
-def test_statuses_that_change_between_two_runs_neither_lose_nor_break_anything(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
-) -> None:
-    job = pleo.add_job(items=25)
-    stopped = stop_at_page(2)
-    for entry in (*all_ids(job)[:5], *all_ids(job)[20:]):
-        job.item_statuses[entry] = "successful"
-
-    resumed = run_tap(state=stopped.state)
-
-    assert resumed.returncode == 0
-    assert ids(resumed) == all_ids(job)[10:20]
-    assert resumed.bookmark(job.id)["complete"] is True
-
-
-def test_a_complete_job_is_not_requested_again(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_complete_job_is_not_requested_again(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=15)
     first = run_tap()
     pleo.requests.clear()
@@ -139,9 +111,7 @@ def test_a_complete_job_is_not_requested_again(pleo: Sandbox, run_tap: Callable[
     assert second.bookmark(job.id) == first.bookmark(job.id)
 
 
-def test_a_changed_page_size_reads_the_job_again(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
-) -> None:
+def test_a_changed_page_size_reads_the_job_again(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap) -> None:
     job = pleo.add_job(items=25)
     state = stop_at_page(3).state
     before = len(pleo.requests)
@@ -158,9 +128,7 @@ def test_a_changed_page_size_reads_the_job_again(
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 422])
-def test_a_cursor_that_pleo_no_longer_accepts_reads_the_job_again(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run], status: int
-) -> None:
+def test_a_rejected_cursor_restarts_the_job(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap, status: int) -> None:
     job = pleo.add_job(items=25)
     state = stop_at_page(3).state
     pleo.add_fault(Fault(path=ITEMS, query={"after": partitions(state)[0]["cursor"]}, status=status))
@@ -177,7 +145,7 @@ def test_a_cursor_that_pleo_no_longer_accepts_reads_the_job_again(
     assert run.bookmark(job.id)["complete"] is True
 
 
-def test_cursors_refused_for_ever_give_the_job_up_after_one_restart(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_cursors_refused_for_ever_give_the_job_up_after_one_restart(pleo: Sandbox, run_tap: RunTap) -> None:
     broken, small = pleo.add_job(items=25), pleo.add_job(items=5)
     pleo.reject_cursors = True
 
@@ -190,8 +158,8 @@ def test_cursors_refused_for_ever_give_the_job_up_after_one_restart(pleo: Sandbo
     assert set(all_ids(small)) <= set(ids(run))
 
 
-def test_a_refused_cursor_leaves_the_restart_for_differing_ids(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
+def test_a_rejected_cursor_leaves_the_restart_for_lost_ids(
+    pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap
 ) -> None:
     job = pleo.add_job(items=25)
     state = stop_at_page(3).state
@@ -208,9 +176,7 @@ def test_a_refused_cursor_leaves_the_restart_for_differing_ids(
     assert run.bookmark(job.id)["complete"] is True
 
 
-def test_each_of_several_jobs_resumes_where_it_stopped(
-    pleo: Sandbox, run_tap: Callable[..., Run], stop_at_page: Callable[..., Run]
-) -> None:
+def test_each_of_several_jobs_resumes_where_it_stopped(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap) -> None:
     jobs = [pleo.add_job(items=60), pleo.add_job(items=60)]
     state = stop_at_page(3, job_ids=[jobs[0].id]).state
     state = stop_at_page(3, job_ids=[jobs[1].id], state=state).state
@@ -227,20 +193,11 @@ def test_each_of_several_jobs_resumes_where_it_stopped(
         assert len(queries) == 4
 
 
-def test_a_fatal_error_is_preceded_by_all_the_progress_made(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_fatal_error_is_preceded_by_all_the_progress_made(pleo: Sandbox, run_tap: RunTap) -> None:
     """Where the state is large it does not follow each page."""
     job = pleo.add_job(items=40)
     others = [
-        {
-            "context": {"jobId": f"00000000-0000-4000-8000-{number:012}"},
-            "page": 1,
-            "cursor": "c",
-            "page_size": 10,
-            "items": 1,
-            "digest": "0",
-            "complete": True,
-        }
-        for number in range(1000)
+        entry(job, context={"jobId": f"00000000-0000-4000-8000-{number:012}"}, complete=True) for number in range(1000)
     ]
     pleo.add_fault(Fault(path=ITEMS, nth=4, status=401))
 
@@ -255,7 +212,7 @@ def test_a_fatal_error_is_preceded_by_all_the_progress_made(pleo: Sandbox, run_t
 # Lost, foreign, hand-edited
 
 
-def test_without_state_a_run_reads_the_unfinished_items(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_without_state_a_run_reads_the_unfinished_items(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=25)
     run_tap()
     for entry in all_ids(job)[:20]:
@@ -272,21 +229,10 @@ def entry(job: Job, **changed: Any) -> dict[str, Any]:
     return good | {"complete": False} | changed
 
 
-def garbage(job: Job) -> list[Any]:
-    """Entries that no run has written, each wrong in one way."""
-    members = ("context", "page", "cursor", "page_size", "items", "digest", "complete")
-    wrong_types: tuple[Any, ...] = (None, True, -1, 1.5, "x", [], {}, [[]], 10**400, "\ud800", "a\nb", "Ω" * 2000)
-    wrong = [entry(job, **{member: value}) for member in members for value in wrong_types]
-    # The few of them that are right after all.
-    right: list[dict[str, Any]] = [{"cursor": None}, {"cursor": "x"}, {"complete": True}]
-    absent = [{k: v for k, v in entry(job).items() if k != member} for member in members]
-    ids_ = [entry(job, context={"jobId": id_}) for id_ in ("", "../../v1/introspect", "a b", "\ud800", 7, None)]
-    return [e for e in wrong if all(e != entry(job, **r) for r in right)] + absent + ids_ + [None, 1, "x", []]
-
-
-def test_invalid_state_restarts_its_job_with_one_warning(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_invalid_state_restarts_its_job_with_one_warning(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=15)
-    entries = garbage(job)
+    wrong = ({"page": "x"}, {"cursor": "a\nb"}, {"digest": "\ud800"}, {"context": {"jobId": "../../v1/introspect"}})
+    entries: list[Any] = [*(entry(job, **change) for change in wrong), None, "x", []]
 
     run = run_tap(state={"bookmarks": {"export_items": {"partitions": entries}}})
 
@@ -301,9 +247,6 @@ def test_invalid_state_restarts_its_job_with_one_warning(pleo: Sandbox, run_tap:
 @pytest.mark.parametrize(
     ("state", "warnings"),
     [
-        ({"bookmarks": None}, 0),
-        ({"bookmarks": []}, 1),
-        ({"bookmarks": {"export_items": 7}}, 1),
         ({"bookmarks": {"export_items": {"partitions": {"a": 1}}}}, 1),
         (
             {
@@ -319,8 +262,8 @@ def test_invalid_state_restarts_its_job_with_one_warning(pleo: Sandbox, run_tap:
         ),
     ],
 )
-def test_a_state_of_another_shape_is_accepted(
-    pleo: Sandbox, run_tap: Callable[..., Run], state: dict[str, Any], warnings: int
+def test_state_of_another_shape_is_accepted(
+    pleo: Sandbox, run_tap: RunTap, state: dict[str, Any], warnings: int
 ) -> None:
     job = pleo.add_job(items=15)
 
@@ -332,7 +275,7 @@ def test_a_state_of_another_shape_is_accepted(
     assert run.state["bookmarks"].keys() == {"export_items"}
 
 
-def test_plausible_but_wrong_state_is_detected_by_the_ids(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_plausible_but_wrong_state_is_detected_by_the_ids(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=25)
     bookmark = run_tap().bookmark(job.id)
     # Says that the first page has been written, with the digest of quite other items.
@@ -345,3 +288,160 @@ def test_plausible_but_wrong_state_is_detected_by_the_ids(pleo: Sandbox, run_tap
     (warning,) = run.warnings
     assert f"Export job {job.id}: Pleo's job items and export items disagree" in warning
     assert run.bookmark(job.id) == bookmark
+
+
+# Control layer and data layer
+
+
+def dropping(entry_id: str) -> Callable[[Any], Any]:
+    """Return a rewrite of a page that loses one item."""
+    return lambda page: page | {"data": [row for row in page["data"] if row["accountingEntryId"] != entry_id]}
+
+
+def test_a_job_whose_layers_disagree_once_is_read_again(pleo: Sandbox, run_tap: RunTap) -> None:
+    job = pleo.add_job(items=25)
+    pleo.add_fault(Fault(path=ITEMS, nth=2, kind="rewrite", rewrite=dropping(all_ids(job)[12])))
+
+    run = run_tap()
+
+    assert run.returncode == 0
+    assert set(ids(run)) == set(all_ids(job))
+    (warning,) = run.warnings
+    assert f"Export job {job.id}: " in warning
+    assert all_ids(job)[12] in warning
+    assert len(pleo.requests_to(ITEMS)) == 6
+    assert len(pleo.requests_to(f"/v3/export-jobs/{job.id}/items")) == 2
+    assert run.bookmark(job.id)["complete"] is True
+
+
+def test_an_item_without_a_job_item_has_a_null_status_and_is_an_error(pleo: Sandbox, run_tap: RunTap) -> None:
+    job = pleo.add_job(items=5)
+    stranger = all_ids(job)[2]
+    del job.item_statuses[stranger]
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    statuses = {record["accountingEntryId"]: record["itemStatus"] for record in run.records()}
+    assert statuses == dict.fromkeys(all_ids(job), "pending") | {stranger: None}
+    assert any(stranger in line and "without a job item" in line for line in run.errors)
+    assert run.bookmark(job.id)["complete"] is False
+
+
+# Jobs that go
+
+
+def test_a_complete_job_that_has_ended_leaves_the_state_silently(pleo: Sandbox, run_tap: RunTap) -> None:
+    ended, running = pleo.add_job(items=5), pleo.add_job(items=5)
+    state = run_tap().state
+    ended.finish("completed", pleo.now())
+
+    run = run_tap(state=state)
+
+    assert run.returncode == 0
+    assert [e["context"]["jobId"] for e in partitions(run.state)] == [running.id]
+    assert run.warnings == run.errors == []
+
+
+@pytest.mark.parametrize("how", ["failed", "unknown"])
+def test_an_unread_ended_job_is_reported_once(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap, how: str) -> None:
+    job = pleo.add_job(items=25)
+    state = stop_at_page(2).state
+    if how == "failed":
+        job.finish("failed", pleo.now(), "job_expired", "The job was not updated in time.")
+    else:
+        del pleo.jobs[job.id]
+
+    run = run_tap(state=state)
+
+    assert run.returncode == 1
+    (error,) = [line for line in (*run.errors, *run.warnings) if "no longer available" in line]
+    assert f"Export job {job.id}: " in error
+    assert "10 items were read" in error
+    assert ("its status is 'failed'" if how == "failed" else "Pleo no longer knows it") in error
+    assert partitions(run.state) == []
+
+    assert run_tap(state=run.state).returncode == 0
+
+
+def test_a_complete_job_that_ends_while_it_is_read_is_a_warning(pleo: Sandbox, run_tap: RunTap) -> None:
+    job = pleo.add_job(items=5)
+    state = run_tap().state
+    pleo.add_fault(Fault(path=f"/v3/export-jobs/{job.id}/items", status=404, body={"type": "EXPORT_NOT_FOUND"}))
+
+    run = run_tap(state=state)
+
+    assert run.returncode == 0
+    (warning,) = run.warnings
+    assert f"Export job {job.id}: its items can no longer be read (404 EXPORT_NOT_FOUND)" in warning
+
+
+def test_named_jobs_leave_the_other_entries_alone(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap) -> None:
+    half_read, gone, named = (pleo.add_job(items=15, company_id=None) for _ in range(3))
+    state = stop_at_page(2, job_ids=[half_read.id]).state
+    state = stop_at_page(2, job_ids=[gone.id], state=state).state
+    del pleo.jobs[gone.id]
+    kept = {e["context"]["jobId"]: e for e in partitions(state)}
+
+    run = run_tap(state=state, job_ids=[named.id])
+
+    assert run.returncode == 0
+    after = {e["context"]["jobId"]: e for e in partitions(run.state)}
+    assert after.keys() == {half_read.id, gone.id, named.id}
+    assert {id_: after[id_] for id_ in kept} == kept
+
+
+@pytest.mark.parametrize("filtered", ["company_id", "job_statuses"])
+def test_a_running_job_that_the_settings_leave_out_keeps_its_progress(
+    pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap, filtered: str
+) -> None:
+    half_read, other = pleo.add_job(items=25), pleo.add_job(items=5, status="in_progress")
+    state = stop_at_page(2, job_ids=[half_read.id]).state
+    narrow = (
+        {"company_id": other.record["companyId"]} if filtered == "company_id" else {"job_statuses": ["in_progress"]}
+    )
+
+    run = run_tap(state=state, **narrow)
+
+    assert run.returncode == 0
+    assert run.bookmark(half_read.id) == partitions(state)[0]
+    assert run.bookmark(other.id)["complete"] is True
+
+
+def test_uuids_of_other_case_are_the_same_jobs(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap) -> None:
+    job = pleo.add_job(items=15)
+    state = json.loads(json.dumps(stop_at_page(2).state).replace(job.id, job.id.upper()))
+
+    run = run_tap(state=state)
+
+    assert ids(run) == all_ids(job)[10:]
+    assert [e["context"]["jobId"] for e in partitions(run.state)] == [job.id]
+
+
+def test_an_unavailable_job_keeps_its_progress(pleo: Sandbox, run_tap: RunTap, stop_at_page: RunTap) -> None:
+    half_read, other = pleo.add_job(items=25), pleo.add_job(items=5, status="in_progress")
+    state = stop_at_page(2, job_ids=[half_read.id]).state
+    unanswered = pleo.add_fault(Fault(path=f"/v3/export-jobs/{half_read.id}", status=503, nth=None))
+
+    run = run_tap(state=state, job_statuses=["in_progress"])
+
+    assert run.returncode == 0, run.stderr
+    assert run.bookmark(half_read.id) == partitions(state)[0]
+    assert run.bookmark(other.id)["complete"] is True
+    (warning,) = [line for line in run.warnings if line.endswith("; its progress is kept")]
+    assert f"Export job {half_read.id}: " in warning
+
+    pleo.faults.remove(unanswered)
+    assert set(ids(run_tap(state=run.state))) == set(all_ids(half_read)[10:])
+
+
+def test_a_named_job_that_ended_after_completion_is_not_a_failure(pleo: Sandbox, run_tap: RunTap) -> None:
+    job = pleo.add_job(items=5)
+    state = run_tap(job_ids=[job.id]).state
+    job.finish("completed", pleo.now())
+
+    run = run_tap(job_ids=[job.id], state=state)
+
+    assert run.returncode == 0
+    assert run.records() == []
+    assert run.warnings == run.errors == []

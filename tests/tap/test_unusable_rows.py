@@ -1,7 +1,8 @@
-"""Extreme rows arrive whole or are reported; they never affect other rows or jobs."""
+"""Extreme rows and absurd answers arrive whole or are reported; they never affect other rows or jobs."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox import Fault, Sandbox
 from sandbox.values import encode
 from tests.helpers.items import all_ids, ids
-from tests.helpers.raw_pages import DIGITS, ITEMS, nested, row, rows_with, serve, two_jobs
+from tests.helpers.raw_pages import DIGITS, ITEMS, nested, page, row, rows_with, serve, two_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sandbox import Job, Sandbox
-    from tests.conftest import Run
+    from tests.tap.conftest import RunTap
 
 JOBS = "/v3/export-jobs"
 TOO_DEEP = 100_000
@@ -50,7 +50,7 @@ def hostile_but_whole(pleo: Sandbox) -> Job:
     return job
 
 
-def test_large_and_deep_values_arrive_byte_for_byte(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_large_and_deep_values_arrive_byte_for_byte(pleo: Sandbox, run_tap: RunTap) -> None:
     job = hostile_but_whole(pleo)
 
     run = run_tap()
@@ -62,7 +62,7 @@ def test_large_and_deep_values_arrive_byte_for_byte(pleo: Sandbox, run_tap: Call
     assert run.bookmark(job.id)["complete"] is True
 
 
-def test_with_stream_maps_the_values_are_the_same(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_with_stream_maps_the_values_are_the_same(pleo: Sandbox, run_tap: RunTap) -> None:
     hostile_but_whole(pleo)
 
     mapped = run_tap(stream_maps={"export_items": {"mapped": "'yes'"}})
@@ -74,7 +74,7 @@ def test_with_stream_maps_the_values_are_the_same(pleo: Sandbox, run_tap: Callab
         assert (record[name] if name in record else record["additionalFields"][name]) == value
 
 
-def test_the_last_of_two_members_with_one_name_counts(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_the_last_of_two_members_with_one_name_counts(pleo: Sandbox, run_tap: RunTap) -> None:
     job, _ = two_jobs(pleo, 1)
     serve(pleo, ITEMS, [row(job.items[0] | {"note": "first"}, b'"note":"last","novelty":1,"novelty":2')], job_id=job.id)
 
@@ -85,7 +85,7 @@ def test_the_last_of_two_members_with_one_name_counts(pleo: Sandbox, run_tap: Ca
     assert (run.records()[0]["note"], run.records()[0]["additionalFields"]) == ("last", {"novelty": 2})
 
 
-def test_nul_and_unpaired_surrogates_are_replaced_and_counted(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_nul_and_unpaired_surrogates_are_replaced_and_counted(pleo: Sandbox, run_tap: RunTap) -> None:
     job, _ = two_jobs(pleo, 2)
     odd = rb'"note":"a\u0000b\ud800c\udfffd\\u0000\ud83e\uddfe","no\u0000velty":"\udc00"'
     serve(pleo, ITEMS, [row(job.items[0], odd), encode(job.items[1])], job_id=job.id)
@@ -120,9 +120,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_unusable_items_are_reported_and_all_others_arrive(
-    pleo: Sandbox, run_tap: Callable[..., Run], at_once: int
-) -> None:
+def test_unusable_items_are_reported_and_all_others_arrive(pleo: Sandbox, run_tap: RunTap, at_once: int) -> None:
     job, other = two_jobs(pleo, 4)
     good = [encode(item) for item in job.items]
     faults = serve(pleo, ITEMS, good[:2], [*UNUSABLE, good[2]], good[3:], job_id=job.id)
@@ -151,21 +149,7 @@ def test_unusable_items_are_reported_and_all_others_arrive(
     assert repaired.bookmark(job.id)["complete"] is True
 
 
-def test_the_id_of_an_unusable_item_is_reported(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
-    job, other = two_jobs(pleo, 3)
-    good = [encode(item) for item in job.items]
-    serve(pleo, ITEMS, [good[0], b"null", good[2]], job_id=job.id)
-
-    run = run_tap()
-
-    assert run.returncode == 1
-    assert ids(run) == [all_ids(job)[0], all_ids(job)[2], *all_ids(other)]
-    assert run.errors[0].startswith(f"Export job {job.id}: page 1: row 2 is unusable, not an object. Report it")
-    assert f"3 job items, 2 export items; 1 without an export item: {all_ids(job)[1]}. The job stays" in run.errors[1]
-    assert len(run.errors) == 3
-
-
-def test_unusable_job_items_keep_their_job_incomplete(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_unusable_job_items_keep_their_job_incomplete(pleo: Sandbox, run_tap: RunTap) -> None:
     job, other = two_jobs(pleo, 3)
     path = f"{JOBS}/{job.id}/items"
     rows = [encode(job.row(entry)) for entry in all_ids(job)]
@@ -183,7 +167,7 @@ def test_unusable_job_items_keep_their_job_incomplete(pleo: Sandbox, run_tap: Ca
     assert run.bookmark(job.id)["complete"] is False
 
 
-def test_unusable_jobs_are_reported_and_the_others_are_read(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_unusable_jobs_are_reported_and_the_others_are_read(pleo: Sandbox, run_tap: RunTap) -> None:
     job, other = two_jobs(pleo, 3)
     serve(pleo, JOBS, [b"null", encode(other.record), b'{"id":""}', encode(job.record)])
 
@@ -198,9 +182,7 @@ def test_unusable_jobs_are_reported_and_the_others_are_read(pleo: Sandbox, run_t
 
 @pytest.mark.parametrize("levels", [1_000, 2_000, TOO_DEEP])
 @pytest.mark.parametrize("place", [b'"data":', b'"pagination":'])
-def test_a_page_nested_too_deeply_fails_only_its_job(
-    pleo: Sandbox, run_tap: Callable[..., Run], levels: int, place: bytes
-) -> None:
+def test_a_page_nested_too_deeply_fails_only_its_job(pleo: Sandbox, run_tap: RunTap, levels: int, place: bytes) -> None:
     job, other = two_jobs(pleo, 1)
     (fault,) = serve(pleo, ITEMS, [encode(job.items[0])], job_id=job.id)
     assert isinstance(fault.body, bytes)
@@ -216,7 +198,7 @@ def test_a_page_nested_too_deeply_fails_only_its_job(
     assert "Traceback" not in run.stderr
 
 
-def test_a_record_too_deep_for_stream_maps_is_one_error(pleo: Sandbox, run_tap: Callable[..., Run]) -> None:
+def test_a_record_too_deep_for_stream_maps_is_one_error(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=1, created_at=datetime.now(UTC) - timedelta(minutes=1))
     serve(pleo, ITEMS, [row(job.items[0], b'"novelty":' + b"7" * 5000)], job_id=job.id)
 
@@ -229,3 +211,108 @@ def test_a_record_too_deep_for_stream_maps_is_one_error(pleo: Sandbox, run_tap: 
     )
     assert job.id not in str(run.state)
     assert "Traceback" not in run.stderr
+
+
+ODD_JOBS: dict[str, dict[str, Any]] = {
+    "expires in the year 10000": {"expiresIn": 253402300799},
+    "expires in ages": {"expiresIn": 8e12},
+    "expired ages ago": {"expiresIn": -8e12},
+    "made near year 1": {"createdAt": "0001-01-01T00:00:00+14:00"},
+    "made near year 9999": {"createdAt": "9999-12-31T23:59:59-14:00"},
+    "made at a number": {"createdAt": 1733856000},
+    "updated at an object": {"lastUpdatedAt": {"at": "noon"}},
+    "items beyond counting": {"numberOfItems": 10**4000},
+    "items by halves": {"numberOfItems": 2.5},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_JOBS)
+def test_a_job_with_absurd_numbers_is_read(pleo: Sandbox, run_tap: RunTap, odd: str) -> None:
+    job = pleo.add_job(items=3)
+    other = pleo.add_job(items=2)
+    records = [encode(job.record | ODD_JOBS[odd]), encode(other.record)]
+    pleo.add_fault(Fault(path="/v3/export-jobs", status=200, body=page(records)))
+
+    run = run_tap()
+
+    assert run.returncode == 0, run.stderr
+    assert "Traceback" not in run.stderr
+    assert {record["jobId"] for record in run.records()} == {job.id, other.id}
+    (record,) = [record for record in run.records("export_jobs") if record["id"] == job.id]
+    assert {name: record[name] for name in ODD_JOBS[odd]} == ODD_JOBS[odd]
+
+
+def bomb(size: int) -> bytes:
+    """Return a gzip body that unpacks to that many bytes."""
+    return gzip.compress(b" " * size, compresslevel=9)
+
+
+def test_a_body_beyond_its_limit_fails_only_its_job(pleo: Sandbox, run_tap: RunTap) -> None:
+    older, younger = two_jobs(pleo, 3)
+    bomb_ = Fault(
+        path=ITEMS,
+        query={"job_id": older.id},
+        status=200,
+        headers={"Content-Encoding": "gzip", "Content-Type": "application/json"},
+        body=bomb(130 * 1024 * 1024),
+        nth=None,
+    )
+    pleo.add_fault(bomb_)
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert any(f"Export job {older.id}: " in line and "more than 134,217,728 bytes" in line for line in run.errors)
+    assert {record["jobId"] for record in run.records()} == {younger.id}
+    assert len([request for request in pleo.requests_to(ITEMS) if request.query["job_id"] == [older.id]]) == 1
+
+
+def test_a_record_of_another_job_is_an_error(pleo: Sandbox, run_tap: RunTap) -> None:
+    asked, other = two_jobs(pleo, 3)
+    pleo.add_fault(Fault(path=f"/v3/export-jobs/{asked.id}", status=200, body={"data": other.record}))
+
+    run = run_tap(job_ids=[asked.id])
+
+    assert run.returncode == 1
+    assert any(f"Export job {asked.id}: its record belongs to another job, {other.id}" in line for line in run.errors)
+    assert run.records() == []
+
+
+def test_job_items_of_another_job_are_an_error(pleo: Sandbox, run_tap: RunTap) -> None:
+    asked, other = two_jobs(pleo, 3)
+    rows = [encode(other.row(entry)) for entry in other.item_statuses]
+    pleo.add_fault(Fault(path=f"/v3/export-jobs/{asked.id}/items", status=200, body=page(rows), nth=None))
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert any(f"Export job {asked.id}: one of its job items belongs to another job" in line for line in run.errors)
+    assert {record["exportJobId"] for record in run.records("export_job_items")} == {other.id}
+    assert {record["jobId"] for record in run.records()} == {other.id}
+
+
+@pytest.mark.parametrize("id_", ["../../v1/introspect?x=", "urn:uuid:8eb648ab-464b-42a0-ba17-eda703657e33", "a\nb"])
+def test_a_job_id_that_is_not_a_uuid_never_gets_into_a_path(pleo: Sandbox, run_tap: RunTap, id_: str) -> None:
+    job = pleo.add_job(items=2)
+    records = [encode(job.record | {"id": id_}), encode(job.record)]
+    pleo.add_fault(Fault(path="/v3/export-jobs", status=200, body=page(records)))
+
+    run = run_tap()
+
+    assert run.returncode == 1
+    assert any("is not a UUID" in line and "the other jobs are read" in line for line in run.errors)
+    assert len(run.records()) == 2
+    assert {request.path for request in pleo.requests} == {"/v3/export-jobs", f"/v3/export-jobs/{job.id}/items", ITEMS}
+
+
+def test_unavailable_jobs_stop_the_run_only_if_no_other_lies_between(pleo: Sandbox, run_tap: RunTap) -> None:
+    now = datetime.now(UTC)
+    jobs = [pleo.add_job(items=2, created_at=now - timedelta(minutes=9 - number)) for number in range(4)]
+    for silent in jobs[::2]:
+        pleo.add_fault(Fault(path=ITEMS, query={"job_id": silent.id}, status=503, nth=None))
+
+    run = run_tap(max_retries=0)
+
+    assert run.returncode == 1
+    assert [record["jobId"] for record in run.records()] == [jobs[1].id] * 2 + [jobs[3].id] * 2
+    assert run.errors[-1].startswith("2 export job(s) could not be read to the end")
