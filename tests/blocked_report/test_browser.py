@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from decimal import Decimal
@@ -50,6 +51,11 @@ def column(page: Any, name: str) -> list[str]:
 
 def amounts(page: Any) -> list[float]:
     return [float(data.get_attribute("value")) for data in page.locator("#items tbody tr:visible data").all()]
+
+
+def assert_accessible(page: Any) -> None:
+    results = importlib.import_module("axe_playwright_python.sync_playwright").Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
 
 
 @pytest.fixture
@@ -189,8 +195,6 @@ def test_page_without_scripts_lacks_only_the_filters(make_report: Make, open_pag
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_page_fits_the_screen_and_is_accessible(make_report: Make, open_page: Open, width: int, scheme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - not needed when skipped
-
     data = books.scene() if PICTURES else books.validated(books.items(passed=12))
     page = open_page(make_report(data).html, width, color_scheme=scheme)
     page.click("summary")
@@ -198,8 +202,7 @@ def test_page_fits_the_screen_and_is_accessible(make_report: Make, open_page: Op
     page.set_viewport_size({"width": width, "height": 20_000})
 
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
+    assert_accessible(page)
     if PICTURES:
         page.click("summary")
         page.set_viewport_size({"width": width, "height": 1500})
@@ -207,12 +210,10 @@ def test_page_fits_the_screen_and_is_accessible(make_report: Make, open_page: Op
 
 
 def test_empty_report_is_a_complete_page(make_report: Make, open_page: Open) -> None:
-    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - as above
-
     page = open_page(make_report(books.validated([])).html)
 
     assert page.locator("h1").inner_text() == "Nothing is blocked"
-    assert Axe().run(page).violations_count == 0
+    assert_accessible(page)
 
 
 def test_hostile_text_is_shown_and_not_run(make_report: Make, open_page: Open) -> None:
