@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from tap_pleo_export.blocked_report.money import Sums
 
 URL_VARIABLE = "PLEO_EXPORT_REPORT_SQLALCHEMY_URL"
-TIME_VARIABLE = "SOURCE_DATE_EPOCH"
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _PROGRAM = "pleo-export-report"
 _STDIN = "-"
@@ -235,7 +234,7 @@ def _atomic_file(path: Path, encoding: str) -> Iterator[IO[str]]:
 
 
 def _now() -> datetime:
-    given = os.environ.get(TIME_VARIABLE, "")
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(given), UTC) if _SECONDS.fullmatch(given) else datetime.now(UTC)
 
 

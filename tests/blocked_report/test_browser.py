@@ -66,12 +66,8 @@ def page(make_report: Make, open_page: Open) -> Any:
 def test_page_starts_with_the_most_important_facts(page: Any) -> None:
     assert page.title() == "Pleo export: 34 of 208 items blocked"
     assert page.locator("h1").inner_text() == "34 of 208 items are blocked"
-    assert page.locator("h2").all_inner_texts() == [
-        "Export jobs",
-        "What to fix first",
-        "Blocked items",
-        "Items that passed",
-    ]
+    headings = ["Export jobs", "What to fix first", "Blocked items", "Items that passed"]
+    assert page.locator("h2").all_inner_texts() == headings
     assert page.locator(".fact.time").inner_text().split("\n")[1] == "38 min"
     first = page.locator(".cause").first
     assert first.locator("h3").inner_text() == "Category “Client gifts” has no account code"
@@ -220,19 +216,10 @@ def test_hostile_text_is_shown_and_not_run(make_report: Make, open_page: Open) -
     records = []
     for number, text in enumerate(HOSTILE, 1):
         texts: dict[str, Any] = {"name": text, "code": None}
-        records.append(
-            mapper.failing(
-                number,
-                type=text[:200],
-                date=text,
-                note=text,
-                user=texts,
-                supplier=texts,
-                amount={"inWalletCurrency": {"currency": text, "value": number}},
-                accountingEntryLines=[books.line(texts)],
-                _links={"web": {"exportItem": text}},
-            )
-        )
+        record: dict[str, Any] = {"date": text, "note": text} | dict.fromkeys(("user", "supplier"), texts)
+        record |= {"amount": {"inWalletCurrency": {"currency": text, "value": number}}, "type": text[:200]}
+        record |= {"accountingEntryLines": [books.line(texts)], "_links": {"web": {"exportItem": text}}}
+        records.append(mapper.failing(number, **record))
     made = make_report(books.validated(records, {"configuration": []}))
 
     assert made.returncode == 0, made.errors
@@ -292,5 +279,5 @@ def test_5000_rows_load_search_and_sort_within_two_seconds(make_report: Make, op
 
 def seconds(metrics: Any) -> float:
     """Return the processor time of the page's thread."""
-    metrics_by_name = {entry["name"]: entry["value"] for entry in metrics.send("Performance.getMetrics")["metrics"]}
-    return float(metrics_by_name["ThreadTime"])
+    found = metrics.send("Performance.getMetrics")["metrics"]
+    return next(float(metric["value"]) for metric in found if metric["name"] == "ThreadTime")

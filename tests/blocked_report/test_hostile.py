@@ -31,19 +31,11 @@ VALUES = st.recursive(
     ),
     max_leaves=8,
 )
+FINDING = {"check": "tag_exists", "status": "failed", "severity": "error", "failureReason": "x", "path": ""}
 FAILED: dict[str, Any] = mapper.failing() | {
     "validationStatus": "failed",
     "user": {"name": "Zoë"},
-    "validationChecks": [
-        {
-            "check": "tag_exists",
-            "status": "failed",
-            "severity": "error",
-            "failureReason": "x",
-            "path": "",
-            "subject": {"role": "tag", "code": "PRJ-9", "alternatives": ["wallet"]},
-        }
-    ],
+    "validationChecks": [FINDING | {"subject": {"role": "tag", "code": "PRJ-9", "alternatives": ["wallet"]}}],
 }
 STREAMS: dict[str, dict[str, Any]] = {
     "export_items": FAILED,
@@ -65,8 +57,7 @@ def report(data: bytes) -> tuple[Summary, str, str]:
         summary.add_job_items(*row)
     page = "".join(render(summary, datetime(2026, 3, 3, tzinfo=UTC), ENGLISH))
     store.close()
-    page.encode()
-    table.getvalue().encode()
+    (page + table.getvalue()).encode()
     return summary, page, table.getvalue()
 
 
