@@ -20,7 +20,6 @@ from typing import IO, TYPE_CHECKING, NoReturn
 
 from tap_pleo_export.blocked_report import page
 from tap_pleo_export.blocked_report.causes import remedy_of
-from tap_pleo_export.blocked_report.database import read_database
 from tap_pleo_export.blocked_report.grouping import STATES, Summary, has_ended
 from tap_pleo_export.blocked_report.jsonl_reader import read_lines
 from tap_pleo_export.blocked_report.money import in_major_units
@@ -143,6 +142,8 @@ def _read(options: argparse.Namespace, store: RecordStore) -> None:
     progress = Progress(sys.stderr, None if options.sqlalchemy_url else _total_size(options.files))
     with contextlib.closing(progress):
         if options.sqlalchemy_url:
+            from tap_pleo_export.blocked_report.database import read_database  # noqa: PLC0415 - SQLAlchemy is slow
+
             read_database(options.sqlalchemy_url, options.schema, store, progress.tick, ended=options.all_jobs)
         for name in options.files:
             if name == _STDIN:
