@@ -42,9 +42,8 @@ class Cause(msgspec.Struct, array_like=True, frozen=True):
     Attributes:
         kind: Key of its remedy.
         name: Code, name, company, accounts or check concerned, or "".
-        currency: Currency concerned, or "".
-        reason: Text of a check or of Pleo, if there is no specific remedy.
-        blocking: Whether items fail because of it. A warning does not block.
+        reason: Text of a check or of Pleo, for causes without a specific remedy.
+        blocking: False for a warning.
     """
 
     kind: str
@@ -55,13 +54,7 @@ class Cause(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Remedy(NamedTuple):
-    """A cause in words.
-
-    Attributes:
-        title: The problem.
-        advice: How to fix it.
-        places: Where to fix it, keys of :data:`PLACES`.
-    """
+    """A problem, how to fix it, and where: keys of :data:`PLACES`."""
 
     title: str
     advice: str
@@ -134,7 +127,7 @@ _REMEDIES: Final = {
     ),
     "check_broke": Remedy(
         "The check “{name}” could not be run",
-        "These items may be correct. Tell whoever runs the integration that the check fails on them.",
+        "These items may be correct. Report to whoever runs the integration that the check fails on them.",
         (INTEGRATION,),
     ),
     "refused": Remedy(
@@ -154,9 +147,10 @@ _REMEDIES: Final = {
 def remedy_of(cause: Cause) -> Remedy:
     """Return the problem and its remedy in words."""
     remedy = _REMEDIES[cause.kind]
+    company = cause.name if len(cause.name) <= _MAX_SHORT_ID else cause.name.partition("-")[0]
     texts = {
         "name": cause.name,
-        "company": f"company {_short(cause.name)}" if cause.name else "an unnamed company",
+        "company": f"company {company}" if cause.name else "an unnamed company",
         "vendor": f"Vendor “{cause.name}”" if cause.name else "A vendor",
         "rule": f"the rule “{cause.name}”" if cause.name else "a check",
         "for_currency": f" for {cause.currency}" if cause.currency else "",
@@ -171,11 +165,7 @@ def refused(failure_type: str, reason: str) -> Cause:
 
 
 def cause_of(finding: dict[str, Any]) -> Cause:
-    """Return the cause of a finding that did not pass.
-
-    Args:
-        finding: An entry of `validationChecks`. Members may be missing: older versions wrote no `subject`.
-    """
+    """Return the cause of an entry of `validationChecks` that did not pass. Older versions wrote no `subject`."""
     check = clean_text(finding.get("check"))
     is_blocking = finding.get("severity") != "warning"
     if finding.get("status") == "error":
@@ -219,7 +209,3 @@ def _missing(subject: dict[str, Any]) -> Cause:
     names = (_ACCOUNTS.get(role, f"account “{role}”") for role in roles if role not in _OWN_ROLES)
     kind = "wallet_missing" if "contraAccount" in roles else "account_missing"
     return Cause(kind, " or ".join(names), currency)
-
-
-def _short(company: str) -> str:
-    return company if len(company) <= _MAX_SHORT_ID else company.partition("-")[0]

@@ -5,39 +5,41 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import logging
+import json
 import os
 import re
 import secrets
 import signal
 import sqlite3
 import sys
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
-from singer_sdk.metrics import get_metrics_logger
-
-from tap_pleo_export.blocked_report import page, terminal
-from tap_pleo_export.blocked_report.database import read_database
-from tap_pleo_export.blocked_report.errors import ReportError
-from tap_pleo_export.blocked_report.grouping import Summary
+from tap_pleo_export.blocked_report import page
+from tap_pleo_export.blocked_report.causes import remedy_of
+from tap_pleo_export.blocked_report.grouping import STATES, Summary, has_ended
 from tap_pleo_export.blocked_report.jsonl_reader import read_lines
-from tap_pleo_export.blocked_report.number_format import environment_locale, find_locale
+from tap_pleo_export.blocked_report.money import in_major_units
+from tap_pleo_export.blocked_report.number_format import environment_locale, find_locale, number, time_of_day
 from tap_pleo_export.blocked_report.progress import Progress
-from tap_pleo_export.blocked_report.record_store import RecordStore
+from tap_pleo_export.blocked_report.record_store import RecordStore, ReportError
 from tap_pleo_export.blocked_report.spreadsheet import ENCODING, Spreadsheet
-from tap_pleo_export.singer.metrics import run_with_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from babel import Locale
+
+    from tap_pleo_export.blocked_report.money import Sums
+
 URL_VARIABLE = "PLEO_EXPORT_REPORT_SQLALCHEMY_URL"
-TIME_VARIABLE = "SOURCE_DATE_EPOCH"
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _PROGRAM = "pleo-export-report"
 _STDIN = "-"
+_MAX_CAUSES = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,31 +48,33 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code: 0 if the report was written, whether or not items are blocked; otherwise 1.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, _exit)
     options = _parse(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # For terminals that cannot show every character.
             stream.reconfigure(errors="replace")
-    logging.basicConfig(format="%(message)s")
-    get_metrics_logger().setLevel(logging.INFO)
+    started, code = time.monotonic(), 1
     counts: dict[str, int] = {}
-    return run_with_summary(_PROGRAM, lambda: _run(options, counts), lambda: counts)
-
-
-def _run(options: argparse.Namespace, counts: dict[str, int]) -> int:
     try:
         _report(options, counts)
         sys.stdout.flush()
+        code = 0
     except BrokenPipeError:
         # The reader of the summary has exited. Python flushes the rest at exit, so send it nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except ReportError as error:
         print(f"{_PROGRAM}: {error}", file=sys.stderr)
-        return 1
-    return 0
+    except SystemExit as signalled:
+        code = signalled.code if isinstance(signalled.code, int) else code
+        raise
+    finally:
+        # Like `singer.metrics.run_summary`, without importing the SDK, which takes most of a second.
+        tags = {"plugin": _PROGRAM, "exit_code": code, **counts, "pid": os.getpid()}
+        point = {"type": "timer", "metric": "run_summary", "value": round(time.monotonic() - started, 3), "tags": tags}
+        print("METRIC:", json.dumps(point, separators=(",", ":")), file=sys.stderr)
+    return code
 
 
 def _exit(number: int, _frame: object) -> NoReturn:
@@ -126,9 +130,9 @@ def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
         summary = _summarize(store, table, all_jobs=options.all_jobs)
         counts |= summary.counts()
         if html is not None:
-            page_options = page.PageOptions(_now(), locale, keep_locale=bool(options.locale), version=_version())
-            html.writelines(page.render(summary, page_options))
-    for line in terminal.lines(summary, locale):
+            keep = bool(options.locale)
+            html.writelines(page.render(summary, _now(), locale, keep_locale=keep, version=_version()))
+    for line in _terminal_lines(summary, locale):
         print(line)
     for path in filter(None, (options.output, options.csv)):
         print(f"Written: {path}")
@@ -138,6 +142,8 @@ def _read(options: argparse.Namespace, store: RecordStore) -> None:
     progress = Progress(sys.stderr, None if options.sqlalchemy_url else _total_size(options.files))
     with contextlib.closing(progress):
         if options.sqlalchemy_url:
+            from tap_pleo_export.blocked_report.database import read_database  # noqa: PLC0415 - SQLAlchemy is slow
+
             read_database(options.sqlalchemy_url, options.schema, store, progress.tick, ended=options.all_jobs)
         for name in options.files:
             if name == _STDIN:
@@ -177,8 +183,9 @@ def _require_verdicts(store: RecordStore) -> None:
 
 
 def _summarize(store: RecordStore, table: IO[str] | None, *, all_jobs: bool) -> Summary:
-    ended = set() if all_jobs else store.ended_jobs()
-    jobs = [job for job in store.jobs() if job.id not in ended]
+    jobs = store.jobs()
+    ended = set() if all_jobs else {job.id for job in jobs if has_ended(job)}
+    jobs = [job for job in jobs if job.id not in ended]
     summary = Summary(jobs, ended=len(ended), unreadable=store.unreadable, as_of=store.as_of)
     sheet = Spreadsheet(table) if table is not None else None
     for item in store.items_except(ended):
@@ -188,6 +195,27 @@ def _summarize(store: RecordStore, table: IO[str] | None, *, all_jobs: bool) -> 
     for job, status, items in store.job_items_only():
         summary.add_job_items(job, status, items)
     return summary
+
+
+def _terminal_lines(summary: Summary, locale: Locale) -> Iterator[str]:
+    if summary.as_of:
+        yield f"As of {time_of_day(summary.as_of)}"
+    for state, name in STATES.items():
+        total = summary.totals[state]
+        if total.items or state in {"ready", "blocked"}:
+            yield f"{number(total.items, locale):>9}  {name:20} {_amounts(total.sums, locale)}".rstrip()
+    ranked = summary.ranked()
+    if ranked:
+        yield "\nWhat to fix first:"
+    for cause, total in ranked[:_MAX_CAUSES]:
+        remedy = remedy_of(cause)
+        yield f"{number(total.items, locale):>9}  {remedy.title} ({', '.join(remedy.places)})"
+    if len(ranked) > _MAX_CAUSES:
+        yield f"{'':9}  and {number(len(ranked) - _MAX_CAUSES, locale)} more"
+
+
+def _amounts(sums: Sums, locale: Locale) -> str:
+    return ", ".join(f"{number(in_major_units(sums[name], name), locale)} {name}" for name in sorted(sums))
 
 
 @contextlib.contextmanager
@@ -207,7 +235,7 @@ def _atomic_file(path: Path, encoding: str) -> Iterator[IO[str]]:
 
 
 def _now() -> datetime:
-    given = os.environ.get(TIME_VARIABLE, "")
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(given), UTC) if _SECONDS.fullmatch(given) else datetime.now(UTC)
 
 

@@ -8,8 +8,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from tap_pleo_export.blocked_report.errors import ReportError
 from tap_pleo_export.blocked_report.grouping import FINAL_STATUSES
+from tap_pleo_export.blocked_report.record_store import ReportError
 from tap_pleo_export.blocked_report.text import MAX_REASON, clean_text
 from tap_pleo_export.singer.exact_json import members
 
@@ -50,14 +50,11 @@ def read_database(
     """Read the tables of the tap's streams into a store.
 
     Args:
-        url: SQLAlchemy URL.
+        url: SQLAlchemy URL. Errors do not show it.
         schema: Schema of the tables; None is the connection's default.
         store: Receives the records.
         tick: Called with 1 for each row.
         ended: Whether to read the items of jobs that have ended, too.
-
-    Raises:
-        ReportError: The database cannot be read. The URL is not shown.
     """
     try:
         engine = sa.create_engine(url)
@@ -114,7 +111,7 @@ class _Tables:
             record = sa.cast(sa.func.to_jsonb(sa.literal_column("record")), sa.Text)
             query = sa.select(record).select_from(query.subquery("record"))
         for row in self._connection.execute(query):
-            found = members(row[0].encode()) if in_json else _as_json(row._mapping)  # noqa: SLF001 - public, despite its name
+            found = members(row[0].encode()) if in_json else _as_json(row._asdict())
             at = msgspec.json.decode(found.pop(_EXTRACTED, b"null"))
             yield found, at if isinstance(at, str) else ""
 
@@ -128,14 +125,10 @@ class _Tables:
 
 def _columns(inspector: sa.Inspector, table: str, schema: str | None) -> dict[str, str]:
     """Return a table's columns by the tap's names. Some loaders change case or add underscores."""
-    wanted = {_normalized(name): name for name in _COLUMNS[table]}
-    found = (column["name"] for column in inspector.get_columns(table, schema))
-    return {wanted[_normalized(name)]: name for name in found if _normalized(name) in wanted}
+    found = {column["name"].replace("_", "").lower(): column["name"] for column in inspector.get_columns(table, schema)}
+    names = ((name, found.get(name.replace("_", "").lower())) for name in _COLUMNS[table])
+    return {name: column for name, column in names if column}
 
 
-def _normalized(name: str) -> str:
-    return name.replace("_", "").lower()
-
-
-def _as_json(row: Any) -> Members:  # noqa: ANN401 - a mapping of column values
+def _as_json(row: dict[str, object]) -> Members:
     return {name: msgspec.json.encode(value, enc_hook=str) for name, value in row.items() if value is not None}

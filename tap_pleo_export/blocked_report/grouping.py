@@ -67,16 +67,12 @@ class JobTotals:
 
     @property
     def items(self) -> int:
-        """Number of known items."""
+        """Number of items in all states."""
         return sum(total.items for total in self.by_state.values())
 
 
 class LargestItems:
-    """The items with the largest amounts.
-
-    Args:
-        limit: Number of items to keep.
-    """
+    """The items with the largest amounts, up to a limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -101,14 +97,11 @@ class LargestItems:
 class Summary:
     """The content of the report.
 
-    Args:
-        jobs: The known jobs, in the order of the report.
+    Attributes:
+        jobs: Totals by job id, in the order of the report.
         ended: Number of jobs left out because they have ended.
         unreadable: Number of records without ids.
         as_of: Time of the newest record, if known.
-
-    Attributes:
-        causes: Causes, and the items of each.
         other_causes: Items of the causes beyond :data:`MAX_CAUSES`.
     """
 
@@ -150,9 +143,14 @@ class Summary:
 
     def counts(self) -> dict[str, int]:
         """Return the counts of the run summary: jobs, and items by state."""
-        passed, failed = self.totals["ready"].items, self.totals["blocked"].items
-        counts = {"jobs": len(self.jobs), "items": self.totals.items, "passed": passed, "failed": failed}
-        return counts | {"recorded": self.totals["recorded"].items, "refused": self.totals["refused"].items}
+        states: dict[str, State] = {
+            "passed": "ready",
+            "failed": "blocked",
+            "recorded": "recorded",
+            "refused": "refused",
+        }
+        counts = {name: self.totals[state].items for name, state in states.items()}
+        return {"jobs": len(self.jobs), "items": self.totals.items} | counts
 
     def ranked(self, *, blocking: bool = True) -> list[tuple[Cause, Total]]:
         """Return the causes, those of most items first."""
@@ -161,7 +159,7 @@ class Summary:
 
 
 def state_of(item: ReportItem) -> State:
-    """Return the state of an item."""
+    """Return the state of an item: what Pleo has recorded, then the verdict."""
     if item.status == "successful":
         return "recorded"
     if item.verdict == "failed" or item.status == "failed":

@@ -22,17 +22,13 @@ MAX_CAUSES = 20
 _MAX_CURRENCY = 12
 _MAX_DATE = 40
 _MAX_ITEMS = 10**12
+_Value = Any
+"""A value of JSON."""
 _TIMESTAMP = re.compile(r"[\dT:.+Z-]{10,40}", re.ASCII)
 
 
 class ReportJob(msgspec.Struct, array_like=True, frozen=True):
-    """An export job.
-
-    Attributes:
-        announced: Number of items that Pleo gives for the job.
-        created: ISO 8601, or "".
-        expires: When the job can no longer be read unless it is changed before: ISO 8601, or "".
-    """
+    """An export job; times are ISO 8601, or "". `announced` is the number of items that Pleo gives for it."""
 
     id: str
     company: str = ""
@@ -59,8 +55,7 @@ class ReportItem(msgspec.Struct, array_like=True, frozen=True):
     Attributes:
         status: Status of its job item.
         date: ISO 8601, or any short text.
-        minor: Amount in minor units of the wallet's currency, or of the supplier's currency if there is no amount in
-            the wallet's; None if unknown.
+        minor: Amount in minor units of the wallet's currency, or of the supplier's if the wallet's is unknown.
         verdict: `passed` or `failed`; "" if the item was not validated.
         causes: The different causes of its findings.
     """
@@ -118,8 +113,10 @@ def read_item(members: Members) -> ReportItem | None:
         return None
     amount = _object(members, "amount")
     money = _dict(amount.get("inWalletCurrency"))
-    if minor_units(money.get("value")) is None:
+    minor = minor_units(money.get("value"))
+    if minor is None:
         money = _dict(amount.get("inSupplierCurrency"))
+        minor = minor_units(money.get("value"))
     currency = clean_text(money.get("currency"), _MAX_CURRENCY)
     vendor, supplier = _object(members, "vendor"), _object(members, "supplier")
     date, verdict = _value(members, "date"), _value(members, "validationStatus")
@@ -134,7 +131,7 @@ def read_item(members: Members) -> ReportItem | None:
         person=clean_text(_object(members, "user").get("name")),
         supplier=clean_text(vendor.get("name")) or clean_text(supplier.get("name")),
         currency="no currency" if currency in {"", "UNDEFINED"} else currency,
-        minor=minor_units(money.get("value")),
+        minor=minor,
         link=safe_link(_dict(_object(members, "_links").get("web")).get("exportItem")),
         verdict=verdict if verdict in ("passed", "failed") else "",
         causes=_causes(members, failed=verdict == "failed"),
@@ -152,7 +149,7 @@ def parse_time(text: str) -> datetime | None:
 
 def _causes(members: Members, *, failed: bool) -> tuple[Cause, ...]:
     found: dict[Cause, None] = {}
-    checks = _json_in_text(_value(members, "validationChecks"))
+    checks = _value(members, "validationChecks", nested=True)
     for entry in checks if isinstance(checks, list) else []:
         finding = _dict(entry)
         if finding.get("status") not in (None, "passed"):
@@ -166,25 +163,17 @@ def _causes(members: Members, *, failed: bool) -> tuple[Cause, ...]:
     return tuple(found)
 
 
-def _value(members: Members, name: str) -> Any:  # noqa: ANN401 - JSON
+def _value(members: Members, name: str, *, nested: bool = False) -> _Value:
+    """Return a member, None if it is unreadable. Some databases store nested values as JSON in a text."""
     try:
-        return decode(members.get(name, b"null"))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _json_in_text(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return the object or list in a text: some databases store them so. Return other values unchanged."""
-    if not isinstance(value, str) or value[:1] not in {"{", "["}:
-        return value
-    try:
-        return decode(value.encode())
+        value = decode(members.get(name, b"null"))
+        return decode(value.encode()) if nested and isinstance(value, str) and value[:1] in {"{", "["} else value
     except (ValueError, RecursionError):
         return None
 
 
 def _object(members: Members, name: str) -> dict[str, Any]:
-    return _dict(_json_in_text(_value(members, name)))
+    return _dict(_value(members, name, nested=True))
 
 
 def _dict(value: object) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING
 
-from tap_pleo_export.blocked_report.errors import ReportError
-from tap_pleo_export.blocked_report.record_store import ITEM_STREAMS
+from tap_pleo_export.blocked_report.record_store import ITEM_STREAMS, ReportError
 from tap_pleo_export.singer.exact_json import decode, members
 
 if TYPE_CHECKING:
@@ -27,17 +26,12 @@ def read_lines(source: IO[bytes], name: str, at: str, store: RecordStore, tick: 
 
     Args:
         source: The lines.
-        name: Name of the source in errors.
-        at: Time of records without a time, ISO 8601, or "".
+        name: Name of the source in errors, which show the number of a line but never its content.
+        at: ISO 8601 time of records without a time, or "".
         store: Receives the records.
         tick: Called with the size of each line in bytes.
-
-    Raises:
-        ReportError: A line is not a record. Its number is given, never its content.
     """
-    number = 0
-    while line := source.readline(MAX_LINE):
-        number += 1
+    for number, line in enumerate(iter(lambda: source.readline(MAX_LINE), b""), 1):
         tick(len(line))
         if line.isspace():
             continue

@@ -34,7 +34,7 @@ def language_tag(locale: Locale) -> str:
 
 def environment_locale(environment: Mapping[str, str]) -> Locale:
     """Return the locale that the environment sets for numbers, in the order of POSIX; English by default."""
-    names = (environment.get(variable) for variable in ("LC_ALL", "LC_NUMERIC", "LANG"))
+    names = map(environment.get, ("LC_ALL", "LC_NUMERIC", "LANG"))
     return find_locale(next(filter(None, names), "")) or ENGLISH
 
 

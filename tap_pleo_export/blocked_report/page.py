@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from tap_pleo_export.blocked_report.causes import PLACES, remedy_of
@@ -36,87 +34,70 @@ _SHORT_ID = 8
 _MAX_TITLE = 200
 
 
-@dataclass(frozen=True)
-class PageOptions:
-    """Options of the page.
+def render(
+    summary: Summary, written: datetime, locale: Locale, *, keep_locale: bool = False, version: str = ""
+) -> Iterator[str]:
+    """Yield the page in pieces.
 
-    Attributes:
+    Args:
+        summary: The content.
         written: Current time, UTC.
         locale: Locale of the numbers.
         keep_locale: Whether the reader's browser keeps that locale instead of using its own.
         version: Version of the program.
     """
-
-    written: datetime
-    locale: Locale
-    keep_locale: bool = False
-    version: str = ""
-
-
-def render(summary: Summary, options: PageOptions) -> Iterator[str]:
-    """Yield the page in pieces."""
     style, script = _asset("page.css"), _asset("page.js")
-    return _template(options.locale).generate(
-        # Both are files of this package without data.
-        style=Markup(style),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)};"
-        " base-uri 'none'; form-action 'none'",
-        locale=language_tag(options.locale) if options.keep_locale else "",
-        version=options.version,
-        view=_View(summary, options),
-        summary=summary,
-    )
-
-
-@cache
-def _template(locale: Locale) -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = lambda value: _data(value, locale)
     environment.filters["sums"] = lambda sums: _sums(sums, locale)
     environment.filters["words"] = words
-    return environment.from_string(_asset("page.html"))
+    return environment.from_string(_asset("page.html")).generate(
+        style=style,
+        script=script,
+        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)};"
+        " base-uri 'none'; form-action 'none'",
+        locale=language_tag(locale) if keep_locale else "",
+        version=version,
+        view=_View(summary, written, locale),
+        summary=summary,
+    )
 
 
 class _View:
     """Values that the template shows."""
 
-    def __init__(self, summary: Summary, options: PageOptions) -> None:
+    def __init__(self, summary: Summary, written: datetime, locale: Locale) -> None:
         self._summary = summary
-        self._now = options.written
-        self._locale = options.locale
+        self._now = written
+        self._locale = locale
         self._job_numbers = {job_id: index for index, job_id in enumerate(summary.jobs)}
         self._cause_numbers: dict[Cause, int] = {}
         self.blocked, self.ready = summary.totals["blocked"], summary.totals["ready"]
         self.max_blocked, self.max_ready = MAX_BLOCKED, MAX_READY
-        self.written = time_of_day(options.written)
+        self.written = time_of_day(written)
         self.as_of = time_of_day(summary.as_of) if summary.as_of else ""
         self.jobs = [self._job(index, totals) for index, totals in enumerate(summary.jobs.values())]
         self.causes = self._causes(blocking=True)
         self.warnings = self._causes(blocking=False)
         self.types = sorted({item.type for item in summary.blocked})
         self.states = [(state, name) for state, name in STATES.items() if summary.totals[state].items]
+        # Lazy: the page is written row by row.
+        self.blocked_rows = map(self._row, summary.blocked)
+        self.ready_rows = map(self._row, summary.ready)
         timed = [job for job in self.jobs if job["minutes"] is not None]
         self.next_deadline = min(timed, key=lambda job: int(job["minutes"]), default=None)
-
-    def blocked_rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the listed blocked items."""
-        return map(self._row, self._summary.blocked)
-
-    def ready_rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the listed items that passed."""
-        return map(self._row, self._summary.ready)
 
     def _row(self, item: ReportItem) -> dict[str, Any]:
         time = parse_time(item.date)
         amount = None if item.minor is None else in_major_units(item.minor, item.currency)
+        numbers = (self._cause_numbers.get(cause) for cause in item.causes)
         return {
             "item": item,
             "iso": time.date().isoformat() if time else "",
             "date": day(time) if time else item.date,
             "amount": None if amount is None else _data(amount, self._locale),
             "reasons": [clean_text(remedy_of(cause).title, _MAX_TITLE) for cause in item.causes if cause.blocking],
-            "causes": " ".join(str(self._cause_numbers[c]) for c in item.causes if c in self._cause_numbers),
+            "causes": " ".join(str(index) for index in numbers if index is not None),
             "job": self._job_numbers[item.job],
             "job_name": item.job[:_SHORT_ID],
         }
@@ -186,8 +167,9 @@ def _sums(sums: Sums, locale: Locale) -> list[tuple[Markup, str]]:
     return [(_data(in_major_units(sums[currency], currency), locale), currency) for currency in sorted(sums)]
 
 
-def _asset(name: str) -> str:
-    return resources.files("tap_pleo_export.blocked_report").joinpath("page", name).read_text("utf-8")
+def _asset(name: str) -> Markup:
+    text = resources.files("tap_pleo_export.blocked_report").joinpath("page", name).read_text("utf-8")
+    return Markup(text)  # noqa: S704 - a file of this package, without data
 
 
 def _hash(text: str) -> str:

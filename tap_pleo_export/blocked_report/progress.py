@@ -14,20 +14,11 @@ _INTERVAL = 0.1
 
 
 class Progress:
-    """A line that is overwritten.
-
-    Args:
-        stream: Where the line is written, if that is a terminal.
-        total: Number of steps; None if unknown.
-        clock: Returns seconds.
-    """
+    """A line that is overwritten; nothing if the stream is not a terminal. The total is a number of steps, if known."""
 
     def __init__(self, stream: TextIO, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._stream = stream
-        self._total = total
-        self._done = 0
-        self._records = 0
+        self._clock, self._stream, self._total = clock, stream, total
+        self._done = self._records = 0
         self._shown = False
         self._enabled = stream.isatty()
         self._next = self._clock() + _DELAY

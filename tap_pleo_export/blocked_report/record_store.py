@@ -1,4 +1,4 @@
-"""Temporary database of the records while the report is made."""
+"""Temporary database of the records."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tap_pleo_export.blocked_report.grouping import has_ended, with_status
-from tap_pleo_export.blocked_report.item import (
-    JobItemStatus,
-    ReportItem,
-    ReportJob,
-    parse_time,
-    read_item,
-    read_job,
-    read_status,
-)
+from tap_pleo_export.blocked_report import item as reading
+from tap_pleo_export.blocked_report.grouping import with_status
+from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,9 +19,9 @@ if TYPE_CHECKING:
 
 ITEM_STREAMS: Final = ("export_items_failed", "export_items")
 _READERS: Final[dict[str, Callable[[Members], ReportJob | JobItemStatus | ReportItem | None]]] = {
-    "export_jobs": read_job,
-    "export_job_items": read_status,
-    **dict.fromkeys(ITEM_STREAMS, read_item),
+    "export_jobs": reading.read_job,
+    "export_job_items": reading.read_status,
+    **dict.fromkeys(ITEM_STREAMS, reading.read_item),
 }
 # `detail` is the column that the queries sort or group by.
 _CREATE: Final = """
@@ -55,6 +48,10 @@ GROUP BY 1, 2
 """
 
 
+class ReportError(Exception):
+    """The report cannot be made; one line with the problem and the remedy."""
+
+
 class RecordStore:
     """Accepts records in any order and keeps the newest version of each on disk.
 
@@ -74,26 +71,23 @@ class RecordStore:
         self._newest = ""
 
     def add(self, stream: str, members: Members, at: str) -> None:
-        """Add a record of one of the tap's streams.
-
-        Args:
-            stream: Name of the stream.
-            members: The record.
-            at: When it was read from Pleo, ISO 8601, or "" if unknown.
-        """
+        """Add a record of a stream, read from Pleo at an ISO 8601 time, or "" if unknown."""
         self.items += stream in ITEM_STREAMS
         match record := _READERS[stream](members):
             case ReportJob():
-                key = ("job", record.id, "", self._time(at), record.created)
+                kind, job, entry, detail = "job", record.id, "", record.created
             case JobItemStatus():
-                key = ("status", record.job, record.entry, self._time(at), record.status)
+                kind, job, entry, detail = "status", record.job, record.entry, record.status
             case ReportItem():
                 self.validated = self.validated or bool(record.verdict)
-                key = ("item", record.job, record.entry, self._time(at), record.date)
+                kind, job, entry, detail = "item", record.job, record.entry, record.date
             case None:
                 self.unreadable += 1
                 return
-        self._database.execute(_ADD, (*key, _encode(record)))
+        time = parse_time(at)
+        text = time.isoformat(timespec="microseconds") if time else ""
+        self._newest = max(self._newest, text)
+        self._database.execute(_ADD, (kind, job, entry, text, detail, _encode(record)))
 
     @property
     def as_of(self) -> datetime | None:
@@ -115,19 +109,9 @@ class RecordStore:
         """Yield job, status and number of the job items without an export item."""
         yield from self._database.execute(_JOB_ITEMS_ONLY)
 
-    def ended_jobs(self) -> set[str]:
-        """Return the ids of the jobs that have ended."""
-        return {job.id for job in self.jobs() if has_ended(job)}
-
     def close(self) -> None:
         """Delete all data."""
         self._database.close()
-
-    def _time(self, at: str) -> str:
-        time = parse_time(at)
-        text = time.isoformat(timespec="microseconds") if time else ""
-        self._newest = max(self._newest, text)
-        return text
 
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string").encode

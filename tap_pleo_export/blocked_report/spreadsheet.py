@@ -26,11 +26,7 @@ _FORMULA = re.compile(r"(^|[;,\t|])([\s'\"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])
 
 
 class Spreadsheet:
-    """Writes rows of CSV.
-
-    Args:
-        file: Opened with ``newline=""`` and :data:`ENCODING`.
-    """
+    """Writes rows of CSV to a file opened with ``newline=""`` and :data:`ENCODING`."""
 
     def __init__(self, file: IO[str]) -> None:
         self._writer = csv.writer(file, quoting=csv.QUOTE_ALL)

@@ -26,22 +26,17 @@ _LINK = re.compile(r"https://[A-Za-z0-9][!-~]*")
 
 
 def clean_text(text: object, limit: int = MAX_NAME) -> str:
-    """Return a text as it may be shown, or "" for values that are not text.
-
-    Args:
-        text: A value from a record.
-        limit: Maximum number of characters, including the ellipsis of a cut text.
-    """
+    """Return a text as it may be shown, at most `limit` characters; "" for values that are not text."""
     if not isinstance(text, str):
         return ""
     # A text may have megabytes: mask and clean only the part that can be shown.
-    return _clean(text[: 4 * limit], limit, len(text) > 4 * limit)
+    clean = _clean(text[: 4 * limit])
+    return clean[: limit - 1].rstrip() + "…" if len(text) > 4 * limit or len(clean) > limit else clean
 
 
 @lru_cache(maxsize=4096)  # most names, types and reasons are repeated
-def _clean(text: str, limit: int, is_cut: bool) -> str:  # noqa: FBT001 - private, and a cache keyed by position
-    clean = _UNSAFE.sub("\ufffd", _BLANKS.sub(" ", SECRETS.mask(text))).strip()
-    return clean[: limit - 1].rstrip() + "…" if is_cut or len(clean) > limit else clean
+def _clean(text: str) -> str:
+    return _UNSAFE.sub("\ufffd", _BLANKS.sub(" ", SECRETS.mask(text))).strip()
 
 
 def clean_id(text: object) -> str:

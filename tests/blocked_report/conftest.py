@@ -24,15 +24,9 @@ if TYPE_CHECKING:
 _NAMES = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 NO_CHROMIUM = "Chromium not found: run apt-get install chromium, or set CHROMIUM"
-_QUIET = (
-    "--no-sandbox",  # for root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+# The sandbox does not start as root.
+_QUIET = [f"--{flag}" for flag in ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync")]
+_QUIET += ["--disable-background-networking", "--disable-component-update"]
 
 
 @dataclass
@@ -91,7 +85,7 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not needed when skipped
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_QUIET))
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
         yield chromium
         chromium.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from decimal import Decimal
@@ -52,6 +53,11 @@ def amounts(page: Any) -> list[float]:
     return [float(data.get_attribute("value")) for data in page.locator("#items tbody tr:visible data").all()]
 
 
+def assert_accessible(page: Any) -> None:
+    results = importlib.import_module("axe_playwright_python.sync_playwright").Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
 @pytest.fixture
 def page(make_report: Make, open_page: Open) -> Any:
     return open_page(make_report(books.scene()).html)
@@ -60,12 +66,8 @@ def page(make_report: Make, open_page: Open) -> Any:
 def test_page_starts_with_the_most_important_facts(page: Any) -> None:
     assert page.title() == "Pleo export: 34 of 208 items blocked"
     assert page.locator("h1").inner_text() == "34 of 208 items are blocked"
-    assert page.locator("h2").all_inner_texts() == [
-        "Export jobs",
-        "What to fix first",
-        "Blocked items",
-        "Items that passed",
-    ]
+    headings = ["Export jobs", "What to fix first", "Blocked items", "Items that passed"]
+    assert page.locator("h2").all_inner_texts() == headings
     assert page.locator(".fact.time").inner_text().split("\n")[1] == "38 min"
     first = page.locator(".cause").first
     assert first.locator("h3").inner_text() == "Category “Client gifts” has no account code"
@@ -189,8 +191,6 @@ def test_page_without_scripts_lacks_only_the_filters(make_report: Make, open_pag
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_page_fits_the_screen_and_is_accessible(make_report: Make, open_page: Open, width: int, scheme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - not needed when skipped
-
     data = books.scene() if PICTURES else books.validated(books.items(passed=12))
     page = open_page(make_report(data).html, width, color_scheme=scheme)
     page.click("summary")
@@ -198,8 +198,7 @@ def test_page_fits_the_screen_and_is_accessible(make_report: Make, open_page: Op
     page.set_viewport_size({"width": width, "height": 20_000})
 
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
+    assert_accessible(page)
     if PICTURES:
         page.click("summary")
         page.set_viewport_size({"width": width, "height": 1500})
@@ -207,31 +206,20 @@ def test_page_fits_the_screen_and_is_accessible(make_report: Make, open_page: Op
 
 
 def test_empty_report_is_a_complete_page(make_report: Make, open_page: Open) -> None:
-    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - as above
-
     page = open_page(make_report(books.validated([])).html)
 
     assert page.locator("h1").inner_text() == "Nothing is blocked"
-    assert Axe().run(page).violations_count == 0
+    assert_accessible(page)
 
 
 def test_hostile_text_is_shown_and_not_run(make_report: Make, open_page: Open) -> None:
     records = []
     for number, text in enumerate(HOSTILE, 1):
         texts: dict[str, Any] = {"name": text, "code": None}
-        records.append(
-            mapper.failing(
-                number,
-                type=text[:200],
-                date=text,
-                note=text,
-                user=texts,
-                supplier=texts,
-                amount={"inWalletCurrency": {"currency": text, "value": number}},
-                accountingEntryLines=[books.line(texts)],
-                _links={"web": {"exportItem": text}},
-            )
-        )
+        record: dict[str, Any] = {"date": text, "note": text} | dict.fromkeys(("user", "supplier"), texts)
+        record |= {"amount": {"inWalletCurrency": {"currency": text, "value": number}}, "type": text[:200]}
+        record |= {"accountingEntryLines": [books.line(texts)], "_links": {"web": {"exportItem": text}}}
+        records.append(mapper.failing(number, **record))
     made = make_report(books.validated(records, {"configuration": []}))
 
     assert made.returncode == 0, made.errors
@@ -291,5 +279,5 @@ def test_5000_rows_load_search_and_sort_within_two_seconds(make_report: Make, op
 
 def seconds(metrics: Any) -> float:
     """Return the processor time of the page's thread."""
-    metrics_by_name = {entry["name"]: entry["value"] for entry in metrics.send("Performance.getMetrics")["metrics"]}
-    return float(metrics_by_name["ThreadTime"])
+    found = metrics.send("Performance.getMetrics")["metrics"]
+    return next(float(metric["value"]) for metric in found if metric["name"] == "ThreadTime")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from tests.blocked_report.conftest import ReportRun
 
+    Make = Callable[..., ReportRun]
+
 ITEMS, MEBIBYTE = 200_000, 1 << 20
 # In a small process, because the peak memory of a child is never less than its parent's.
 PEAK_KIB = """
@@ -39,7 +41,7 @@ def jsonl(data: bytes, stream: str) -> bytes:
     return b"".join(json.dumps(record).encode() + b"\n" for record in records)
 
 
-def test_page_csv_terminal_and_run_summary_agree(make_report: Callable[..., ReportRun]) -> None:
+def test_page_csv_terminal_and_run_summary_agree(make_report: Make) -> None:
     made = make_report(books.scene())
 
     assert (made.returncode, made.errors) == (0, "")
@@ -54,9 +56,7 @@ def test_page_csv_terminal_and_run_summary_agree(make_report: Callable[..., Repo
     assert {row["reason"] for row in table if row["currency"] == "USD"} == {"No contra account for USD"}
 
 
-def test_messages_files_and_repeated_records_give_the_same_report(
-    make_report: Callable[..., ReportRun], tmp_path: Path
-) -> None:
+def test_messages_files_and_repeated_records_give_the_same_report(make_report: Make, tmp_path: Path) -> None:
     data = books.scene()
     expected = make_report(data).page
     for stream in ("export_items", "export_jobs", "export_job_items"):
@@ -68,28 +68,22 @@ def test_messages_files_and_repeated_records_give_the_same_report(
     assert make_report(None, *map(str, tmp_path.glob("*.jsonl"))).page == expected
 
 
-def test_the_newest_version_of_an_item_counts(make_report: Callable[..., ReportRun]) -> None:
-    failing, corrected = mapper.failing(), mapper.item()
-    data = mapper.run(
-        mapper.schema()
-        + mapper.record(corrected, time_extracted="2026-03-03T14:00:00Z")
-        + mapper.record(failing, time_extracted="2026-03-03T13:00:00+01:00"),
-        mapper.GOOD,
-    ).data
-
-    made = make_report(data)
+def test_the_newest_version_of_an_item_counts(make_report: Make) -> None:
+    corrected = mapper.record(mapper.item(), time_extracted="2026-03-03T14:00:00Z")
+    failing = mapper.record(mapper.failing(), time_extracted="2026-03-03T13:00:00+01:00")
+    made = make_report(mapper.run(mapper.schema() + corrected + failing, mapper.GOOD).data)
 
     assert [row["state"] for row in made.rows] == ["ready"]
 
 
-def test_failed_items_in_a_separate_stream_are_read(make_report: Callable[..., ReportRun]) -> None:
+def test_failed_items_in_a_separate_stream_are_read(make_report: Make) -> None:
     sent = mapper.schema() + mapper.record(mapper.failing(1)) + mapper.record(mapper.item(2))
     made = make_report(mapper.run(sent, mapper.GOOD | {"on_failure": "separate", "emit_updates": True}).data)
 
     assert sorted(row["state"] for row in made.rows) == ["blocked", "ready"]
 
 
-def test_ended_jobs_are_left_out_unless_requested(make_report: Callable[..., ReportRun]) -> None:
+def test_ended_jobs_are_left_out_unless_requested(make_report: Make) -> None:
     data = books.scene().replace(b'"in_progress"', b'"completed"', 1)
 
     left_out = make_report(data).page
@@ -100,7 +94,7 @@ def test_ended_jobs_are_left_out_unless_requested(make_report: Callable[..., Rep
     assert {row["job"] for row in all_jobs.rows} == set(books.JOBS)
 
 
-def test_locale_option_sets_the_number_format(make_report: Callable[..., ReportRun]) -> None:
+def test_locale_option_sets_the_number_format(make_report: Make) -> None:
     made = make_report(books.scene(), "--locale", "de-DE")
 
     assert "4.119,75 EUR" in made.stdout
@@ -108,7 +102,7 @@ def test_locale_option_sets_the_number_format(make_report: Callable[..., ReportR
     assert '<data value="4119.75">4.119,75</data>' in made.page
 
 
-def test_private_details_are_left_out(make_report: Callable[..., ReportRun]) -> None:
+def test_private_details_are_left_out(make_report: Make) -> None:
     secrets = ("GB33BUKB20201555555555", "s3cr3t-signature", "attendee@example.com", "Printer ink", "employee-17")
     record = mapper.failing(
         files=[{"url": f"https://files.pleo.example/r.jpg?signature={secrets[1]}"}],
@@ -124,7 +118,7 @@ def test_private_details_are_left_out(make_report: Callable[..., ReportRun]) -> 
         assert secret not in made.page + made.csv.read_text("utf-8") + made.stdout + made.errors
 
 
-def test_formulas_are_escaped_and_amounts_stay_numbers(make_report: Callable[..., ReportRun]) -> None:
+def test_formulas_are_escaped_and_amounts_stay_numbers(make_report: Make) -> None:
     record = mapper.item(
         user={"name": "=cmd|' /C calc'!A0"}, supplier={"name": "@SUM(1+1)"}, amount=books.money("GBP", -250)
     )
@@ -144,9 +138,7 @@ def test_formulas_are_escaped_and_amounts_stay_numbers(make_report: Callable[...
     ],
     ids=["nothing", "text", "list", "batch", "no verdict"],
 )
-def test_unusable_input_is_one_line_and_writes_nothing(
-    make_report: Callable[..., ReportRun], data: bytes, message: str
-) -> None:
+def test_unusable_input_is_one_line_and_writes_nothing(make_report: Make, data: bytes, message: str) -> None:
     made = make_report(data)
 
     assert made.returncode == made.run_summary["tags"]["exit_code"] == 1
@@ -170,7 +162,7 @@ def test_unusable_input_is_one_line_and_writes_nothing(
     ],
 )
 def test_unusable_arguments_are_reported_without_secrets(
-    make_report: Callable[..., ReportRun], arguments: tuple[str, ...], message: str
+    make_report: Make, arguments: tuple[str, ...], message: str
 ) -> None:
     made = make_report(None, *arguments)
 
@@ -180,7 +172,7 @@ def test_unusable_arguments_are_reported_without_secrets(
     assert "secret" not in made.errors
 
 
-def test_a_failed_run_keeps_the_older_report(make_report: Callable[..., ReportRun]) -> None:
+def test_a_failed_run_keeps_the_older_report(make_report: Make) -> None:
     older = make_report(books.scene()).page
 
     failed = make_report(b"nonsense\n")
@@ -192,11 +184,8 @@ def test_a_failed_run_keeps_the_older_report(make_report: Callable[..., ReportRu
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_deletes_temporary_files(tmp_path: Path, number: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [BIN / "pleo-export-report", "--output", tmp_path / "report.html"],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    command = (BIN / "pleo-export-report", "--output", tmp_path / "report.html")
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 30
         while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
@@ -214,13 +203,8 @@ def test_a_signal_deletes_temporary_files(tmp_path: Path, number: signal.Signals
 def test_closed_standard_output_fails_without_a_message(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    run = subprocess.run(
-        [BIN / "pleo-export-report", "--output", tmp_path / "report.html"],
-        input=books.scene(),
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
+    command = (BIN / "pleo-export-report", "--output", tmp_path / "report.html")
+    run = subprocess.run(command, input=books.scene(), stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
 
     assert (run.returncode, split_errors(run.stderr)[0]) == (1, "")
@@ -229,16 +213,8 @@ def test_closed_standard_output_fails_without_a_message(tmp_path: Path) -> None:
 
 def test_200_000_items_need_less_than_300_mebibytes(tmp_path: Path) -> None:
     html, table = tmp_path / "report.html", tmp_path / "report.csv"
-    command: list[str | Path] = [
-        sys.executable,
-        "-c",
-        PEAK_KIB,
-        BIN / "pleo-export-report",
-        "--output",
-        html,
-        "--csv",
-        table,
-    ]
+    report = (BIN / "pleo-export-report", "--output", html, "--csv", table)
+    command = (sys.executable, "-c", PEAK_KIB, *report)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout

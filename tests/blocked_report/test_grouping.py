@@ -59,21 +59,14 @@ def test_totals_are_by_job_cause_and_currency() -> None:
     assert summary.totals.items == 4
 
 
-def test_a_warning_does_not_block() -> None:
+def test_warnings_and_recorded_items_do_not_block() -> None:
     warning = Cause("rule", "team", reason="No team", blocking=False)
     summary = Summary([])
     assert summary.add(item(causes=(warning,))) == "ready"
+    assert summary.add(item(verdict="failed", causes=(VENDOR,), status="successful")) == "recorded"
 
-    assert summary.ranked() == []
+    assert not [*summary.ranked(), *summary.blocked]
     assert [cause for cause, _ in summary.ranked(blocking=False)] == [warning]
-
-
-def test_a_recorded_item_is_not_blocked() -> None:
-    summary = Summary([])
-    summary.add(item(verdict="failed", causes=(VENDOR,), status="successful"))
-
-    assert summary.ranked() == []
-    assert list(summary.blocked) == []
 
 
 def test_job_items_without_an_export_item_count_for_their_job() -> None:
@@ -81,23 +74,16 @@ def test_job_items_without_an_export_item_count_for_their_job() -> None:
     for job, status in (("j", "successful"), ("j", "failed"), ("j", "pending"), ("other", "failed")):
         summary.add_job_items(job, status, 3)
 
-    assert {state: group.items for state, group in summary.jobs["j"].by_state.items() if group.items} == {
-        "recorded": 3,
-        "refused": 3,
-    }
+    found = {state: group.items for state, group in summary.jobs["j"].by_state.items() if group.items}
+    assert found == {"recorded": 3, "refused": 3}
     assert list(summary.jobs) == ["j"]
 
 
 def test_largest_amounts_are_kept_regardless_of_sign_and_currency() -> None:
     largest = LargestItems(3)
-    for entry, minor, currency in (
-        ("a", Decimal(100), "EUR"),
-        ("b", Decimal(-900), "EUR"),
-        ("c", Decimal(8), "JPY"),
-        ("d", None, "EUR"),
-        ("e", Decimal(900), "EUR"),
-    ):
-        largest.add(item(entry=entry, minor=minor, currency=currency))
+    amounts = {"a": (100, "EUR"), "b": (-900, "EUR"), "c": (8, "JPY"), "d": (None, "EUR"), "e": (900, "EUR")}
+    for entry, (minor, currency) in amounts.items():
+        largest.add(item(entry=entry, minor=None if minor is None else Decimal(minor), currency=currency))
 
     assert [kept.entry for kept in largest] == ["b", "e", "c"]
 

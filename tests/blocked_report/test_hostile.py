@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.blocked_report.errors import ReportError
 from tap_pleo_export.blocked_report.grouping import Summary
 from tap_pleo_export.blocked_report.jsonl_reader import read_lines
 from tap_pleo_export.blocked_report.number_format import ENGLISH
-from tap_pleo_export.blocked_report.page import PageOptions, render
-from tap_pleo_export.blocked_report.record_store import RecordStore
+from tap_pleo_export.blocked_report.page import render
+from tap_pleo_export.blocked_report.record_store import RecordStore, ReportError
 from tap_pleo_export.blocked_report.spreadsheet import Spreadsheet
 from tests.helpers import books, mapper
 
@@ -32,19 +31,11 @@ VALUES = st.recursive(
     ),
     max_leaves=8,
 )
+FINDING = {"check": "tag_exists", "status": "failed", "severity": "error", "failureReason": "x", "path": ""}
 FAILED: dict[str, Any] = mapper.failing() | {
     "validationStatus": "failed",
     "user": {"name": "Zoë"},
-    "validationChecks": [
-        {
-            "check": "tag_exists",
-            "status": "failed",
-            "severity": "error",
-            "failureReason": "x",
-            "path": "",
-            "subject": {"role": "tag", "code": "PRJ-9", "alternatives": ["wallet"]},
-        }
-    ],
+    "validationChecks": [FINDING | {"subject": {"role": "tag", "code": "PRJ-9", "alternatives": ["wallet"]}}],
 }
 STREAMS: dict[str, dict[str, Any]] = {
     "export_items": FAILED,
@@ -64,10 +55,9 @@ def report(data: bytes) -> tuple[Summary, str, str]:
         sheet.add(item, summary.add(item), summary.jobs[item.job].job)
     for row in store.job_items_only():
         summary.add_job_items(*row)
-    page = "".join(render(summary, PageOptions(datetime(2026, 3, 3, tzinfo=UTC), ENGLISH)))
+    page = "".join(render(summary, datetime(2026, 3, 3, tzinfo=UTC), ENGLISH))
     store.close()
-    page.encode()
-    table.getvalue().encode()
+    (page + table.getvalue()).encode()
     return summary, page, table.getvalue()
 
 

@@ -53,10 +53,8 @@ def test_a_company_can_override_report(tmp_path: Path, of_all: bool, of_one: boo
     listed = [{"id": "acme", "report": of_one}, {"id": "beta"}]
     fleet = companies.read(written(tmp_path, listed, {"acme": KEY, "beta": KEY}, report=of_all))
 
-    assert {name: fleet.reports(company) for name, company in fleet.companies.items()} == {
-        "acme": reports,
-        "beta": of_all,
-    }
+    found = {name: fleet.reports(company) for name, company in fleet.companies.items()}
+    assert found == {"acme": reports, "beta": of_all}
     assert fleet.file.may_report
 
 
@@ -99,13 +97,9 @@ def test_all_problems_are_reported_together(tmp_path: Path) -> None:
     ]
     found = problems(tmp_path, listed, dict.fromkeys(("acme", "beta", "gamma"), KEY) | {"both": {"api_key": {}}})
 
+    names = ("'../etc'", "'acme'", "'beta'", "'delta'", "'gamma'", "'twice' is listed more than once")
     assert sorted(line.split(":")[0] for line in found) == [
-        "Company '../etc'",
-        "Company 'acme'",
-        "Company 'beta'",
-        "Company 'delta'",
-        "Company 'gamma'",
-        "Company 'twice' is listed more than once",
+        *(f"Company {name}" for name in names),
         "Credential 'both', api_key",
     ]
     assert any("did you mean 'page_size'" in line for line in found)

@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,12 @@ UUID = "8eb648ab-464b-42a0-ba17-eda703657e33"
 ACME = json.dumps({"eventType": "v1.export-job.created", "data": {"companyId": UUID.upper()}})
 
 
+@dataclass
 class Dagster:
     """Records deliveries, or fails."""
 
-    def __init__(self) -> None:
-        self.delivered: list[tuple[str, str]] = []
-        self.broken = False
+    delivered: list[tuple[str, str]] = field(default_factory=list)
+    broken: bool = False
 
     def deliver(self, company: str, delivery: str) -> None:
         if self.broken:
@@ -164,15 +165,12 @@ def test_a_delivery_that_failed_is_accepted_when_repeated(url: str, dagster: Dag
 
 @pytest.mark.parametrize(
     "framing",
-    [
-        b"Content-Length: 3000000000\r\n\r\n",
-        b"Content-Length: 0000000000003000000000\r\n\r\n",
-        b"Transfer-Encoding: chunked\r\n\r\n2000000\r\n",
-    ],
+    [b"Content-Length: 3000000000\r\n", b"Content-Length: 00000003000000000\r\n", b"Transfer-Encoding: chunked\r\n"],
 )
 def test_the_size_limit_counts_bytes_read_without_a_signature_too(url: str, framing: bytes) -> None:
     with connect(url) as client:
-        client.sendall(b"POST /shared HTTP/1.1\r\nHost: x\r\n" + framing)
+        chunk = b"2000000\r\n" if b"chunked" in framing else b""
+        client.sendall(b"POST /shared HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n" + chunk)
         sent = 0
         with contextlib.suppress(ConnectionError):
             while sent < 32 * 1024 * 1024:

@@ -101,7 +101,7 @@ def add_fault_of_runs(pleo: Sandbox, fault: Fault, company: str | None = None) -
 
 
 class Gate:
-    """Holds the requests of runs until enough are in flight, and then a while longer, for any beyond the limit.
+    """Blocks the requests of runs until enough are in flight, and a while longer to see any beyond the limit.
 
     Attributes:
         peak: The maximum number of requests in flight.
@@ -176,9 +176,7 @@ def asked_about(pleo: Sandbox, company: str) -> int:
     )
 
 
-def test_webhooks_precede_polling_and_a_restart_repeats_no_request(
-    new_rig: Callable[..., FleetRig],
-) -> None:
+def test_webhooks_precede_polling_and_a_restart_repeats_no_request(new_rig: Callable[..., FleetRig]) -> None:
     with Sandbox() as pleo, new_rig(pleo) as rig:
         url = rig.start_webhook()
         rig.start_daemon()
@@ -234,9 +232,7 @@ def listening() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
             server.shutdown()
 
 
-def test_alerts_contain_no_secrets_and_an_unreachable_url_only_logs_a_warning(
-    new_rig: Callable[..., FleetRig],
-) -> None:
+def test_alerts_contain_no_secrets_and_an_unreachable_url_only_logs_a_warning(new_rig: Callable[..., FleetRig]) -> None:
     first, second, third = COMPANIES[:3]
     with Sandbox() as pleo:
         for company in (first, second):
