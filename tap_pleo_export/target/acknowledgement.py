@@ -34,7 +34,7 @@ class Acknowledgement:
 
     @property
     def unsettled(self) -> int:
-        """Number of records not settled."""
+        """Number of records that are not settled."""
         return len(self._open)
 
     def defer(self) -> None:
@@ -58,7 +58,7 @@ class Acknowledgement:
             del self._waiting[1:-1:2]
 
     def due(self) -> bytes | None:
-        """Return the newest state that covers only settled records, once; None if there is no new one."""
+        """Return the newest state that covers only settled records, once."""
         first_open = next(iter(self._open), math.inf)
         due = None
         while self._waiting and self._waiting[0][0] < first_open:

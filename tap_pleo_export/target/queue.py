@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tap_pleo_export.target.updates import ItemUpdate
+    from tap_pleo_export.target.jobs import ItemUpdate
 
 MAX_WAIT_SECONDS = 5.0
 MAX_WAITING_UPDATES = 10_000
@@ -32,11 +32,7 @@ class UpdateBatch:
 
 
 class UpdateQueue:
-    """Batches by job, oldest first.
-
-    Args:
-        batch_size: Updates in a full batch.
-    """
+    """Batches by job, oldest first; a full one has ``batch_size`` updates."""
 
     def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size

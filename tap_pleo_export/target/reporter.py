@@ -6,27 +6,22 @@ import time
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.target.events import EventPoster
+from tap_pleo_export.target.jobs import STARTED
 from tap_pleo_export.target.queue import UpdateQueue
 from tap_pleo_export.target.sender import UpdateSender
-from tap_pleo_export.target.updates import STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tap_pleo_export.target.jobs import ItemUpdate, JobEvent
     from tap_pleo_export.target.run import ReportingRun
-    from tap_pleo_export.target.updates import ItemUpdate, JobEvent
 
 
 class Reporter:
-    """Reports to Pleo.
+    """Reports to Pleo: up to ``batch_size`` updates in a request; every method raises ``PleoError`` to end the run.
 
     The **first** update of an item counts, so that the result depends neither on which updates share a request nor on
     where an earlier run was cut off.
-
-    Args:
-        run: Services and settings of the run.
-        batch_size: Updates in one request, 1 to 100.
-        complete_jobs: Whether to complete jobs at the end of the input.
     """
 
     def __init__(self, run: ReportingRun, *, batch_size: int, complete_jobs: bool) -> None:
@@ -42,11 +37,7 @@ class Reporter:
         self._complete_in_state: dict[str, None] = {}
 
     def update(self, update: ItemUpdate) -> None:
-        """Take an update of an item.
-
-        Raises:
-            PleoError: Nothing more can be reported.
-        """
+        """Take an update of an item."""
         self._acknowledgement.begin(update.line)
         self._add_candidate(update.job_id)
         if self._sender.open_updates(self._run.api.job(update.job_id), [update]):
@@ -54,7 +45,7 @@ class Reporter:
         self._send_due()
 
     def event(self, event: JobEvent) -> None:
-        """Take an event: `started` is posted at once, others at the end of the input; raises as :meth:`update`."""
+        """Take an event: `started` is posted at once, others at the end of the input."""
         self._acknowledgement.begin(event.line)
         job = self._run.api.job(event.job_id)
         self._add_candidate(event.job_id)
@@ -69,13 +60,7 @@ class Reporter:
             self._acknowledgement.settle(event.line)
 
     def state(self, state: bytes, line: int, complete: Iterable[str]) -> None:
-        """Take a state.
-
-        Args:
-            state: Its value, as JSON on one line.
-            line: Its line in the input.
-            complete: The jobs that it calls complete.
-        """
+        """Take a state: JSON on one line, and the jobs that it calls complete."""
         if self._complete_jobs and (job_ids := [job_id.lower() for job_id in complete]):
             self._complete_in_state |= dict.fromkeys(job_ids)
             self._acknowledgement.defer()
@@ -88,11 +73,11 @@ class Reporter:
         return self._queue.next_due(time.monotonic())
 
     def flush(self) -> None:
-        """Send all waiting updates; raises as :meth:`update`."""
+        """Send all waiting updates."""
         self._send_due(everything=True)
 
     def finish(self) -> None:
-        """Send all waiting updates, then post the events due at the end of the input; raises as :meth:`update`."""
+        """Send all waiting updates, then post the events due at the end of the input."""
         self.flush()
         for event in self._events.values():
             self._poster.post(self._run.api.job(event.job_id), event)

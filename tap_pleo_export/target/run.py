@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from tap_pleo_export.api.retry import RetryPolicy
     from tap_pleo_export.target.acknowledgement import Acknowledgement
     from tap_pleo_export.target.api import ReportingApi
-    from tap_pleo_export.target.jobs import ReportedJob
-    from tap_pleo_export.target.updates import ItemUpdate, JobEvent
+    from tap_pleo_export.target.jobs import ItemUpdate, JobEvent, ReportedJob
 
 HOW_TO_RETRY = "The state still advances: fix the cause, then run with --full-refresh"
 """A refusal is final for this run; the next run sends nothing again that Pleo accepted."""
@@ -29,15 +28,9 @@ MAX_NAMED_ITEMS = 10
 
 @dataclass(slots=True)
 class Outcomes:
-    """Settles updates and events: counts each, says why it is refused, and acknowledges it.
+    """Settles updates and events: counts each, logs one ERROR line per refusal, and acknowledges it.
 
-    Attributes:
-        logger: Gets one ERROR line per refusal.
-        acknowledgement: The states that wait for the records.
-        accepted: Updates accepted by Pleo in this run.
-        already: Updates reported before.
-        refused: Updates and events refused by Pleo or by the target.
-        events: Events accepted, by name.
+    ``already`` counts updates reported before this run, ``events`` the events accepted by name.
     """
 
     logger: logging.Logger
@@ -121,14 +114,9 @@ class ReportingRun:
     """Services and settings of one run.
 
     Attributes:
-        api: Export jobs, and requests that change them.
-        outcomes: Settles updates and events.
         policy: How often, and after which waits, a request with an unknown outcome is repeated.
-        sleep: Waits.
-        shielded: A block that a signal ends after ten seconds only.
+        shielded: A block that a signal interrupts only after ten seconds.
         pass_states: Passes on the states that are due.
-        start_jobs: Whether to start a ``pending`` job before its first write.
-        dry_run: Whether to send nothing.
     """
 
     api: ReportingApi
@@ -150,9 +138,7 @@ class ReportingRun:
 
         def announce(failure: BaseException, _: float) -> None:
             if isinstance(failure, OutcomeUnknown):
-                self.outcomes.logger.warning(
-                    "%s; checking Pleo's state, then sending again what is missing", failure.what
-                )
+                self.outcomes.logger.warning("%s; checking Pleo's state before sending again", failure.what)
 
         for attempt in self.policy.attempts(
             lambda error: isinstance(error, OutcomeUnknown), before_wait=announce, sleep=self.sleep

@@ -43,7 +43,7 @@ BROKEN_UPDATES: list[tuple[dict[str, Any], str]] = [
     ({"status": "done"}, "'status' is not one of failed, successful"),
     ({"status": "abandoned"}, "'status' is not one of"),
     ({"status": 1}, "'status' is not one of"),
-    ({"status": "failed"}, "'failureReasonType' is missing (required with 'failed'); 'failureReason' is missing"),
+    ({"status": "failed"}, "'failureReason' is missing (required with 'failed'); 'failureReasonType' is missing"),
     ({**FAILED, "failureReason": ""}, "'failureReason' is missing (required with 'failed')"),
     ({**FAILED, "failureReasonType": None}, "'failureReasonType' is missing"),
     ({**FAILED, "failureReasonType": "job_expired"}, "'failureReasonType' is not one of receipt_upload_failure, "),

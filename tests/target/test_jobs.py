@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_pleo_export.target.jobs import Comparison, ItemOutcome, ReportedJob
-from tap_pleo_export.target.updates import ItemUpdate
+from tap_pleo_export.target.jobs import Comparison, ItemOutcome, ItemUpdate, ReportedJob
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

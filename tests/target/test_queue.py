@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from tap_pleo_export.target.jobs import ItemUpdate
 from tap_pleo_export.target.queue import MAX_WAIT_SECONDS, MAX_WAITING_UPDATES, UpdateQueue
-from tap_pleo_export.target.updates import ItemUpdate
 
 ONE, TWO = "job-1", "job-2"
 ENTRY = "8eb648ab-464b-42a0-ba17-eda703657e33"
