@@ -64,14 +64,7 @@ class ItemUpdate:
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """An event of an export job (OpenAPI schema ``CreateExportJobEvent``).
-
-    Attributes:
-        job_id: The export job's id, in lower case.
-        event: One of :data:`STATUS_AFTER`.
-        details: Both reasons with ``failed``, otherwise empty.
-        line: Its line in the input; 0 if the target created it.
-    """
+    """An event of an export job (OpenAPI schema ``CreateExportJobEvent``); line 0 means that the target created it."""
 
     job_id: str
     event: str
@@ -141,7 +134,7 @@ class ReportedJob:
 
     @property
     def unlisted(self) -> int:
-        """How many of ``numberOfItems`` the control layer does not list."""
+        """Number of items that the control layer does not list."""
         return max(0, (self.number_of_items or 0) - len(self.items))
 
     def set_items(self, items: Iterable[tuple[str, ItemOutcome]]) -> None:

@@ -18,8 +18,7 @@ from tap_pleo_export.singer.exact_json import decode
 from tap_pleo_export.singer.message_reader import InputError, MessageReader, run_reader
 from tap_pleo_export.singer.message_writer import LineWriter, OutputError
 from tap_pleo_export.singer.metrics import run_with_summary
-from tap_pleo_export.target.acknowledgement import Acknowledgement
-from tap_pleo_export.target.run import Outcomes, ReportingRun
+from tap_pleo_export.target.run import Acknowledgement, Outcomes, ReportingRun
 from tap_pleo_export.target.sinks import SINKS
 from tap_pleo_export.text import one_line
 

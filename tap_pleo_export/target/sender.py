@@ -139,7 +139,7 @@ class UpdateSender:
         return []
 
     def _after_refusal(self, job: ReportedJob, task: _Task, refusal: RequestRefused) -> list[_Task]:
-        """Refuse all updates if the job has ended; else halve the request until the updates at fault stand alone."""
+        """Refuse all updates if the job has ended; else halve the request until the updates at fault are alone."""
         if not refusal.final:
             raise refusal
         if has_ended(refusal):

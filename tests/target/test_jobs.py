@@ -92,14 +92,6 @@ def test_only_running_jobs_are_writable(status: str | None, closed: bool, ended:
     assert (made.ended, made.writable) == (ended, writable)
 
 
-def test_accepted_update_has_the_external_id_of_the_answer() -> None:
-    made = job("pending")
-    made.accept(update("A"))
-    assert made.items[update().key] == ItemOutcome("successful", "A")
-    made.accept(update("A"), "B")
-    assert made.compare(update("A")) is Comparison.CONFLICT
-
-
 def test_assumed_outcome_lasts_until_pleo_has_a_final_one() -> None:
     made = ReportedJob("job", "in_progress")
     made.set_items([(ENTRY, ItemOutcome("pending"))])
@@ -108,9 +100,3 @@ def test_assumed_outcome_lasts_until_pleo_has_a_final_one() -> None:
     assert (made.completion(), made.compare(update())) == ("completed", Comparison.REPORTED)
     made.set_items([(ENTRY, ItemOutcome("failed"))])
     assert made.completion() == "completed_with_errors"
-
-
-def test_names_in_messages() -> None:
-    assert str(ItemOutcome("successful", "A\nB")) == "'successful' with externalId 'A B'"
-    assert str(ReportedJob("x", None)) == "Export job x is unknown to Pleo"
-    assert str(ReportedJob("x", "failed", failure="job_expired")) == "Export job x is 'failed' (job_expired)"
