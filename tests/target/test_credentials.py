@@ -78,17 +78,6 @@ def test_secrets_in_errors_are_masked(pleo: Sandbox, report: Report, outputs: Ou
     assert IBAN not in run.stderr
 
 
-def test_secrets_in_partial_errors_are_masked(pleo: Sandbox, report: Report, outputs: Outputs) -> None:
-    outputs.secrets.add(IBAN)
-    job = pleo.add_job(items=1, status="in_progress")
-    error = {"accountingEntryId": next(iter(job.item_statuses)), "type": f"X {pleo.api_key}", "message": f"of {IBAN}"}
-    pleo.add_fault(Fault(path=ITEMS, method="PUT", status=200, nth=None, body={"data": [], "errors": [error]}))
-
-    run = report(update(job, 0), state(1))
-
-    check_said(run, ["Pleo refused it (X *** of ***)"])
-
-
 def test_dry_run_masks_bank_details(pleo: Sandbox, report: Report, outputs: Outputs) -> None:
     outputs.secrets.add(IBAN)
     job = pleo.add_job(items=1, status="in_progress")

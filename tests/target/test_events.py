@@ -45,6 +45,7 @@ def named(*, complete: bool = True) -> Callable[[Job, Job], bytes]:
 
 row = partial(Row, input=only(all_four), puts=(4,), items="ssss", states=(1,), settings=COMPLETE)
 refused = partial(row, exit=1)
+expired = partial(refused, puts=(), items="aaaa", job="failed")
 completed = partial(row, job="completed", events=("completed",))
 completed_with_errors = partial(row, job="completed_with_errors", events=("completed_with_errors",))
 
@@ -214,14 +215,11 @@ UNCERTAIN = [
         events=("started",),
         settings=COMPLETE | {"start_jobs": True},
     ),
-    refused(
+    expired(
         id="starting is refused, because it has expired",
         job_before="pending",
         setup=before_event(expire),
         sees=("Export job {job} is 'failed' (job_expired): refused 4 update(s)",),
-        puts=(),
-        items="aaaa",
-        job="failed",
         events=("started",),
         settings=COMPLETE | {"start_jobs": True},
     ),
@@ -247,25 +245,19 @@ GIVEN = [
         settings={},
         counts=(0, 4, 0, 0, {}),
     ),
-    refused(
+    expired(
         id="started comes too late",
         job_before="pending",
         setup=expire,
         input=only(says("started")),
         sees=("Line 3: export job {job}, event 'started' not posted: Export job {job} is 'failed' (job_expired), it",),
-        puts=(),
-        items="aaaa",
-        job="failed",
     ),
-    refused(
+    expired(
         id="it expires just before it is started",
         job_before="pending",
         setup=before_event(expire),
         input=only(says("started")),
         sees=("Line 3: export job {job}, event 'started' not posted: Export job {job} is 'failed' (job_expired), it",),
-        puts=(),
-        items="aaaa",
-        job="failed",
         events=("started",),
     ),
     row(

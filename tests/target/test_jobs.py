@@ -74,24 +74,6 @@ def test_completion_event_that_items_call_for(
     assert event or made.incomplete() == why
 
 
-@pytest.mark.parametrize(
-    ("status", "closed", "ended", "writable"),
-    [
-        ("pending", False, False, True),
-        ("in_progress", False, False, True),
-        ("in_progress", True, False, False),
-        ("unknown", False, False, True),
-        ("completed", False, True, False),
-        ("completed_with_errors", False, True, False),
-        ("failed", False, True, False),
-        (None, False, True, False),
-    ],
-)
-def test_only_running_jobs_are_writable(status: str | None, closed: bool, ended: bool, writable: bool) -> None:
-    made = ReportedJob("job", status, closed=closed)
-    assert (made.ended, made.writable) == (ended, writable)
-
-
 def test_assumed_outcome_lasts_until_pleo_has_a_final_one() -> None:
     made = ReportedJob("job", "in_progress")
     made.set_items([(ENTRY, ItemOutcome("pending"))])
