@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tap_pleo_export.api.paging import Token
     from tap_pleo_export.api.pleo_api import PleoApi
-    from tap_pleo_export.target.updates import ItemUpdate, JobEvent
+    from tap_pleo_export.target.jobs import ItemUpdate, JobEvent
 
 READ_SCOPE = "export-jobs:read"
 WRITE_SCOPE = "export-jobs:write"
@@ -58,22 +58,14 @@ _JOB_ITEMS: PageDecoder[JobItem] = PageDecoder(JobItem)
 
 
 class ReportingApi:
-    """Reads export jobs, each once and again after a write with an unknown outcome; builds the writing requests.
-
-    Args:
-        client: Sends the requests.
-    """
+    """Reads export jobs, each once and again after a write with an unknown outcome; builds the writing requests."""
 
     def __init__(self, client: PleoApi) -> None:
         self.client = client
         self._jobs: dict[str, ReportedJob] = {}
 
     def job(self, job_id: str) -> ReportedJob:
-        """Return a job; the first time, read it with its control layer.
-
-        Raises:
-            PleoError: It cannot be read.
-        """
+        """Return a job; the first time, read it with its control layer."""
         if job_id not in self._jobs:
             job = self._read_job(job_id)
             self.read_items(job)
@@ -81,14 +73,14 @@ class ReportingApi:
         return self._jobs[job_id]
 
     def running_job(self, job_id: str) -> ReportedJob | None:
-        """Return a job unless it has ended; do not read the items of a job that has. Raises as :meth:`job`."""
+        """Return a job unless it has ended; do not read the items of a job that has."""
         if job_id not in self._jobs and self._read_job(job_id).ended:
             return None
         job = self.job(job_id)
         return None if job.ended else job
 
     def read_again(self, job: ReportedJob) -> None:
-        """Update a job and its outcomes; raises as :meth:`job`."""
+        """Update a job and its outcomes."""
         now = self._read_job(job.id)
         job.failure, job.started = now.failure, job.started or now.started
         # A dry run assumes that it has started the job.
@@ -96,13 +88,13 @@ class ReportingApi:
         self.read_items(job)
 
     def read_items(self, job: ReportedJob) -> None:
-        """Update a job's outcomes from its control layer; raises as :meth:`job`."""
+        """Update a job's outcomes from its control layer."""
         if job.status is None:
             return
-        path = f"/v3/export-jobs/{job.id}/items"
 
         def request(token: Token) -> ApiRequest:
-            return self._request("GET", path, params={"limit": self.client.large_page, "after": token})
+            params = {"limit": self.client.large_page, "after": token}
+            return self._request("GET", f"/v3/export-jobs/{job.id}/items", params=params)
 
         pages = self.client.listing(request, _JOB_ITEMS.decode).pages()
         try:
@@ -114,22 +106,22 @@ class ReportingApi:
 
     def put(self, job_id: str, updates: Iterable[ItemUpdate]) -> ApiRequest:
         """Return the request that updates items of one job (``PUT /v3/export-jobs/{jobId}/items``)."""
-        body = [update.to_body() for update in updates]
-        return self._request("PUT", f"/v3/export-jobs/{job_id}/items", body=body)
+        return self._request("PUT", f"/v3/export-jobs/{job_id}/items", body=[update.to_body() for update in updates])
 
     def post(self, event: JobEvent) -> ApiRequest:
         """Return the request that posts an event (``POST /v3/export-job-events``)."""
         return self._request("POST", "/v3/export-job-events", body=event.to_body())
 
     def _read_job(self, job_id: str) -> ReportedJob:
-        """Read a job (``GET /v3/export-jobs/{jobId}``) without its items; the status of an unknown job is None."""
+        """Read a job (``GET /v3/export-jobs/{jobId}``) without its items; an unknown job has no status."""
         try:
             with _unknown_job_has_ended(job_id):
-                job = self.client.get(self._request("GET", f"/v3/export-jobs/{job_id}"), _decode_job)
+                row = self.client.get(self._request("GET", f"/v3/export-jobs/{job_id}"), _decode_job)
         except JobEnded:
             return ReportedJob(job_id, None)
         except RequestRefused as refusal:
             raise JobRefused(job_id, refusal) from None
+        job = ExportJob.from_row(row)
         if job.id.lower() != job_id:
             raise WrongJob(job_id, "an answer", job.id)
         return ReportedJob(job_id, job.status or "unknown", job.number_of_items, job.failure, job.started)
@@ -142,16 +134,12 @@ class ReportingApi:
 
 
 def decode_response(body: bytes) -> UpdateResponse:
-    """Decode the answer to an update.
-
-    Raises:
-        msgspec.MsgspecError: It is not such an answer.
-    """
+    """Decode the answer to an update; raise msgspec.MsgspecError if it is not such an answer."""
     return msgspec.json.decode(storable(body)[0], type=UpdateResponse)
 
 
-def _decode_job(body: bytes) -> ExportJob:
-    return ExportJob.from_row(msgspec.json.decode(decode_single(body), type=JobRow))
+def _decode_job(body: bytes) -> JobRow:
+    return msgspec.json.decode(decode_single(body), type=JobRow)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.api.errors import RequestRefused
-from tap_pleo_export.target.updates import COMPLETIONS, STARTED, STATUS_AFTER, JobEvent
+from tap_pleo_export.target.jobs import COMPLETIONS, STARTED, STATUS_AFTER, JobEvent
 
 if TYPE_CHECKING:
     from tap_pleo_export.target.jobs import ReportedJob
@@ -20,16 +20,12 @@ class EventPoster:
     run: ReportingRun
 
     def start_before_writing(self, job: ReportedJob) -> None:
-        """Start a job that is ``pending``, with the setting `start_jobs`.
-
-        Raises:
-            PleoError: Nothing more can be reported.
-        """
+        """Start a job that is ``pending``, with the setting `start_jobs`."""
         if self.run.start_jobs and job.status == "pending" and job.writable:
             self._start(job, JobEvent(job.id, STARTED, {}))
 
     def post_started(self, job: ReportedJob, event: JobEvent) -> None:
-        """Post a `started` of the input, unless the job was started before; raises as :meth:`post`."""
+        """Post a `started` of the input, unless the job was started before."""
         if job.status == "pending":
             self._start(job, event)
         # A repeated input begins with the updates that led to the job's end.
@@ -38,15 +34,9 @@ class EventPoster:
         self.run.outcomes.acknowledgement.settle(event.line)
 
     def post(self, job: ReportedJob, event: JobEvent) -> None:
-        """Post another event of the input, unless the job has its status already or its items disagree.
-
-        Raises:
-            PleoError: Nothing more can be reported.
-        """
-        if job.status == STATUS_AFTER[event.event]:
-            pass
-        elif job.ended:
-            self.run.outcomes.refuse_event(event, str(job))
+        """Post another event of the input, unless the job has its status already or its items disagree."""
+        if job.ended:
+            self._check_status(job, event)
         elif event.event in COMPLETIONS and (why := self._disagreement(job, event.event)):
             self.run.outcomes.refuse_event(event, why)
         else:
@@ -54,7 +44,7 @@ class EventPoster:
         self.run.outcomes.acknowledgement.settle(event.line)
 
     def complete(self, job: ReportedJob) -> None:
-        """Complete a running job if all its items are final; raises as :meth:`post`."""
+        """Complete a running job if all its items are final."""
         if job.open_items():
             # Another run may have reported them.
             self.run.api.read_again(job)
@@ -100,8 +90,7 @@ class EventPoster:
         """Post the event that ends a job."""
         outcomes = self.run.outcomes
         if event.event in COMPLETIONS and job.status == "pending" and not self.run.start_jobs:
-            why = "the job is still 'pending': it must be started first (setting 'start_jobs')"
-            outcomes.refuse_event(event, why)
+            outcomes.refuse_event(event, "the job is still 'pending': it must be started first (setting 'start_jobs')")
             return
         self.start_before_writing(job)
         if job.closed:
@@ -123,8 +112,12 @@ class EventPoster:
                 why = f"Pleo refused it ({refusal.status}{refusal.detail}), the job is '{job.status}'"
                 outcomes.refuse_event(event, why)
                 return
+        self._check_status(job, event)
+
+    def _check_status(self, job: ReportedJob, event: JobEvent) -> None:
+        """Refuse an event if its job has ended with another status."""
         if job.status != STATUS_AFTER[event.event]:
-            outcomes.refuse_event(event, str(job))
+            self.run.outcomes.refuse_event(event, str(job))
 
     def _send(self, job: ReportedJob, event: JobEvent) -> None:
         with self.run.shielded():

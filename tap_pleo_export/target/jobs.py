@@ -1,25 +1,84 @@
-"""Export jobs as the target knows them: statuses and the outcomes of their items."""
+"""Export jobs as the target knows them, and the outcomes to report: item updates and job events. No I/O."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tap_pleo_export.api.entry_keys import key_of
 from tap_pleo_export.api.jobs import ENDED_STATUSES
-from tap_pleo_export.target.updates import COMPLETED, COMPLETED_WITH_ERRORS
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tap_pleo_export.target.updates import ItemUpdate
-
+STARTED = "started"
+FAILED = "failed"
+COMPLETED = "completed"
+COMPLETED_WITH_ERRORS = "completed_with_errors"
+COMPLETIONS = (COMPLETED, COMPLETED_WITH_ERRORS)
+# The job status that follows an event.
+STATUS_AFTER = {STARTED: "in_progress"} | {event: event for event in (FAILED, *COMPLETIONS)}
 SUCCESSFUL = "successful"
 ABANDONED = "abandoned"
 FINAL_STATUSES = frozenset({SUCCESSFUL, "failed", ABANDONED})
+
+
+@dataclass(frozen=True, slots=True)
+class ItemUpdate:
+    """The outcome of one export job item (OpenAPI schema ``UpdateExportJobItemV3``).
+
+    Attributes:
+        job_id: The export job's id, in lower case.
+        entry_id: The accounting entry's id, as received.
+        details: The other members of the request body: failure reasons, or the record in the accounting system.
+        line: Its line in the input.
+    """
+
+    job_id: str
+    entry_id: str
+    status: Literal["failed", "successful"]
+    details: dict[str, str]
+    line: int = 0
+
+    @property
+    def key(self) -> bytes:
+        """The item's key within its job; ids compare case-insensitively."""
+        return key_of(self.entry_id)
+
+    @property
+    def external_id(self) -> str | None:
+        """The record's identifier in the accounting system."""
+        return self.details.get("externalId")
+
+    def to_body(self) -> dict[str, str]:
+        """Return its element of the request body."""
+        return {"accountingEntryId": self.entry_id, "status": self.status, **self.details}
+
+    def __str__(self) -> str:
+        """Return its name for messages."""
+        return f"Line {self.line}: export job {self.job_id}, item {self.entry_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """An event of an export job (OpenAPI schema ``CreateExportJobEvent``); line 0 means that the target created it."""
+
+    job_id: str
+    event: str
+    details: dict[str, str]
+    line: int = 0
+
+    def to_body(self) -> dict[str, str]:
+        """Return the request body."""
+        return {"jobId": self.job_id, "event": self.event, **self.details}
+
+    def __str__(self) -> str:
+        """Return its name for messages."""
+        line = f"Line {self.line}: export" if self.line else "Export"
+        return f"{line} job {self.job_id}, event '{self.event}'"
 
 
 class ItemOutcome(NamedTuple):
@@ -43,16 +102,14 @@ class Comparison(Enum):
 
 @dataclass(slots=True)
 class ReportedJob:
-    """An export job and the known outcomes of its items.
+    """An export job and the known outcomes of its items, by the entry's key.
 
     Attributes:
         id: Its id, in lower case.
         status: Its status; None if Pleo does not know the job.
-        number_of_items: ``numberOfItems``; None if unknown.
         failure: ``failureReasonType``, if any.
         started: Whether it was ever started.
         closed: Whether this run writes nothing more to it.
-        items: Pleo's outcome of each item, by the entry's key.
         assumed: Outcomes that a dry run assumes for items still open in Pleo.
     """
 
@@ -77,7 +134,7 @@ class ReportedJob:
 
     @property
     def unlisted(self) -> int:
-        """How many of ``numberOfItems`` the control layer does not list."""
+        """Number of items that the control layer does not list."""
         return max(0, (self.number_of_items or 0) - len(self.items))
 
     def set_items(self, items: Iterable[tuple[str, ItemOutcome]]) -> None:
@@ -119,7 +176,7 @@ class ReportedJob:
         return statuses.total() - sum(statuses[status] for status in FINAL_STATUSES)
 
     def completion(self) -> str | None:
-        """Return the completion event due; None while items are open or unlisted, or if there are none."""
+        """Return the completion event due; None without items or while any is open or unlisted."""
         if not self.items or self.unlisted or self.open_items():
             return None
         return COMPLETED if self._statuses().keys() == {SUCCESSFUL} else COMPLETED_WITH_ERRORS

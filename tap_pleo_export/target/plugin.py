@@ -18,8 +18,7 @@ from tap_pleo_export.singer.exact_json import decode
 from tap_pleo_export.singer.message_reader import InputError, MessageReader, run_reader
 from tap_pleo_export.singer.message_writer import LineWriter, OutputError
 from tap_pleo_export.singer.metrics import run_with_summary
-from tap_pleo_export.target.acknowledgement import Acknowledgement
-from tap_pleo_export.target.run import Outcomes, ReportingRun
+from tap_pleo_export.target.run import Acknowledgement, Outcomes, ReportingRun
 from tap_pleo_export.target.sinks import SINKS
 from tap_pleo_export.text import one_line
 
@@ -81,11 +80,7 @@ class TargetPleoExport(PleoPlugin, Target):
         return Reporter(run, batch_size=self.config["batch_size"], complete_jobs=self.config["complete_jobs"])
 
     def get_sink_class(self, stream_name: str) -> type[ReportingSink]:
-        """Return the sink of a stream.
-
-        Raises:
-            InputError: The stream is unknown.
-        """
+        """Return the sink of a stream; raise InputError if the stream is unknown."""
         if stream_name not in SINKS:
             raise InputError(
                 f"has the stream '{one_line(stream_name)}', expected {' or '.join(SINKS)}: put the mapping "
@@ -98,11 +93,7 @@ class TargetPleoExport(PleoPlugin, Target):
         self.reporter.finish()
 
     def run(self, file_input: IO[bytes] | None) -> int:
-        """Report all records, end with a summary, and return the exit code.
-
-        Raises:
-            SystemExit: 128 + n on signal n.
-        """
+        """Report all records, end with a summary, and return the exit code; a signal raises SystemExit."""
         return run_with_summary(self.name, lambda: self._run(file_input), self.outcomes.counts)
 
     def _run(self, file_input: IO[bytes] | None) -> int:
@@ -180,17 +171,14 @@ class TargetPleoExport(PleoPlugin, Target):
 
 def _complete_jobs(state: object) -> list[str]:
     """Return the jobs that a state of the tap calls complete; states of other taps have none."""
+    job_ids = []
     match state:
         case {"bookmarks": {"export_items": {"partitions": [*entries]}}}:
-            return [job_id for entry in entries if (job_id := _complete_job(entry))]
-    return []
-
-
-def _complete_job(entry: object) -> str | None:
-    match entry:
-        case {"context": {"jobId": str(job_id)}, "complete": True} if PLAIN_UUID.fullmatch(job_id):
-            return job_id
-    return None
+            for entry in entries:
+                match entry:
+                    case {"context": {"jobId": str(job_id)}, "complete": True} if PLAIN_UUID.fullmatch(job_id):
+                        job_ids.append(job_id)
+    return job_ids
 
 
 def _stream_of(message: InputMessage) -> str:

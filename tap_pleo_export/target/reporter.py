@@ -3,30 +3,93 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.target.events import EventPoster
-from tap_pleo_export.target.queue import UpdateQueue
+from tap_pleo_export.target.jobs import STARTED
 from tap_pleo_export.target.sender import UpdateSender
-from tap_pleo_export.target.updates import STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tap_pleo_export.target.jobs import ItemUpdate, JobEvent
     from tap_pleo_export.target.run import ReportingRun
-    from tap_pleo_export.target.updates import ItemUpdate, JobEvent
+
+MAX_WAIT_SECONDS = 5.0
+MAX_WAITING_UPDATES = 10_000
+
+
+@dataclass(slots=True)
+class UpdateBatch:
+    """The waiting updates of one job since the first one arrived, in seconds of a monotonic clock.
+
+    ``updates`` has the first update of each item, ``later`` further ones: they are checked once the first are settled.
+    """
+
+    since: float
+    updates: dict[bytes, ItemUpdate] = field(default_factory=dict)
+    later: list[ItemUpdate] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Return the number of waiting updates."""
+        return len(self.updates) + len(self.later)
+
+
+class UpdateQueue:
+    """Batches by job, oldest first; a full one has ``batch_size`` updates."""
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._batches: dict[str, UpdateBatch] = {}
+        self._full: dict[str, None] = {}
+        self._waiting = 0
+
+    def __len__(self) -> int:
+        """Return the number of waiting updates."""
+        return self._waiting
+
+    def add(self, update: ItemUpdate, now: float) -> None:
+        """Add an update to its job's batch."""
+        batch = self._batches.setdefault(update.job_id, UpdateBatch(now))
+        if update.key in batch.updates:
+            batch.later.append(update)
+        else:
+            batch.updates[update.key] = update
+        self._waiting += 1
+        if len(batch.updates) >= self._batch_size or len(batch) >= MAX_WAITING_UPDATES:
+            self._full[update.job_id] = None
+
+    def take(self, job_id: str) -> UpdateBatch:
+        """Remove a job's batch and return it."""
+        batch = self._batches.pop(job_id)
+        self._full.pop(job_id, None)
+        self._waiting -= len(batch)
+        return batch
+
+    def due(self, now: float) -> str | None:
+        """Return a job whose batch must be sent now: full, too old, or the oldest if too many updates wait."""
+        full, oldest = next(iter(self._full), None), self.oldest()
+        if full is not None or oldest is None:
+            return full
+        too_old = now - self._batches[oldest].since >= MAX_WAIT_SECONDS
+        return oldest if too_old or self._waiting >= MAX_WAITING_UPDATES else None
+
+    def oldest(self) -> str | None:
+        """Return the job whose batch has waited longest, if any."""
+        return next(iter(self._batches), None)
+
+    def next_due(self, now: float) -> float | None:
+        """Return the seconds until the oldest batch is due; None if nothing waits."""
+        oldest = next(iter(self._batches.values()), None)
+        return None if oldest is None else max(0.0, oldest.since + MAX_WAIT_SECONDS - now)
 
 
 class Reporter:
-    """Reports to Pleo.
+    """Reports to Pleo: up to ``batch_size`` updates in a request; every method raises ``PleoError`` to end the run.
 
     The **first** update of an item counts, so that the result depends neither on which updates share a request nor on
     where an earlier run was cut off.
-
-    Args:
-        run: Services and settings of the run.
-        batch_size: Updates in one request, 1 to 100.
-        complete_jobs: Whether to complete jobs at the end of the input.
     """
 
     def __init__(self, run: ReportingRun, *, batch_size: int, complete_jobs: bool) -> None:
@@ -42,11 +105,7 @@ class Reporter:
         self._complete_in_state: dict[str, None] = {}
 
     def update(self, update: ItemUpdate) -> None:
-        """Take an update of an item.
-
-        Raises:
-            PleoError: Nothing more can be reported.
-        """
+        """Take an update of an item."""
         self._acknowledgement.begin(update.line)
         self._add_candidate(update.job_id)
         if self._sender.open_updates(self._run.api.job(update.job_id), [update]):
@@ -54,7 +113,7 @@ class Reporter:
         self._send_due()
 
     def event(self, event: JobEvent) -> None:
-        """Take an event: `started` is posted at once, others at the end of the input; raises as :meth:`update`."""
+        """Take an event: `started` is posted at once, others at the end of the input."""
         self._acknowledgement.begin(event.line)
         job = self._run.api.job(event.job_id)
         self._add_candidate(event.job_id)
@@ -69,13 +128,7 @@ class Reporter:
             self._acknowledgement.settle(event.line)
 
     def state(self, state: bytes, line: int, complete: Iterable[str]) -> None:
-        """Take a state.
-
-        Args:
-            state: Its value, as JSON on one line.
-            line: Its line in the input.
-            complete: The jobs that it calls complete.
-        """
+        """Take a state: JSON on one line, and the jobs that it calls complete."""
         if self._complete_jobs and (job_ids := [job_id.lower() for job_id in complete]):
             self._complete_in_state |= dict.fromkeys(job_ids)
             self._acknowledgement.defer()
@@ -88,11 +141,11 @@ class Reporter:
         return self._queue.next_due(time.monotonic())
 
     def flush(self) -> None:
-        """Send all waiting updates; raises as :meth:`update`."""
+        """Send all waiting updates."""
         self._send_due(everything=True)
 
     def finish(self) -> None:
-        """Send all waiting updates, then post the events due at the end of the input; raises as :meth:`update`."""
+        """Send all waiting updates, then post the events due at the end of the input."""
         self.flush()
         for event in self._events.values():
             self._poster.post(self._run.api.job(event.job_id), event)

@@ -1,7 +1,8 @@
-"""The state of one run: services, counts, and the lines that explain each refusal."""
+"""The state of one run: services, counts, the lines that explain each refusal, and the states to pass on."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,27 +18,79 @@ if TYPE_CHECKING:
     import tenacity
 
     from tap_pleo_export.api.retry import RetryPolicy
-    from tap_pleo_export.target.acknowledgement import Acknowledgement
     from tap_pleo_export.target.api import ReportingApi
-    from tap_pleo_export.target.jobs import ReportedJob
-    from tap_pleo_export.target.updates import ItemUpdate, JobEvent
+    from tap_pleo_export.target.jobs import ItemUpdate, JobEvent, ReportedJob
 
 HOW_TO_RETRY = "The state still advances: fix the cause, then run with --full-refresh"
 """A refusal is final for this run; the next run sends nothing again that Pleo accepted."""
 MAX_NAMED_ITEMS = 10
+# States may be large, and only the newest must be passed on: beyond this number, some are dropped.
+MAX_WAITING_STATES = 8
+
+
+class Acknowledgement:
+    """States in input order, and the records that they cover; positions are line numbers of the input.
+
+    A state is due once every record before it is settled, unless an earlier record waits for the end of the input.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[int, None] = {}
+        self._waiting: list[tuple[int, bytes]] = []
+        self._deferred: tuple[int, bytes] | None = None
+        self._deferring = False
+
+    def begin(self, line: int) -> None:
+        """Note a record that must be settled."""
+        self._open[line] = None
+
+    def settle(self, line: int) -> None:
+        """Note that a record is settled: nothing more will be done about it."""
+        self._open.pop(line, None)
+
+    def is_open(self, line: int) -> bool:
+        """Return whether a record is not settled yet."""
+        return line in self._open
+
+    @property
+    def unsettled(self) -> int:
+        """Number of records that are not settled."""
+        return len(self._open)
+
+    def defer(self) -> None:
+        """Keep back all later states until :meth:`release`."""
+        self._deferring = True
+
+    def release(self) -> None:
+        """Release the states kept back: the input has ended, and the records that waited for it are settled."""
+        self._deferring = False
+        if self._deferred is not None:
+            self._waiting.append(self._deferred)
+            self._deferred = None
+
+    def add(self, state: bytes, line: int) -> None:
+        """Add a state, as JSON."""
+        if self._deferring:
+            self._deferred = line, state
+            return
+        self._waiting.append((line, state))
+        if len(self._waiting) > MAX_WAITING_STATES:
+            del self._waiting[1:-1:2]
+
+    def due(self) -> bytes | None:
+        """Return the newest state that covers only settled records, once."""
+        first_open = next(iter(self._open), math.inf)
+        due = None
+        while self._waiting and self._waiting[0][0] < first_open:
+            due = self._waiting.pop(0)[1]
+        return due
 
 
 @dataclass(slots=True)
 class Outcomes:
-    """Settles updates and events: counts each, says why it is refused, and acknowledges it.
+    """Settles updates and events: counts each, logs one ERROR line per refusal, and acknowledges it.
 
-    Attributes:
-        logger: Gets one ERROR line per refusal.
-        acknowledgement: The states that wait for the records.
-        accepted: Updates accepted by Pleo in this run.
-        already: Updates reported before.
-        refused: Updates and events refused by Pleo or by the target.
-        events: Events accepted, by name.
+    ``already`` counts updates reported before this run, ``events`` the events accepted by name.
     """
 
     logger: logging.Logger
@@ -121,14 +174,9 @@ class ReportingRun:
     """Services and settings of one run.
 
     Attributes:
-        api: Export jobs, and requests that change them.
-        outcomes: Settles updates and events.
         policy: How often, and after which waits, a request with an unknown outcome is repeated.
-        sleep: Waits.
-        shielded: A block that a signal ends after ten seconds only.
+        shielded: A block that a signal interrupts only after ten seconds.
         pass_states: Passes on the states that are due.
-        start_jobs: Whether to start a ``pending`` job before its first write.
-        dry_run: Whether to send nothing.
     """
 
     api: ReportingApi
@@ -150,9 +198,7 @@ class ReportingRun:
 
         def announce(failure: BaseException, _: float) -> None:
             if isinstance(failure, OutcomeUnknown):
-                self.outcomes.logger.warning(
-                    "%s; checking Pleo's state, then sending again what is missing", failure.what
-                )
+                self.outcomes.logger.warning("%s; checking Pleo's state before sending again", failure.what)
 
         for attempt in self.policy.attempts(
             lambda error: isinstance(error, OutcomeUnknown), before_wait=announce, sleep=self.sleep

@@ -16,22 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from tap_pleo_export.target.api import UpdateError, UpdateResponse
-    from tap_pleo_export.target.jobs import ReportedJob
+    from tap_pleo_export.target.jobs import ItemUpdate, ReportedJob
     from tap_pleo_export.target.run import ReportingRun
-    from tap_pleo_export.target.updates import ItemUpdate
 
 NO_SUCH_ENTRY = "ACCOUNTING_ENTRY_DOES_NOT_EXIST"
 
 
 @dataclass(slots=True)
 class _Task:
-    """Updates to send in one request.
+    """Updates to send in one request, at most one per item.
 
     Attributes:
-        updates: At most one per item.
         last: Whether updates still open after this request are refused.
         tried: Keys of the updates sent: if Pleo has their outcome later, this run reported it.
-        unclear: Updates that Pleo's answer does not confirm, by key, with their error if any.
+        unclear: Errors, if any, of the updates that Pleo's answer does not confirm.
     """
 
     updates: Sequence[ItemUpdate]
@@ -47,11 +45,7 @@ class UpdateSender:
     run: ReportingRun
 
     def send(self, job: ReportedJob, updates: Sequence[ItemUpdate]) -> None:
-        """Send updates of one job, at most one per item and as many as one request takes, until each is settled.
-
-        Raises:
-            PleoError: Not all could be settled.
-        """
+        """Send updates of one job, at most one per item and as many as one request takes, until each is settled."""
         client = self.run.api.client
         tasks = [_Task(updates)]
         while tasks:
@@ -131,7 +125,7 @@ class UpdateSender:
         self.run.outcomes.mark_accepted(update)
 
     def _unclear_again(self, job: ReportedJob, task: _Task) -> list[_Task]:
-        """Let the control layer decide about unclear updates; send those still open once more, then refuse them."""
+        """Let the control layer decide about unclear updates; send those still open again once, then refuse them."""
         if not task.unclear:
             return []
         self.run.api.read_items(job)
@@ -144,7 +138,7 @@ class UpdateSender:
         return []
 
     def _after_refusal(self, job: ReportedJob, task: _Task, refusal: RequestRefused) -> list[_Task]:
-        """Refuse all updates if the job has ended; else halve the request until the updates at fault stand alone."""
+        """Refuse all updates if the job has ended; else halve the request until the updates at fault are alone."""
         if not refusal.final:
             raise refusal
         if has_ended(refusal):

@@ -6,12 +6,12 @@ import abc
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jsonschema_rs
-from jsonschema_rs import ValidationErrorKind as Kind
 from singer_sdk.sinks import RecordSink
 
 from tap_pleo_export.api.jobs import PLAIN_UUID, format_time, parse_time
+from tap_pleo_export.singer.schema_errors import violations
 from tap_pleo_export.singer.schema_files import shipped
-from tap_pleo_export.target.updates import ItemUpdate, JobEvent
+from tap_pleo_export.target.jobs import ItemUpdate, JobEvent
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 STREAMS_FILE = "report_streams.json"
 SDK_MEMBERS = "_sdc_"
 EXPORTED_AT = "exportedAt"
+# Texts for JSON Schema keywords; they quote no values.
+MISTAKES = {"falseSchema": "is allowed with 'failed' only", "pattern": "is not a UUID", "type": "is not text"}
 
 
 class ReportingSink(RecordSink):
@@ -36,7 +38,8 @@ class ReportingSink(RecordSink):
         super().__init__(target, **sink)
         self._reporter: Reporter = target.reporter
         self._outcomes: Outcomes = target.outcomes
-        self._rules = jsonschema_rs.Draft202012Validator(self.declared())
+        self._declared = self.declared()
+        self._rules = jsonschema_rs.Draft202012Validator(self._declared)
         self._unknown: set[str] = set()
 
     @classmethod
@@ -49,29 +52,22 @@ class ReportingSink(RecordSink):
         """Disable the SDK's validation: it takes half a millisecond per record and quotes values."""
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        """Report a record, or refuse it in one line.
-
-        Args:
-            record: The record as received.
-            context: `line`: its line in the input.
-        """
+        """Report a record, or refuse it in one line; ``context["line"]`` is its line in the input."""
         members = self._present(record)
-        problems = dict.fromkeys((*_schema_problems(self._rules, members), *_time_problems(members)))
+        problems = list(_time_problems(members))
+        if not self._rules.is_valid(members):
+            problems = [*_schema_problems(self._declared, members), *problems]
         if problems:
             ids = ", ".join(f"{title} {_id(members.get(name))}" for name, title in self.identified_by.items())
             self._outcomes.refuse_record(context["line"], ids, "; ".join(problems))
             return
         if time := parse_time(members.get(EXPORTED_AT)):
             members[EXPORTED_AT] = format_time(time)
-        reported = self.parse(members.pop("jobId").lower(), members, context["line"])
-        if isinstance(reported, ItemUpdate):
-            self._reporter.update(reported)
-        else:
-            self._reporter.event(reported)
+        self.report(members.pop("jobId").lower(), members, context["line"])
 
     @abc.abstractmethod
-    def parse(self, job_id: str, members: dict[str, Any], line: int) -> ItemUpdate | JobEvent:
-        """Return what a valid record reports."""
+    def report(self, job_id: str, members: dict[str, Any], line: int) -> None:
+        """Report a valid record."""
 
     def _present(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return the declared members without null and ""; warn once about each unknown one."""
@@ -89,9 +85,10 @@ class ExportJobItemUpdates(ReportingSink):
     name = "export_job_item_updates"
     identified_by: ClassVar[dict[str, str]] = {"jobId": "export job", "accountingEntryId": "item"}
 
-    def parse(self, job_id: str, members: dict[str, Any], line: int) -> ItemUpdate:
-        """Return the outcome of an item."""
-        return ItemUpdate(job_id, members.pop("accountingEntryId"), members.pop("status"), members, line)
+    def report(self, job_id: str, members: dict[str, Any], line: int) -> None:
+        """Report the outcome of an item."""
+        entry_id, status = members.pop("accountingEntryId"), members.pop("status")
+        self._reporter.update(ItemUpdate(job_id, entry_id, status, members, line))
 
 
 class ExportJobEvents(ReportingSink):
@@ -100,33 +97,29 @@ class ExportJobEvents(ReportingSink):
     name = "export_job_events"
     identified_by: ClassVar[dict[str, str]] = {"jobId": "export job", "event": "event"}
 
-    def parse(self, job_id: str, members: dict[str, Any], line: int) -> JobEvent:
-        """Return the event of a job."""
-        return JobEvent(job_id, members.pop("event"), members, line)
+    def report(self, job_id: str, members: dict[str, Any], line: int) -> None:
+        """Report the event of a job."""
+        self._reporter.event(JobEvent(job_id, members.pop("event"), members, line))
 
 
 SINKS = {sink.name: sink for sink in (ExportJobItemUpdates, ExportJobEvents)}
 """The streams that the target accepts, by name."""
 
 
-def _schema_problems(validator: jsonschema_rs.Draft202012Validator, record: dict[str, Any]) -> Iterator[str]:
-    """Yield the invalid members and what is wrong with each, without their values."""
-    errors = list(validator.iter_errors(record))
+def _schema_problems(schema: dict[str, Any], record: dict[str, Any]) -> Iterator[str]:
+    """Yield the invalid members and their mistakes, without their values."""
+    found = violations(schema, record)
     # Which reasons are required depends on the status: an invalid status is reported alone.
-    plain = [error for error in errors if error.schema_path[0] not in {"then", "else"}]
-    for error in plain or errors:
-        member = f"'{error.instance_path[0]}'" if error.instance_path else ""
-        match error.kind:
-            case Kind.Required(property=name):
+    plain = [violation for violation in found if violation.schema_path[0] not in {"then", "else"}]
+    for violation in plain or found:
+        name = violation.path[0]
+        match violation.keyword:
+            case "required":
                 yield f"'{name}' is missing" + ("" if plain else " (required with 'failed')")
-            case Kind.FalseSchema():
-                yield f"{member} is allowed with 'failed' only"
-            case Kind.Enum(options=options):
-                yield f"{member} is not one of {', '.join(map(str, options))}"
-            case Kind.Pattern():
-                yield f"{member} is not a UUID"
-            case _:
-                yield f"{member} is not text"
+            case "enum":
+                yield f"'{name}' is not one of {', '.join(schema['properties'][name]['enum'])}"
+            case keyword:
+                yield f"'{name}' {MISTAKES[keyword]}"
 
 
 def _time_problems(record: dict[str, Any]) -> Iterator[str]:

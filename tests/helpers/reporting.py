@@ -18,10 +18,9 @@ from tap_pleo_export.api.pleo_api import PleoApi
 from tap_pleo_export.api.request import ApiResponse
 from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.api.sender import Sender
-from tap_pleo_export.target.acknowledgement import Acknowledgement
 from tap_pleo_export.target.api import ReportingApi
 from tap_pleo_export.target.reporter import Reporter
-from tap_pleo_export.target.run import Outcomes, ReportingRun
+from tap_pleo_export.target.run import Acknowledgement, Outcomes, ReportingRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable

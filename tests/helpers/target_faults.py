@@ -12,6 +12,7 @@ from tests.helpers.target import (
     check_said,
     feed,
     passed_on,
+    run_summary,
     settings_of,
     start_target,
     state,
@@ -58,7 +59,7 @@ class Row:
         job: Final status of the job.
         events: Names of the events in POSTs.
         states: States passed on; those that depend on the job's id as a function of it.
-        summary: Start of the last line.
+        counts: Start of the run's counts: accepted, already, refused, unsent, accepted events by name.
         reads: How often the job's record is read.
         items_before: Initial statuses of the job's items, one letter each.
         job_before: Initial status of the job.
@@ -75,16 +76,17 @@ class Row:
     job: str = "in_progress"
     events: Sequence[str] = ()
     states: Sequence[Any] = (1, 2)
-    summary: str = ""
+    counts: tuple[object, ...] = ()
     reads: int | None = None
     items_before: str = "pppp"
     job_before: str = "in_progress"
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-item_refused = partial(Row, exit=1, puts=(4, 1, 2), items="fpss")
-job_ends = partial(Row, exit=1, items="aaaa", job="failed")
-run_ends = partial(Row, exit=1, items="pppp", puts=(4,), states=())
+refused = partial(Row, exit=1)
+item_refused = partial(refused, puts=(4, 1, 2), items="fpss")
+job_ends = partial(refused, items="aaaa", job="failed")
+run_ends = partial(refused, items="pppp", puts=(4,), states=())
 
 
 @dataclass(frozen=True)
@@ -186,16 +188,20 @@ def check(row: Row, outcome: RowResult) -> None:
     run, names = outcome.run, outcome.names
     check_said(run, [phrase.format(**names) for phrase in row.sees])
     assert run.returncode == row.exit, run.stderr
-    puts = [request for request in outcome.requests if request.method == "PUT"]
-    assert [len(request.json) for request in puts] == list(row.puts), run.stderr
+    puts = [request.json for request in outcome.requests if request.method == "PUT"]
+    assert [len(updates) for updates in puts] == list(row.puts), run.stderr
     posted = [request.json for request in outcome.requests if request.method == "POST"]
     assert [event["event"] for event in posted] == list(row.events)
     assert (outcome.items, outcome.job) == (row.items, row.job)
     assert passed_on(run) == [given(names["job"]) if callable(given) else given for given in row.states]
-    assert summary(run).startswith(row.summary)
+    counts = [run_summary(run)[name] for name in ("accepted", "already", "refused", "unsent", "events")]
+    assert tuple(counts[: len(row.counts)]) == row.counts
+    accepted, already, refused, unsent, _ = counts
+    text = f"{accepted} accepted, {already} already reported, {refused} refused, {unsent} unsent; events: "
+    assert summary(run).startswith(text)
     reads = sum(request.path == f"/v3/export-jobs/{names['job']}" for request in outcome.requests)
     assert row.reads in {None, reads}
     # Nothing is changed twice, and no member is sent empty.
     entries = [change.entry_id for change in outcome.changes if change.entry_id]
     assert len(set(entries)) == len(entries)
-    assert all(value for request in puts for each in request.json for value in each.values())
+    assert all(value for updates in puts for each in updates for value in each.values())

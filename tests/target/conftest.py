@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from tests.conftest import Outputs, Run
 
+    Report = Callable[..., Run]
+    Start = Callable[..., subprocess.Popen[bytes]]
+
 
 @pytest.fixture
-def start(pleo: Sandbox, environment: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+def start(pleo: Sandbox, environment: dict[str, str], tmp_path: Path) -> Start:
     """Start the target; keywords override the default settings, None removes one."""
 
     def start_it(*arguments: str, env: dict[str, str] | None = None, **settings: Any) -> subprocess.Popen[bytes]:
@@ -30,7 +33,7 @@ def start(pleo: Sandbox, environment: dict[str, str], tmp_path: Path) -> Callabl
 
 
 @pytest.fixture
-def report(start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs) -> Callable[..., Run]:
+def report(start: Start, outputs: Outputs) -> Report:
     """Run the target on both SCHEMAs and further messages."""
 
     def run(*messages: bytes, **settings: Any) -> Run:

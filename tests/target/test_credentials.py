@@ -1,4 +1,4 @@
-"""Settings and credentials: refused with their reasons, renewed once, kept where a tap finds them, never shown."""
+"""Settings and credentials: invalid ones are reported, tokens refreshed once and shared, secrets masked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Fault
-from tests.helpers.target import check_said, passed_on, puts, said, sizes, state, statuses, update, updates
+from tests.helpers.target import check_said, puts, said, state, statuses, update, updates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sandbox import Sandbox
     from tests.conftest import Outputs, Run
+    from tests.target.conftest import Report
 
 ITEMS = "/v3/export-jobs/*/items"
 IBAN = "GB33BUKB20201555555555"
@@ -32,7 +33,7 @@ def oauth(pleo: Sandbox, tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_all_problems_with_the_settings_are_named_before_any_request(pleo: Sandbox, report: Callable[..., Run]) -> None:
+def test_all_invalid_settings_are_reported_before_any_request(pleo: Sandbox, report: Report) -> None:
     run = report(batch_size=101, start_jobs="yes", max_requests_per_minute=0, access_token="y")
 
     assert run.returncode == 1
@@ -43,8 +44,8 @@ def test_all_problems_with_the_settings_are_named_before_any_request(pleo: Sandb
     assert pleo.requests == []
 
 
-def test_a_401_is_met_with_one_refresh_and_the_same_request(
-    pleo: Sandbox, report: Callable[..., Run], tmp_path: Path, outputs: Outputs
+def test_401_leads_to_one_refresh_and_the_same_request(
+    pleo: Sandbox, report: Report, tmp_path: Path, outputs: Outputs
 ) -> None:
     job = pleo.add_job(items=2, status="in_progress")
     first = oauth(pleo, tmp_path)
@@ -59,20 +60,8 @@ def test_a_401_is_met_with_one_refresh_and_the_same_request(
     assert json.loads((tmp_path / "tokens.json").read_text())["refresh_token"] == pleo.refresh_token
 
 
-def test_a_401_after_the_refresh_ends_the_run(pleo: Sandbox, report: Callable[..., Run], tmp_path: Path) -> None:
-    job = pleo.add_job(items=1, status="in_progress")
-    pleo.add_fault(Fault(path=ITEMS, method="PUT", nth=None, status=401))
-
-    run = report(update(job, 0), state(1), **oauth(pleo, tmp_path))
-
-    check_said(run, ["Pleo rejected the credentials (401 on "])
-    assert (run.returncode, sizes(pleo), passed_on(run)) == (1, [1, 1], [])
-
-
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
-def test_what_pleo_quotes_is_masked_and_stays_in_its_line(
-    pleo: Sandbox, report: Callable[..., Run], outputs: Outputs, level: str
-) -> None:
+def test_secrets_in_errors_are_masked(pleo: Sandbox, report: Report, outputs: Outputs, level: str) -> None:
     outputs.secrets.add(IBAN)
     job = pleo.add_job(items=1, status="in_progress")
     forged = "2026-01-01 00:00:00,000 | CRITICAL | target-pleo-export | all is lost"
@@ -89,20 +78,7 @@ def test_what_pleo_quotes_is_masked_and_stays_in_its_line(
     assert IBAN not in run.stderr
 
 
-def test_a_partial_error_that_quotes_secrets_is_masked(
-    pleo: Sandbox, report: Callable[..., Run], outputs: Outputs
-) -> None:
-    outputs.secrets.add(IBAN)
-    job = pleo.add_job(items=1, status="in_progress")
-    error = {"accountingEntryId": next(iter(job.item_statuses)), "type": f"X {pleo.api_key}", "message": f"of {IBAN}"}
-    pleo.add_fault(Fault(path=ITEMS, method="PUT", status=200, nth=None, body={"data": [], "errors": [error]}))
-
-    run = report(update(job, 0), state(1))
-
-    check_said(run, ["Pleo refused it (X *** of ***)"])
-
-
-def test_a_dry_run_masks_bank_details(pleo: Sandbox, report: Callable[..., Run], outputs: Outputs) -> None:
+def test_dry_run_masks_bank_details(pleo: Sandbox, report: Report, outputs: Outputs) -> None:
     outputs.secrets.add(IBAN)
     job = pleo.add_job(items=1, status="in_progress")
 
@@ -112,9 +88,7 @@ def test_a_dry_run_masks_bank_details(pleo: Sandbox, report: Callable[..., Run],
 
 
 @pytest.mark.parametrize("client_id", ["item", "export"])
-def test_a_short_client_id_masks_no_words(
-    pleo: Sandbox, report: Callable[..., Run], tmp_path: Path, client_id: str
-) -> None:
+def test_short_client_id_masks_no_words(pleo: Sandbox, report: Report, tmp_path: Path, client_id: str) -> None:
     job = pleo.add_job(items=1, status="in_progress")
     pleo.credentials.client_id = client_id
 
@@ -124,8 +98,8 @@ def test_a_short_client_id_masks_no_words(
     assert run.returncode == 1
 
 
-def test_a_tap_and_a_target_share_one_token_file(
-    pleo: Sandbox, report: Callable[..., Run], run_tap: Callable[..., Run], tmp_path: Path, outputs: Outputs
+def test_tap_and_target_share_a_token_file(
+    pleo: Sandbox, report: Report, run_tap: Callable[..., Run], tmp_path: Path, outputs: Outputs
 ) -> None:
     job = pleo.add_job(items=1, status="in_progress")
     shared = oauth(pleo, tmp_path)

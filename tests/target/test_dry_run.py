@@ -1,4 +1,4 @@
-"""A dry run: nothing but reads, said as it would be done, and the exit code of the real run."""
+"""A dry run sends only GETs, announces every write and has the exit code of the real run."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from sandbox import Fault
 from tests.helpers.target import event, passed_on, said, state, statuses, summary, update, updates, writes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sandbox import Sandbox
     from tests.conftest import Run
+    from tests.target.conftest import Report
 
 
 def announced(run: Run) -> list[str]:
     return [text for text in run.log("INFO") if text.startswith("Dry run: ")]
 
 
-def test_everything_is_said_and_nothing_is_done(pleo: Sandbox, report: Callable[..., Run]) -> None:
+def test_dry_run_announces_everything_and_sends_nothing(pleo: Sandbox, report: Report) -> None:
     job = pleo.add_job(items=3, item_status=["pending", "pending", "successful"])
     items = list(job.item_statuses)
 
@@ -49,7 +48,7 @@ def test_everything_is_said_and_nothing_is_done(pleo: Sandbox, report: Callable[
     )
 
 
-def test_it_fails_as_the_real_run_would(pleo: Sandbox, report: Callable[..., Run]) -> None:
+def test_dry_run_fails_as_the_real_run_would(pleo: Sandbox, report: Report) -> None:
     """An entry that the job does not have, a contradiction, an event that disagrees."""
     job = pleo.add_job(items=3, status="in_progress", item_status=["pending", "failed", "pending"])
     messages = [
@@ -72,9 +71,7 @@ def test_it_fails_as_the_real_run_would(pleo: Sandbox, report: Callable[..., Run
     assert passed_on(wet) == [1]
 
 
-def test_what_another_run_reports_meanwhile_completes_what_this_one_only_supposes(
-    pleo: Sandbox, report: Callable[..., Run]
-) -> None:
+def test_dry_run_sees_reports_of_another_run(pleo: Sandbox, report: Report) -> None:
     job = pleo.add_job(items=2)
     last = list(job.item_statuses)[1]
 

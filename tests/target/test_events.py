@@ -1,11 +1,12 @@
-"""The fault matrix of events: which are posted, when, and what becomes of a job in the end.
+"""The fault matrix of events: which are posted, when, and the final status of the job.
 
-The world is that of the updates' matrix: `{job}` of four items, `{other}` of two.
+The jobs are those of the matrix of updates: `{job}` with four items, `{other}` with two.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -38,20 +39,15 @@ def says(name: str, **members: str) -> Callable[[Job], bytes]:
 
 
 def named(*, complete: bool = True) -> Callable[[Job, Job], bytes]:
-    """Return an input that knows the job by the tap's state alone."""
+    """Return an input in which only the tap's state names the job."""
     return lambda job, _: state(tap_state(job, complete=complete)) + state(2)
 
 
-def row(**parts: Any) -> Row:
-    """Return a row about one job, reported whole if nothing else is said."""
-    usual: dict[str, Any] = {
-        "input": only(all_four),
-        "puts": (4,),
-        "items": "ssss",
-        "states": (1,),
-        "settings": COMPLETE,
-    }
-    return Row(**(usual | {"settings": COMPLETE} | parts))
+row = partial(Row, input=only(all_four), puts=(4,), items="ssss", states=(1,), settings=COMPLETE)
+refused = partial(row, exit=1)
+expired = partial(refused, puts=(), items="aaaa", job="failed")
+completed = partial(row, job="completed", events=("completed",))
+completed_with_errors = partial(row, job="completed_with_errors", events=("completed_with_errors",))
 
 
 def another_finishes(status: str) -> Callable[[Sandbox, Job], object]:
@@ -60,46 +56,32 @@ def another_finishes(status: str) -> Callable[[Sandbox, Job], object]:
 
 COMPLETIONS = [
     row(id="not asked for", settings={}),
-    row(
-        id="all successful",
-        job="completed",
-        events=("completed",),
-        summary="4 accepted, 0 already reported, 0 refused, 0 unsent; events: 1 completed",
-    ),
-    row(
+    completed(id="all successful", counts=(4, 0, 0, 0, {"completed": 1})),
+    completed_with_errors(
         id="one failed",
         input=only(lambda job: update(job, 0, "failed") + updates(job, (1, 2, 3))),
         items="fsss",
-        job="completed_with_errors",
-        events=("completed_with_errors",),
-        summary="4 accepted, 0 already reported, 0 refused, 0 unsent; events: 1 completed_with_errors",
+        counts=(4, 0, 0, 0, {"completed_with_errors": 1}),
     ),
-    row(
-        id="all failed: never the event failed",
-        input=only(lambda job: updates(job, range(4), "failed")),
-        items="ffff",
-        job="completed_with_errors",
-        events=("completed_with_errors",),
+    completed_with_errors(
+        id="all failed: never the event failed", input=only(lambda job: updates(job, range(4), "failed")), items="ffff"
     ),
-    row(
+    completed_with_errors(
         id="an abandoned item is final",
         items_before="pppa",
         input=only(lambda job: updates(job, (0, 1, 2))),
         puts=(3,),
         items="sssa",
-        job="completed_with_errors",
-        events=("completed_with_errors",),
     ),
     row(id="items are still open: no error", input=only(two), puts=(2,), items="sspp"),
-    row(
+    refused(
         id="a refused update leaves its item open",
         setup=lambda _, job: job.locked.add(list(job.item_statuses)[3]),
         sees=("ACCOUNTING_ENTRY_UPDATE_FAILED",),
-        exit=1,
         puts=(4, 1),
         items="sssp",
     ),
-    row(
+    completed_with_errors(
         id="another run reports the rest before the end",
         setup=lambda pleo, job: [
             job.update(entry, {"status": "failed"}, pleo.now()) for entry in list(job.item_statuses)[2:]
@@ -107,25 +89,17 @@ COMPLETIONS = [
         input=only(two),
         puts=(2,),
         items="ssff",
-        job="completed_with_errors",
-        events=("completed_with_errors",),
     ),
     row(
         id="fewer items listed than the job has",
         setup=lambda _, job: job.record.update(numberOfItems=7),
         sees=(f"{OPEN}Pleo lists 4 of its 7 items",),
     ),
-    row(
-        id="more items listed than the job says",
-        setup=lambda _, job: job.record.update(numberOfItems=1),
-        job="completed",
-        events=("completed",),
-    ),
-    row(
+    completed(id="more items listed than the job says", setup=lambda _, job: job.record.update(numberOfItems=1)),
+    refused(
         id="pending, and not to be started",
         job_before="pending",
         sees=(f"{JOB}'completed' not posted: the job is still 'pending': it must be started first (setting 'start",),
-        exit=1,
         job="pending",
     ),
     row(
@@ -134,31 +108,18 @@ COMPLETIONS = [
         job="completed",
         events=("started", "completed"),
         settings=COMPLETE | {"start_jobs": True},
-        summary="4 accepted, 0 already reported, 0 refused, 0 unsent; events: 1 completed, 1 started",
+        counts=(4, 0, 0, 0, {"completed": 1, "started": 1}),
     ),
-    row(
-        id="already reported by an earlier run: only the event is left",
-        items_before="ssss",
-        puts=(),
-        job="completed",
-        events=("completed",),
-    ),
+    completed(id="already reported by an earlier run: only the event is left", items_before="ssss", puts=()),
 ]
 
 NAMED_BY_STATE = [
-    row(
-        id="a job that only the state knows",
-        items_before="ssff",
-        items="ssff",
-        input=named(),
-        puts=(),
-        job="completed_with_errors",
-        events=("completed_with_errors",),
-        states=(2,),
+    completed_with_errors(
+        id="a job that only the state knows", items_before="ssff", items="ssff", input=named(), puts=(), states=(2,)
     ),
     row(id="its items are open", items="pppp", input=named(), puts=(), states=(2,)),
     row(
-        id="the state does not call it complete",
+        id="the state does not call the job complete",
         items_before="ssss",
         input=named(complete=False),
         puts=(),
@@ -175,7 +136,7 @@ NAMED_BY_STATE = [
         states=(2,),
     ),
     row(
-        id="Pleo does not know it, nor is it an id",
+        id="one job is unknown to Pleo, the other is not an id",
         setup=lambda pleo, job: pleo.jobs.pop(job.id),
         items="pppp",
         input=lambda job, _: state(tap_state(job, "not-an-id")) + state(2),
@@ -193,16 +154,15 @@ UNCERTAIN = [
             sees=(f"{UNKNOWN}{cause}",),
             job="completed",
             events=("completed",) if effect else ("completed", "completed"),
-            summary="4 accepted, 0 already reported, 0 refused, 0 unsent; events: 1 completed",
+            counts=(4, 0, 0, 0, {"completed": 1}),
         )
         for effect in (False, True)
         for cause, fault in (("status 500", {"status": 500}), ("", {"kind": "reset"}))
     ),
-    row(
+    refused(
         id="500 for good: the state waits",
         setup=on_event(status=500, nth=None),
         sees=(f"{UNKNOWN}status 500); checking Pleo's state", f"{UNKNOWN}status 500). Run again"),
-        exit=1,
         events=("completed", "completed"),
         states=(),
     ),
@@ -214,34 +174,25 @@ UNCERTAIN = [
         events=("completed", "completed"),
         reads=1,
     ),
-    row(
-        id="another run completes it first",
-        setup=another_finishes("completed"),
-        job="completed",
-        events=("completed",),
-        summary="4 accepted, 0 already reported, 0 refused, 0 unsent; events: none",
-    ),
-    row(
-        id="another run completes it otherwise",
+    completed(id="another run completes it first", setup=another_finishes("completed"), counts=(4, 0, 0, 0, {})),
+    refused(
+        id="another run completes it with another status",
         setup=another_finishes("completed_with_errors"),
         sees=(f"{JOB}'completed' not posted: Export job {{job}} is 'completed_with_errors'",),
-        exit=1,
         job="completed_with_errors",
         events=("completed",),
     ),
-    row(
+    refused(
         id="it expires just before",
         setup=before_event(expire),
         sees=(f"{JOB}'completed' not posted: Export job {{job}} is 'failed' (job_expired)",),
-        exit=1,
         job="failed",
         events=("completed",),
     ),
-    row(
+    refused(
         id="422 without a reason",
         setup=on_event(status=422, body={"type": "INVALID_EXPORT_JOB_STATUS_CHANGE", "message": "No"}),
         sees=(f"{JOB}'completed' not posted: Pleo refused it (422 INVALID_EXPORT_JOB_STATUS_CHANGE No), the job",),
-        exit=1,
         events=("completed",),
     ),
     row(
@@ -251,29 +202,24 @@ UNCERTAIN = [
         sees=(UNKNOWN,),
         events=("started",),
         settings={"start_jobs": True},
-        summary="4 accepted, 0 already reported, 0 refused, 0 unsent; events: 1 started",
+        counts=(4, 0, 0, 0, {"started": 1}),
     ),
-    row(
+    refused(
         id="starting is refused: nothing is written to the job",
         job_before="pending",
         setup=on_event(status=422, nth=None, body={"type": "INVALID_EXPORT_JOB_STATUS_CHANGE"}),
         sees=(f"{JOB}'started' not posted: Pleo refused it (422", "Export job {job} is 'pending': refused 4 update(s)"),
-        exit=1,
         puts=(),
         items="pppp",
         job="pending",
         events=("started",),
         settings=COMPLETE | {"start_jobs": True},
     ),
-    row(
+    expired(
         id="starting is refused, because it has expired",
         job_before="pending",
         setup=before_event(expire),
         sees=("Export job {job} is 'failed' (job_expired): refused 4 update(s)",),
-        exit=1,
-        puts=(),
-        items="aaaa",
-        job="failed",
         events=("started",),
         settings=COMPLETE | {"start_jobs": True},
     ),
@@ -287,39 +233,31 @@ GIVEN = [
         job="completed",
         events=("started", "completed"),
         settings={},
-        summary="4 accepted, 0 already reported, 0 refused, 0 unsent; events: 1 completed, 1 started",
+        counts=(4, 0, 0, 0, {"completed": 1, "started": 1}),
     ),
     row(
-        id="delivered again: everything is so already",
+        id="delivered again: everything is already reported",
         job_before="completed",
         items_before="ssss",
         input=only(says("started"), all_four, says("completed")),
         puts=(),
         job="completed",
         settings={},
-        summary="0 accepted, 4 already reported, 0 refused, 0 unsent; events: none",
+        counts=(0, 4, 0, 0, {}),
     ),
-    row(
+    expired(
         id="started comes too late",
         job_before="pending",
         setup=expire,
         input=only(says("started")),
         sees=("Line 3: export job {job}, event 'started' not posted: Export job {job} is 'failed' (job_expired), it",),
-        exit=1,
-        puts=(),
-        items="aaaa",
-        job="failed",
     ),
-    row(
+    expired(
         id="it expires just before it is started",
         job_before="pending",
         setup=before_event(expire),
         input=only(says("started")),
         sees=("Line 3: export job {job}, event 'started' not posted: Export job {job} is 'failed' (job_expired), it",),
-        exit=1,
-        puts=(),
-        items="aaaa",
-        job="failed",
         events=("started",),
     ),
     row(
@@ -330,64 +268,57 @@ GIVEN = [
         job="failed",
         events=("failed",),
     ),
-    row(
+    refused(
         id="completed disagrees with the items",
         input=only(lambda job: update(job, 0, "failed") + updates(job, (1, 2, 3)), says("completed")),
         sees=("Line 7: export job {job}, event 'completed' not posted: its items call for 'completed_with_errors'",),
-        exit=1,
         items="fsss",
         settings={},
     ),
-    row(
+    refused(
         id="completed_with_errors disagrees with the items",
         input=only(all_four, says("completed_with_errors")),
         sees=("event 'completed_with_errors' not posted: its items call for 'completed'",),
-        exit=1,
         settings={},
     ),
-    row(
+    refused(
         id="completed while items are open",
         input=only(two, says("completed")),
         sees=("Line 5: export job {job}, event 'completed' not posted: 2 of its 4 items are still open",),
-        exit=1,
         puts=(2,),
         items="sspp",
         settings={},
     ),
-    row(
-        id="the first event stands",
+    refused(
+        id="the first event counts",
         input=only(says("completed"), all_four, says("failed", **REASONS), says("completed")),
         sees=("Line 8: export job {job}, event 'failed' not posted: an earlier line says 'completed'",),
-        exit=1,
         job="completed",
         events=("completed",),
     ),
-    row(
+    refused(
         id="of a job that Pleo does not know",
         setup=lambda pleo, job: pleo.jobs.pop(job.id),
         input=only(says("completed")),
         sees=("Line 3: export job {job}, event 'completed' not posted: Export job {job} is unknown to Pleo",),
-        exit=1,
         puts=(),
         items="pppp",
         settings={},
     ),
-    row(
+    refused(
         id="completed of a pending job",
         job_before="pending",
         input=only(all_four, says("completed")),
         sees=("Line 7: export job {job}, event 'completed' not posted: the job is still 'pending'",),
-        exit=1,
         job="pending",
         settings={},
     ),
-    row(
-        id="states before an event are passed on at once, those behind it at the end",
+    refused(
+        id="states before an event are passed on at once, later ones at the end",
         input=lambda job, _: two(job) + state(1) + says("completed")(job) + state(2) + state(3),
         setup=both(on_event(status=403, nth=None)),
         items_before="ppss",
         sees=("(403 on /v3/export-job-events): the credential lacks the scope 'export-jobs:write'",),
-        exit=1,
         puts=(2,),
         settings={},
         events=("completed",),

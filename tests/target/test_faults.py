@@ -1,7 +1,7 @@
-"""The fault matrix of updates: what goes wrong between the target and Pleo, what the user sees, what Pleo has then.
+"""The fault matrix of updates: faults between the target and Pleo, the lines that the user sees, the result in Pleo.
 
-Every row meets the same world: a running job `{job}` of four items, which the fault is about, and another `{other}` of
-two items, which are to be reported all the same.
+Every row has two running jobs: `{job}` with four items, which the fault concerns, and `{other}` with two items, which
+must be reported regardless.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tests.helpers.target_faults import (
     on_job,
     on_put,
     only,
+    refused,
     run_ends,
 )
 
@@ -58,59 +59,56 @@ def elsewhere(number: int, **members: str) -> Any:
 
 
 PARTIAL = [
-    Row(id="all accepted", summary="6 accepted, 0 already reported, 0 refused, 0 unsent; events: none", reads=1),
-    Row(
+    Row(id="all accepted", counts=(6, 0, 0, 0, {}), reads=1),
+    refused(
         id="an entry that the job does not have",
         setup=lambda _, job: job.item_statuses.pop(entry(job, 1)),
         sees=(f"{SECOND}Pleo refused it ({NO_SUCH} Accounting entry does not exist.); not reported as",),
-        exit=1,
         items="fss",
-        summary="5 accepted, 0 already reported, 1 refused, 0 unsent",
+        counts=(5, 0, 1, 0),
     ),
-    Row(
+    refused(
         id="the same in lower case",
         setup=both(
             lambda _, job: job.item_statuses.pop(entry(job, 1)),
             answering(lambda answer: retype(NO_SUCH.lower(), answer)),
         ),
         sees=(f"({NO_SUCH.lower()} Accounting entry does not exist.); not reported as 'successful'. {AGAIN}",),
-        exit=1,
         items="fss",
     ),
     item_refused(
-        id="an update that Pleo fails to carry out, twice",
+        id="an update that fails in Pleo, twice",
         setup=lambda _, job: job.locked.add(entry(job, 1)),
         sees=(f"{SECOND}Pleo refused it (ACCOUNTING_ENTRY_UPDATE_FAILED Accounting entry update failed.)",),
-        summary="5 accepted, 0 already reported, 1 refused, 0 unsent",
+        counts=(5, 0, 1, 0),
     ),
     Row(
-        id="an update that Pleo fails to carry out, once",
+        id="an update that fails in Pleo, once",
         setup=both(lambda _, job: job.locked.add(entry(job, 1)), before_put(lambda _, job: job.locked.clear(), nth=2)),
         puts=(4, 1, 2),
-        summary="6 accepted",
+        counts=(6,),
     ),
     item_refused(
-        id="an error of a type that nobody knows",
+        id="an error of an unknown type",
         setup=both(
             lambda _, job: job.locked.add(entry(job, 1)), answering(lambda answer: retype("MOON_FULL", answer), 2)
         ),
         sees=(f"{SECOND}Pleo refused it (MOON_FULL Accounting entry update failed.)",),
     ),
     Row(
-        id="a status that does not allow the change: it is the wanted one",
+        id="another integration has reported the same status",
         setup=both(
             before_put(elsewhere(1, status="successful")),
             answering(lambda answer: error(1, "EXPORT_ENTRY_STATUS_UPDATE_FAILED", answer)),
         ),
-        summary="5 accepted, 1 already reported, 0 refused",
+        counts=(5, 1, 0),
     ),
-    Row(
-        id="a status that does not allow the change: it is the other final one",
+    refused(
+        id="another integration has reported the other status",
         setup=before_put(elsewhere(1, **FAILED)),
         sees=(f"{SECOND}Pleo has 'failed', the update says 'successful'; not sent",),
-        exit=1,
         items="ffss",
-        summary="5 accepted, 0 already reported, 1 refused",
+        counts=(5, 0, 1),
     ),
     item_refused(
         id="an item that the answer does not mention, twice",
@@ -125,14 +123,14 @@ PARTIAL = [
         puts=(4, 1, 2),
     ),
     Row(
-        id="an item that the answer does not mention, but that is updated",
+        id="an updated item that the answer does not mention",
         setup=answering(lambda answer: answer["data"].pop(1)),
-        summary="6 accepted, 0 already",
+        counts=(6, 0),
     ),
     Row(
         id="an item that the answer has with another status",
         setup=answering(lambda answer: answer["data"][1].update(status="in_progress")),
-        summary="6 accepted, 0 already",
+        counts=(6, 0),
     ),
     item_refused(
         id="an item both updated and refused: the control layer decides",
@@ -148,13 +146,12 @@ PARTIAL = [
         ),
         sees=(SECOND,),
     ),
-    Row(id="an answer without errors", setup=answering(lambda answer: answer.pop("errors")), summary="6 accepted"),
-    Row(
-        id="another externalId in the answer: somebody has booked the entry, too",
+    Row(id="an answer without errors", setup=answering(lambda answer: answer.pop("errors")), counts=(6,)),
+    refused(
+        id="another externalId in the answer: the entry is booked twice",
         setup=answering(lambda answer: answer["data"][1].update(externalId="JE-9")),
         input=only(lambda job: update(job, 0, "failed") + updates(job, (1, 2, 3), externalId="JE-1")),
         sees=(f"{SECOND}Pleo has 'successful' with externalId 'JE-9', the update says 'successful' with ext",),
-        exit=1,
         puts=(4,),
         states=(1,),
     ),
@@ -165,10 +162,10 @@ WHOLE = [
         id="413, then smaller requests are taken",
         setup=on_put(status=413, body={"type": "EXPORT_JOB_ITEMS_UPDATE_LIMIT", "message": "too many"}),
         puts=(4, 2, 2, 2),
-        summary="6 accepted",
+        counts=(6,),
     ),
-    Row(
-        id="400 because of one update, which stands alone in the end",
+    refused(
+        id="400 because of one update: halved until it is alone",
         input=lambda job, other: (
             updates(job, (0,), "failed")
             + update(job, 1, externalId="\ud800")
@@ -178,22 +175,20 @@ WHOLE = [
             + state(2)
         ),
         sees=(f"{SECOND}Pleo refused it (400 BAD_REQUEST The body is no JSON.); not reported",),
-        exit=1,
         puts=(4, 2, 1, 1, 2, 2),
         items="fpss",
-        summary="5 accepted, 0 already reported, 1 refused, 0 unsent",
+        counts=(5, 0, 1, 0),
     ),
-    Row(
-        id="400 whatever is sent",
+    refused(
+        id="400 for every request",
         setup=on_put(status=400, nth=None, body={"type": "BAD", "message": "no"}),
         sees=tuple(
             f"Line {number + 3}: export job {{job}}, item {{item{number}}}: Pleo refused it (400 BAD no)"
             for number in range(4)
         ),
-        exit=1,
         puts=(4, 2, 1, 1, 2, 1, 1, 2),
         items="pppp",
-        summary="2 accepted, 0 already reported, 4 refused, 0 unsent",
+        counts=(2, 0, 4, 0),
     ),
     *(
         Row(id=f"{status} of a type that ends no job", setup=on_put(status=status, body=body), puts=(4, 2, 2, 2))
@@ -203,20 +198,20 @@ WHOLE = [
         id="a redirect is not followed",
         setup=on_put(status=307, headers={"Location": "/v1/introspect"}),
         sees=(f"Pleo refused {PUT} (307), which does not look like Pleo's API: check api_url",),
-        summary="0 accepted, 0 already reported, 0 refused, 6 unsent",
+        counts=(0, 0, 0, 6),
     ),
     run_ends(
         id="a redirect of a read is not followed",
         setup=on_job(status=302, headers={"Location": "/v1/introspect"}),
         sees=("Pleo refused GET /v3/export-jobs/{job} (302), which does not look like Pleo's API: check api_url",),
         puts=(),
-        summary="0 accepted, 0 already reported, 0 refused, 1 unsent",
+        counts=(0, 0, 0, 1),
     ),
 ]
 
 
 def lost(cause: str, **fault: Any) -> list[Row]:
-    """Return the rows of an answer that is lost before, and after, its request took effect: no update comes twice."""
+    """Return rows for an answer lost before and after its request took effect: no update is applied twice."""
     settings = {"request_timeout": 4} if fault["kind"] == "delay" else {}
     return [
         Row(
@@ -224,7 +219,7 @@ def lost(cause: str, **fault: Any) -> list[Row]:
             setup=on_put(effect=effect, **fault),
             sees=(f"{UNKNOWN}{cause}",),
             puts=(4, 2) if effect else (4, 4, 2),
-            summary="6 accepted, 0 already reported, 0 refused, 0 unsent",
+            counts=(6, 0, 0, 0),
             reads=2,
             settings=settings,
         )
@@ -248,14 +243,14 @@ UNKNOWN_OUTCOMES = [
     ),
     Row(id="204", setup=on_put(status=204, effect=True), sees=(f"{UNKNOWN}an answer that is not the JSON expected",)),
     run_ends(
-        id="500 for good: nothing behind it is acknowledged",
+        id="500 for good: no later state is acknowledged",
         setup=on_put(status=500, nth=None),
         sees=(f"{UNKNOWN}status 500); checking Pleo's state", f"{UNKNOWN}status 500). Run again"),
         puts=(4, 4),
-        summary="0 accepted, 0 already reported, 0 refused, 6 unsent",
+        counts=(0, 0, 0, 6),
     ),
     Row(
-        id="some had taken effect: only the others are sent again",
+        id="some took effect: only the others are sent again",
         setup=both(before_put(elsewhere(1, status="successful")), on_put(status=502)),
         sees=(UNKNOWN,),
         puts=(4, 3, 2),
@@ -264,7 +259,7 @@ UNKNOWN_OUTCOMES = [
         id="the job ended meanwhile",
         setup=both(before_put(expire), on_put(status=502)),
         sees=(UNKNOWN, f"Export job {{job}} is 'failed' (job_expired): refused 4 update(s), items {ALL_FOUR}"),
-        summary="2 accepted, 0 already reported, 4 refused, 0 unsent",
+        counts=(2, 0, 4, 0),
     ),
 ]
 
@@ -281,10 +276,10 @@ WITHOUT_EFFECT = [
         setup=on_put(status=429, nth=None, headers={"Retry-After": "0"}),
         sees=(f"{PUT}: status 429; trying again", f"Pleo did not answer {PUT}, given up after 2 attempts"),
         puts=(4, 4),
-        summary="0 accepted, 0 already reported, 0 refused, 6 unsent",
+        counts=(0, 0, 0, 6),
     ),
     run_ends(
-        id="429 for longer than anybody waits",
+        id="429 with too long a wait",
         setup=on_put(status=429, nth=None, headers={"Retry-After": "86400"}),
         sees=(f"Pleo did not answer {PUT}, given up after 1 attempt; last cause: status 429",),
     ),
@@ -294,12 +289,12 @@ WITHOUT_EFFECT = [
         sees=("Pleo rejected the credentials (401 on /v3/export-jobs/{job}/items): check the setting 'api_key'",),
     ),
     run_ends(
-        id="403 for want of the scope to write",
+        id="403 without the scope to write",
         setup=lambda pleo, _: pleo.scopes.remove("export-jobs:write"),
         sees=("(403 on /v3/export-jobs/{job}/items): the credential lacks the scope 'export-jobs:write'",),
     ),
     run_ends(
-        id="403 for want of the scope to read",
+        id="403 without the scope to read",
         setup=lambda pleo, _: pleo.scopes.remove("export-jobs:read"),
         sees=("(403 on /v3/export-jobs/{job}): the credential lacks the scope 'export-jobs:read'",),
         puts=(),
@@ -335,6 +330,19 @@ READS = [
         puts=(),
     ),
     Row(id="large pages are refused", setup=on_control(status=400)),
+    *(
+        run_ends(
+            id=f"400 on the {what} after an unknown outcome",
+            setup=both(before_put(refuse(status=400, nth=None)), on_put(status=500)),
+            sees=(UNKNOWN, text),
+            reads=2,
+            counts=(0, 0, 0, 6),
+        )
+        for what, refuse, text in (
+            ("job", on_job, "Pleo refused GET /v3/export-jobs/{job} (400"),
+            ("control layer", on_control, "The list of export job items of export job {job} cannot be read"),
+        )
+    ),
 ]
 MATRIX = [*PARTIAL, *WHOLE, *UNKNOWN_OUTCOMES, *WITHOUT_EFFECT, *READS]
 

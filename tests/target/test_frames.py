@@ -37,7 +37,7 @@ def test_put_is_at_most_twelve_frames_deep(
         if request.method == "PUT":
             functions = [frame.f_code for frame, _ in walk_stack(None) if frame.f_code.co_filename.startswith(PACKAGE)]
             names = [code.co_qualname if hasattr(code, "co_qualname") else code.co_name for code in functions]
-            # The start is the reader's loop, or what the SDK calls at the end of the input.
+            # Count from the reader's loop, or from the method that the SDK calls at the end of the input.
             start = next(n for n, name in enumerate(names) if name.endswith(("process_lines", "process_endofpipe")))
             depths.append(names[: start + 1])
         return send(adapter, request, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""What the target reads: records refused unsent, what is no input, what is sent of a record, states passed on."""
+"""The target's input: invalid records, unusable lines, members sent, states passed on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from tests.helpers.target import (
     EVENTS,
     FAILED,
-    SCHEMAS,
     UPDATES,
     check_said,
     event,
@@ -30,20 +29,18 @@ from tests.helpers.target import (
 )
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable
-
     from sandbox import Sandbox
-    from tests.conftest import Outputs, Run
+    from tests.conftest import Outputs
+    from tests.target.conftest import Report, Start
 
 SUCCESSFUL = {"status": "successful"}
 REASONS = {"failureReasonType": "vendor_unknown", "failureReason": "No vendor"}
-BROKEN_UPDATES: list[tuple[dict[str, Any], str]] = [
+INVALID_UPDATES: list[tuple[dict[str, Any], str]] = [
     ({}, "'status' is missing"),
     ({"status": "done"}, "'status' is not one of failed, successful"),
     ({"status": "abandoned"}, "'status' is not one of"),
     ({"status": 1}, "'status' is not one of"),
-    ({"status": "failed"}, "'failureReasonType' is missing (required with 'failed'); 'failureReason' is missing"),
+    ({"status": "failed"}, "'failureReason' is missing (required with 'failed'); 'failureReasonType' is missing"),
     ({**FAILED, "failureReason": ""}, "'failureReason' is missing (required with 'failed')"),
     ({**FAILED, "failureReasonType": None}, "'failureReasonType' is missing"),
     ({**FAILED, "failureReasonType": "job_expired"}, "'failureReasonType' is not one of receipt_upload_failure, "),
@@ -58,7 +55,7 @@ BROKEN_UPDATES: list[tuple[dict[str, Any], str]] = [
     ({**SUCCESSFUL, "jobId": "../x"}, "export job unknown, item "),
     ({**SUCCESSFUL, "jobId": "{8eb648ab-464b-42a0-ba17-eda703657e33}"}, "'jobId' is not a UUID"),
 ]
-BROKEN_EVENTS: list[tuple[dict[str, Any], str]] = [
+INVALID_EVENTS: list[tuple[dict[str, Any], str]] = [
     ({"event": "canceled"}, "event canceled: 'event' is not one of started, failed, completed, completed_with_errors"),
     ({"event": "failed"}, "'failureReasonType' is missing (required with 'failed')"),
     ({"event": "failed", **REASONS}, "'failureReasonType' is not one of invalid_configuration"),
@@ -68,18 +65,16 @@ BROKEN_EVENTS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_broken_records_are_refused_unsent_each_in_a_line_and_the_others_go_on(
-    pleo: Sandbox, report: Callable[..., Run]
-) -> None:
+def test_invalid_records_are_refused_and_the_others_sent(pleo: Sandbox, report: Report) -> None:
     job = pleo.add_job(items=2, status="in_progress")
     item = next(iter(job.item_statuses))
     ids = {"jobId": job.id, "accountingEntryId": item}
-    broken = [record(UPDATES, **(ids | members)) for members, _ in BROKEN_UPDATES]
-    broken += [record(EVENTS, **({"jobId": job.id} | members)) for members, _ in BROKEN_EVENTS]
+    broken = [record(UPDATES, **(ids | members)) for members, _ in INVALID_UPDATES]
+    broken += [record(EVENTS, **({"jobId": job.id} | members)) for members, _ in INVALID_EVENTS]
 
     run = report(update(job, 0), *broken, state(1), update(job, 1), state(2))
 
-    phrases = [phrase for _, phrase in BROKEN_UPDATES + BROKEN_EVENTS]
+    phrases = [phrase for _, phrase in INVALID_UPDATES + INVALID_EVENTS]
     check_said(run, phrases)
     assert [text.split(":")[0] for text in said(run)] == [f"Line {number}" for number in range(4, 4 + len(phrases))]
     assert all("not sent. The state still advances" in text for text in said(run))
@@ -92,7 +87,7 @@ def test_broken_records_are_refused_unsent_each_in_a_line_and_the_others_go_on(
     assert summary(run) == f"2 accepted, 0 already reported, {len(phrases)} refused, 0 unsent; events: none"
 
 
-def test_what_says_nothing_is_not_sent(pleo: Sandbox, report: Callable[..., Run]) -> None:
+def test_empty_and_unknown_members_are_not_sent(pleo: Sandbox, report: Report) -> None:
     job = pleo.add_job(items=6, status="in_progress")
     nothing: dict[str, Any] = dict.fromkeys(("failureReasonType", "failureReason", "externalUrl"))
 
@@ -119,7 +114,7 @@ def test_what_says_nothing_is_not_sent(pleo: Sandbox, report: Callable[..., Run]
     assert sorted(said(run)) == [f"Ignored unknown member '{name}' of '{UPDATES}'" for name in ("colour", "note")]
 
 
-def test_updates_are_grouped_by_job_whatever_their_order(pleo: Sandbox, report: Callable[..., Run]) -> None:
+def test_updates_are_grouped_by_job(pleo: Sandbox, report: Report) -> None:
     one, two = (pleo.add_job(items=5, status="in_progress") for _ in range(2))
     mixed = [update(job, number) for number in range(5) for job in (one, two)]
 
@@ -137,7 +132,7 @@ def test_updates_are_grouped_by_job_whatever_their_order(pleo: Sandbox, report: 
 
 
 SECRET = "do-not-show-this"
-NO_INPUT: list[tuple[str, bytes, str]] = [
+UNUSABLE: list[tuple[str, bytes, str]] = [
     ("cut off", b'{"type": "RECORD", "stream": "' + SECRET.encode() + b"\n", "is not a JSON object"),
     ("other text", f"Traceback {SECRET}\n".encode(), "is not a JSON object"),
     ("a list", f'["{SECRET}"]\n'.encode(), "is not a JSON object"),
@@ -148,7 +143,11 @@ NO_INPUT: list[tuple[str, bytes, str]] = [
         line(type="BATCH", stream=UPDATES, manifest=[SECRET]),
         "is a BATCH, which this target does not support",
     ),
-    ("a record that is none", line(type="RECORD", stream=UPDATES, record=[SECRET]), "has no record that is an object"),
+    (
+        "a record that is not an object",
+        line(type="RECORD", stream=UPDATES, record=[SECRET]),
+        "has no record that is an object",
+    ),
     ("a record without its stream", line(type="RECORD", record={"a": SECRET}), "names no stream"),
     (
         "another stream",
@@ -160,15 +159,16 @@ NO_INPUT: list[tuple[str, bytes, str]] = [
         line(type="SCHEMA", stream="users", schema={"a": SECRET}),
         "has the stream 'users'",
     ),
+    ("a stream in another case", schema(UPDATES.upper()), f"has the stream '{UPDATES.upper()}'"),
     ("a state without a value", line(type="STATE"), "is a STATE without a readable value"),
     ("a state that is not text", b'{"type":"STATE","value":{"a":"\xff' + SECRET.encode() + b'"}}\n', "is "),
     ("before its schema", record(EVENTS, jobId=SECRET), f"is a record of '{EVENTS}' before its SCHEMA"),
 ]
 
 
-@pytest.mark.parametrize(("message", "phrase"), [row[1:] for row in NO_INPUT], ids=[row[0] for row in NO_INPUT])
-def test_what_is_no_input_ends_the_run_after_what_came_before_it(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs, message: bytes, phrase: str
+@pytest.mark.parametrize(("message", "phrase"), [row[1:] for row in UNUSABLE], ids=[row[0] for row in UNUSABLE])
+def test_unusable_line_ends_the_run_after_earlier_records_are_sent(
+    pleo: Sandbox, start: Start, outputs: Outputs, message: bytes, phrase: str
 ) -> None:
     job, other = (pleo.add_job(items=1, status="in_progress") for _ in range(2))
     before = schema() + update(job, 0) + b"\n" + state({"n": 1}) + b"  \n"
@@ -183,9 +183,7 @@ def test_what_is_no_input_ends_the_run_after_what_came_before_it(
     assert passed_on(run) == [{"n": 1}]
 
 
-def test_no_event_follows_a_malformed_line_and_states_that_wait_for_one_stay(
-    pleo: Sandbox, report: Callable[..., Run]
-) -> None:
+def test_malformed_line_prevents_events_and_the_states_after_them(pleo: Sandbox, report: Report) -> None:
     job = pleo.add_job(items=1, status="in_progress")
 
     run = report(update(job, 0), event(job, "completed"), state(1), b"{\n", complete_jobs=True)
@@ -195,9 +193,7 @@ def test_no_event_follows_a_malformed_line_and_states_that_wait_for_one_stay(
     assert summary(run) == "1 accepted, 0 already reported, 0 refused, 1 unsent; events: none"
 
 
-def test_a_malformed_line_is_named_even_if_what_came_before_it_cannot_be_sent(
-    pleo: Sandbox, report: Callable[..., Run]
-) -> None:
+def test_malformed_line_is_reported_even_if_sending_fails(pleo: Sandbox, report: Report) -> None:
     job = pleo.add_job(items=1, status="in_progress")
     pleo.scopes.remove("export-jobs:write")
 
@@ -207,9 +203,7 @@ def test_a_malformed_line_is_named_even_if_what_came_before_it_cannot_be_sent(
     assert (run.returncode, passed_on(run)) == (1, [])
 
 
-def test_blank_lines_and_versions_are_skipped_and_the_last_line_may_be_open(
-    pleo: Sandbox, report: Callable[..., Run]
-) -> None:
+def test_blank_lines_and_versions_are_skipped(pleo: Sandbox, report: Report) -> None:
     job = pleo.add_job(items=1, status="in_progress")
 
     run = report(
@@ -224,30 +218,26 @@ def test_blank_lines_and_versions_are_skipped_and_the_last_line_may_be_open(
     assert passed_on(run) == [{"é": "ü\u2028"}]
 
 
-def test_nothing_at_all_is_fine_without_a_request(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_input_without_records_sends_no_request(pleo: Sandbox, start: Start, outputs: Outputs) -> None:
     run = feed(start(complete_jobs=True), state({"bookmarks": {}}), outputs)
 
     assert (run.returncode, said(run), passed_on(run)) == (0, [], [{"bookmarks": {}}])
     assert pleo.requests == []
 
 
-def test_states_keep_their_order_their_bytes_and_wait_for_what_they_cover(
-    pleo: Sandbox, report: Callable[..., Run]
-) -> None:
+def test_states_wait_for_their_records_and_keep_their_bytes(pleo: Sandbox, report: Report) -> None:
     job = pleo.add_job(items=6, status="in_progress", item_status=["successful", *["pending"] * 5])
     exact = b'{"type":"STATE","value":{"n": 1.10, "big":12345678901234567890123}}\n'
 
     run = report(
-        exact,  # nothing came before it
-        update(job, 0),  # already so
+        exact,  # no record before it
+        update(job, 0),  # already reported
         state("a"),
         update(job, 1),
         state("b"),  # waits for the batch
         update(job, 2),  # fills it
         state("c"),
-        update(job, 3, "nonsense"),  # refused unsent: holds nothing back
+        update(job, 3, "nonsense"),  # refused unsent: delays nothing
         state("d"),
         update(job, 4),
         state("e"),
@@ -264,9 +254,7 @@ def test_states_keep_their_order_their_bytes_and_wait_for_what_they_cover(
     assert "d" in values
 
 
-def test_a_state_of_many_that_wait_is_passed_on_and_the_last_one_always(
-    pleo: Sandbox, report: Callable[..., Run]
-) -> None:
+def test_last_of_many_states_is_passed_on(pleo: Sandbox, report: Report) -> None:
     jobs = [pleo.add_job(items=1, status="in_progress") for _ in range(30)]
 
     run = report(*(part for number, job in enumerate(jobs) for part in (update(job, 0), state(number))))
@@ -275,13 +263,3 @@ def test_a_state_of_many_that_wait_is_passed_on_and_the_last_one_always(
     assert run.returncode == 0
     assert values == sorted(set(values))
     assert values[-1] == 29
-
-
-def test_two_streams_of_one_name_in_another_case_are_none(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
-    run = feed(start(), schema(UPDATES.upper()), outputs)
-
-    check_said(run, [f"line 1 of the input has the stream '{UPDATES.upper()}'"])
-    assert SCHEMAS.count(b"\n") == 2
-    assert pleo.requests == []

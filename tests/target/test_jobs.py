@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_pleo_export.target.jobs import Comparison, ItemOutcome, ReportedJob
-from tap_pleo_export.target.updates import ItemUpdate
+from tap_pleo_export.target.jobs import Comparison, ItemOutcome, ItemUpdate, ReportedJob
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,32 +74,6 @@ def test_completion_event_that_items_call_for(
     assert event or made.incomplete() == why
 
 
-@pytest.mark.parametrize(
-    ("status", "closed", "ended", "writable"),
-    [
-        ("pending", False, False, True),
-        ("in_progress", False, False, True),
-        ("in_progress", True, False, False),
-        ("unknown", False, False, True),
-        ("completed", False, True, False),
-        ("completed_with_errors", False, True, False),
-        ("failed", False, True, False),
-        (None, False, True, False),
-    ],
-)
-def test_only_running_jobs_are_writable(status: str | None, closed: bool, ended: bool, writable: bool) -> None:
-    made = ReportedJob("job", status, closed=closed)
-    assert (made.ended, made.writable) == (ended, writable)
-
-
-def test_accepted_update_has_the_external_id_of_the_answer() -> None:
-    made = job("pending")
-    made.accept(update("A"))
-    assert made.items[update().key] == ItemOutcome("successful", "A")
-    made.accept(update("A"), "B")
-    assert made.compare(update("A")) is Comparison.CONFLICT
-
-
 def test_assumed_outcome_lasts_until_pleo_has_a_final_one() -> None:
     made = ReportedJob("job", "in_progress")
     made.set_items([(ENTRY, ItemOutcome("pending"))])
@@ -109,9 +82,3 @@ def test_assumed_outcome_lasts_until_pleo_has_a_final_one() -> None:
     assert (made.completion(), made.compare(update())) == ("completed", Comparison.REPORTED)
     made.set_items([(ENTRY, ItemOutcome("failed"))])
     assert made.completion() == "completed_with_errors"
-
-
-def test_names_in_messages() -> None:
-    assert str(ItemOutcome("successful", "A\nB")) == "'successful' with externalId 'A B'"
-    assert str(ReportedJob("x", None)) == "Export job x is unknown to Pleo"
-    assert str(ReportedJob("x", "failed", failure="job_expired")) == "Export job x is 'failed' (job_expired)"

@@ -1,6 +1,6 @@
-"""Kills at random points, and everything not acknowledged delivered again: no update lost, none twice, one completion.
+"""Kills at random points, then delivery of everything not acknowledged: no update lost, none twice, one completion.
 
-Other moments on each run; a failure shows the seed, `TARGET_KILLS_SEED` repeats it, `TARGET_KILLS` says how many.
+A failure shows the seed: `TARGET_KILLS_SEED` repeats it, `TARGET_KILLS` sets the number of worlds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BATCH = 4
 
 
 class World:
-    """Jobs, an input about them, and what is to become of each item: what its first update says."""
+    """Jobs, an input about them, and the expected status of each item: that of its first update."""
 
     def __init__(self, pleo: Sandbox, rng: Random) -> None:
         self.pleo = pleo
@@ -50,7 +50,7 @@ class World:
                 self.say(job, number, rng.choice(("successful", "failed")))
             if rng.random() < 0.4:
                 self.messages.append(state(len(self.messages)))
-        # One event comes with the input; the other jobs are completed, if at all, because their items are final.
+        # An event completes one job; with `complete_jobs`, the others are completed because their items are final.
         self.messages.append(event(self.jobs[0], self.completion(self.jobs[0])))
         self.messages.append(state(len(self.messages)))
 
@@ -66,7 +66,7 @@ class World:
 
 
 def hurt(world: World, processes: list[subprocess.Popen[bytes]]) -> str:
-    """Script what happens to one run: a signal at some request, before or after its effect, or while it reads."""
+    """Script the fault of one run: a signal at some request, before or after its effect."""
     rng = world.rng
     number = rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
     method = rng.choice(("PUT", "PUT", "PUT", "GET", "POST"))
@@ -77,7 +77,7 @@ def hurt(world: World, processes: list[subprocess.Popen[bytes]]) -> str:
 
     world.pleo.faults.clear()
     world.pleo.add_fault(Fault(path="/v3", method=method, nth=nth, kind="callback", callback=strike))
-    # The signal is to arrive before the answer.
+    # The signal must arrive before the answer.
     stall = Fault(path="/v3", method=method, nth=nth, kind="delay", seconds=0.1)
     stall.effect = effect if number == signal.SIGKILL else None
     world.pleo.add_fault(stall)
@@ -121,7 +121,7 @@ def test_killed_at_random_points_and_delivered_again(
             run = deliver(world, rest, tmp_path / str(attempt), environment, outputs)
             assert run.returncode in {0, 1, 143, -signal.SIGKILL}, run.stderr
             assert "Traceback" not in run.stderr
-            # A state that a kill tears is none.
+            # A kill may cut the last line.
             states: list[Any] = [json.loads(text) for text in run.stdout.split(b"\n")[:-1]]
             assert states == sorted(states)
             acknowledged = max(states, default=acknowledged)
@@ -142,7 +142,7 @@ def test_killed_at_random_points_and_delivered_again(
 
 
 def check_acknowledged(world: World, acknowledged: int) -> None:
-    """Assert that what lies before the last acknowledged state is settled in Pleo."""
+    """Assert that records before the last acknowledged state are settled in Pleo."""
     for text in world.messages[: acknowledged + 1]:
         message = json.loads(text)
         if message["type"] == "RECORD" and "accountingEntryId" in message["record"]:

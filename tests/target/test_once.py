@@ -1,8 +1,4 @@
-"""The fault matrix of updates, second part: jobs that have ended, items that are final.
-
-Every row meets the same world: a running job `{job}` of four items, which the fault is about, and another `{other}` of
-two items, which are to be reported all the same.
-"""
+"""The fault matrix of updates, second part: jobs that have ended, items that are final; jobs as in the first part."""
 
 from __future__ import annotations
 
@@ -22,6 +18,7 @@ from tests.helpers.target_faults import (
     on_control,
     on_put,
     only,
+    refused,
 )
 
 if TYPE_CHECKING:
@@ -41,25 +38,24 @@ def gone(pleo: Sandbox, job: Job) -> None:
 
 ENDED = [
     Row(
-        id="completed, and the items are as they are to be",
+        id="completed, and all items have the right status",
         items_before="fsss",
         job_before="completed_with_errors",
         puts=(2,),
         job="completed_with_errors",
-        summary="2 accepted, 4 already reported, 0 refused, 0 unsent",
+        counts=(2, 4, 0, 0),
     ),
-    Row(
-        id="completed, and some items are not",
+    refused(
+        id="completed, and one item has another status",
         items_before="ffss",
         job_before="completed_with_errors",
         sees=(f"{SECOND}Pleo has 'failed', the update says 'successful'",),
-        exit=1,
         puts=(2,),
         items="ffss",
         job="completed_with_errors",
-        summary="2 accepted, 3 already reported, 1 refused",
+        counts=(2, 3, 1),
     ),
-    Row(
+    refused(
         id="expired",
         setup=expire,
         items_before="spps",
@@ -67,34 +63,30 @@ ENDED = [
             "Line 3: export job {job}, item {item0}: Pleo has 'successful', the update says 'failed'",
             f"Export job {{job}} is 'failed' (job_expired): refused 2 update(s), items {{item1}}, {{item2}}. {AGAIN}",
         ),
-        exit=1,
         puts=(2,),
         items="saas",
         job="failed",
-        summary="2 accepted, 1 already reported, 3 refused, 0 unsent",
+        counts=(2, 1, 3, 0),
     ),
-    Row(
+    refused(
         id="unknown to Pleo",
         setup=gone,
         sees=(f"Export job {{job}} is unknown to Pleo: refused 4 update(s), items {ALL_FOUR}. {AGAIN}",),
-        exit=1,
         puts=(2,),
         items="pppp",
-        summary="2 accepted, 0 already reported, 4 refused, 0 unsent",
+        counts=(2, 0, 4, 0),
     ),
-    Row(
+    refused(
         id="unknown between its record and its control layer",
         setup=on_control(status=404, body=NOT_FOUND, nth=None),
         sees=("Export job {job} is unknown to Pleo: refused 4 update(s)",),
-        exit=1,
         puts=(2,),
         items="pppp",
     ),
-    Row(
+    refused(
         id="expires between two batches",
         setup=before_put(expire, nth=2),
         sees=("Export job {job} is 'failed' (job_expired): refused 2 update(s), items {item2}, {item3}",),
-        exit=1,
         puts=(2, 2, 2),
         items="fsaa",
         job="failed",
@@ -105,47 +97,44 @@ ENDED = [
         setup=before_put(lambda pleo, job: job.finish("failed", pleo.now(), "canceled_by_user", "No")),
         sees=("Export job {job} is 'failed' (canceled_by_user): refused 4 update(s)",),
     ),
-    Row(
+    refused(
         id="is finished by another integration in between",
         setup=before_put(lambda pleo, job: job.finish_elsewhere(pleo.now())),
         sees=("item {item0}: Pleo has 'successful', the update says 'failed'",),
-        exit=1,
         items="ssss",
         job="completed",
-        summary="2 accepted, 3 already reported, 1 refused, 0 unsent",
+        counts=(2, 3, 1, 0),
     ),
-    Row(
+    refused(
         id="vanishes in between",
         setup=before_put(gone),
         sees=("Export job {job} is unknown to Pleo: refused 4 update(s)",),
-        exit=1,
         items="pppp",
     ),
-    Row(
-        id="is called finished, but is not: nothing more is written to it",
+    refused(
+        id="Pleo calls it finished, but lists it as running: nothing more is written to it",
         setup=on_put(status=422, body={"type": "EXPORT_JOB_STATUS_UNPROCESSABLE", "message": "?"}),
         sees=(
             "Export job {job} is 'in_progress': refused 1 update(s), items {item0}. Nothing more is written",
             *("Export job {job} is 'in_progress': refused 1 update(s)",) * 3,
         ),
-        exit=1,
         puts=(1, 1, 1),
         items="pppp",
         settings={"batch_size": 1, "complete_jobs": True},
         events=("completed",),
         states=(2,),
     ),
-    Row(id="is pending: updates are taken all the same", job_before="pending", job="pending"),
+    Row(id="is pending: updates are accepted", job_before="pending", job="pending"),
     Row(
         id="is pending, and is started before its first write",
         job_before="pending",
         settings={"start_jobs": True},
         events=("started",),
-        summary="6 accepted, 0 already reported, 0 refused, 0 unsent; events: 1 started",
+        counts=(6, 0, 0, 0, {"started": 1}),
     ),
     Row(id="is in progress: never started again", settings={"start_jobs": True}),
     Row(
-        id="is pending, and nothing of it is to be written: not started",
+        id="is pending, and nothing is to be written: not started",
         job_before="pending",
         job="pending",
         items_before="fsss",
@@ -155,41 +144,36 @@ ENDED = [
 ]
 
 ONCE = [
-    Row(
-        id="already so", items_before="fspp", puts=(2, 2), summary="4 accepted, 2 already reported, 0 refused, 0 unsent"
-    ),
-    Row(
+    Row(id="already reported", items_before="fspp", puts=(2, 2), counts=(4, 2, 0, 0)),
+    refused(
         id="the other status",
         items_before="psfp",
         sees=("Line 5: export job {job}, item {item2}: Pleo has 'failed', the update says 'successful'",),
-        exit=1,
         puts=(2, 2),
         items="fsfs",
-        summary="4 accepted, 1 already reported, 1 refused",
+        counts=(4, 1, 1),
     ),
-    Row(
+    refused(
         id="abandoned in a running job",
         items_before="pppa",
         sees=("Line 6: export job {job}, item {item3}: Pleo has 'abandoned', the update says 'successful'",),
-        exit=1,
         puts=(3, 2),
         items="fssa",
     ),
     Row(id="in progress", items_before="iiii"),
-    Row(
+    refused(
         id="another externalId",
         items_before="psss",
         setup=lambda _, job: job.outcomes.update({entry(job, 1): {"externalId": "JE-9"}, entry(job, 2): {}}),
         input=only(lambda job: update(job, 0, "failed") + updates(job, (1, 2, 3), externalId="JE-1")),
         sees=(f"{SECOND}Pleo has 'successful' with externalId 'JE-9', the update says 'successful' with exte",),
-        exit=1,
         puts=(1,),
         states=(1,),
-        summary="1 accepted, 2 already reported, 1 refused",
+        counts=(1, 2, 1),
     ),
     *(
         Row(
-            id=f"said again, otherwise and as it was, in batches of {size}",
+            id=f"repeated, with changes and without, in batches of {size}",
             input=only(
                 lambda job: updates(job, (0, 1), externalId="A") + update(job, 0, "failed"),
                 lambda job: update(job, 1, externalId="B") + update(job, 1, externalId="A") + update(job, 1),
@@ -202,14 +186,14 @@ ONCE = [
             puts=puts,
             items="sspp",
             states=(1,),
-            summary="2 accepted, 2 already reported, 2 refused, 0 unsent",
+            counts=(2, 2, 2, 0),
             settings={"batch_size": size},
         )
         for size, puts in ((100, (2,)), (2, (2,)), (1, (1, 1)))
     ),
     *(
         Row(
-            id=f"the first was refused, in batches of {size}: as after a cut, the next one counts",
+            id=f"the first was refused, in batches of {size}: the next one counts",
             input=only(lambda job: update(job, 1, externalId="\ud800") + update(job, 1, "failed") + update(job, 1)),
             sees=(
                 "Line 3: export job {job}, item {item1}: Pleo refused it (400",
@@ -223,7 +207,7 @@ ONCE = [
         )
         for size in (100, 1)
     ),
-    Row(
+    refused(
         id="the same id in another case",
         input=lambda job, _: (
             update(job, 0, "failed", accountingEntryId=entry(job, 0).upper(), jobId=job.id.upper())
@@ -231,7 +215,6 @@ ONCE = [
             + state(1)
         ),
         sees=("Line 4: export job {job}, item {item0}: Pleo has 'failed'",),
-        exit=1,
         puts=(1,),
         items="fppp",
         states=(1,),

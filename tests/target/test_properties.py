@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.world import World
-from tap_pleo_export.target.updates import ItemUpdate, JobEvent
+from tap_pleo_export.target.jobs import ItemUpdate, JobEvent
 from tests.helpers.reporting import START, DirectPleo, Killed, Mishap, Reporting
 
 if TYPE_CHECKING:

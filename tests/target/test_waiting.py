@@ -33,10 +33,9 @@ from tests.helpers.target import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sandbox import Sandbox
     from tests.conftest import Outputs
+    from tests.target.conftest import Start
 
 ITEMS = "/v3/export-jobs/*/items"
 DEADLINE = 30
@@ -59,26 +58,32 @@ def give(process: subprocess.Popen[bytes], *messages: bytes) -> None:
     process.stdin.flush()
 
 
+def give_all(process: subprocess.Popen[bytes], *messages: bytes) -> None:
+    """Write messages, and close the input."""
+    give(process, *messages)
+    assert process.stdin is not None
+    process.stdin.close()
+    process.stdin = None
+
+
 def noticed(pleo: Sandbox, path: str = ITEMS, method: str = "PUT", nth: int = 1) -> threading.Event:
-    """Return what is set once such a request arrives."""
+    """Return an event that is set when such a request arrives."""
     came = threading.Event()
     pleo.add_fault(Fault(path=path, method=method, nth=nth, kind="callback", callback=lambda _: came.set()))
     return came
 
 
-def test_an_update_waits_five_seconds_at_most_whatever_states_come_by(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_update_waits_at_most_five_seconds(pleo: Sandbox, start: Start, outputs: Outputs) -> None:
     job = pleo.add_job(items=3, status="in_progress")
     sent = noticed(pleo)
     process = start()
-    # Nothing waits yet, so this one comes out: the target reads.
+    # Nothing waits yet, so this state is passed on: the target is reading.
     give(process, SCHEMAS, state(-1))
     assert read_until(process.stdout, b"\n") == b"-1\n"
     begun = time.monotonic()
     give(process, update(job, 0), state(0))
     number = 0
-    # States keep coming, a few times a second, until the request does.
+    # States arrive a few times a second, until the request does.
     while not sent.wait(0.3):
         number += 1
         give(process, state(number))
@@ -93,9 +98,7 @@ def test_an_update_waits_five_seconds_at_most_whatever_states_come_by(
     assert sizes(pleo) == [1, 1]
 
 
-def test_a_full_batch_does_not_wait_and_is_acknowledged_while_the_input_stays_open(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_full_batch_is_sent_and_acknowledged_at_once(pleo: Sandbox, start: Start, outputs: Outputs) -> None:
     job = pleo.add_job(items=3, status="in_progress")
     sent = noticed(pleo)
     process = start(batch_size=2)
@@ -107,9 +110,7 @@ def test_a_full_batch_does_not_wait_and_is_acknowledged_while_the_input_stays_op
 
 
 @BOTH_SIGNALS
-def test_a_signal_lets_the_request_in_hand_be_settled_and_acknowledged(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs, stop: Stop
-) -> None:
+def test_signal_waits_for_the_request_in_flight(pleo: Sandbox, start: Start, outputs: Outputs, stop: Stop) -> None:
     job, other = (pleo.add_job(items=2, status="in_progress") for _ in range(2))
     processes: list[subprocess.Popen[bytes]] = []
     pleo.add_fault(Fault(path=ITEMS, method="PUT", kind="delay", seconds=0.5))
@@ -130,8 +131,8 @@ def test_a_signal_lets_the_request_in_hand_be_settled_and_acknowledged(
 
 
 @BOTH_SIGNALS
-def test_a_signal_at_the_last_request_before_the_end_acknowledges_what_it_covers_and_posts_no_event(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs, stop: Stop
+def test_signal_during_the_last_request_posts_no_event(
+    pleo: Sandbox, start: Start, outputs: Outputs, stop: Stop
 ) -> None:
     job = pleo.add_job(items=2, status="in_progress")
     processes: list[subprocess.Popen[bytes]] = []
@@ -149,16 +150,11 @@ def test_a_signal_at_the_last_request_before_the_end_acknowledges_what_it_covers
 
 
 @BOTH_SIGNALS
-def test_a_signal_ends_a_wait_for_another_attempt_at_once(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs, stop: Stop
-) -> None:
+def test_signal_ends_a_retry_wait(pleo: Sandbox, start: Start, outputs: Outputs, stop: Stop) -> None:
     job = pleo.add_job(items=1, status="in_progress")
     pleo.add_fault(Fault(path=ITEMS, method="PUT", nth=None, status=429, headers={"Retry-After": "200"}))
     process = start()
-    assert process.stdin is not None
-    give(process, SCHEMAS, update(job, 0), state(1))
-    process.stdin.close()
-    process.stdin = None
+    give_all(process, SCHEMAS, update(job, 0), state(1))
 
     read_until(process.stderr, b"next in 200.0 s")
     process.send_signal(stop.signal)
@@ -170,15 +166,10 @@ def test_a_signal_ends_a_wait_for_another_attempt_at_once(
     assert summary(run).startswith("0 accepted, 0 already reported, 0 refused, 1 unsent")
 
 
-def test_a_signal_ends_a_wait_for_the_budget_at_once(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_signal_ends_a_budget_wait(pleo: Sandbox, start: Start, outputs: Outputs) -> None:
     job = pleo.add_job(items=1, status="in_progress")
     process = start(max_requests_per_minute=2)
-    assert process.stdin is not None
-    give(process, SCHEMAS, update(job, 0), state(1))
-    process.stdin.close()
-    process.stdin = None
+    give_all(process, SCHEMAS, update(job, 0), state(1))
 
     read_until(process.stderr, b"Request budget used up (max_requests_per_minute): waiting ")
     process.send_signal(signal.SIGTERM)
@@ -187,9 +178,7 @@ def test_a_signal_ends_a_wait_for_the_budget_at_once(
     assert (run.returncode, writes(pleo), passed_on(run)) == (143, [], [])
 
 
-def test_a_signal_ends_the_wait_for_input_at_once(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_signal_ends_the_wait_for_input(pleo: Sandbox, start: Start, outputs: Outputs) -> None:
     job = pleo.add_job(items=1, status="in_progress")
     read = noticed(pleo, method="GET")
     process = start()
@@ -204,23 +193,18 @@ def test_a_signal_ends_the_wait_for_input_at_once(
 
 
 @pytest.mark.parametrize("second", [False, True], ids=["ten seconds", "a second signal"])
-def test_an_answer_that_does_not_come_is_waited_for(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs, second: bool
-) -> None:
+def test_signal_waits_ten_seconds_for_an_answer(pleo: Sandbox, start: Start, outputs: Outputs, second: bool) -> None:
     job = pleo.add_job(items=1, status="in_progress")
     sent = noticed(pleo)
     pleo.add_fault(Fault(path=ITEMS, method="PUT", kind="delay", seconds=600, effect=True))
     process = start()
-    assert process.stdin is not None
-    give(process, SCHEMAS, update(job, 0), state(1))
-    process.stdin.close()
-    process.stdin = None
+    give_all(process, SCHEMAS, update(job, 0), state(1))
     assert sent.wait(DEADLINE)
 
     before = time.monotonic()
     process.send_signal(signal.SIGTERM)
     if second:
-        # The same signal often comes twice at once; a second one is one that comes a second after the first was seen.
+        # A signal counts as the second one if it arrives at least a second after the first one was seen.
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1.2)
         while process.poll() is None and time.monotonic() - before < DEADLINE:
@@ -236,9 +220,7 @@ def test_an_answer_that_does_not_come_is_waited_for(
     assert "Traceback" not in run.stderr
 
 
-def test_whoever_reads_the_states_may_go(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
+def test_closed_output_ends_the_run(pleo: Sandbox, start: Start, outputs: Outputs) -> None:
     job = pleo.add_job(items=1, status="in_progress")
     process = start()
     assert process.stdout is not None
@@ -257,10 +239,8 @@ def feed_without_output(process: subprocess.Popen[bytes], data: bytes, outputs: 
     return Run(process.returncode, b"", stderr.decode())
 
 
-def test_many_updates_of_many_jobs_are_sent_before_too_many_wait(
-    pleo: Sandbox, start: Callable[..., subprocess.Popen[bytes]], outputs: Outputs
-) -> None:
-    """Batches of 100 in 150 jobs would be 13,500 updates that wait: one is sent as soon as 10,000 do."""
+def test_at_most_ten_thousand_updates_wait(pleo: Sandbox, start: Start, outputs: Outputs) -> None:
+    """Batches of 100 in 150 jobs would be 13,500 waiting updates: the first is sent when 10,000 wait."""
     jobs = [pleo.add_job(items=[], status="in_progress") for _ in range(150)]
     for job in jobs:
         job.item_statuses = {f"{job.id[:-4]}{number:04x}": "pending" for number in range(90)}
@@ -280,6 +260,6 @@ def test_many_updates_of_many_jobs_are_sent_before_too_many_wait(
     assert run.returncode == 0
     assert sum(sizes(pleo)) == len(pleo.changes) == 13_500
     assert len(puts(pleo)) <= 160
-    # Those of 112 jobs had been read, two requests each.
+    # The updates of 112 jobs had been read, with two requests each.
     assert first[0] <= 2 * 112 + 1
     assert peak[0] < 110 * 1024 * 1024
