@@ -18,7 +18,7 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.streams import RESTStream
 from singer_sdk.streams.rest import PageContext
 
-from tap_pleo_export.api.errors import PleoError, as_job_error, as_list_error
+from tap_pleo_export.api.errors import PleoError, RowsUnusable, as_job_error, as_list_error
 from tap_pleo_export.api.paging import CursorPaginator, PageDecoder, Token
 from tap_pleo_export.api.request import ApiRequest
 from tap_pleo_export.pleo_plugin.plugin import PleoPlugin
@@ -27,6 +27,7 @@ from tap_pleo_export.singer.field_drift import DriftWatch
 from tap_pleo_export.singer.message_writer import LineWriter, OutputError, StatePace
 from tap_pleo_export.singer.record_decoder import Record, RecordDecoder, as_dict
 from tap_pleo_export.tap.bookmarks import Bookmarks
+from tap_pleo_export.tap.job_reader import Batch
 from tap_pleo_export.tap.outcome import RunOutcome
 from tap_pleo_export.text import one_line
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from tap_pleo_export.api.credentials import Authenticator
     from tap_pleo_export.api.paging import Listing, Page
     from tap_pleo_export.api.pleo_api import PleoApi
-    from tap_pleo_export.tap.job_reader import Batch
     from tap_pleo_export.tap.run_reader import RunReader
 
 
@@ -114,7 +114,7 @@ class ProgressTap(PleoPlugin, Tap):
         self.write_state()
 
 
-class PleoStream(RESTStream[Token], abc.ABC):
+class PleoStream(RESTStream[Token]):
     """A stream of Pleo's that is read page by page and written in batches.
 
     The SDK's hooks define the requests: ``path``, ``url_base``, ``http_method``, ``http_headers``, ``user_agent``,
@@ -143,9 +143,12 @@ class PleoStream(RESTStream[Token], abc.ABC):
     _tap: ProgressTap
     _counter: Counter
 
-    @abc.abstractmethod
     def batches(self, context: Context | None) -> Iterator[Batch]:
-        """Return the records of a context in batches that are written together."""
+        """Yield the records of a context in batches that are written together: page by page by default."""
+        for page in self.listing(context).pages():
+            if page.unusable:
+                self._tap.outcome.record_skipped_rows(RowsUnusable(self.name.replace("_", " "), page.unusable))
+            yield Batch(page.records)
 
     def child_contexts(self) -> Iterator[Context | None]:
         """Yield the contexts of child streams; none by default."""
