@@ -174,7 +174,7 @@ WHOLE = [
             + updates(other, (0, 1))
             + state(2)
         ),
-        sees=(f"{SECOND}Pleo refused it (400 BAD_REQUEST The body is no JSON.); not reported",),
+        sees=(f"{SECOND}Pleo refused it (400 BAD_REQUEST The body is not JSON.); not reported",),
         puts=(4, 2, 1, 1, 2, 2),
         items="fpss",
         counts=(5, 0, 1, 0),
