@@ -190,7 +190,8 @@ class PleoApi:
             AnswerTooLarge: The answer exceeds its limit.
             RequestRefused: Pleo refused this request.
         """
-        return self._retried(request, lambda: self._answer(request))
+        # A partial has no frame, unlike a lambda.
+        return self._retried(request, partial(self._answer, request))
 
     def read(self, response: ApiResponse, decode: Callable[[bytes], T]) -> T:
         """Return an answer's decoded body; a damaged one is requested again if the request changes nothing.
