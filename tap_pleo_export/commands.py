@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import os
 import signal
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 for _number in (signal.SIGTERM, signal.SIGINT):
     # The plugin takes the signals over as soon as there is something to end in good order.
     signal.signal(_number, lambda number, _frame: os._exit(128 + number))
 
 
-def tap() -> None:
-    """Run `tap-pleo-export`."""
-    from tap_pleo_export.tap.plugin import cli  # noqa: PLC0415 - slow
+def _command(module: str) -> Callable[[], None]:
+    """Return the function that runs the command line of a plugin; the module is slow to import."""
 
-    cli()
+    def run() -> None:
+        import_module(f"tap_pleo_export.{module}").cli()
 
-
-def mapper() -> None:
-    """Run `map-pleo-validation`."""
-    from tap_pleo_export.validation.plugin import cli  # noqa: PLC0415 - slow
-
-    cli()
+    return run
 
 
-def attachments() -> None:
-    """Run `map-pleo-attachments`."""
-    from tap_pleo_export.attachments.plugin import cli  # noqa: PLC0415 - slow
-
-    cli()
-
-
-def target() -> None:
-    """Run `target-pleo-export`."""
-    from tap_pleo_export.target.plugin import cli  # noqa: PLC0415 - slow
-
-    cli()
+tap = _command("tap.plugin")
+mapper = _command("validation.plugin")
+attachments = _command("attachments.plugin")
+target = _command("target.plugin")
 
 
 def report() -> None:

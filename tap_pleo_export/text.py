@@ -1,4 +1,4 @@
-r"""JSON bodies that fit on a Singer line: valid UTF-8, one line, no characters that databases cannot store.
+r"""JSON bodies that fit on a Singer line: valid UTF-8, one line, no characters that databases cannot store; times.
 
 ``\u0000`` (PostgreSQL stores it neither in ``text`` nor in ``jsonb``) and unpaired surrogates (they have no UTF-8)
 become U+FFFD, the replacement character. Everything else, numbers above all, is left byte for byte.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -82,9 +83,26 @@ def _check_utf8(body: bytes) -> None:
     decoder.decode(b"", final=True)
 
 
+def parse_time(text: object) -> datetime | None:
+    """Return an ISO 8601 time in UTC, cut to microseconds; no zone means UTC. None if it is not a time."""
+    if not isinstance(text, str):
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def one_line(text: str) -> str:
     """Return ``text`` on one line for a message: control characters escaped, cut at :data:`QUOTED_LENGTH`."""
     # Cut first: escapes only make a text longer.
-    shown = " ".join(text[:QUOTED_LENGTH].split())
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    shown = escaped(" ".join(text[:QUOTED_LENGTH].split()))
     return shown if max(len(shown), len(text)) <= QUOTED_LENGTH else shown[: QUOTED_LENGTH - 1] + "…"
+
+
+def escaped(text: str) -> str:
+    """Return a text with its control characters escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

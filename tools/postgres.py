@@ -122,7 +122,7 @@ def _binary(name: str) -> str:
 
 
 def _owner(data: Path) -> int:
-    """Return the user id the server runs as: PostgreSQL refuses root, so root gives its data to the user ``nobody``."""
+    """Return the user id the server runs as: PostgreSQL refuses root, so root gives its data to another user."""
     if os.geteuid() != 0:
         return os.geteuid()
     owner = data.stat().st_uid if data.exists() else 0

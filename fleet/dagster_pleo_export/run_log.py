@@ -60,7 +60,7 @@ class RunLog:
         return "; ".join(self.errors[:3] or self.meltano_errors[:1]) or "Meltano gave no reason"
 
     def _read_metric(self, metric: dict[str, Any]) -> tuple[str, str] | None:
-        """Read the run summary (``tap_pleo_export.singer.metrics.run_summary``) that each plugin ends with."""
+        """Read the run summary (``tap_pleo_export.singer.run_summary``) that each plugin ends with."""
         if metric.get("metric") != "run_summary":
             return None
         tags = metric.get("tags", {})

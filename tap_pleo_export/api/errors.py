@@ -1,34 +1,7 @@
 """Errors between the connector and Pleo, each with one remedy.
 
-::
-
-    PleoError
-    ├── FatalError                  ends the run at once, exit code 1
-    │   ├── CredentialsRejected     401 that a refresh does not cure
-    │   ├── TokenRefreshFailed      the token endpoint refused or did not answer
-    │   ├── TokenFileUnusable       `token_file` cannot be read or written
-    │   ├── ScopeMissing            403
-    │   ├── NetworkUnusable         certificates or a proxy of the environment
-    │   ├── ListUnusable            a list that belongs to no job cannot be read to its end
-    │   ├── OutcomeUnknown          a write that may or may not have been applied
-    │   ├── PleoUnavailable         a retryable failure that outlived its retries
-    │   └── RunUnavailable          the same on two export jobs in a row
-    ├── JobError                    one job is given up, the others continue, exit code 1 at the end
-    │   ├── ContraAccountsMissing   400 MISSING_CONTRA_ACCOUNTS
-    │   ├── JobEnded                404 or 422: its items can no longer be read
-    │   ├── UnreadJobEnded          it ended between two runs, before all its items were read
-    │   ├── WrongJob                an answer about another job
-    │   ├── JobRefused              another refusal of one job's requests
-    │   ├── CursorRejected          a cursor that Pleo no longer accepts, even after a restart
-    │   ├── PagingBroken            pages that lead nowhere or in a circle
-    │   ├── ItemUnusable            items that cannot be represented; the others of the job are read
-    │   ├── Disagreement            job items and export items differ
-    │   └── JobUnavailable          a retryable failure of one job's requests that outlived its retries
-    ├── RowsUnusable                rows of another list that cannot be represented; the others are read
-    ├── CursorStuckError            a page that does not lead to the next one  ┐ `as_job_error` and `as_list_error`
-    ├── AnswerTooLarge              an answer that was cut off                 │ say what these mean for the job
-    ├── RequestRefused              another 3xx or 4xx                         ┘ or the list
-    └── TransientFailure            retried by the client, never seen outside it
+:class:`FatalError` ends the run at once, :class:`JobError` the reading of one job; either means exit code 1. The other
+errors concern one request: :func:`as_job_error` and :func:`as_list_error` give them their meaning.
 
 Every message is one line: the event, the job or request, and the remedy. Statuses and types are those of
 the Export API v3 (OpenAPI schema ``ExceptionInfo``); they are matched case-insensitively, messages are only quoted.

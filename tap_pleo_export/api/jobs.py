@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from tap_pleo_export.text import parse_time
+
 READABLE_STATUSES = ("pending", "in_progress")
 ENDED_STATUSES = ("failed", "completed", "completed_with_errors")
 JOB_STATUSES = (*READABLE_STATUSES, *ENDED_STATUSES)
@@ -97,17 +99,6 @@ class ExportJob:
         if self.expires_at is None or self.expires_at - now >= WARNED_BEFORE_EXPIRY:
             return None
         return max(0, int((self.expires_at - now).total_seconds() // 60))
-
-
-def parse_time(text: object) -> datetime | None:
-    """Return an ISO 8601 time in UTC, cut to microseconds; no zone means UTC. None if it is not a time."""
-    if not isinstance(text, str):
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def format_time(time: datetime) -> str:

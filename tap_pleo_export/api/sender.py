@@ -7,7 +7,6 @@ import http.client
 import ssl
 import threading
 import weakref
-import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -33,9 +32,6 @@ MAX_BYTES = 128 * 1024 * 1024
 MAX_BYTES_TOGETHER = 2 * MAX_BYTES
 # Read from the socket, and unpacked, at a time.
 PIECE_BYTES = 1024 * 1024
-# Window bits of `zlib`: with a gzip header, with a zlib header, without a header.
-GZIP, ZLIB, RAW = 31, 15, -15
-GZIP_MAGIC = b"\x1f\x8b"
 UNREADABLE_CERTIFICATES = (
     "the certificate file that the environment names cannot be read",
     "Check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE",
@@ -188,62 +184,25 @@ def read_body(response: urllib3.BaseHTTPResponse, limit: int, reserve: Callable[
 
     Args:
         response: The answer, such as ``requests.Response.raw``.
-        limit: Maximum bytes of the body, as sent and once unpacked: a small body may unpack to a huge one.
+        limit: Maximum bytes of the unpacked body: a small one may unpack to a huge one.
         reserve: Called with the size of each piece before it is kept; an exception ends the reading.
 
     Raises:
         BodyTooLarge: The body exceeds the limit; the rest is not read.
     """
-    encoding, length = response.headers.get("Content-Encoding", ""), response.length_remaining
-    if not encoding and length is not None and 0 < length <= limit:
+    length = response.length_remaining
+    if length is not None and 0 < length <= limit and not response.headers.get("Content-Encoding"):
         reserve(length)
         return response.read(decode_content=False)
-    parts = []
-    sent = _limited(limit, iter(lambda: response.read(PIECE_BYTES, decode_content=False), b""))
-    for part in _limited(limit, _unpacked(sent, encoding)):
+    parts, size = [], 0
+    # `urllib3` unpacks no more than it is asked for.
+    for part in iter(lambda: response.read(PIECE_BYTES, decode_content=True), b""):
+        size += len(part)
+        if size > limit:
+            raise BodyTooLarge(limit)
         reserve(len(part))
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _limited(limit: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > limit:
-            raise BodyTooLarge(limit)
-        yield piece
-
-
-def _unpacked(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    encoding = encoding.strip().lower()
-    if encoding in {"", "identity"}:
-        yield from pieces
-    elif encoding in {"gzip", "x-gzip", "deflate"}:
-        yield from _inflated(pieces, gzip=encoding != "deflate")
-    else:
-        raise ValueError("a content encoding that was not asked for")
-
-
-def _inflated(pieces: Iterator[bytes], *, gzip: bool) -> Iterator[bytes]:
-    inflate = None
-    for piece in pieces:
-        data = piece
-        if inflate is None:
-            # "deflate" should have a zlib header (RFC 9110 section 8.4.1.2) and often has none.
-            inflate = zlib.decompressobj(GZIP if gzip else ZLIB if data[0] & 0x0F == zlib.DEFLATED else RAW)
-        while data:
-            if inflate.eof:
-                if not (gzip and data.startswith(GZIP_MAGIC)):
-                    break  # padding
-                inflate = zlib.decompressobj(GZIP)
-            yield inflate.decompress(data, PIECE_BYTES)
-            data = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
-    while inflate is not None and not inflate.eof:
-        rest = inflate.decompress(b"", PIECE_BYTES)
-        if not rest:
-            raise ValueError("a compressed body that ends early")
-        yield rest
 
 
 @contextlib.contextmanager
@@ -256,7 +215,7 @@ def body_errors(response: requests.Response, timeout: float) -> Iterator[None]:
         if isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)):
             raise _late(timeout) from None
         # A ValueError: a chunk of negative size, for example.
-        if isinstance(error, (urllib3.exceptions.HTTPError, OSError, ValueError, ArithmeticError, zlib.error)):
+        if isinstance(error, (urllib3.exceptions.HTTPError, OSError, ValueError, ArithmeticError)):
             raise TransientFailure(f"a body that breaks off or is damaged ({type(error).__name__})") from None
         if isinstance(error, MemoryError):
             raise TransientFailure("a body that does not fit into memory") from None

@@ -16,7 +16,9 @@ import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+import click
 
 from tap_pleo_export.blocked_report import page
 from tap_pleo_export.blocked_report.causes import remedy_of
@@ -24,12 +26,12 @@ from tap_pleo_export.blocked_report.grouping import STATES, Summary, has_ended
 from tap_pleo_export.blocked_report.jsonl_reader import read_lines
 from tap_pleo_export.blocked_report.money import in_major_units
 from tap_pleo_export.blocked_report.number_format import environment_locale, find_locale, number, time_of_day
-from tap_pleo_export.blocked_report.progress import Progress
 from tap_pleo_export.blocked_report.record_store import RecordStore, ReportError
 from tap_pleo_export.blocked_report.spreadsheet import ENCODING, Spreadsheet
+from tap_pleo_export.singer.run_summary import run_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from babel import Locale
 
@@ -40,6 +42,7 @@ _SECONDS = re.compile(r"[0-9]{1,11}")
 _PROGRAM = "pleo-export-report"
 _STDIN = "-"
 _MAX_CAUSES = 10
+_UNKNOWN_STEPS = 50_000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,10 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         code = signalled.code if isinstance(signalled.code, int) else code
         raise
     finally:
-        # Like `singer.metrics.run_summary`, without importing the SDK, which takes most of a second.
-        tags = {"plugin": _PROGRAM, "exit_code": code, **counts, "pid": os.getpid()}
-        point = {"type": "timer", "metric": "run_summary", "value": round(time.monotonic() - started, 3), "tags": tags}
-        print("METRIC:", json.dumps(point, separators=(",", ":")), file=sys.stderr)
+        print("METRIC:", json.dumps(run_summary(_PROGRAM, code, time.monotonic() - started, counts)), file=sys.stderr)
     return code
 
 
@@ -139,24 +139,32 @@ def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
 
 
 def _read(options: argparse.Namespace, store: RecordStore) -> None:
-    progress = Progress(sys.stderr, None if options.sqlalchemy_url else _total_size(options.files))
-    with contextlib.closing(progress):
+    total = None if options.sqlalchemy_url else _total_size(options.files)
+    steps: Any = iter(int, 1) if total is None else range(total)  # the first has no length
+    with click.progressbar(
+        steps,
+        label="Reading records",
+        show_pos=total is None,
+        update_min_steps=max(1, (total or _UNKNOWN_STEPS) // 100),
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+    ) as bar:
         if options.sqlalchemy_url:
             from tap_pleo_export.blocked_report.database import read_database  # noqa: PLC0415 - SQLAlchemy is slow
 
-            read_database(options.sqlalchemy_url, options.schema, store, progress.tick, ended=options.all_jobs)
+            read_database(options.sqlalchemy_url, options.schema, store, bar.update, ended=options.all_jobs)
         for name in options.files:
             if name == _STDIN:
-                read_lines(sys.stdin.buffer, "standard input", "", store, progress.tick)
+                read_lines(sys.stdin.buffer, "standard input", "", store, bar.update)
             else:
-                _read_file(Path(name), store, progress)
+                _read_file(Path(name), store, bar.update)
 
 
-def _read_file(path: Path, store: RecordStore, progress: Progress) -> None:
+def _read_file(path: Path, store: RecordStore, tick: Callable[[int], None]) -> None:
     try:
         with path.open("rb") as file:
             modified = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC).isoformat()
-            read_lines(file, str(path), modified, store, progress.tick)
+            read_lines(file, str(path), modified, store, tick)
     except OSError as error:
         raise ReportError(f"{path} cannot be read ({error.strerror})") from None
 

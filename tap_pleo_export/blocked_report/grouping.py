@@ -159,7 +159,7 @@ class Summary:
 
 
 def state_of(item: ReportItem) -> State:
-    """Return the state of an item: what Pleo has recorded, then the verdict."""
+    """Return the state of an item: its outcome in Pleo if there is one, otherwise the verdict."""
     if item.status == "successful":
         return "recorded"
     if item.verdict == "failed" or item.status == "failed":

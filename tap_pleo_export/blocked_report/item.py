@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from decimal import Decimal  # noqa: TC003 - msgspec reads the annotation
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from tap_pleo_export.blocked_report.causes import Cause, cause_of
 from tap_pleo_export.blocked_report.money import minor_units
 from tap_pleo_export.blocked_report.text import MAX_REASON, clean_id, clean_text, safe_link
 from tap_pleo_export.singer.exact_json import decode
+from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
     from tap_pleo_export.singer.exact_json import Members
@@ -136,15 +136,6 @@ def read_item(members: Members) -> ReportItem | None:
         verdict=verdict if verdict in ("passed", "failed") else "",
         causes=_causes(members, failed=verdict == "failed"),
     )
-
-
-def parse_time(text: str) -> datetime | None:
-    """Return an ISO 8601 date and time in UTC; None if the text is something else."""
-    try:
-        time = datetime.fromisoformat(text)
-        return (time.replace(tzinfo=UTC) if time.tzinfo is None else time).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _causes(members: Members, *, failed: bool) -> tuple[Cause, ...]:

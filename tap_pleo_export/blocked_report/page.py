@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from tap_pleo_export.blocked_report.causes import PLACES, remedy_of
 from tap_pleo_export.blocked_report.grouping import MAX_BLOCKED, MAX_READY, STATES, JobTotals, State, Summary, Total
-from tap_pleo_export.blocked_report.item import parse_time
 from tap_pleo_export.blocked_report.money import in_major_units
 from tap_pleo_export.blocked_report.number_format import day, language_tag, number, span, time_of_day
 from tap_pleo_export.blocked_report.text import clean_text, words
+from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ import msgspec
 
 from tap_pleo_export.blocked_report import item as reading
 from tap_pleo_export.blocked_report.grouping import with_status
-from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob, parse_time
+from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
+from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

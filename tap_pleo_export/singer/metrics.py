@@ -5,20 +5,21 @@ from __future__ import annotations
 import enum
 import json
 import logging
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import metrics
 from singer_sdk.logging import StructuredFormatter
-from singer_sdk.metrics import Point, Tag
+from singer_sdk.metrics import Point
+
+from tap_pleo_export.singer.run_summary import run_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
 class RunMetric(enum.StrEnum):
-    """Metrics that the SDK does not have."""
+    """A metric that the SDK does not have."""
 
     RUN_SUMMARY = "run_summary"
 
@@ -29,7 +30,7 @@ def run_with_summary(plugin: str, run: Callable[[], int], counts: Callable[[], M
     Args:
         plugin: Name of the executable.
         run: Returns the exit code, as this function does; an exception other than SystemExit counts as 1.
-        counts: Returns what :func:`run_summary` takes as counts; called when the run has ended.
+        counts: Returns the counts that :func:`run_summary` takes; called when the run has ended.
     """
     started = time.monotonic()
     code = 1
@@ -39,25 +40,10 @@ def run_with_summary(plugin: str, run: Callable[[], int], counts: Callable[[], M
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         raise
     finally:
-        metrics.log(metrics.get_metrics_logger(), run_summary(plugin, code, time.monotonic() - started, counts()))
+        content = run_summary(plugin, code, time.monotonic() - started, counts())
+        summary: Point[float] = Point("timer", RunMetric.RUN_SUMMARY, content["value"], content["tags"])  # type: ignore[arg-type] # an enumeration of the same kind
+        metrics.log(metrics.get_metrics_logger(), summary)
     return code
-
-
-def run_summary(plugin: str, exit_code: int, seconds: float, counts: Mapping[str, object]) -> Point[float]:
-    """Return the metric that ends every run; ``str()`` of it is JSON.
-
-    This is the machine interface of a run: the texts of log lines are not, and may change. It is a METRIC line in the
-    SDK's shape, ``{"type": "timer", "metric": "run_summary", "value": SECONDS, "tags": {...}}``.
-
-    Args:
-        plugin: Name of the executable, such as `map-pleo-validation`.
-        exit_code: The process's exit code, 128 + n after signal n.
-        seconds: How long the run took; the metric's value.
-        counts: The other tags, as far as they apply: `jobs`, `items`, `pages`, `passed`, `failed`, `accepted`,
-            `refused`, and what else a plugin counts.
-    """
-    tags = {"plugin": plugin, "exit_code": exit_code, **counts, Tag.PID.value: os.getpid()}
-    return Point("timer", RunMetric.RUN_SUMMARY, round(seconds, 3), tags)  # type: ignore[arg-type] # an enumeration of the same kind
 
 
 class MetricLines(StructuredFormatter):

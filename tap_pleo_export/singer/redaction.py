@@ -9,6 +9,8 @@ import traceback
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
+from tap_pleo_export.text import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -81,7 +83,7 @@ class SecretsFilter(logging.Filter):
     def one_line(self, message: str) -> str:
         """Return a message masked, without control characters and truncated to one log line."""
         # Truncate before searching, which is slow in long texts, and again after escaping, which makes text longer.
-        return _cut(_escaped(self.mask(_cut(message))))
+        return _cut(escaped(self.mask(_cut(message))))
 
     def mask(self, text: str) -> str:
         """Return the text without secrets, URL queries and IBANs."""
@@ -113,12 +115,6 @@ class SecretsFilter(logging.Filter):
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + CUT
-
-
-def _escaped(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _without_ibans(text: str) -> Iterator[str]:

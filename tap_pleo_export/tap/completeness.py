@@ -84,7 +84,7 @@ class ChangeDetector:
     _totals: dict[str, int] = field(default_factory=dict)
 
     def after_page(self, listing: str, page: Page[Any], repeated: int) -> None:
-        """Look at a page of a list, with so many rows that were on earlier pages."""
+        """Look at a page of a list; `repeated` is the number of its rows that were on earlier pages."""
         total = page.info.total
         changed = isinstance(total, int) and self._totals.setdefault(listing, total) != total
         self.hinted = self.hinted or changed or repeated > 0

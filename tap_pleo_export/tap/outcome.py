@@ -22,7 +22,7 @@ class RunOutcome:
     A second job in a row whose requests fail after all retries does stop the run: then Pleo is down, not the job.
 
     Attributes:
-        items: Number of export items read, on so many `pages`.
+        items: Number of export items read.
         expiring: Ids of the jobs that expire soon.
         unread: Ids of the jobs that could not be read to the end.
     """

@@ -248,7 +248,7 @@ class PleoStream(RESTStream[Token]):
         return PageDecoder(self.decoder.record_type, self.decoder.decode_row)
 
     def decode_page(self, body: bytes) -> Page[Record]:
-        """Decode a page, as :class:`PageDecoder`, and report what is odd about it."""
+        """Decode a page, as :class:`PageDecoder`, and report replaced characters and unknown fields."""
         page = self._page_decoder.decode(body)
         self.drift.replaced(page.replaced)
         self.drift.inspect(page.records)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import jsonschema_rs
 from singer_sdk.sinks import RecordSink
 
-from tap_pleo_export.api.jobs import PLAIN_UUID, format_time, parse_time
+from tap_pleo_export.api.jobs import PLAIN_UUID, format_time
 from tap_pleo_export.singer.schema_errors import violations
 from tap_pleo_export.singer.schema_files import shipped
 from tap_pleo_export.target.jobs import ItemUpdate, JobEvent
-from tap_pleo_export.text import one_line
+from tap_pleo_export.text import one_line, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from tap_pleo_export.api.jobs import ENDED_STATUSES, READABLE_STATUSES, ExportJob, JobRow, format_time, parse_time
+from tap_pleo_export.api.jobs import ENDED_STATUSES, READABLE_STATUSES, ExportJob, JobRow, format_time
+from tap_pleo_export.text import parse_time
 
 CREATED = "2026-03-01T12:00:00Z"
 UPDATED = "2026-03-01T13:00:00Z"

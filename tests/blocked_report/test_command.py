@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -54,6 +56,23 @@ def test_page_csv_terminal_and_run_summary_agree(make_report: Make) -> None:
     assert [row["state"] for row in table].count("blocked") == 34
     assert len(table) == 197
     assert {row["reason"] for row in table if row["currency"] == "USD"} == {"No contra account for USD"}
+
+
+def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
+    items = tmp_path / "items.jsonl"
+    items.write_bytes(jsonl(books.scene(), "export_items"))
+    terminal, other_end = pty.openpty()
+    subprocess.run([BIN / "pleo-export-report", items], stdout=subprocess.DEVNULL, stderr=other_end, check=True)
+    os.close(other_end)
+    shown = b""
+    # Linux reports the end of a terminal as an error.
+    with contextlib.suppress(OSError):
+        while True:
+            shown += os.read(terminal, 1 << 16)
+    os.close(terminal)
+
+    assert b"Reading records  [####" in shown
+    assert b"100%" in shown
 
 
 def test_messages_files_and_repeated_records_give_the_same_report(make_report: Make, tmp_path: Path) -> None:

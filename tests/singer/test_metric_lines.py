@@ -11,7 +11,7 @@ import pytest
 from singer_sdk.logging import StructuredFormatter
 from singer_sdk.metrics import Metric, Point, Tag
 
-from tap_pleo_export.singer.metrics import MetricLines, run_summary, run_with_summary
+from tap_pleo_export.singer.metrics import MetricLines, run_with_summary
 
 POINT = Point("counter", Metric.RECORD_COUNT, 248, {Tag.STREAM: "export_items", Tag.PID: 7})
 
@@ -33,15 +33,18 @@ def test_other_lines_are_unchanged() -> None:
     assert json.loads(MetricLines().format(record("%d jobs", 3)))["message"] == "3 jobs"
 
 
-def test_run_summary_has_the_shape_of_sdk_metrics() -> None:
-    written = json.loads(MetricLines().format(record("METRIC: %s", run_summary("tap-x", 1, 2.34567, {"items": 3}))))
+def test_run_summary_has_the_shape_of_sdk_metrics(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    run_with_summary("tap-x", lambda: 1, lambda: {"items": 3})
+    written = json.loads(MetricLines().format(caplog.records[0]))
+    seconds = written["metric_info"]["value"]
 
-    assert written["message"] == "METRIC: tap-x run_summary 2.346"
+    assert written["message"] == f"METRIC: tap-x run_summary {seconds}"
     del written["metric_info"]["tags"]["pid"]
     assert written["metric_info"] == {
         "type": "timer",
         "metric": "run_summary",
-        "value": 2.346,
+        "value": seconds,
         "tags": {"plugin": "tap-x", "exit_code": 1, "items": 3},
     }
 
