@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from tap_pleo_export.api.budget import RequestBudget
 from tap_pleo_export.api.credentials import ApiKeyAuth
 from tap_pleo_export.api.errors import FatalError, PleoError, PleoUnavailable, RequestRefused
+from tap_pleo_export.api.paging import Listing
 from tap_pleo_export.api.pleo_api import PleoApi
 from tap_pleo_export.api.request import ApiRequest, ApiResponse
 from tap_pleo_export.api.retry import RetryPolicy
@@ -148,8 +150,11 @@ class World:
             page_size=self.page_size,
             concurrency=self.concurrency,
         )
-        api.send, api.read, api.get = self.pleo.send, self.pleo.read, self.pleo.get  # type: ignore[method-assign, assignment]
-        api.pool = Foreground()  # type: ignore[assignment]
+        api.get = self.pleo.get  # type: ignore[method-assign, assignment]
+        pool: Any = Foreground()
+        api.listing = partial(
+            Listing, self.pleo.send, self.pleo.read, api.reduce_page_size, pool, api.allowed_concurrency
+        )
         bookmarks, outcome = tap.bookmarks, tap.outcome
         random = self.pleo.random
         try:
