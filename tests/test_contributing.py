@@ -7,16 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sandbox import Sandbox
 from tests.conftest import CHECKOUT, Outputs, Run, finish
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox import Sandbox
 
 _BLOCK = re.compile(
     r"^<!-- (?P<verb>\w+): (?P<file>[\w/.]+)(?:, \w+: (?P<line>.+?))? -->\n```\w+\n(?P<text>.*?)^```$",

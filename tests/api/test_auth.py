@@ -6,7 +6,8 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -17,17 +18,12 @@ from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox
 from tap_pleo_export.api.budget import RequestBudget
-from tap_pleo_export.api.credentials import renewal_time
+from tap_pleo_export.api.credentials import RefreshTokenAuth, renewal_time
 from tap_pleo_export.api.errors import TokenFileUnusable, TokenRefreshFailed
 from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.api.token_endpoint import read_grant
 from tap_pleo_export.api.token_file import TokenFile, Tokens, fingerprint
 from tests.helpers.oauth import refreshing
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tap_pleo_export.api.credentials import RefreshTokenAuth
 
 TOKEN = "/oauth/token"
 

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_pleo_export.api.errors import CursorStuckError, RequestRefused
-from tap_pleo_export.api.paging import FIRST_PAGE, CursorPaginator, Listing, Lookahead, Page, PageInfo, Start
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tap_pleo_export.api.paging import Token
+from tap_pleo_export.api.paging import FIRST_PAGE, CursorPaginator, Listing, Lookahead, Page, PageInfo, Start, Token
 
 # An endless circle of pages would fill the memory.
 MAX_PAGES = 100

@@ -11,19 +11,15 @@ import threading
 import time
 import tracemalloc
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 import requests
 import urllib3
 
+from sandbox import Sandbox
 from tap_pleo_export.api.errors import AnswerTooLarge, TransientFailure
 from tap_pleo_export.api.sender import BodyTooLarge, MemoryBudget, Sender, read_body
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from sandbox import Sandbox
 
 LIMIT = 1024 * 1024
 DRIP_SECONDS = 0.1

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tap_pleo_export.api.errors import TokenFileUnusable
 from tap_pleo_export.api.token_file import TokenFile, Tokens, fingerprint
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import Any
 
 ROOT = fingerprint("configured")
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 
 from sandbox import Sandbox
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import psycopg
-
-    from tools.meltano import LogLine, MeltanoProject
-    from tools.postgres import Postgres
+from tools.meltano import LogLine, MeltanoProject
+from tools.postgres import Postgres
 
 STATE_ID = "sandbox:tap-pleo-export-to-target-postgres"
 AMOUNTS = [12345678901234567, Decimal("0.1"), Decimal("1999.95"), Decimal("-0.005"), Decimal("12345678901234567.89")]

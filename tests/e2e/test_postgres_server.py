@@ -8,15 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tools import postgres as pg
 from tools.meltano import CHECKOUT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 OWNER = """
 import signal

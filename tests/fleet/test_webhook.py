@@ -8,9 +8,10 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
@@ -18,10 +19,6 @@ import yaml
 from standardwebhooks import Webhook
 
 from dagster_pleo_export import webhook
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 UUID = "8eb648ab-464b-42a0-ba17-eda703657e33"

@@ -7,23 +7,20 @@ More, as an API may grow: members that no schema names, and values outside the d
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from sandbox.conformance import WIRE
 from tap_pleo_export.api.jobs import JOB_STATUSES
 from tap_pleo_export.validation.vocabulary import ITEM_TYPES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hypothesis.strategies import SearchStrategy
 
 DOCUMENT: dict[str, Any] = {
     name: schema

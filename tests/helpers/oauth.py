@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from sandbox import Sandbox
 from tap_pleo_export.api.budget import RequestBudget
 from tap_pleo_export.api.credentials import RefreshTokenAuth
 from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.api.sender import Sender
 from tap_pleo_export.api.token_endpoint import TokenEndpoint
 from tap_pleo_export.api.token_file import TokenFile
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox import Sandbox
 
 
 def refreshing(pleo: Sandbox, folder: Path, *, timeout: float = 5, url: str = "", **parts: Any) -> RefreshTokenAuth:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
 from tap_pleo_export.tap.plugin import TapPleoExport
-from tests.conftest import finish
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.conftest import Outputs
-    from tests.tap.conftest import RunTap, StartTap
+from tests.conftest import Outputs, finish
+from tests.tap.conftest import RunTap, StartTap
 
 OAUTH = {
     "client_id": "id-1",

@@ -9,7 +9,9 @@ import signal
 import stat
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -17,12 +19,7 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from tests.conftest import Outputs, finish, partitions
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.tap.conftest import RunTap, StartTap
+from tests.tap.conftest import RunTap, StartTap
 
 JOBS = "/v3/export-jobs"
 ITEMS = "/v3/export-items"

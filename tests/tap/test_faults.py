@@ -6,13 +6,16 @@ one `{other}` of 4 items in two pages, which is to arrive all the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from sandbox import Job, Sandbox
+from tests.conftest import Outputs
 from tests.helpers.faults import (
     ITEMS,
     JOBS,
@@ -32,14 +35,8 @@ from tests.helpers.faults import (
 )
 from tools.meltano import environment_without_settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from sandbox import Job, Sandbox
-    from tests.conftest import Outputs
-
-    Setup = Callable[[Sandbox, Job], object]
-    Settings = Mapping[str, Any]
+Setup = Callable[[Sandbox, Job], object]
+Settings = Mapping[str, Any]
 
 NONE = 0
 NO_SETTINGS: Settings = {}

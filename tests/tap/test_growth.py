@@ -5,17 +5,15 @@ from __future__ import annotations
 import copy
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from sandbox import Fault, Job, Sandbox
 from sandbox.values import encode
+from tests.conftest import Run
 from tests.helpers.raw_pages import serve, two_jobs
-
-if TYPE_CHECKING:
-    from tests.conftest import Run
-    from tests.tap.conftest import RunTap
+from tests.tap.conftest import RunTap
 
 ITEMS = "/v3/export-items"
 

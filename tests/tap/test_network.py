@@ -5,22 +5,16 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 import trustme
 
-from tests.tap.conftest import http_server, response
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from sandbox import Sandbox
-    from tests.conftest import Outputs
-    from tests.tap.conftest import RunTap
+from sandbox import Sandbox
+from tests.conftest import Outputs
+from tests.tap.conftest import RunTap, http_server, response
 
 NO_JOBS = response(b'{"data":[],"pagination":{"hasNextPage":false,"endCursor":null}}')
 SECONDS = 20

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.tap.conftest import RunTap
+from tests.tap.conftest import RunTap
 
 ITEMS = "/v3/export-items"
 

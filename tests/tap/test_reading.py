@@ -7,15 +7,13 @@ import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from sandbox import Fault, Job, Sandbox
 from tests.conftest import keys, partitions
-
-if TYPE_CHECKING:
-    from tests.tap.conftest import RunTap
+from tests.tap.conftest import RunTap
 
 JOBS = "/v3/export-jobs"
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
@@ -26,14 +27,10 @@ from tap_pleo_export.api.pleo_api import PleoApi
 from tap_pleo_export.api.request import ApiRequest, ApiResponse
 from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.tap.bookmarks import Bookmarks
+from tap_pleo_export.tap.job_reader import Batch
 from tap_pleo_export.tap.plugin import TapPleoExport
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from tap_pleo_export.tap.job_reader import Batch
-    from tap_pleo_export.tap.stream import PleoStream
-    from tap_pleo_export.tap.streams import ExportJobs
+from tap_pleo_export.tap.stream import PleoStream
+from tap_pleo_export.tap.streams import ExportJobs
 
 Key = tuple[str, str]
 RANDOM = st.integers(0, 2**32).map(Random)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from sandbox import Sandbox
 from sandbox.jobs import JOB_STATUSES
 from sandbox.kinds import HOSTILE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.conftest import Outputs
-    from tests.tap.conftest import RunTap
+from tests.conftest import Outputs
+from tests.tap.conftest import RunTap
 
 
 @pytest.fixture

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.tap.conftest import http_server, response
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.conftest import Outputs
-    from tests.tap.conftest import RunTap
+from tests.conftest import Outputs
+from tests.tap.conftest import RunTap, http_server, response
 
 ITEMS = "/v3/export-items"
 TOKEN = "/oauth/token"

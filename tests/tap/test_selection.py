@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from sandbox import Sandbox
-    from tests.tap.conftest import RunTap
+from sandbox import Sandbox
+from tests.tap.conftest import RunTap
 
 
 def discovered(run_tap: RunTap) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,10 +16,7 @@ from sandbox import Fault, Sandbox
 from tests.conftest import Outputs, Run, finish, partitions
 from tests.helpers.processes import read_until
 from tests.helpers.randomness import replayable_random
-
-if TYPE_CHECKING:
-    from sandbox import Sandbox
-    from tests.tap.conftest import RunTap, StartTap
+from tests.tap.conftest import RunTap, StartTap
 
 ITEMS = "/v3/export-items"
 

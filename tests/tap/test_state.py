@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from sandbox import Fault, Job, Sandbox
 from tests.conftest import partitions
 from tests.helpers.items import all_ids, ids
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.tap.conftest import RunTap
-
+from tests.tap.conftest import RunTap
 
 ITEMS = "/v3/export-items"
 MEMBERS = {"context", "page", "cursor", "page_size", "items", "digest", "complete"}

@@ -6,18 +6,15 @@ import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from sandbox import Fault, Sandbox
+from sandbox import Fault, Job, Sandbox
 from sandbox.values import encode
 from tests.helpers.items import all_ids, ids
 from tests.helpers.raw_pages import DIGITS, ITEMS, nested, page, row, rows_with, serve, two_jobs
-
-if TYPE_CHECKING:
-    from sandbox import Job, Sandbox
-    from tests.tap.conftest import RunTap
+from tests.tap.conftest import RunTap
 
 JOBS = "/v3/export-jobs"
 TOO_DEEP = 100_000

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sandbox import Fault
+from sandbox import Fault, Sandbox
+from tests.conftest import Outputs, Run
 from tests.helpers.target import check_said, puts, said, state, statuses, update, updates
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from sandbox import Sandbox
-    from tests.conftest import Outputs, Run
-    from tests.target.conftest import Report
+from tests.target.conftest import Report
 
 ITEMS = "/v3/export-jobs/*/items"
 IBAN = "GB33BUKB20201555555555"

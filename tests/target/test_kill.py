@@ -9,21 +9,17 @@ import json
 import os
 import secrets
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from sandbox import Fault, Sandbox
+from sandbox import Fault, Job, Sandbox
 from tests.conftest import Outputs, Run, finish
 from tests.helpers.target import FAILED, SCHEMAS, event, settings_of, start_target, state, update
-
-if TYPE_CHECKING:
-    import subprocess
-    from pathlib import Path
-
-    from sandbox import Job
 
 SEED = int(os.environ.get("TARGET_KILLS_SEED", secrets.randbits(32)))
 WORLDS = int(os.environ.get("TARGET_KILLS", "3"))

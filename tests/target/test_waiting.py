@@ -7,13 +7,13 @@ import signal
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
 
-from sandbox import Fault
-from tests.conftest import Run, finish
+from sandbox import Fault, Sandbox
+from tests.conftest import Outputs, Run, finish
 from tests.helpers.processes import read_until
 from tests.helpers.target import (
     SCHEMAS,
@@ -31,11 +31,7 @@ from tests.helpers.target import (
     updates,
     writes,
 )
-
-if TYPE_CHECKING:
-    from sandbox import Sandbox
-    from tests.conftest import Outputs
-    from tests.target.conftest import Start
+from tests.target.conftest import Start
 
 ITEMS = "/v3/export-jobs/*/items"
 DEADLINE = 30

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from sandbox import Sandbox
 from sandbox.values import encode
+from tests.conftest import Run
 from tools.expectation import RUNNING
 from tools.soak.reporting import play_reporting
 from tools.soak.scenario import play
 from tools.soak.verification import Figures, TapOutput, check_logs, compare_output
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from sandbox import Sandbox
-    from tests.conftest import Run
 
 
 @pytest.mark.parametrize("played", [play, play_reporting])

@@ -10,27 +10,24 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 from standardwebhooks import Webhook
 
 from sandbox import Fault, Sandbox
+from sandbox.jobs import Job
+from sandbox.recording import Request
 from tools.fleet import DAGSTER, QUICK, FleetRig
 from tools.fleet_world import WEBHOOK_SECRET
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from sandbox.jobs import Job
-    from sandbox.recording import Request
-    from tools.postgres import Postgres
+from tools.postgres import Postgres
 
 # Seconds in which a run beyond a limit would be seen.
 BEYOND = 5.0
