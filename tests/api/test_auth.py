@@ -8,7 +8,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import msgspec
 import pytest
@@ -23,7 +22,7 @@ from tap_pleo_export.api.errors import TokenFileUnusable, TokenRefreshFailed
 from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.api.token_endpoint import read_grant
 from tap_pleo_export.api.token_file import TokenFile, Tokens, fingerprint
-from tests.helpers.oauth import refreshing
+from tests.helpers.oauth import presented, refreshing
 
 TOKEN = "/oauth/token"
 
@@ -36,10 +35,6 @@ def header(auth: RefreshTokenAuth) -> str:
 
 def kept(folder: Path) -> Any:
     return msgspec.json.decode((folder / "tokens.json").read_bytes())
-
-
-def presented(pleo: Sandbox) -> list[str]:
-    return [parse_qs(request.body.decode())["refresh_token"][0] for request in pleo.requests_to(TOKEN)]
 
 
 def answer(pleo: Sandbox, body: bytes | dict[str, Any], **fault: Any) -> None:

@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import msgspec
 import pytest
 
 from sandbox import Fault, Sandbox
 from tests.conftest import Outputs, finish, partitions
+from tests.helpers.oauth import oauth_settings, presented
 from tests.tap.conftest import RunTap, StartTap
 
 JOBS = "/v3/export-jobs"
@@ -38,15 +38,7 @@ def token_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def config(pleo: Sandbox, config: dict[str, Any], token_file: Path) -> dict[str, Any]:
     """OAuth, small pages, read in turn."""
-    oauth = {
-        "api_key": None,
-        "client_id": pleo.client_id,
-        "client_secret": pleo.client_secret,
-        "refresh_token": pleo.refresh_token,
-        "auth_url": pleo.auth_url,
-        "token_file": str(token_file),
-    }
-    return config | oauth | {"page_size": 5, "max_retries": 0, "max_concurrent_requests": 1}
+    return config | oauth_settings(pleo, token_file) | {"page_size": 5, "max_retries": 0, "max_concurrent_requests": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -54,11 +46,6 @@ def rotated_tokens_are_secrets(pleo: Sandbox, outputs: Outputs) -> Iterator[None
     """No token that the sandbox has issued may be printed."""
     yield
     outputs.secrets |= pleo.credentials.spent | {pleo.access_token, pleo.refresh_token}
-
-
-def presented(pleo: Sandbox) -> list[str]:
-    """The refresh tokens that reached the token endpoint."""
-    return [parse_qs(request.body.decode())["refresh_token"][0] for request in pleo.requests_to(TOKEN)]
 
 
 def kept(path: Path) -> dict[str, Any]:

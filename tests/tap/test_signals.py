@@ -8,27 +8,17 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
 from tests.conftest import Outputs, Run, finish, partitions
-from tests.helpers.processes import read_until
+from tests.helpers.processes import BOTH_SIGNALS, Stop, read_until
 from tests.helpers.randomness import replayable_random
 from tests.tap.conftest import RunTap, StartTap
 
 ITEMS = "/v3/export-items"
-
-
-class Stop(NamedTuple):
-    """A signal, and the exit code it leads to."""
-
-    signal: signal.Signals
-    code: int
-
-
-BOTH_SIGNALS = pytest.mark.parametrize("stop", [Stop(signal.SIGTERM, 143), Stop(signal.SIGINT, 130)])
 
 
 @pytest.fixture
@@ -116,16 +106,6 @@ def test_while_a_slow_reader_delays_a_page(
     assert partitions(run.state)[0]["page"] == 1
     stopped_cleanly(run, stop.code)
     and_resumes(run, run_tap, [item["accountingEntryId"] for item in job.items])
-
-
-def test_before_the_first_job_is_known(pleo: Sandbox, disturb: RunTap) -> None:
-    pleo.add_job(items=5)
-
-    run = disturb(signal.SIGTERM, path="/v3/export-jobs")
-
-    stopped_cleanly(run, 143)
-    assert run.records() == []
-    assert len(pleo.requests) == 1
 
 
 def test_twice_at_once_as_process_groups_do(pleo: Sandbox, disturb: RunTap) -> None:

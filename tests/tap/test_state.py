@@ -240,37 +240,6 @@ def test_invalid_state_restarts_its_job_with_one_warning(pleo: Sandbox, run_tap:
     assert [e["context"]["jobId"] for e in partitions(run.state)] == [job.id]
 
 
-@pytest.mark.parametrize(
-    ("state", "warnings"),
-    [
-        ({"bookmarks": {"export_items": {"partitions": {"a": 1}}}}, 1),
-        (
-            {
-                "bookmarks": {
-                    "export_items": {"partitions": [], "replication_key_value": "2026-01-01", "progress_markers": {}},
-                    "export_jobs": {"partitions": [{"context": {}}]},
-                    "somebody_elses": {"replication_key": "id"},
-                },
-                "value": {"x": 1},
-                "completed": {"singer_state": {}},
-            },
-            0,
-        ),
-    ],
-)
-def test_state_of_another_shape_is_accepted(
-    pleo: Sandbox, run_tap: RunTap, state: dict[str, Any], warnings: int
-) -> None:
-    job = pleo.add_job(items=15)
-
-    run = run_tap(state=state)
-
-    assert run.returncode == 0
-    assert ids(run) == all_ids(job)
-    assert len(run.warnings) == warnings
-    assert run.state["bookmarks"].keys() == {"export_items"}
-
-
 def test_plausible_but_wrong_state_is_detected_by_the_ids(pleo: Sandbox, run_tap: RunTap) -> None:
     job = pleo.add_job(items=25)
     bookmark = run_tap().bookmark(job.id)
