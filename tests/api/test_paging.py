@@ -109,13 +109,6 @@ def test_after_the_first_page_as_many_offsets_are_requested_as_allowed() -> None
     assert lookahead.gave_up is False
 
 
-def test_a_last_page_of_one_row_is_requested() -> None:
-    rows = Rows(7, 3, 7)
-
-    assert read_all(rows, ahead(rows)) == ["0", "1", "2", "3", "4", "5", "6"]
-    assert rows.asked == [None, 3, 6]
-
-
 def test_resumed_reading_continues_at_its_offset() -> None:
     rows = Rows(12, 3, 12)
 

@@ -138,9 +138,6 @@ def test_connections_are_reused(pleo: Sandbox) -> None:
     assert pleo.connections.accepted == 1
 
 
-# Deadlines
-
-
 @pytest.mark.parametrize(
     "start",
     [
@@ -177,9 +174,6 @@ def test_silence_in_the_middle_lasts_no_longer_than_the_remaining_time(answering
 
     # A timeout for each piece would see the next one, at 7.2 s.
     assert time.monotonic() - began < 7.1
-
-
-# Sizes
 
 
 @pytest.mark.parametrize("header", ["Connection: close", "Content-Length: 1099511627776"])
@@ -259,9 +253,6 @@ def test_garbage_collection_during_a_reservation_does_not_deadlock() -> None:
 
     assert not thread.is_alive()
     assert following.size == 6
-
-
-# Damage
 
 
 BROKEN = {

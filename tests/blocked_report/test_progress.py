@@ -28,11 +28,7 @@ def test_bar_grows_on_a_terminal_and_is_erased_at_the_end() -> None:
 
 @pytest.mark.parametrize(
     ("stream", "total", "seconds", "expected"),
-    [
-        (Terminal(), None, 2, "\r1 records read \r\x1b[K"),
-        (Terminal(), 1000, 0.001, ""),
-        (io.StringIO(), 1000, 2, ""),
-    ],
+    [(Terminal(), None, 2, "\r1 records read \r\x1b[K"), (Terminal(), 1000, 0.001, ""), (io.StringIO(), 1000, 2, "")],
     ids=["unknown total", "short run", "file"],
 )
 def test_output_without_a_bar(stream: io.StringIO, total: int | None, seconds: float, expected: str) -> None:

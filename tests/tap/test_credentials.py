@@ -53,9 +53,6 @@ def kept(path: Path) -> dict[str, Any]:
     return tokens
 
 
-# The three forms
-
-
 def test_an_api_key_travels_as_basic(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=3)
 
@@ -91,9 +88,6 @@ def test_a_refresh_token_is_exchanged_before_any_request(pleo: Sandbox, run_tap:
     assert len(set(presented(pleo))) == 1
     assert len(pleo.requests_to(TOKEN)) == (1 if client_auth == "form" else 2)
     assert {request.auth for request in pleo.requests_to("/v3/*")} == {"bearer"}
-
-
-# Rejected
 
 
 def test_a_rejected_access_token_is_refreshed_once_and_the_request_repeated(pleo: Sandbox, run_tap: RunTap) -> None:
@@ -211,9 +205,6 @@ def test_an_unusable_token_is_not_shown_and_stops_no_later_run(
     assert second.returncode == 0
     assert len(second.records()) == 3
     assert not pleo.credentials.revoked
-
-
-# Kept
 
 
 def test_rotated_tokens_are_on_disk_before_their_first_use(

@@ -110,8 +110,8 @@ REFUSALS = [
     ),
     failed(
         "400 of another kind",
-        on_items(status=400, body={"type": "BAD_REQUEST", "message": "what\nis this"}, nth=None),
-        f"Export job {{job}}: Pleo refused GET {ITEMS} (400 BAD_REQUEST what is this)",
+        on_items(status=400, body={"type": "BAD_REQUEST", "message": "bad\nrequest"}, nth=None),
+        f"Export job {{job}}: Pleo refused GET {ITEMS} (400 BAD_REQUEST bad request)",
         items=1,
     ),
     fatal(
@@ -200,11 +200,7 @@ REFUSALS = [
 
 RETRIED = f"GET {ITEMS}: status 429; trying again, up to 1 times"
 THROTTLED = [
-    healed(
-        "429 with seconds",
-        on_items(status=429, headers={"Retry-After": "1"}, nth=2),
-        f"{RETRIED}, next in 1.0 s",
-    ),
+    healed("429 with seconds", on_items(status=429, headers={"Retry-After": "1"}, nth=2), f"{RETRIED}, next in 1.0 s"),
     healed(
         "429 with a date",
         on_items(status=429, headers={"Retry-After": HTTP_DATE}, nth=2),

@@ -141,16 +141,6 @@ def test_no_jobs_is_a_success(run_tap: RunTap) -> None:
     ]
 
 
-def test_an_empty_job_is_complete(pleo: Sandbox, run_tap: RunTap) -> None:
-    job = pleo.add_job(items=0)
-
-    run = run_tap()
-
-    assert run.returncode == 0
-    assert run.bookmark(job.id)["complete"] is True
-    assert len(pleo.requests_to(f"/v3/export-jobs/{job.id}/items")) == 1
-
-
 @pytest.mark.parametrize("empty", [{1}, {2}, {3}, {2, 3}, {1, 2, 3, 4}])
 def test_empty_pages_do_not_end_a_job(pleo: Sandbox, run_tap: RunTap, empty: set[int]) -> None:
     job = pleo.add_job(items=25)
@@ -293,8 +283,8 @@ def test_unknown_members_are_kept_and_each_name_is_reported_once(pleo: Sandbox, 
         assert record["additionalFields"] == {"carbonFootprint": {"grams": Decimal("12.50")}}
         assert record["accountingEntryLines"][0]["project"] == "P-1"
         assert "inUniverse" in record["amount"]
-    told = [line for line in run.warnings if "new field" in line]
-    assert sorted(re.findall(r"new field '([^']+)'", " ".join(told))) == [
+    reported = [line for line in run.warnings if "new field" in line]
+    assert sorted(re.findall(r"new field '([^']+)'", " ".join(reported))) == [
         "accountingEntryLines[].project",
         "amount.inUniverse",
         "carbonFootprint",

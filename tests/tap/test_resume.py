@@ -235,12 +235,7 @@ def test_no_item_is_ever_lost(
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    random=RANDOM,
-    size=st.integers(0, 60),
-    cut=st.sampled_from([0.05, 0.3]),
-    concurrency=st.sampled_from([1, 3]),
-)
+@given(random=RANDOM, size=st.integers(0, 60), cut=st.sampled_from([0.05, 0.3]), concurrency=st.sampled_from([1, 3]))
 def test_a_cut_repeats_one_page_at_most(random: Random, size: int, cut: float, concurrency: int) -> None:
     jobs = {uuid(1): {uuid(1000 + i): "pending" for i in range(size)}}
     world = World(UnreliablePleo(random, 0.0, jobs), concurrency=concurrency)

@@ -43,15 +43,6 @@ def test_the_sdks_way_writes_the_same_records(pleo: Sandbox, run_tap: RunTap) ->
     assert mapped.state == fast.state
 
 
-def test_a_selected_catalog_changes_nothing(pleo: Sandbox, run_tap: RunTap) -> None:
-    pleo.add_job(items=5)
-
-    plain = run_tap()
-    selected = run_tap(catalog=select_all(discovered(run_tap)))
-
-    assert selected.records() == plain.records()
-
-
 def test_deselected_members_are_absent_from_schema_and_records(pleo: Sandbox, run_tap: RunTap) -> None:
     pleo.add_job(items=5)
     catalog = select_all(discovered(run_tap))

@@ -35,10 +35,10 @@ def stopped_cleanly(run: Run, code: int) -> None:
     # No export item waits for its STATE; the stream may just have begun.
     last_state = max(n for n, message in enumerate(run.messages) if message["type"] == "STATE")
     assert "export_items" not in {m["stream"] for m in run.messages[last_state + 1 :] if m["type"] == "RECORD"}
-    told = {entry["context"]["jobId"]: entry["items"] for entry in partitions(run.state)}
+    reported = {entry["context"]["jobId"]: entry["items"] for entry in partitions(run.state)}
     written = [record["jobId"] for record in run.records()]
-    assert told == {job_id: written.count(job_id) for job_id in told}
-    assert set(written) <= set(told)
+    assert reported == {job_id: written.count(job_id) for job_id in reported}
+    assert set(written) <= set(reported)
     assert "Traceback" not in run.stderr
 
 
@@ -101,7 +101,7 @@ def test_while_a_slow_reader_delays_a_page(
     run = finish(process, outputs)
 
     run = Run(run.returncode, head + run.stdout, run.stderr)
-    # The tap stood inside the first page and finished it.
+    # The tap was in the middle of the first page, and finished it.
     assert len(run.records()) == 100
     assert partitions(run.state)[0]["page"] == 1
     stopped_cleanly(run, stop.code)

@@ -18,15 +18,12 @@ from tests.tap.conftest import RunTap
 
 JOBS = "/v3/export-jobs"
 TOO_DEEP = 100_000
-NO_TEXT = "its 'accountingEntryId' is not a non-empty text"
 
 
 @pytest.fixture
 def config(config: dict[str, Any]) -> dict[str, Any]:
     return config | {"max_retries": 0, "max_concurrent_requests": 1}
 
-
-# Arrives whole
 
 LINE = b'{"id":"4f7c2a0e-0000-4000-8000-000000000000","netAmount":{"inWalletCurrency":{"value":1.10,"currency":"EUR"}}}'
 WHOLE = {
@@ -82,21 +79,13 @@ def test_the_last_of_two_members_with_one_name_counts(pleo: Sandbox, run_tap: Ru
     assert (run.records()[0]["note"], run.records()[0]["additionalFields"]) == ("last", {"novelty": 2})
 
 
-# Cannot be represented
-
 UNUSABLE = {
-    b"null": "not an object",
-    b"17": "not an object",
-    b'"text"': "not an object",
-    b"[]": "not an object",
+    **dict.fromkeys((b"null", b"17", b'"text"', b"[]"), "not an object"),
     b"{}": "it has no 'accountingEntryId'",
-    b'{"accountingEntryId":null}': NO_TEXT,
-    b'{"accountingEntryId":""}': NO_TEXT,
-    b'{"accountingEntryId":17}': NO_TEXT,
-    b'{"accountingEntryId":["text"]}': NO_TEXT,
-    b'{"accountingEntryId":{}}': NO_TEXT,
-    b'{"accountingEntryId":true}': NO_TEXT,
-    b'{"accountingEntryId":1.5}': NO_TEXT,
+    **{
+        b'{"accountingEntryId":%b}' % value: "its 'accountingEntryId' is not a non-empty text"
+        for value in (b"null", b'""', b"17", b'["text"]', b"{}", b"true", b"1.5")
+    },
 }
 
 
@@ -194,22 +183,18 @@ def test_a_record_too_deep_for_stream_maps_is_one_error(pleo: Sandbox, run_tap: 
     assert "Traceback" not in run.stderr
 
 
-def bomb(size: int) -> bytes:
-    """Return a gzip body that unpacks to that many bytes."""
-    return gzip.compress(b" " * size, compresslevel=9)
-
-
 def test_a_body_beyond_its_limit_fails_only_its_job(pleo: Sandbox, run_tap: RunTap) -> None:
     older, younger = two_jobs(pleo, 3)
-    bomb_ = Fault(
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    bomb = Fault(
         path=ITEMS,
         query={"job_id": older.id},
         status=200,
-        headers={"Content-Encoding": "gzip", "Content-Type": "application/json"},
-        body=bomb(130 * 1024 * 1024),
+        headers=headers,
+        body=gzip.compress(b" " * (130 * 1024 * 1024)),
         nth=None,
     )
-    pleo.add_fault(bomb_)
+    pleo.add_fault(bomb)
 
     run = run_tap()
 

@@ -63,15 +63,6 @@ def test_secrets_in_errors_are_masked(pleo: Sandbox, report: Report, outputs: Ou
     assert IBAN not in run.stderr
 
 
-def test_dry_run_masks_bank_details(pleo: Sandbox, report: Report, outputs: Outputs) -> None:
-    outputs.secrets.add(IBAN)
-    job = pleo.add_job(items=1, status="in_progress")
-
-    run = report(update(job, 0, "failed", failureReason=f"Account {IBAN} is blocked"), dry_run=True)
-
-    assert any("failureReason 'Account *** is blocked'" in text for text in run.log("INFO"))
-
-
 @pytest.mark.parametrize("client_id", ["item", "export"])
 def test_short_client_id_masks_no_words(pleo: Sandbox, report: Report, tmp_path: Path, client_id: str) -> None:
     job = pleo.add_job(items=1, status="in_progress")

@@ -257,13 +257,13 @@ def test_alerts_contain_no_secrets_and_an_unreachable_url_only_logs_a_warning(ne
         texts = rig.texts()
 
     path, body = heard[0]
-    told = json.loads(body)
+    reported = json.loads(body)
     assert path == HOOK
-    assert told["company"] == "c0"
+    assert reported["company"] == "c0"
     assert re.fullmatch(
         rf"Company c0: attempt 1 to load export job {job.id} failed, 5\d minutes left\. "
         r"Pleo answered 503 to \*\*\*\. It is retried automatically, in 1 min at the earliest; .*",
-        told["text"],
+        reported["text"],
     )
     # One alert per failed run.
     assert len({body for _, body in heard}) == len(heard)
