@@ -6,19 +6,17 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import Phase, settings
 
 from sandbox import Sandbox
 from tools.meltano import environment_without_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 BIN = Path(sys.executable).parent
 CHECKOUT = Path(__file__).parent.parent

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from tap_pleo_export.pleo_plugin.plugin import PleoPlugin
 from tap_pleo_export.pleo_plugin.settings import SETTINGS, TARGET_SETTINGS
 from tap_pleo_export.tap.plugin import TapPleoExport
 from tap_pleo_export.target.plugin import TargetPleoExport
 from tests.conftest import CHECKOUT
 from tools.docs import tables
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tap_pleo_export.pleo_plugin.plugin import PleoPlugin
 
 TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 

@@ -6,22 +6,17 @@ import ast
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from sandbox import Fault
+from sandbox import Fault, Sandbox
 from sandbox.kinds import KINDS
 from tests.conftest import CHECKOUT, TIMEOUT
 from tools.meltano import MeltanoProject
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from sandbox import Sandbox
-
-    Alerts = Callable[[str], subprocess.CompletedProcess[str]]
+Alerts = Callable[[str], subprocess.CompletedProcess[str]]
 
 PAGE = (CHECKOUT / "docs" / "operating.md").read_text("utf-8")
 PACKAGE = CHECKOUT / "tap_pleo_export"

@@ -7,14 +7,11 @@ import os
 import subprocess
 import sys
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import CHECKOUT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_wheel_contains_only_package_and_schemas(wheel: Path) -> None:

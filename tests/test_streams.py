@@ -5,21 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from singer_sdk.streams.core import Stream
+from singer_sdk.streams.rest import HTTPRequest, PageContext
 
 from sandbox import Fault, Request, Sandbox
 from tap_pleo_export.api.credentials import AccessTokenAuth
 from tap_pleo_export.api.paging import CursorPaginator
 from tap_pleo_export.tap.plugin import TapPleoExport
+from tap_pleo_export.tap.stream import PleoStream
 from tap_pleo_export.tap.streams import STREAMS, ExportItems, ExportJobItems, ExportJobs
-
-if TYPE_CHECKING:
-    from singer_sdk.streams.core import Stream
-    from singer_sdk.streams.rest import HTTPRequest, PageContext
-
-    from tap_pleo_export.tap.stream import PleoStream
 
 ITEMS = "/v3/export-items"
 PAGES = {"page_size": 10, "max_concurrent_requests": 1, "max_retries": 0}

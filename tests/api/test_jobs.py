@@ -130,11 +130,7 @@ def test_minutes_left_are_known_in_the_last_quarter_of_an_hour(seconds_left: flo
         ("2026-03-01", NOON - 12 * HOUR),
         ("2026-03-01T14:00:00+02:00", NOON),
         ("2026-03-01T12:00:00.123456789Z", NOON + timedelta(microseconds=123456)),
-        ("soon", None),
-        ("", None),
-        (None, None),
-        (UNSET, None),
-        (20260301, None),
+        *((odd, None) for odd in ("soon", "", None, UNSET, 20260301)),
     ],
 )
 def test_times_are_read(text: object, expected: datetime | None) -> None:

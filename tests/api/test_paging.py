@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_pleo_export.api.errors import CursorStuckError, RequestRefused
-from tap_pleo_export.api.paging import FIRST_PAGE, CursorPaginator, Listing, Lookahead, Page, PageInfo, Start
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tap_pleo_export.api.paging import Token
+from tap_pleo_export.api.paging import FIRST_PAGE, CursorPaginator, Listing, Lookahead, Page, PageInfo, Start, Token
 
 # An endless circle of pages would fill the memory.
 MAX_PAGES = 100
@@ -111,13 +107,6 @@ def test_after_the_first_page_as_many_offsets_are_requested_as_allowed() -> None
 
     assert rows.asked == [None, 3, 6, 9, 12]
     assert lookahead.gave_up is False
-
-
-def test_a_last_page_of_one_row_is_requested() -> None:
-    rows = Rows(7, 3, 7)
-
-    assert read_all(rows, ahead(rows)) == ["0", "1", "2", "3", "4", "5", "6"]
-    assert rows.asked == [None, 3, 6]
 
 
 def test_resumed_reading_continues_at_its_offset() -> None:

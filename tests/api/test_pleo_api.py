@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from sandbox import Fault, Sandbox
 from tap_pleo_export.api.budget import RequestBudget
-from tap_pleo_export.api.credentials import ApiKeyAuth
+from tap_pleo_export.api.credentials import ApiKeyAuth, Authenticator
 from tap_pleo_export.api.errors import PleoUnavailable, TokenRefreshFailed
 from tap_pleo_export.api.pleo_api import PleoApi
 from tap_pleo_export.api.request import ApiRequest
 from tap_pleo_export.api.retry import RetryPolicy
 from tests.helpers.oauth import refreshing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tap_pleo_export.api.credentials import Authenticator
 
 JOBS = "/v3/export-jobs"
 

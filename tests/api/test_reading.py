@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox import Sandbox
 from tap_pleo_export.api.errors import JobEnded
 from tap_pleo_export.api.pleo_api import PleoApi
 from tests.helpers.items import all_ids
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sandbox import Sandbox
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api-client.md"
 

@@ -11,19 +11,15 @@ import threading
 import time
 import tracemalloc
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 import requests
 import urllib3
 
+from sandbox import Sandbox
 from tap_pleo_export.api.errors import AnswerTooLarge, TransientFailure
 from tap_pleo_export.api.sender import BodyTooLarge, MemoryBudget, Sender, read_body
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from sandbox import Sandbox
 
 LIMIT = 1024 * 1024
 DRIP_SECONDS = 0.1
@@ -142,9 +138,6 @@ def test_connections_are_reused(pleo: Sandbox) -> None:
     assert pleo.connections.accepted == 1
 
 
-# Deadlines
-
-
 @pytest.mark.parametrize(
     "start",
     [
@@ -181,9 +174,6 @@ def test_silence_in_the_middle_lasts_no_longer_than_the_remaining_time(answering
 
     # A timeout for each piece would see the next one, at 7.2 s.
     assert time.monotonic() - began < 7.1
-
-
-# Sizes
 
 
 @pytest.mark.parametrize("header", ["Connection: close", "Content-Length: 1099511627776"])
@@ -263,9 +253,6 @@ def test_garbage_collection_during_a_reservation_does_not_deadlock() -> None:
 
     assert not thread.is_alive()
     assert following.size == 6
-
-
-# Damage
 
 
 BROKEN = {

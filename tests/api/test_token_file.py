@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tap_pleo_export.api.errors import TokenFileUnusable
 from tap_pleo_export.api.token_file import TokenFile, Tokens, fingerprint
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import Any
 
 ROOT = fingerprint("configured")
 
@@ -62,23 +59,6 @@ def test_successor_left_behind_is_replaced_and_a_link_not_followed(tmp_path: Pat
     assert file.read(ROOT) == tokens(2)
 
 
-def test_full_disk_is_found_before_the_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = [1000]
-
-    def write(descriptor: int, content: bytes) -> int:
-        taken = min(room[0], len(content))
-        if not taken:
-            raise OSError(28, os.strerror(28))
-        room[0] -= taken
-        return real(descriptor, content[:taken])
-
-    real = os.write
-    monkeypatch.setattr(os, "write", write)
-
-    with pytest.raises(TokenFileUnusable, match=r"No space left on device.*no token was rotated"):
-        keep(TokenFile(tmp_path / "tokens.json"), 1)
-
-
 def test_failure_after_the_rotation_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> int:
         raise OSError(5, os.strerror(5))
@@ -87,9 +67,6 @@ def test_failure_after_the_rotation_says_what_to_do(tmp_path: Path, monkeypatch:
 
     with pytest.raises(TokenFileUnusable, match=r"after Pleo rotated the tokens.*Authorise the connector again"):
         keep(TokenFile(tmp_path / "tokens.json"), 1)
-
-
-# Its path
 
 
 def test_target_of_a_link_is_replaced(tmp_path: Path) -> None:
@@ -162,9 +139,6 @@ def test_unusable_path_is_refused_before_any_rotation(tmp_path: Path, name: str,
         pytest.fail("it was locked")
 
 
-# Its content
-
-
 @pytest.mark.parametrize(
     "content",
     [b'{"x":' + b"[" * 100_000, b"[]", b"{}", b'{"refresh_token": 5}', b" " * 5_000_000],
@@ -175,9 +149,6 @@ def test_other_content_is_reported(tmp_path: Path, content: bytes) -> None:
 
     with pytest.raises(TokenFileUnusable, match="is not a token file of this connector"):
         TokenFile(tmp_path / "tokens.json").read(ROOT)
-
-
-# Its replacement
 
 
 def test_reader_sees_the_old_tokens_during_a_replacement(tmp_path: Path) -> None:

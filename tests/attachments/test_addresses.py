@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from sandbox import Sandbox
 from tap_pleo_export.attachments.addresses import PRIVATE, is_public, joined, may_connect, refusal
 from tap_pleo_export.attachments.download import Downloads
 from tap_pleo_export.attachments.errors import DownloadFailed
 from tests.helpers.attachments import items_schema, run_here
 from tests.helpers.mapper import item, record
-
-if TYPE_CHECKING:
-    from sandbox import Sandbox
 
 NOWHERE: frozenset[str] = frozenset()
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sandbox import Sandbox
 from tests.conftest import BIN, Outputs
 from tests.helpers.attachments import items_schema, run, with_files
 from tests.helpers.mapper import item, record, state
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox import Sandbox
 
 
 @pytest.mark.parametrize(

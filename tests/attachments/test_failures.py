@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import resource
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sandbox import Fault
+from sandbox import Fault, Sandbox
 from sandbox.files import ServedFile
 from tests.helpers.attachments import archive, folder, items_schema, run, run_here, start, stored, with_files
 from tests.helpers.mapper import Output, check_protocol, item, line, record, schema, state
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox import Sandbox
 
 PICTURE = "/files/picture.png"
 REMEDY = "links live for 24 hours, so run within 24 hours of reading the item"

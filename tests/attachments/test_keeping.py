@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from sandbox import Sandbox
 from tests.helpers.attachments import archive, folder, items_schema, run, run_here, stored, with_files
 from tests.helpers.mapper import check_protocol, item, line, record, schema, state
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox import Sandbox
 
 
 def test_files_are_stored_and_described_in_their_record(

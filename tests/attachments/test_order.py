@@ -5,19 +5,15 @@ from __future__ import annotations
 import signal
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sandbox import Fault
+from sandbox import Fault, Sandbox
 from tap_pleo_export.attachments.pipeline import Pipeline
 from tests.helpers.attachments import folder, items_schema, run, run_here, start_until_state, stored, with_files
 from tests.helpers.mapper import Output, item, record, state
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox import Sandbox
 
 
 def test_lines_keep_their_order(pleo: Sandbox, config: dict[str, Any]) -> None:

@@ -6,25 +6,21 @@ import hashlib
 import re
 import signal
 import subprocess
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import obstore
 import pytest
 from obstore.store import S3Store
 
-from sandbox import Fault
+from sandbox import Fault, Sandbox
 from sandbox.files import ServedFile
 from tests.conftest import CHECKOUT
 from tests.helpers.attachments import folder, items_schema, run, start_until_state, with_files
 from tests.helpers.mapper import Output, state
 from tests.helpers.processes import read_until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from sandbox import Sandbox
 
 MOTO = CHECKOUT / ".meltano" / "moto" / "bin" / "moto_server"
 CREDENTIALS = {

@@ -5,21 +5,18 @@ from __future__ import annotations
 import importlib
 import os
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from tests.blocked_report.conftest import ReportRun
 from tests.helpers import books, mapper
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.blocked_report.conftest import ReportRun
-
-    Open = Callable[..., Any]
-    Make = Callable[..., ReportRun]
+Open = Callable[..., Any]
+Make = Callable[..., ReportRun]
 
 pytestmark = pytest.mark.browser
 

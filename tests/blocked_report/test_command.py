@@ -10,21 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.blocked_report.conftest import split_errors
+from tests.blocked_report.conftest import ReportRun, split_errors
 from tests.conftest import BIN
 from tests.helpers import books, mapper
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from tests.blocked_report.conftest import ReportRun
-
-    Make = Callable[..., ReportRun]
+Make = Callable[..., ReportRun]
 
 ITEMS, MEBIBYTE = 200_000, 1 << 20
 # In a small process, because the peak memory of a child is never less than its parent's.

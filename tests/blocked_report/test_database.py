@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from tests.blocked_report.conftest import ReportRun
 from tests.helpers import books, mapper
 from tools import postgres as pg
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.blocked_report.conftest import ReportRun
-
-    Make = Callable[..., ReportRun]
+Make = Callable[..., ReportRun]
 
 EXTRACTED = "2026-03-03T14:08:12+00:00"
 ARRAYS = {"accountingEntryLines", "files", "validationChecks"}

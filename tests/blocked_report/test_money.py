@@ -55,5 +55,5 @@ def test_sums_are_exact() -> None:
 @pytest.mark.parametrize(
     "value", [None, "12", True, [], Decimal("NaN"), Decimal("1e999999"), Decimal("1e-999999"), 10**80]
 )
-def test_unusable_amount_is_none(value: Any) -> None:
+def test_unusable_amount_has_no_minor_units(value: Any) -> None:
     assert minor_units(value) is None

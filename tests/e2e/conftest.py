@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from sandbox import Sandbox
 from tools import postgres as pg
 from tools.meltano import CHECKOUT, MeltanoProject
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from sandbox import Sandbox
 
 PLUGINS = (
     "extractors/tap-pleo-export",

@@ -5,26 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
+from sandbox import Sandbox
 from tap_pleo_export.api.jobs import ENDED_STATUSES
 from tests.helpers import document
 from tests.helpers.decoding import kept, streams
 from tests.helpers.document import encode, stored
 from tests.helpers.raw_pages import ITEMS, serve
 from tools.pipes import Pipes, tap_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    import psycopg
-
-    from sandbox import Sandbox
-    from tools.postgres import Postgres
+from tools.postgres import Postgres
 
 JOBS = "/v3/export-jobs"
 ITEMS_A_JOB = 25

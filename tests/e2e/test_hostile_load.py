@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from sandbox import Sandbox
 from tests.helpers.raw_pages import DIGITS, ITEMS, nested, rows_with, serve, two_jobs
 from tools.pipes import Pipes, tap_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox import Sandbox
-    from tools.postgres import Postgres
+from tools.postgres import Postgres
 
 HOSTILE = (
     rb'"note":"a\u0000b\ud800c\udfffd\\u0000\ud83e\uddfe"',

@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from random import Random
+from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
 from sandbox import Fault, Sandbox
@@ -19,17 +22,9 @@ from tests.helpers.processes import read_until
 from tests.helpers.randomness import replayable_random
 from tools import postgres as pg
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
+from tools.meltano import MeltanoProject
 from tools.pipes import Pipes, tap_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-    from random import Random
-
-    import psycopg
-
-    from tools.meltano import MeltanoProject
-    from tools.postgres import Postgres
+from tools.postgres import Postgres
 
 Connect = Callable[[], "psycopg.Connection[Any]"]
 ITEMS = "/v3/export-items"

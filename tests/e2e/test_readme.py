@@ -6,18 +6,14 @@ import json
 import re
 import subprocess
 from collections import Counter
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from demo.report import failing
 from sandbox import Sandbox
 from tests.conftest import CHECKOUT, Outputs
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 from tools.meltano import MELTANO, environment_without_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tools.postgres import Postgres
+from tools.postgres import Postgres
 
 README = (CHECKOUT / "README.md").read_text("utf-8")
 HEADER = """\

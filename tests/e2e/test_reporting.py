@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from demo.report import failing, sent
 from sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from tools.meltano import LogLine, MeltanoProject
-    from tools.postgres import Postgres
+from tools.meltano import LogLine, MeltanoProject
+from tools.postgres import Postgres
 
 REPORT = ("tap-pleo-export", "pleo-failures", "target-pleo-export")
 

@@ -7,19 +7,14 @@ import json
 import re
 import subprocess
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from sandbox import Sandbox
 from tests.conftest import BIN, CHECKOUT
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
-from tools.postgres import SCHEMA
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from tools.meltano import MeltanoProject
-    from tools.postgres import Postgres
+from tools.meltano import MeltanoProject
+from tools.postgres import SCHEMA, Postgres
 
 
 def test_items_arrive_with_verdict_and_amount(

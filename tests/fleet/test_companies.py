@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,9 +12,6 @@ from dagster_pleo_export import companies, limits, runtime, secrets
 from dagster_pleo_export.companies import FleetError
 from dagster_pleo_export.secrets import SecretMissing
 from tap_pleo_export.singer.redaction import SECRETS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 UUID = "8eb648ab-464b-42a0-ba17-eda703657e33"
 KEY = {"api_key": {"env": "ACME_KEY"}}

@@ -1,21 +1,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from dagster_pleo_export import companies
+from dagster_pleo_export.companies import Fleet
 from dagster_pleo_export.discovery import Discovery, DiscoveryResult
 from sandbox import Fault, Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from dagster_pleo_export.companies import Fleet
 
 JOBS = "/v3/export-jobs"
 

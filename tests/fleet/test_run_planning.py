@@ -1,17 +1,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 
 from dagster_pleo_export import run_planning
 from dagster_pleo_export.fleet_file import Company
 from dagster_pleo_export.run_planning import PlannedRun, RunHistory
+from tap_pleo_export.api.jobs import ExportJob
 from tests.fleet.jobs import NOW, START, job
-
-if TYPE_CHECKING:
-    from tap_pleo_export.api.jobs import ExportJob
 
 ACME = Company("acme", credential="partner")
 

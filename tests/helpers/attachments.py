@@ -6,19 +6,16 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from sandbox import Sandbox
 from tap_pleo_export.attachments.plugin import AttachmentsMapper
 from tests.helpers.mapper import COMPANY, ITEM_SCHEMA, Output, item, record, schema
 from tests.helpers.processes import read_until
 from tools.meltano import environment_without_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from sandbox import Sandbox
 
 COMMAND = [sys.executable, "-m", "tap_pleo_export.attachments.plugin"]
 TIMEOUT = 60

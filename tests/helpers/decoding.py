@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from msgspec import Raw
 
 from tap_pleo_export.api.jobs import ExportJob
 from tap_pleo_export.api.paging import Page, PageDecoder
+from tap_pleo_export.singer.field_drift import DriftWatch
 from tap_pleo_export.singer.record_decoder import ADDITIONAL_FIELDS, RecordDecoder, encode
 from tap_pleo_export.tap.plugin import TapPleoExport
-from tap_pleo_export.tap.stream import RecordLine
+from tap_pleo_export.tap.stream import PleoStream, RecordLine
 from tap_pleo_export.tap.streams import with_expiry
 from tests.helpers.document import encode as to_json
 from tests.helpers.document import stored
 from tests.helpers.mapper import EXTRACTED, JOB
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from tap_pleo_export.singer.field_drift import DriftWatch
-    from tap_pleo_export.tap.stream import PleoStream
 
 # Nothing is requested.
 _SETTINGS = {"api_url": "http://127.0.0.1:9", "api_key": "none"}

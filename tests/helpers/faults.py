@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sandbox import Fault, Job, Sandbox
 from tests.conftest import BIN, Outputs, Run, finish
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 JOBS = "/v3/export-jobs"
 ITEMS = "/v3/export-items"

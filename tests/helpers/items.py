@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sandbox import Job
-    from tests.conftest import Run
+from sandbox import Job
+from tests.conftest import Run
 
 
 def ids(run: Run) -> list[str]:

@@ -27,14 +27,9 @@ GOOD: dict[str, Any] = {
         {
             "companyId": "*",
             "journal": "J1",
-            "accounts": {
-                "wallet": "1240",
-                "outOfPocket": "2890",
-                "contra": "1910",
-                "accountsPayable": "2440",
-            },
-        },
-    ],
+            "accounts": {"wallet": "1240", "outOfPocket": "2890", "contra": "1910", "accountsPayable": "2440"},
+        }
+    ]
 }
 """A configuration with which every item of the kit passes."""
 
@@ -65,7 +60,7 @@ _ITEM: dict[str, Any] = {
             "account": {"id": "7966c3ba", "name": "Office", "code": "6100", "identifier": None},
             "tags": [{"id": "4b0f8f5e", "code": "PRJ-7", "groupCode": "PROJECT"}],
             "tax": {"code": "T1", "rate": Decimal("0.2")},
-        },
+        }
     ],
 }
 

@@ -1,14 +1,27 @@
-"""Reading a running process's output without losing any of it to a buffer, and never for ever."""
+"""Running processes: their output up to a piece, and the signals that stop them."""
 
 from __future__ import annotations
 
 import os
 import select
+import signal
 import time
-from typing import IO
+from typing import IO, NamedTuple
+
+import pytest
 
 # As long as the tests give a whole process.
 PATIENCE_SECONDS = 60.0
+
+
+class Stop(NamedTuple):
+    """A signal, and the exit code it leads to."""
+
+    signal: signal.Signals
+    code: int
+
+
+BOTH_SIGNALS = pytest.mark.parametrize("stop", [Stop(signal.SIGTERM, 143), Stop(signal.SIGINT, 130)])
 
 
 def read_until(stream: IO[bytes] | None, what: bytes, times: int = 1, patience: float = PATIENCE_SECONDS) -> bytes:

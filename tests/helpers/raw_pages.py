@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox import Fault
+from sandbox import Fault, Job, Sandbox
 from sandbox.values import encode
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sandbox import Job, Sandbox
 
 ITEMS = "/v3/export-items"
 DIGITS = "12345678" * 50

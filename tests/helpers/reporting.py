@@ -5,29 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+from sandbox import Job
 from sandbox.problems import Problem
+from sandbox.world import World
 from tap_pleo_export.api.budget import RequestBudget
 from tap_pleo_export.api.credentials import ApiKeyAuth
 from tap_pleo_export.api.errors import OutcomeUnknown, RequestRefused
 from tap_pleo_export.api.pleo_api import PleoApi
-from tap_pleo_export.api.request import ApiResponse
+from tap_pleo_export.api.request import ApiRequest, ApiResponse
 from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.api.sender import Sender
 from tap_pleo_export.target.api import ReportingApi
 from tap_pleo_export.target.reporter import Reporter
 from tap_pleo_export.target.run import Acknowledgement, Outcomes, ReportingRun
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox import Job
-    from sandbox.world import World
-from tap_pleo_export.api.request import ApiRequest
 
 T = TypeVar("T")
 Mishap = Literal["", "lost before", "lost after", "too large", "killed before", "killed after", "unmentioned"]

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
+from sandbox import Job, Request, Sandbox
 from tests.conftest import BIN, Outputs, Run, finish
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from sandbox import Job, Request, Sandbox
 
 UPDATES = "export_job_item_updates"
 EVENTS = "export_job_events"

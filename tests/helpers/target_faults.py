@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from sandbox import Fault, Sandbox
+from sandbox import Change, Fault, Job, Request, Sandbox
+from tests.conftest import Outputs, Run
 from tests.helpers.target import (
     SCHEMAS,
     check_said,
@@ -22,14 +25,7 @@ from tests.helpers.target import (
 )
 from tools.meltano import environment_without_settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
-    from sandbox import Change, Job, Request
-    from tests.conftest import Outputs, Run
-
-    Setup = Callable[[Sandbox, Job], object]
+Setup = Callable[[Sandbox, Job], object]
 
 LETTERS = {"pending": "p", "in_progress": "i", "successful": "s", "failed": "f", "abandoned": "a"}
 

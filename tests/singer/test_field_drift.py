@@ -127,7 +127,7 @@ def test_members_of_another_shape_are_kept_and_hide_no_new_name(
 
 
 def fields_seen(reader: PageReader, caplog: pytest.LogCaptureFixture, count: int) -> list[int]:
-    """Return the positions of the records, each with a new name of its own inside, that were looked into."""
+    """Return the positions of the records, each with a different new name inside, that were inspected."""
     rows = [{"id": "1", "amount": {f"new {number}": 1}} for number in range(count)]
     caplog.clear()
     reader.decode_page(page(*rows))

@@ -74,13 +74,13 @@ class Trickle:
         return min(5, len(data))
 
 
-def holding(stream: Trickle, run: Interrupts) -> LineWriter:
+def buffered(stream: Trickle, run: Interrupts) -> LineWriter:
     return LineWriter(hold=1000, shield=run.shielded, stream=cast("Any", stream))
 
 
 def test_lines_are_collected_until_full_or_flushed() -> None:
     stream = Trickle()
-    writer = holding(stream, Interrupts())
+    writer = buffered(stream, Interrupts())
     for number in range(20):
         writer.write_message(b"%099d" % number)
     assert stream.data.count(b"\n") == 10
@@ -91,7 +91,7 @@ def test_lines_are_collected_until_full_or_flushed() -> None:
 
 def test_short_writes_are_continued() -> None:
     stream = Trickle()
-    writer = holding(stream, Interrupts())
+    writer = buffered(stream, Interrupts())
     writer.write_message(b"x" * 23)
     writer.flush()
     assert stream.data == b"x" * 23 + b"\n"
@@ -99,7 +99,7 @@ def test_short_writes_are_continued() -> None:
 
 def test_signal_waits_for_lines_being_written() -> None:
     stream, run = Trickle(), Interrupts()
-    writer = holding(stream, run)
+    writer = buffered(stream, run)
 
     def interrupt_once() -> None:
         stream.on_write = lambda: None
@@ -117,7 +117,7 @@ def test_second_signal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(9))
     monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
     stream, run = Trickle(), Interrupts()
-    writer = holding(stream, run)
+    writer = buffered(stream, run)
     stream.on_write = lambda: run.handle(signal.SIGTERM)
     writer.write_message(b"x" * 23)
     with pytest.raises(SystemExit), run.allowed():
@@ -129,7 +129,7 @@ def test_second_signal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_partial_line_is_discarded() -> None:
     stream = Trickle()
-    writer = holding(stream, Interrupts())
+    writer = buffered(stream, Interrupts())
     writer.write_message(b"whole")
     with pytest.raises(TypeError):
         writer.write_messages(({"part": [1, object()]},))

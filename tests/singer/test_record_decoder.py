@@ -182,11 +182,11 @@ def test_every_row_becomes_a_complete_record_or_is_reported(rows: list[dict[str,
     ]
     assert len(found.records) == len(good)
     for record, members in zip(found.records, good, strict=True):
-        held = as_dict(record)
-        moved = held.pop("additionalFields", {})
+        declared = as_dict(record)
+        moved = declared.pop("additionalFields", {})
         assert moved.keys().isdisjoint({"id", "jobId", "count", "value"})
         sent = {name: msgspec.json.decode(value) for name, value in members.items()}
-        assert {name: float(v) if isinstance(v, Decimal) else v for name, v in (held | moved).items()} == sent
+        assert {name: float(v) if isinstance(v, Decimal) else v for name, v in (declared | moved).items()} == sent
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonschema_rs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tap_pleo_export.tap.stream import PleoStream
 from tests.helpers import document
 from tests.helpers.decoding import decode, kept, streams, written
 from tests.helpers.document import encode, stored, to_the_digit
 from tests.helpers.mapper import JOB
-
-if TYPE_CHECKING:
-    from tap_pleo_export.tap.stream import PleoStream
 
 STREAMS = streams()
 SCHEMAS = {"export_jobs": "ExportJobV3", "export_job_items": "ExportJobItemV3", "export_items": "ExportItemV3"}

@@ -30,13 +30,6 @@ def test_states_do_not_outweigh_records(pages: list[tuple[int, float]], state_si
             first, since_last, last_at = False, 0, now
 
 
-def test_small_state_follows_each_page() -> None:
-    pace = StatePace()
-    for page in range(1, 50):
-        assert pace.due(page * 1000, page * 0.01)
-        pace.emitted(300, page * 1000 + 300, page * 0.01)
-
-
 def test_large_state_waits_at_most_five_seconds() -> None:
     pace = StatePace()
     pace.emitted(10**6, 0, 100.0)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
 from tests.conftest import Outputs, Run, finish
-
-if TYPE_CHECKING:
-    import ssl
 
 ITEMS = "/v3/export-items"
 RunTap = Callable[..., Run]

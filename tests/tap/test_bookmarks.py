@@ -135,19 +135,12 @@ def test_no_jobs_are_written_as_an_empty_list() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"page": 1},
-        {"page": 2**53 - 1},
-        {"page_size": 1},
-        {"page_size": 2**53 - 1},
-        {"items": 0},
-        {"items": 2**53 - 1},
-        {"cursor": None},
-        {"cursor": "!~"},
-        {"digest": "0"},
-        {"digest": "f" * 32},
+        *({name: number} for name in ("page", "page_size") for number in (1, 2**53 - 1)),
+        *({"items": number} for number in (0, 2**53 - 1)),
+        *({"cursor": cursor} for cursor in (None, "!~")),
+        *({"digest": digest} for digest in ("0", "f" * 32)),
+        *({"context": {"jobId": id_}} for id_ in ("a", "0-Z" + "z" * 61)),
         {"complete": True},
-        {"context": {"jobId": "a"}},
-        {"context": {"jobId": "0-Z" + "z" * 61}},
         {"more": 1},
     ],
 )
@@ -163,8 +156,7 @@ def test_an_entry_is_taken_as_it_is(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        *({"page": number} for number in (0, -1, True, 2**53, 1.0, "1", None)),
-        *({"page_size": number} for number in (0, -1, True, 2**53, 1.0, "1", None)),
+        *({name: number} for name in ("page", "page_size") for number in (0, -1, True, 2**53, 1.0, "1", None)),
         *({"items": number} for number in (-1, True, False, 2**53, 1.0, "1", None)),
         *({"cursor": cursor} for cursor in ("", "a b", "a\n", "ä", 1)),
         *({"digest": digest} for digest in ("", "f" * 33, "0xff", "FF", "g", 1, None)),
@@ -187,6 +179,10 @@ def test_an_entry_lacks_nothing(member: str) -> None:
     assert (len(bookmarks), bookmarks.unreadable) == (0, 1)
 
 
+ABSENT: list[Any] = [None, {}, {"partitions": None}, {"partitions": []}]
+FOREIGN: list[Any] = [7, {"partitions": {}}, {"partitions": "x"}]
+
+
 @pytest.mark.parametrize(
     ("state", "unreadable"),
     [
@@ -194,17 +190,12 @@ def test_an_entry_lacks_nothing(member: str) -> None:
         ({}, 0),
         ({"bookmarks": None}, 0),
         ({"bookmarks": {}}, 0),
-        ({"bookmarks": {"export_items": None}}, 0),
-        ({"bookmarks": {"export_items": {}}}, 0),
-        ({"bookmarks": {"export_items": {"partitions": None}}}, 0),
-        ({"bookmarks": {"export_items": {"partitions": []}}}, 0),
         ({"bookmarks": {"export_jobs": {"partitions": [1]}}}, 0),
+        *[({"bookmarks": {"export_items": absent}}, 0) for absent in ABSENT],
         ("state", 1),
         ([], 1),
         ({"bookmarks": []}, 1),
-        ({"bookmarks": {"export_items": 7}}, 1),
-        ({"bookmarks": {"export_items": {"partitions": {}}}}, 1),
-        ({"bookmarks": {"export_items": {"partitions": "x"}}}, 1),
+        *[({"bookmarks": {"export_items": foreign}}, 1) for foreign in FOREIGN],
         (state_of(1, None, []), 3),
     ],
 )

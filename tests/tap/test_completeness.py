@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -12,9 +12,6 @@ from hypothesis import strategies as st
 from tap_pleo_export.api.entry_keys import key_of
 from tap_pleo_export.tap.completeness import JobProgress, some
 from tap_pleo_export.tap.job_item_ids import JobItemIds
-
-if TYPE_CHECKING:
-    from random import Random
 
 ITEMS = st.lists(st.uuids().map(str), unique=True, max_size=30)
 

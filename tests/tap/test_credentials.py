@@ -9,20 +9,17 @@ import signal
 import stat
 import threading
 import time
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from sandbox import Fault, Sandbox
 from tests.conftest import Outputs, finish, partitions
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.tap.conftest import RunTap, StartTap
+from tests.helpers.oauth import oauth_settings, presented
+from tests.tap.conftest import RunTap, StartTap
 
 JOBS = "/v3/export-jobs"
 ITEMS = "/v3/export-items"
@@ -41,15 +38,7 @@ def token_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def config(pleo: Sandbox, config: dict[str, Any], token_file: Path) -> dict[str, Any]:
     """OAuth, small pages, read in turn."""
-    oauth = {
-        "api_key": None,
-        "client_id": pleo.client_id,
-        "client_secret": pleo.client_secret,
-        "refresh_token": pleo.refresh_token,
-        "auth_url": pleo.auth_url,
-        "token_file": str(token_file),
-    }
-    return config | oauth | {"page_size": 5, "max_retries": 0, "max_concurrent_requests": 1}
+    return config | oauth_settings(pleo, token_file) | {"page_size": 5, "max_retries": 0, "max_concurrent_requests": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -59,17 +48,9 @@ def rotated_tokens_are_secrets(pleo: Sandbox, outputs: Outputs) -> Iterator[None
     outputs.secrets |= pleo.credentials.spent | {pleo.access_token, pleo.refresh_token}
 
 
-def presented(pleo: Sandbox) -> list[str]:
-    """The refresh tokens that reached the token endpoint."""
-    return [parse_qs(request.body.decode())["refresh_token"][0] for request in pleo.requests_to(TOKEN)]
-
-
 def kept(path: Path) -> dict[str, Any]:
     tokens: dict[str, Any] = msgspec.json.decode(path.read_bytes())
     return tokens
-
-
-# The three forms
 
 
 def test_an_api_key_travels_as_basic(pleo: Sandbox, run_tap: RunTap) -> None:
@@ -107,9 +88,6 @@ def test_a_refresh_token_is_exchanged_before_any_request(pleo: Sandbox, run_tap:
     assert len(set(presented(pleo))) == 1
     assert len(pleo.requests_to(TOKEN)) == (1 if client_auth == "form" else 2)
     assert {request.auth for request in pleo.requests_to("/v3/*")} == {"bearer"}
-
-
-# Rejected
 
 
 def test_a_rejected_access_token_is_refreshed_once_and_the_request_repeated(pleo: Sandbox, run_tap: RunTap) -> None:
@@ -227,9 +205,6 @@ def test_an_unusable_token_is_not_shown_and_stops_no_later_run(
     assert second.returncode == 0
     assert len(second.records()) == 3
     assert not pleo.credentials.revoked
-
-
-# Kept
 
 
 def test_rotated_tokens_are_on_disk_before_their_first_use(

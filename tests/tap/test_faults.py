@@ -6,13 +6,16 @@ one `{other}` of 4 items in two pages, which is to arrive all the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from sandbox import Job, Sandbox
+from tests.conftest import Outputs
 from tests.helpers.faults import (
     ITEMS,
     JOBS,
@@ -32,14 +35,8 @@ from tests.helpers.faults import (
 )
 from tools.meltano import environment_without_settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from sandbox import Job, Sandbox
-    from tests.conftest import Outputs
-
-    Setup = Callable[[Sandbox, Job], object]
-    Settings = Mapping[str, Any]
+Setup = Callable[[Sandbox, Job], object]
+Settings = Mapping[str, Any]
 
 NONE = 0
 NO_SETTINGS: Settings = {}
@@ -113,8 +110,8 @@ REFUSALS = [
     ),
     failed(
         "400 of another kind",
-        on_items(status=400, body={"type": "BAD_REQUEST", "message": "what\nis this"}, nth=None),
-        f"Export job {{job}}: Pleo refused GET {ITEMS} (400 BAD_REQUEST what is this)",
+        on_items(status=400, body={"type": "BAD_REQUEST", "message": "bad\nrequest"}, nth=None),
+        f"Export job {{job}}: Pleo refused GET {ITEMS} (400 BAD_REQUEST bad request)",
         items=1,
     ),
     fatal(
@@ -203,11 +200,7 @@ REFUSALS = [
 
 RETRIED = f"GET {ITEMS}: status 429; trying again, up to 1 times"
 THROTTLED = [
-    healed(
-        "429 with seconds",
-        on_items(status=429, headers={"Retry-After": "1"}, nth=2),
-        f"{RETRIED}, next in 1.0 s",
-    ),
+    healed("429 with seconds", on_items(status=429, headers={"Retry-After": "1"}, nth=2), f"{RETRIED}, next in 1.0 s"),
     healed(
         "429 with a date",
         on_items(status=429, headers={"Retry-After": HTTP_DATE}, nth=2),

@@ -6,19 +6,16 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from requests.adapters import HTTPAdapter
 
 import tap_pleo_export
+from sandbox import Sandbox
 from tap_pleo_export.tap.plugin import TapPleoExport
-
-if TYPE_CHECKING:
-    from types import FrameType
-
-    from sandbox import Sandbox
 
 PACKAGE = str(Path(tap_pleo_export.__file__).parent)
 MAX_FRAMES = 12

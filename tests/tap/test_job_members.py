@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -14,9 +15,6 @@ from tap_pleo_export.tap.streams import with_expiry
 from tests.helpers import document
 from tests.helpers.decoding import decode, streams
 from tests.helpers.document import stored
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 STREAM = streams()["export_jobs"]
 NOW = datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC)

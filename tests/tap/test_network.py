@@ -5,22 +5,16 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 import trustme
 
-from tests.tap.conftest import http_server, response
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from sandbox import Sandbox
-    from tests.conftest import Outputs
-    from tests.tap.conftest import RunTap
+from sandbox import Sandbox
+from tests.conftest import Outputs
+from tests.tap.conftest import RunTap, http_server, response
 
 NO_JOBS = response(b'{"data":[],"pagination":{"hasNextPage":false,"endCursor":null}}')
 SECONDS = 20
@@ -32,7 +26,7 @@ def website(status: str) -> AbstractContextManager[int]:
 
 
 @contextmanager
-def nobody() -> Iterator[int]:
+def closed_port() -> Iterator[int]:
     """Yield a port on which nothing listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -44,9 +38,9 @@ ADDRESSES: dict[str, tuple[Callable[[], AbstractContextManager[int]], str]] = {
     "no such page": (lambda: website("404 Not Found"), "http://127.0.0.1:{}"),
     "a redirect": (lambda: website("301 Moved"), "http://127.0.0.1:{}"),
     "another protocol": (lambda: website("200 OK"), "https://127.0.0.1:{}"),
-    "a wrong port": (nobody, "http://127.0.0.1:{}"),
-    "an unknown host": (nobody, "https://external.pleo.invalid:{}"),
-    "a doubled path": (nobody, "http://127.0.0.1:{}/v3"),
+    "a wrong port": (closed_port, "http://127.0.0.1:{}"),
+    "an unknown host": (closed_port, "https://external.pleo.invalid:{}"),
+    "a doubled path": (closed_port, "http://127.0.0.1:{}/v3"),
 }
 
 

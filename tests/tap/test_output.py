@@ -7,18 +7,13 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import BIN, finish
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox import Sandbox
-    from tests.conftest import Outputs
-    from tests.tap.conftest import RunTap, StartTap
+from sandbox import Sandbox
+from tests.conftest import BIN, Outputs, finish
+from tests.tap.conftest import RunTap, StartTap
 
 SMALLEST_PIPE = 4096
 

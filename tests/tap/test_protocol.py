@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator
 
 from sandbox import Sandbox
-from tests.conftest import Run, finish
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.conftest import Outputs
-    from tests.tap.conftest import RunTap, StartTap
+from tests.conftest import Outputs, Run, finish
+from tests.tap.conftest import RunTap, StartTap
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
@@ -28,14 +29,10 @@ from tap_pleo_export.api.pleo_api import PleoApi
 from tap_pleo_export.api.request import ApiRequest, ApiResponse
 from tap_pleo_export.api.retry import RetryPolicy
 from tap_pleo_export.tap.bookmarks import Bookmarks
+from tap_pleo_export.tap.job_reader import Batch
 from tap_pleo_export.tap.plugin import TapPleoExport
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from tap_pleo_export.tap.job_reader import Batch
-    from tap_pleo_export.tap.stream import PleoStream
-    from tap_pleo_export.tap.streams import ExportJobs
+from tap_pleo_export.tap.stream import PleoStream
+from tap_pleo_export.tap.streams import ExportJobs
 
 Key = tuple[str, str]
 RANDOM = st.integers(0, 2**32).map(Random)
@@ -243,12 +240,7 @@ def test_no_item_is_ever_lost(
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    random=RANDOM,
-    size=st.integers(0, 60),
-    cut=st.sampled_from([0.05, 0.3]),
-    concurrency=st.sampled_from([1, 3]),
-)
+@given(random=RANDOM, size=st.integers(0, 60), cut=st.sampled_from([0.05, 0.3]), concurrency=st.sampled_from([1, 3]))
 def test_a_cut_repeats_one_page_at_most(random: Random, size: int, cut: float, concurrency: int) -> None:
     jobs = {uuid(1): {uuid(1000 + i): "pending" for i in range(size)}}
     world = World(UnreliablePleo(random, 0.0, jobs), concurrency=concurrency)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from sandbox import Sandbox
 from sandbox.jobs import JOB_STATUSES
-from sandbox.kinds import HOSTILE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.conftest import Outputs
-    from tests.tap.conftest import RunTap
+from tests.conftest import Outputs
+from tests.tap.conftest import RunTap
 
 
 @pytest.fixture
@@ -62,16 +58,6 @@ def test_items_of_the_varied_world_arrive_as_they_were_sent(pleo: Sandbox, run_t
         assert known(record, sent[entry]) == sent[entry]
     # The default of `item_statuses` wants none of an unknown status.
     assert [status for entry, status in statuses(pleo).items() if entry in set(sent) - set(records)] == ["on_hold"]
-
-
-def test_a_file_without_values_arrives(pleo: Sandbox, run_tap: RunTap) -> None:
-    job = pleo.add_job(items=2, kinds=HOSTILE)
-
-    run = run_tap()
-
-    assert run.returncode == 0
-    files = [record["files"][1] for record in run.records() if record["jobId"] == job.id]
-    assert files == [{"url": None, "type": None, "size": None}] * 2
 
 
 def test_more_job_items_than_fit_on_the_largest_page(outputs: Outputs, run_tap: RunTap) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from sandbox import Fault, Sandbox
 from tap_pleo_export.tap.plugin import TapPleoExport
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _SANDBOX = Sandbox.demo()
 # The SDK makes a tap while tests are collected; the sandbox's address is known once it runs.

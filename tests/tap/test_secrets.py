@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.tap.conftest import http_server, response
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.conftest import Outputs
-    from tests.tap.conftest import RunTap
+from tests.conftest import Outputs
+from tests.helpers.oauth import oauth_settings
+from tests.tap.conftest import RunTap, http_server, response
 
 ITEMS = "/v3/export-items"
 TOKEN = "/oauth/token"
@@ -34,21 +30,10 @@ def refuse(pleo: Sandbox, what: str, **where: str) -> None:
     pleo.add_fault(Fault(path=ITEMS, status=400, body=body, nth=None))
 
 
-def oauth(pleo: Sandbox, tmp_path: Path) -> dict[str, Any]:
-    return {
-        "api_key": None,
-        "client_id": pleo.client_id,
-        "client_secret": pleo.client_secret,
-        "refresh_token": pleo.refresh_token,
-        "auth_url": pleo.auth_url,
-        "token_file": str(tmp_path / "tokens.json"),
-    }
-
-
 def test_a_debug_log_of_http_shows_no_query_and_no_credential(pleo: Sandbox, run_tap: RunTap, tmp_path: Path) -> None:
     job = pleo.add_job(items=3)
 
-    run = run_tap(**oauth(pleo, tmp_path), env={"LOGLEVEL": "DEBUG"})
+    run = run_tap(**oauth_settings(pleo, tmp_path / "tokens.json"), env={"LOGLEVEL": "DEBUG"})
 
     assert run.returncode == 0
     lines = [line for line in run.log("DEBUG") if ITEMS in line and "HTTP/1.1" in line]
@@ -99,7 +84,7 @@ def test_a_quoted_rotated_token_is_masked(pleo: Sandbox, run_tap: RunTap, tmp_pa
     pleo.add_fault(Fault(path=ITEMS, kind="callback", callback=quote))
     pleo.add_fault(Fault(path=ITEMS, status=400, body=body, nth=None))
 
-    run = run_tap(**oauth(pleo, tmp_path))
+    run = run_tap(**oauth_settings(pleo, tmp_path / "tokens.json"))
 
     assert run.returncode == 1
     assert any("Tokens *** and *** were sent" in line for line in run.errors)
@@ -130,10 +115,3 @@ def test_a_forged_line_stays_in_the_line_that_quotes_it(pleo: Sandbox, run_tap: 
     assert run.log("CRITICAL") == []
     assert "\x1b" not in run.stderr
     assert max(map(len, run.stderr.splitlines())) < 5000
-
-
-def test_a_short_client_id_masks_no_word(pleo: Sandbox, run_tap: RunTap, tmp_path: Path) -> None:
-    run = run_tap(**oauth(pleo, tmp_path) | {"client_id": "client"})
-
-    assert run.returncode == 1
-    assert "Check 'client_id' and 'client_secret'" in run.errors[0]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from sandbox import Sandbox
-    from tests.tap.conftest import RunTap
+from sandbox import Sandbox
+from tests.tap.conftest import RunTap
 
 
 def discovered(run_tap: RunTap) -> dict[str, Any]:
@@ -42,15 +41,6 @@ def test_the_sdks_way_writes_the_same_records(pleo: Sandbox, run_tap: RunTap) ->
         assert mapped.records(stream) == fast.records(stream)
     assert [m["type"] for m in mapped.messages] == [m["type"] for m in fast.messages]
     assert mapped.state == fast.state
-
-
-def test_a_selected_catalog_changes_nothing(pleo: Sandbox, run_tap: RunTap) -> None:
-    pleo.add_job(items=5)
-
-    plain = run_tap()
-    selected = run_tap(catalog=select_all(discovered(run_tap)))
-
-    assert selected.records() == plain.records()
 
 
 def test_deselected_members_are_absent_from_schema_and_records(pleo: Sandbox, run_tap: RunTap) -> None:

@@ -8,30 +8,17 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from sandbox import Fault, Sandbox
 from tests.conftest import Outputs, Run, finish, partitions
-from tests.helpers.processes import read_until
+from tests.helpers.processes import BOTH_SIGNALS, Stop, read_until
 from tests.helpers.randomness import replayable_random
-
-if TYPE_CHECKING:
-    from sandbox import Sandbox
-    from tests.tap.conftest import RunTap, StartTap
+from tests.tap.conftest import RunTap, StartTap
 
 ITEMS = "/v3/export-items"
-
-
-class Stop(NamedTuple):
-    """A signal, and the exit code it leads to."""
-
-    signal: signal.Signals
-    code: int
-
-
-BOTH_SIGNALS = pytest.mark.parametrize("stop", [Stop(signal.SIGTERM, 143), Stop(signal.SIGINT, 130)])
 
 
 @pytest.fixture
@@ -48,10 +35,10 @@ def stopped_cleanly(run: Run, code: int) -> None:
     # No export item waits for its STATE; the stream may just have begun.
     last_state = max(n for n, message in enumerate(run.messages) if message["type"] == "STATE")
     assert "export_items" not in {m["stream"] for m in run.messages[last_state + 1 :] if m["type"] == "RECORD"}
-    told = {entry["context"]["jobId"]: entry["items"] for entry in partitions(run.state)}
+    reported = {entry["context"]["jobId"]: entry["items"] for entry in partitions(run.state)}
     written = [record["jobId"] for record in run.records()]
-    assert told == {job_id: written.count(job_id) for job_id in told}
-    assert set(written) <= set(told)
+    assert reported == {job_id: written.count(job_id) for job_id in reported}
+    assert set(written) <= set(reported)
     assert "Traceback" not in run.stderr
 
 
@@ -114,21 +101,11 @@ def test_while_a_slow_reader_delays_a_page(
     run = finish(process, outputs)
 
     run = Run(run.returncode, head + run.stdout, run.stderr)
-    # The tap stood inside the first page and finished it.
+    # The tap was in the middle of the first page, and finished it.
     assert len(run.records()) == 100
     assert partitions(run.state)[0]["page"] == 1
     stopped_cleanly(run, stop.code)
     and_resumes(run, run_tap, [item["accountingEntryId"] for item in job.items])
-
-
-def test_before_the_first_job_is_known(pleo: Sandbox, disturb: RunTap) -> None:
-    pleo.add_job(items=5)
-
-    run = disturb(signal.SIGTERM, path="/v3/export-jobs")
-
-    stopped_cleanly(run, 143)
-    assert run.records() == []
-    assert len(pleo.requests) == 1
 
 
 def test_twice_at_once_as_process_groups_do(pleo: Sandbox, disturb: RunTap) -> None:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sandbox import Sandbox
+from tests.conftest import Outputs, Run
 from tests.helpers.target import SCHEMAS, feed, settings_of, start_target
 from tests.helpers.target_faults import RowResult, play
 
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from sandbox import Sandbox
-    from tests.conftest import Outputs, Run
-
-    Report = Callable[..., Run]
-    Start = Callable[..., subprocess.Popen[bytes]]
+Report = Callable[..., Run]
+Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sandbox import Fault
+from sandbox import Fault, Sandbox
+from tests.conftest import Run
 from tests.helpers.target import event, passed_on, said, state, statuses, summary, update, updates, writes
-
-if TYPE_CHECKING:
-    from sandbox import Sandbox
-    from tests.conftest import Run
-    from tests.target.conftest import Report
+from tests.target.conftest import Report
 
 
 def announced(run: Run) -> list[str]:

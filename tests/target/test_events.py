@@ -5,19 +5,15 @@ The jobs are those of the matrix of updates: `{job}` with four items, `{other}` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox import Job, Sandbox
 from tests.helpers.target import event, state, tap_state, update, updates
 from tests.helpers.target_faults import Row, RowResult, before_event, both, check, expire, on_event, only
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Future
-
-    from sandbox import Job, Sandbox
 
 COMPLETE = {"complete_jobs": True}
 REASONS = {"failureReasonType": "integration_unusable", "failureReason": "Blocked"}

@@ -6,7 +6,8 @@ must be reported regardless.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -29,10 +30,6 @@ from tests.helpers.target_faults import (
     refused,
     run_ends,
 )
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
 
 NO_SUCH = "ACCOUNTING_ENTRY_DOES_NOT_EXIST"
 AGAIN = "The state still advances: fix the cause, then run with --full-refresh"

@@ -5,19 +5,16 @@ from __future__ import annotations
 import io
 from pathlib import Path
 from traceback import walk_stack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+import requests
 from requests.adapters import HTTPAdapter
 
 import tap_pleo_export
+from sandbox import Sandbox
 from tap_pleo_export.target.plugin import TargetPleoExport
 from tests.helpers.target import SCHEMAS, settings_of, sizes, update, updates
-
-if TYPE_CHECKING:
-    import requests
-
-    from sandbox import Sandbox
 
 MAX_FRAMES = 12
 PACKAGE = str(Path(tap_pleo_export.__file__).parent)

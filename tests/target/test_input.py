@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from sandbox import Sandbox
+from tests.conftest import Outputs
 from tests.helpers.target import (
     EVENTS,
     FAILED,
@@ -27,11 +29,7 @@ from tests.helpers.target import (
     update,
     writes,
 )
-
-if TYPE_CHECKING:
-    from sandbox import Sandbox
-    from tests.conftest import Outputs
-    from tests.target.conftest import Report, Start
+from tests.target.conftest import Report, Start
 
 SUCCESSFUL = {"status": "successful"}
 REASONS = {"failureReasonType": "vendor_unknown", "failureReason": "No vendor"}

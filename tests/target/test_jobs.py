@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pytest
 
 from tap_pleo_export.target.jobs import Comparison, ItemOutcome, ItemUpdate, ReportedJob
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ENTRY = "8eb648ab-464b-42a0-ba17-eda703657e33"
 

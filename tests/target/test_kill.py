@@ -1,32 +1,22 @@
-"""Kills at random points, then delivery of everything not acknowledged: no update lost, none twice, one completion.
-
-A failure shows the seed: `TARGET_KILLS_SEED` repeats it, `TARGET_KILLS` sets the number of worlds.
-"""
+"""Kills at random points, then delivery of everything not acknowledged: no update lost, none twice, one completion."""
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from sandbox import Fault, Sandbox
+from sandbox import Fault, Job, Sandbox
 from tests.conftest import Outputs, Run, finish
+from tests.helpers.randomness import replayable_random
 from tests.helpers.target import FAILED, SCHEMAS, event, settings_of, start_target, state, update
 
-if TYPE_CHECKING:
-    import subprocess
-    from pathlib import Path
-
-    from sandbox import Job
-
-SEED = int(os.environ.get("TARGET_KILLS_SEED", secrets.randbits(32)))
-WORLDS = int(os.environ.get("TARGET_KILLS", "3"))
 JOBS = 3
 ITEMS = 9
 BATCH = 4
@@ -106,12 +96,11 @@ def deliver(world: World, messages: list[bytes], folder: Path, environment: dict
     return run
 
 
-@pytest.mark.parametrize("number", range(WORLDS))
+@pytest.mark.parametrize("number", range(3))
 def test_killed_at_random_points_and_delivered_again(
     tmp_path: Path, environment: dict[str, str], outputs: Outputs, number: int
 ) -> None:
-    sys.stdout.write(f"TARGET_KILLS_SEED={SEED}, world {number}\n")
-    rng = Random(f"{SEED} {number}")  # noqa: S311 - repeatable, no secret
+    rng = replayable_random()
     with Sandbox(seed=number) as pleo:
         outputs.secrets.add(pleo.api_key)
         world = World(pleo, rng)

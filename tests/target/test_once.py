@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
 
 import pytest
 
+from sandbox import Job, Sandbox
 from tests.helpers.target import state, update, updates
 from tests.helpers.target_faults import (
     Row,
@@ -20,11 +21,6 @@ from tests.helpers.target_faults import (
     only,
     refused,
 )
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from sandbox import Job, Sandbox
 
 SECOND = "Line 4: export job {job}, item {item1}: "
 AGAIN = "Export the entries again in Pleo (this creates a new job)"

@@ -6,20 +6,17 @@ The sandbox's jobs answer without HTTP, so that thousands of runs take seconds.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sandbox import Job
 from sandbox.world import World
 from tap_pleo_export.target.jobs import ItemUpdate, JobEvent
 from tests.helpers.reporting import START, DirectPleo, Killed, Mishap, Reporting
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from sandbox import Job
 
 ITEMS = 4
 JOBS = 3

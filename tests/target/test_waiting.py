@@ -7,14 +7,14 @@ import signal
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import psutil
 import pytest
 
-from sandbox import Fault
-from tests.conftest import Run, finish
-from tests.helpers.processes import read_until
+from sandbox import Fault, Sandbox
+from tests.conftest import Outputs, Run, finish
+from tests.helpers.processes import BOTH_SIGNALS, Stop, read_until
 from tests.helpers.target import (
     SCHEMAS,
     event,
@@ -31,24 +31,10 @@ from tests.helpers.target import (
     updates,
     writes,
 )
-
-if TYPE_CHECKING:
-    from sandbox import Sandbox
-    from tests.conftest import Outputs
-    from tests.target.conftest import Start
+from tests.target.conftest import Start
 
 ITEMS = "/v3/export-jobs/*/items"
 DEADLINE = 30
-
-
-class Stop(NamedTuple):
-    """A signal, and the exit code it leads to."""
-
-    signal: signal.Signals
-    code: int
-
-
-BOTH_SIGNALS = pytest.mark.parametrize("stop", [Stop(signal.SIGTERM, 143), Stop(signal.SIGINT, 130)])
 
 
 def give(process: subprocess.Popen[bytes], *messages: bytes) -> None:

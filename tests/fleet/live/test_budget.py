@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import itertools
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dagster_pleo_export import limits
 from sandbox import Sandbox
+from sandbox.recording import Request
 from tools.fleet import DAGSTER, QUICK, FleetRig
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox.recording import Request
-    from tools.postgres import Postgres
+from tools.postgres import Postgres
 
 pytestmark = pytest.mark.timeout(600)
 SECONDS = 300

@@ -10,27 +10,24 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 from standardwebhooks import Webhook
 
 from sandbox import Fault, Sandbox
+from sandbox.jobs import Job
+from sandbox.recording import Request
 from tools.fleet import DAGSTER, QUICK, FleetRig
 from tools.fleet_world import WEBHOOK_SECRET
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from sandbox.jobs import Job
-    from sandbox.recording import Request
-    from tools.postgres import Postgres
+from tools.postgres import Postgres
 
 # Seconds in which a run beyond a limit would be seen.
 BEYOND = 5.0
@@ -260,13 +257,13 @@ def test_alerts_contain_no_secrets_and_an_unreachable_url_only_logs_a_warning(ne
         texts = rig.texts()
 
     path, body = heard[0]
-    told = json.loads(body)
+    reported = json.loads(body)
     assert path == HOOK
-    assert told["company"] == "c0"
+    assert reported["company"] == "c0"
     assert re.fullmatch(
         rf"Company c0: attempt 1 to load export job {job.id} failed, 5\d minutes left\. "
         r"Pleo answered 503 to \*\*\*\. It is retried automatically, in 1 min at the earliest; .*",
-        told["text"],
+        reported["text"],
     )
     # One alert per failed run.
     assert len({body for _, body in heard}) == len(heard)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from sandbox import Sandbox
+from sandbox.jobs import Job
 from sandbox.kinds import KINDS
+from sandbox.recording import Change, Request
 from tools.fleet import DAGSTER, WAREHOUSE, FleetRig
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sandbox.jobs import Job
-    from sandbox.recording import Change, Request
-    from tools.postgres import Postgres
+from tools.postgres import Postgres
 
 REPORTING, SILENT = "reporting", "silent"
 pytestmark = pytest.mark.timeout(900)

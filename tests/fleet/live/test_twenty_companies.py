@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -15,13 +17,8 @@ from sandbox import Fault, Sandbox
 from tools import fleet_world
 from tools.expectation import loaded_keys
 from tools.fleet import DAGSTER, WAREHOUSE, FleetRig
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tools.fleet_world import Twenty
-    from tools.postgres import Postgres
+from tools.fleet_world import Twenty
+from tools.postgres import Postgres
 
 OPTIONS: dict[str, Any] = {"limits": {"runs": 3, "runs_per_credential": 2}, "alerts": {"fresh_minutes": 30}}
 # The first test runs the whole story.

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.conftest import CHECKOUT
 from tools.fleet import BIN
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROBE = """
 import importlib.util, json
