@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 for _number in (signal.SIGTERM, signal.SIGINT):
     # The plugin takes the signals over as soon as there is something to end in good order.

@@ -7,6 +7,7 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,6 @@ from tap_pleo_export.api.token_endpoint import OtherClientAuth, sendable
 from tap_pleo_export.api.token_file import Tokens, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     import requests
 
     from tap_pleo_export.api.budget import RequestBudget

@@ -8,7 +8,9 @@ from __future__ import annotations
 import functools
 import io
 import re
+import socket
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
@@ -17,9 +19,6 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Sequence
-
     import requests
     import urllib3
 

@@ -10,13 +10,10 @@ the Export API v3 (OpenAPI schema ``ExceptionInfo``); they are matched case-inse
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from tap_pleo_export.text import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 NAMED_ROWS = 10
 SAFE_METHODS = {"GET", "HEAD"}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from http import HTTPStatus
@@ -17,10 +20,6 @@ from tap_pleo_export.api.errors import AnswerTooLarge, CursorStuckError, Request
 from tap_pleo_export.text import storable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
-    from contextlib import AbstractContextManager
-
     from tap_pleo_export.api.daemon_pool import DaemonPool
     from tap_pleo_export.api.request import ApiRequest, ApiResponse
 

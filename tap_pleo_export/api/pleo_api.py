@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -40,9 +41,6 @@ from tap_pleo_export.api.token_endpoint import TokenEndpoint
 from tap_pleo_export.api.token_file import TokenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
-
     from tap_pleo_export.api.credentials import Authenticator
     from tap_pleo_export.api.paging import Token
     from tap_pleo_export.api.sender import RawResponse

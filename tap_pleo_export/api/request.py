@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -9,8 +10,6 @@ from urllib.parse import urlencode, urlsplit
 from tap_pleo_export.api.errors import SAFE_METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tap_pleo_export.api.credentials import Authenticator
 
 

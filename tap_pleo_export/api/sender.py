@@ -7,6 +7,7 @@ import http.client
 import ssl
 import threading
 import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,8 +22,6 @@ from tap_pleo_export.api.errors import SAFE_METHODS, AnswerTooLarge, NetworkUnus
 from tap_pleo_export.api.retry import parse_retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from tap_pleo_export.api.deadline import Resolve
 
 # One for each thread that sends at the same time: the largest max_concurrent_requests, and the main thread.

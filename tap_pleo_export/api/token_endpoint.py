@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Callable
 from concurrent.futures import wait
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -18,8 +19,6 @@ from tap_pleo_export.api.daemon_pool import DaemonPool
 from tap_pleo_export.api.errors import AnswerTooLarge, TokenRefreshFailed, TransientFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tap_pleo_export.api.sender import RawResponse, Sender
 
 # An answer contains two tokens.

@@ -8,16 +8,13 @@ import hashlib
 import logging
 import os
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import filelock
 import msgspec
 
 from tap_pleo_export.api.errors import TokenFileUnusable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 OWNER_ONLY = 0o600
 # Disk space reserved for the tokens before Pleo is asked to rotate them.

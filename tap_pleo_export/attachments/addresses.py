@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
 from tap_pleo_export.pleo_plugin.setting_rules import LOOPBACK_HOSTS
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 # IPv6 addresses that embed an IPv4 address: https://www.rfc-editor.org/rfc/rfc6052 section 2.1.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +19,6 @@ from tap_pleo_export.attachments.errors import DownloadFailed, Stopped, StoreFai
 from tap_pleo_export.attachments.store import PART_BYTES, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from concurrent.futures import Future
-
     from tap_pleo_export.attachments.messages import File
 
 FileOutcome = dict[str, str | int]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
@@ -18,9 +18,6 @@ from tap_pleo_export.api.retry import parse_retry_after
 from tap_pleo_export.api.sender import Sender, pieces
 from tap_pleo_export.attachments.addresses import PRIVATE, joined, may_connect, refusal
 from tap_pleo_export.attachments.errors import DownloadFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_REDIRECTS = 3
 REDIRECTS = (301, 302, 303, 307, 308)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tap_pleo_export.singer.exact_json import Json, Members, decode, elements, encode, join, members
 from tap_pleo_export.singer.message_reader import InputError
 from tap_pleo_export.singer.schema_files import shipped
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 ITEMS = "export_items"
 READ = ("companyId", "accountingEntryId", "files")

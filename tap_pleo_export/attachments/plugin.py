@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from logging import ERROR, INFO, WARNING
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -15,8 +16,6 @@ from tap_pleo_export.singer.mapper import StreamMapper
 from tap_pleo_export.singer.message_reader import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tap_pleo_export.attachments.archiver import Archiver, FileOutcome
     from tap_pleo_export.singer.message_reader import InputMessage
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -16,9 +17,6 @@ from obstore.store import LocalStore, from_url
 
 from tap_pleo_export.attachments.errors import StoreFailed, StoreUnusable
 from tap_pleo_export.attachments.names import MEDIA_TYPES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # The smallest part that S3 accepts; each upload has about two in memory.
 PART_BYTES = 5 * 1024 * 1024

@@ -13,6 +13,7 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -31,8 +32,6 @@ from tap_pleo_export.blocked_report.spreadsheet import ENCODING, Spreadsheet
 from tap_pleo_export.singer.run_summary import run_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from babel import Locale
 
     from tap_pleo_export.blocked_report.money import Sums

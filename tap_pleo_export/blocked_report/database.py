@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,8 +15,6 @@ from tap_pleo_export.blocked_report.text import MAX_REASON, clean_text
 from tap_pleo_export.singer.exact_json import members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from sqlalchemy.engine import Connection
 
     from tap_pleo_export.blocked_report.record_store import RecordStore

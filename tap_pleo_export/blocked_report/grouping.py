@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
@@ -14,9 +16,6 @@ from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, Repor
 from tap_pleo_export.blocked_report.money import Sums, add, in_major_units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
     from tap_pleo_export.blocked_report.causes import Cause
 
 State = Literal["ready", "blocked", "unchecked", "recorded", "refused"]

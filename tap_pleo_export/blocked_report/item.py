@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal  # noqa: TC003 - msgspec reads the annotation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
 
 from tap_pleo_export.blocked_report.record_store import ITEM_STREAMS, ReportError
 from tap_pleo_export.singer.exact_json import decode, members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tap_pleo_export.blocked_report.record_store import RecordStore
     from tap_pleo_export.singer.exact_json import Members
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -19,9 +21,6 @@ from tap_pleo_export.blocked_report.text import clean_text, words
 from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
     from babel import Locale
 
     from tap_pleo_export.blocked_report.causes import Cause

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -13,9 +15,6 @@ from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, Repor
 from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
-
     from tap_pleo_export.singer.exact_json import Members
 
 ITEM_STREAMS: Final = ("export_items_failed", "export_items")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,8 +17,6 @@ from tap_pleo_export.singer.signals import Interrupts
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from tap_pleo_export.api.pleo_api import PleoApi
 
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from tap_pleo_export.pleo_plugin.settings import OAUTH_SETTINGS, given
 from tap_pleo_export.singer.schema_errors import violations
 from tap_pleo_export.text import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 ONE_CREDENTIAL = (

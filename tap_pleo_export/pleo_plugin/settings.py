@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tap_pleo_export.singer.schema_errors import nearest
 from tap_pleo_export.singer.schema_files import shipped
 from tap_pleo_export.text import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 
 def _declared(*parts: str) -> dict[str, Any]:

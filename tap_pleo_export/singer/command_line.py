@@ -5,9 +5,10 @@ from __future__ import annotations
 import abc
 import gc
 import json
+import logging
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from dotenv import find_dotenv, load_dotenv
@@ -16,9 +17,6 @@ from singer_sdk.plugin_base import PluginBase
 
 from tap_pleo_export.singer.message_writer import OutputError
 from tap_pleo_export.singer.redaction import guard_logs
-
-if TYPE_CHECKING:
-    import logging
 
 PACKAGE = __name__.partition(".")[0]
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Json = bytes | msgspec.Raw
 """Encoded JSON."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from tap_pleo_export.text import one_line
-
-if TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable, Iterable, Mapping
 
 # Looking inside costs as much as decoding: every record at first, then a sample.
 INSPECTED_AT_FIRST = 1000

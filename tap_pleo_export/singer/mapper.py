@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable, Mapping
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import InlineMapper
@@ -17,8 +18,6 @@ from tap_pleo_export.singer.signals import Interrupts
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from tap_pleo_export.singer.message_reader import InputMessage
 
 

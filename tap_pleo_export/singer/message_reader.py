@@ -5,10 +5,12 @@ Members are decoded only where needed, so unchanged ones are written exactly as 
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,9 +19,6 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from tap_pleo_export.singer.exact_json import decode, members
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable, Iterable
-
     from tap_pleo_export.singer.signals import Interrupts
 
 BUFFER = 1 << 16

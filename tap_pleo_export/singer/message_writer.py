@@ -7,21 +7,17 @@ import os
 import re
 import select
 import sys
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from select import PIPE_BUF
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 
 from tap_pleo_export.singer.exact_json import encode, encode_into
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from contextlib import AbstractContextManager
-
 
 logger = logging.getLogger("singer.output")
 

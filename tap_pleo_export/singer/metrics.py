@@ -6,16 +6,14 @@ import enum
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from singer_sdk import metrics
 from singer_sdk.logging import StructuredFormatter
 from singer_sdk.metrics import Point
 
 from tap_pleo_export.singer.run_summary import run_summary
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 
 class RunMetric(enum.StrEnum):

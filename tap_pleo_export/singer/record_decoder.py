@@ -6,6 +6,7 @@ every digit. Members that the stream's schema does not declare move to ``additio
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +17,6 @@ from msgspec import UNSET, Raw, UnsetType
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from tap_pleo_export.singer.field_drift import DriftWatch
 
 ADDITIONAL_FIELDS = "additionalFields"

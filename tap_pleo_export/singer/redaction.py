@@ -6,13 +6,10 @@ import json
 import logging
 import re
 import traceback
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 from tap_pleo_export.text import escaped
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 MASK = "***"
 # Shorter secrets would mask ordinary words.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
+from typing import Any
 
 
 def run_summary(plugin: str, exit_code: int, seconds: float, counts: Mapping[str, object]) -> dict[str, Any]:

@@ -6,11 +6,8 @@ import contextlib
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
+from collections.abc import Iterator
+from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # The same signal often comes twice at once: to the process, and to its process group.

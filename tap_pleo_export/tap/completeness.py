@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,6 @@ from tap_pleo_export.tap.job_item_ids import DIGEST_MODULUS, digest_of
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
     from tap_pleo_export.api.paging import Page
     from tap_pleo_export.tap.job_item_ids import JobItemIds
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 from uuid import UUID
 
 from tap_pleo_export.api.entry_keys import KEY_BYTES, key_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ENTRY_BYTES = KEY_BYTES + 1
 UUID_LENGTH = 36

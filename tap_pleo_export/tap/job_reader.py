@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,8 +20,6 @@ from tap_pleo_export.tap.completeness import MAX_STALLED_PAGES, ChangeDetector, 
 from tap_pleo_export.tap.job_item_ids import JobItemIds, unlisted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from tap_pleo_export.api.jobs import ExportJob
     from tap_pleo_export.api.paging import Listing, Page
     from tap_pleo_export.singer.record_decoder import Record

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.api.errors import JobEnded, JobError, JobUnavailable, RunUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tap_pleo_export.api.errors import ItemUnusable, RowsUnusable
 
 logger = logging.getLogger("tap-pleo-export")

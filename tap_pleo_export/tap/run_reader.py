@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,6 @@ from tap_pleo_export.tap.job_reader import JobReader
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from tap_pleo_export.api.paging import Listing, Page
     from tap_pleo_export.singer.record_decoder import Record
     from tap_pleo_export.tap.bookmarks import Bookmarks

@@ -6,6 +6,7 @@ import abc
 import contextlib
 import sys
 import time
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from operator import attrgetter
@@ -32,8 +33,6 @@ from tap_pleo_export.tap.outcome import RunOutcome
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
-
     from singer_sdk.helpers.types import Context
     from singer_sdk.metrics import Counter
     from singer_sdk.singerlib.messages import RecordMessage

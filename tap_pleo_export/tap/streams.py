@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,8 +19,6 @@ from tap_pleo_export.tap.job_reader import Batch
 from tap_pleo_export.tap.stream import PleoStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from singer_sdk.helpers.types import Context
 
     from tap_pleo_export.api.jobs import ExportJob

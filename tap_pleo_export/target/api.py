@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ from tap_pleo_export.target.jobs import ItemOutcome, ReportedJob
 from tap_pleo_export.text import storable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from tap_pleo_export.api.paging import Token
     from tap_pleo_export.api.pleo_api import PleoApi
     from tap_pleo_export.target.jobs import ItemUpdate, JobEvent

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from tap_pleo_export.api.entry_keys import key_of
 from tap_pleo_export.api.jobs import ENDED_STATUSES
 from tap_pleo_export.text import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 STARTED = "started"
 FAILED = "failed"

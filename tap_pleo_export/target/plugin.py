@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -23,8 +24,6 @@ from tap_pleo_export.target.sinks import SINKS
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_pleo_export.singer.message_reader import InputMessage

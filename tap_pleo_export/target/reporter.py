@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,6 @@ from tap_pleo_export.target.jobs import STARTED
 from tap_pleo_export.target.sender import UpdateSender
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tap_pleo_export.target.jobs import ItemUpdate, JobEvent
     from tap_pleo_export.target.run import ReportingRun
 

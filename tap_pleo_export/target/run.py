@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,10 +14,6 @@ from tap_pleo_export.api.errors import OutcomeUnknown
 from tap_pleo_export.target.jobs import ItemOutcome
 
 if TYPE_CHECKING:
-    import contextlib
-    import logging
-    from collections.abc import Callable, Iterator, Sequence
-
     import tenacity
 
     from tap_pleo_export.api.retry import RetryPolicy

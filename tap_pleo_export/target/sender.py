@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from tap_pleo_export.target.jobs import Comparison
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
-
     from tap_pleo_export.target.api import UpdateError, UpdateResponse
     from tap_pleo_export.target.jobs import ItemUpdate, ReportedJob
     from tap_pleo_export.target.run import ReportingRun

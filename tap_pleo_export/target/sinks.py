@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jsonschema_rs
@@ -15,8 +16,6 @@ from tap_pleo_export.target.jobs import ItemUpdate, JobEvent
 from tap_pleo_export.text import one_line, parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tap_pleo_export.target.reporter import Reporter
     from tap_pleo_export.target.run import Outcomes
 
