@@ -20,7 +20,7 @@ SECONDS = 300
 PER_MINUTE = 30
 RUNS = 2
 INTERVAL = 3600
-WAITING = "SELECT count(DISTINCT run_id) FROM event_logs WHERE event LIKE '%requests per minute is spent%'"
+WAITING = "SELECT count(DISTINCT run_id) FROM event_logs WHERE event LIKE '%Request budget used up%'"
 # A job has more pages than a run may request in a minute: each run spends its share at once, then waits.
 PAGE_SIZE, PAGES = 5, 30
 # A single run would use more than the budget of all of them.
