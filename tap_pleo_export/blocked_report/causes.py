@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
 from tap_pleo_export.blocked_report.text import MAX_REASON, clean_text, words
-
-SETTING: Final = "Pleo setting"
-ITEM: Final = "Item in Pleo"
-INTEGRATION: Final = "Integration configuration"
-ACCOUNTING: Final = "Accounting system"
-PLACES: Final = {
-    SETTING: "An admin or bookkeeper, in Pleo’s settings",
-    ITEM: "A bookkeeper, in the item itself",
-    INTEGRATION: "Whoever runs the integration",
-    ACCOUNTING: "Whoever maintains the accounting system’s lists",
-}
-"""Places where causes are fixed, and who can do it."""
 
 _ACCOUNTS: Final = {
     "wallet": "wallet account",
@@ -26,7 +15,6 @@ _ACCOUNTS: Final = {
     "contra": "contra account",
     "accountsPayable": "accounts payable account",
 }
-_OTHER_LIST: Final = "Or update the list that the integration checks against, if it is outdated."
 _MAX_SHORT_ID: Final = 13
 _OWN_ROLES: Final = {"journal", "vendor", "contraAccount"}
 _UNKNOWN_CODES: Final = {
@@ -53,7 +41,7 @@ class Cause(msgspec.Struct, array_like=True, frozen=True):
     blocking: bool = True
 
 
-class Remedy(NamedTuple):
+class Remedy(msgspec.Struct, frozen=True):
     """A problem, how to fix it, and where: keys of :data:`PLACES`."""
 
     title: str
@@ -61,92 +49,21 @@ class Remedy(NamedTuple):
     places: tuple[str, ...]
 
 
-# The fields are those of `remedy_of`.
-_REMEDIES: Final = {
-    "journal_missing": Remedy(
-        "No journal for {company}",
-        "Add a journal for the company’s entries to the integration’s configuration.",
-        (INTEGRATION,),
-    ),
-    "wallet_missing": Remedy(
-        "No contra account{for_currency}",
-        "In Pleo, Settings > Accounting > Contra accounts, choose the account that represents the Pleo wallet"
-        "{for_currency}; then export again. Or have the {name}{for_currency} added to the integration’s configuration.",
-        (SETTING, INTEGRATION),
-    ),
-    "contra_account_without_code": Remedy(
-        "The contra account{for_currency} has no code",
-        "In Pleo, Settings > Accounting > Contra accounts, choose an account with a code{for_currency}.",
-        (SETTING,),
-    ),
-    "account_missing": Remedy(
-        "No {name}{for_currency}",
-        "Have the {name}{for_currency} added to the integration’s configuration, with its code in the accounting"
-        " system.",
-        (INTEGRATION,),
-    ),
-    "vendor_missing": Remedy(
-        "No vendor selected",
-        "Open each item in Pleo and select its vendor; then export it again.",
-        (ITEM,),
-    ),
-    "no_lines": Remedy(
-        "Nothing to book: the item has no lines",
-        "Open each item in Pleo and give it a category; then export it again.",
-        (ITEM,),
-    ),
-    "line_without_category": Remedy(
-        "A line has no category",
-        "Open each item in Pleo and choose a category for every line; then export it again.",
-        (ITEM,),
-    ),
-    "category_without_account": Remedy(
-        "Category “{name}” has no account code",
-        "In Pleo, Settings > Accounting, give the category “{name}” its account code; then export again.",
-        (SETTING,),
-    ),
-    "account_unknown": Remedy(
-        "Account {name} is not in the accounting system",
-        f"Open account {{name}} there, or give the category another account in Pleo. {_OTHER_LIST}",
-        (ACCOUNTING, SETTING),
-    ),
-    "tax_unknown": Remedy(
-        "Tax code {name} is not in the accounting system",
-        f"Add tax code {{name}} there, or choose another one in Pleo. {_OTHER_LIST}",
-        (ACCOUNTING, SETTING),
-    ),
-    "tag_unknown": Remedy(
-        "Tag {name} is not in the accounting system",
-        f"Add the tag with code {{name}} there, or choose another one in Pleo. {_OTHER_LIST}",
-        (ACCOUNTING, ITEM),
-    ),
-    "vendor_unknown": Remedy(
-        "{vendor} is not in the accounting system, or is blocked there",
-        f"Add or unblock the vendor there, or select another one in Pleo. {_OTHER_LIST}",
-        (ACCOUNTING, ITEM),
-    ),
-    "check_broke": Remedy(
-        "The check “{name}” could not be run",
-        "These items may be correct. Report to whoever runs the integration that the check fails on them.",
-        (INTEGRATION,),
-    ),
-    "refused": Remedy(
-        "{reason}",
-        "The accounting system or the integration refused these items when they were recorded. Fix the reason given,"
-        " then export them again.",
-        (ACCOUNTING,),
-    ),
-    "rule": Remedy(
-        "{reason}",
-        "This is the text of {rule}. Correct the items in Pleo accordingly, then export them again.",
-        (ITEM,),
-    ),
-}
+class _Texts(msgspec.Struct):
+    """The file `remedies.json`; remedies by kind of cause, their fields are those of :func:`remedy_of`."""
+
+    places: dict[str, str]
+    remedies: dict[str, Remedy]
+
+
+_TEXTS: Final = msgspec.json.decode(Path(__file__).with_name("remedies.json").read_bytes(), type=_Texts)
+PLACES: Final = _TEXTS.places
+"""Places where causes are fixed, and who can do it."""
 
 
 def remedy_of(cause: Cause) -> Remedy:
     """Return the problem and its remedy in words."""
-    remedy = _REMEDIES[cause.kind]
+    remedy = _TEXTS.remedies[cause.kind]
     company = cause.name if len(cause.name) <= _MAX_SHORT_ID else cause.name.partition("-")[0]
     texts = {
         "name": cause.name,

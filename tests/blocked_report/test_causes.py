@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from tap_pleo_export.blocked_report.causes import ACCOUNTING, INTEGRATION, ITEM, SETTING, cause_of, refused, remedy_of
+from tap_pleo_export.blocked_report.causes import PLACES, cause_of, refused, remedy_of
 from tap_pleo_export.blocked_report.item import read_item
 from tap_pleo_export.singer.exact_json import members
 from tests.helpers import books, mapper
 from tests.validation.random_cases import ROLES
 
+SETTING, ITEM, INTEGRATION, ACCOUNTING = PLACES
 JOURNAL: dict[str, Any] = {"configuration": [{"companyId": "*", "journal": "J"}]}
 LISTS = {name: ["known"] for name in ("gl_accounts", "tax_codes", "tags", "vendors")}
 
@@ -23,7 +24,8 @@ def remedies(config: dict[str, Any], **changes: Any) -> list[tuple[str, tuple[st
     (record,) = mapper.Output(data).records()
     item = read_item(members(mapper.dumps(record).encode()))
     assert item
-    return [remedy_of(cause)[::2] for cause in item.causes]
+    found = map(remedy_of, item.causes)
+    return [(remedy.title, remedy.places) for remedy in found]
 
 
 CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, tuple[str, ...]]]] = [
