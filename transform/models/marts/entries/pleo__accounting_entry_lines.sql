@@ -1,10 +1,11 @@
-{%- set groups = pleo_tag_groups(ref('stg_pleo__export_items')) %}
+{{ config(indexes=pleo_indexes([], ['accounting_entry_id'])) }}
 
 with lines as (
   select lines.*, expenses.company_id, expenses.entry_date
   from {{ ref('stg_pleo__accounting_entry_lines') }} as lines
   inner join {{ ref('pleo__expenses') }} as expenses
     on expenses.job_id = lines.job_id and expenses.accounting_entry_id = lines.accounting_entry_id
+  {{- pleo_where_changed('lines.accounting_entry_id') }}
 ),
 
 valued as (
@@ -12,47 +13,13 @@ valued as (
     lines.*,
     {{ pleo_number('lines.wallet_gross_source') }} as wallet_gross_minor,
     {{ pleo_number('lines.wallet_net_source') }} as wallet_net_minor,
-    {{ pleo_number('lines.wallet_tax_source') }} as wallet_tax_minor,
+    case
+      when lines.tax_wallet_currency = lines.wallet_currency then {{ pleo_number('lines.wallet_tax_source') }}
+    end as wallet_tax_minor,
     {{ pleo_number('lines.supplier_gross_source') }} as supplier_gross_minor,
     {{ pleo_number('lines.supplier_net_source') }} as supplier_net_minor,
     {{ pleo_number('lines.supplier_tax_source') }} as supplier_tax_minor
   from lines
-),
-{%- if groups %}
-
-tags as (
-  select
-    lines.accounting_entry_id,
-    lines.line_number
-  {%- for column, codes in groups.items() %},
-    string_agg({{ pleo_text('tag.element', ['code']) }}, ', ' order by tag.position) filter (
-      where {{ pleo_text('tag.element', ['groupCode']) }} in (
-        {%- for code in codes %}'{{ code | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
-      )
-    ) as {{ column }}
-  {%- endfor %}
-  from lines
-  {{ pleo_elements('lines.tags', 'tag') }}
-  group by lines.accounting_entry_id, lines.line_number
-),
-{%- endif %}
-
-ruled as (
-  select
-    valued.*,
-    case
-      when valued.tax_wallet_currency is distinct from valued.wallet_currency or valued.wallet_tax_minor is null
-        then 'gross'
-      when valued.tax_type = 'reverse' and valued.ingoing_tax_account is not null
-        and valued.outgoing_tax_account is not null
-        then 'reverse_charge'
-      when valued.tax_type is distinct from 'reverse' and valued.ingoing_tax_account is not null
-        and valued.net_wallet_currency = valued.wallet_currency
-        and valued.wallet_net_minor + valued.wallet_tax_minor = valued.wallet_gross_minor
-        then 'net_and_tax'
-      else 'gross'
-    end as posting_rule
-  from valued
 )
 
 select
@@ -63,7 +30,7 @@ select
   valued.job_id,
   valued.company_id,
   valued.entry_date,
-  valued.account,
+  coalesce(valued.account_code, valued.account_identifier) as account,
   valued.account_name,
   valued.wallet_currency,
   valued.wallet_gross_minor,
@@ -83,14 +50,15 @@ select
   valued.tax_type,
   valued.tax_rate,
   valued.ingoing_tax_account,
-  valued.outgoing_tax_account,
-  valued.posting_rule
-{%- for column in groups %},
-  tags.{{ column }}
+  valued.outgoing_tax_account
+{%- for column, group in var('pleo_tag_columns', {}).items() %},
+  (
+    select string_agg(tags.code, ', ' order by tags.tag_number)
+    from {{ ref('pleo__tags') }} as tags
+    where tags.accounting_entry_id = valued.accounting_entry_id and tags.line_number = valued.line_number
+      and tags.group_code = '{{ group | string | replace("'", "''") }}'
+  ) as {{ adapter.quote(column) }}
 {%- endfor %}
-from ruled as valued
-{%- if groups %}
-left join tags on tags.accounting_entry_id = valued.accounting_entry_id and tags.line_number = valued.line_number
-{%- endif %}
+from valued
 left join {{ ref('int_pleo__currencies') }} as wallet on wallet.code = valued.wallet_currency
 left join {{ ref('int_pleo__currencies') }} as supplier on supplier.code = valued.supplier_currency
