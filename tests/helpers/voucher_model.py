@@ -28,10 +28,14 @@ def legs(record: dict[str, Any], *, vat: str = "split", tolerance: int = 1, whol
                 split = [leg for line in record["accountingEntryLines"] for leg in _of_line(line, vat, tolerance)]
                 turned = [(role, account, factor * value, part) for role, account, value, part in split]
                 shared = _round(turned, total) if whole else turned
-                parts += [(role, account, sign * value, part) for role, account, value, part in shared]
+                parts += [
+                    (role, account, sign * value, part)
+                    for (role, account, value, part), before in zip(shared, turned, strict=True)
+                    if before[2]
+                ]
             else:
                 parts.append((side["role"], side["account"], sign * (_half_up(total) if whole else total), None))
-        found[voucher["document"]] = [leg for leg in parts if leg[2]]
+        found[voucher["document"]] = parts
     return found
 
 
@@ -144,11 +148,13 @@ class Entry:
     def _wanted(self) -> int | None:
         latest = [self.deliveries[job] for job in sorted(self.deliveries, reverse=True)]
         deciding = next((delivery for delivery in latest if delivery.counts), None)
-        if deciding is not None and deciding.books:
-            return deciding.amount
-        if deciding is not None and deciding.status != "failed" and deciding.verdict == "book":
-            return None  # nothing to book
-        if self.booked is not None and len(self.vouchers) in self.recorded:
+        recorded = self.booked is not None and len(self.vouchers) in self.recorded
+        if deciding is not None and (deciding is latest[0] or not recorded):
+            if deciding.books:
+                return deciding.amount
+            if deciding.status != "failed" and deciding.verdict == "book":
+                return None  # nothing to book
+        if recorded:
             return self.booked
         successful = [delivery for delivery in latest if delivery.status == "successful"]
         if not successful:

@@ -87,15 +87,17 @@
 
 {# In an incremental model: only rows of entries that changed since the last complete build. #}
 {% macro pleo_where_changed(column='accounting_entry_id') %}
+  {%- set changed = ref('int_pleo__changed_entries') %}
   {%- if is_incremental() %}
-  where {{ column }} in (select accounting_entry_id from {{ ref('int_pleo__changed_entries') }})
+  where {{ column }} in (select accounting_entry_id from {{ changed }})
   {%- endif %}
 {% endmacro %}
 
 {# Hook of such a model: remove what it had on these entries, within the same transaction. #}
 {% macro pleo_forget_changed() %}
+  {%- set changed = ref('int_pleo__changed_entries') -%}
   {%- if is_incremental() and not flags.EMPTY -%}
-  delete from {{ this }} where accounting_entry_id in (select accounting_entry_id from {{ ref('int_pleo__changed_entries') }})
+  delete from {{ this }} where accounting_entry_id in (select accounting_entry_id from {{ changed }})
   {%- endif -%}
 {% endmacro %}
 

@@ -5,7 +5,7 @@ with changed as (
   from {{ ref('int_pleo__entries') }} as entries
   inner join {{ ref('int_pleo__changed_entries') }} as changes
     on changes.accounting_entry_id = entries.accounting_entry_id
-  where entries.decision in ('book', 'nothing')
+  where entries.decision in ('book', 'nothing') and entries.is_latest
 ),
 
 differences as (

@@ -108,7 +108,9 @@ ranked as (
       partition by accounting_entry_id
       order by case when verdict = 'book' and obstacle is null then 0 else 1 end,
         case when state = 'successful' then 0 else 1 end, job_created_at desc nulls last, job_id desc
-    ) as place_to_stay
+    ) as place_to_stay,
+    row_number() over (partition by accounting_entry_id order by job_created_at desc nulls last, job_id desc) = 1
+      as is_latest
   from judged
 ),
 
@@ -132,6 +134,8 @@ select
   decided.company_id,
   case when decided.decision = 'stay' and staying.job_id is null then 'keep' else decided.decision end as decision,
   decided.has_succeeded,
+  -- Whether no later job delivered the entry: what an older one says does not change what is recorded.
+  decided.is_latest,
   case
     when decided.decision in ('book', 'nothing') then null
     when decided.state in ('over', 'held') then 'job_over'

@@ -176,4 +176,4 @@ select
   accounting_entry_line_id,
   coalesce(tags, {{ pleo_empty_object() }}) as tags
 from legs
-where booked <> 0
+where booked <> 0 or amount_minor <> 0

@@ -116,7 +116,9 @@ wanted as (
   select drafts.*
   from drafts
   left join standing on standing.accounting_entry_id = drafts.accounting_entry_id
-  where drafts.decision = 'book' or not coalesce(standing.is_booked, false)
+  left join entries on entries.accounting_entry_id = drafts.accounting_entry_id
+  where not coalesce(standing.is_booked, false)
+    or drafts.decision = 'book' and (entries.is_latest or not standing.is_recorded)
 ),
 
 reversed as (
@@ -128,8 +130,8 @@ reversed as (
     on wanted.accounting_entry_id = newest.accounting_entry_id and wanted.document = newest.document
   where newest.kind = 'booking'
     and (
-      entries.decision = 'book' and wanted.digest is distinct from newest.digest
-      or entries.decision = 'nothing'
+      entries.decision in ('book', 'nothing') and (entries.is_latest or not standing.is_recorded)
+      and wanted.digest is distinct from newest.digest
       or entries.decision = 'withdraw' and not standing.is_recorded
     )
 ),

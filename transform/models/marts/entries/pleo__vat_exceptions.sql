@@ -1,5 +1,6 @@
 {{ config(indexes=pleo_indexes([], ['accounting_entry_id'])) }}
 
+-- depends_on: {{ ref('int_pleo__changed_entries') }}
 -- Lines whose tax could not be split off and which are booked gross.
 select
   accounting_entry_id || '/' || cast(line_number as text) as line_key,
