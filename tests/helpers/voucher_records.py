@@ -288,4 +288,4 @@ def exact_json(value: Any) -> str:
         return "{" + ", ".join(f"{json.dumps(name)}: {exact_json(member)}" for name, member in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(exact_json, value)) + "]"
-    return format(value, "f") if isinstance(value, Decimal) else json.dumps(value)
+    return str(value) if isinstance(value, Decimal) else json.dumps(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 AMOUNTS = (11900, -11900, Decimal("1000.5"), Decimal("-0.5"), 1)
 TAX = {"amount": 1900}
+
+VARS = {
+    "pleo_currency_exponents": {"XBT": 8},
+    "pleo_closed_until": {records.COMPANY.upper(): "2025-12-31"},
+    "pleo_tag_columns": {"cost_centre": "COST_CENTRE"},
+}
 
 
 def taxed(gross: Any, net: Any, **tax: Any) -> dict[str, Any]:
@@ -32,7 +39,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "reverse": {"accountingEntryLines": [taxed(11900, 11900, type="reverse", outgoing="1787")]},
     "half_a_reverse": {"accountingEntryLines": [taxed(11900, 11900, type="reverse")]},
     "no_tax_on_a_code": {"accountingEntryLines": [taxed(11900, 11900, amount=0, rate=0)]},
-    "thirds": {"amount": money(100), "accountingEntryLines": [line(Decimal("33.333333333333"))] * 2 + [line(Decimal("33.333333333334"))]},
+    "thirds": {
+        "amount": money(100),
+        "accountingEntryLines": [line(Decimal("33.333333333333"))] * 2 + [line(Decimal("33.333333333334"))],
+    },
     "halves": {"amount": money(Decimal("1.5")), "accountingEntryLines": [line(Decimal("0.5"))] * 3},
     "negative_line": {"amount": money(500), "accountingEntryLines": [line(700, "7310"), line(-200, "6100")]},
     "fractions_of_tax": {
@@ -48,7 +58,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "dinars": {"amount": money(1500, "KWD"), "accountingEntryLines": [line(1500, currency="KWD")]},
     "bitcoin": {"amount": money(12345678, "XBT"), "accountingEntryLines": [line(12345678, currency="XBT")]},
     "nineteen_digits": {"amount": money(9223372036854775807), "accountingEntryLines": [line(9223372036854775807)]},
-    "account_identifier": {"accountingEntryLines": [line(11900) | {"account": {"code": " ", "identifier": "gl-1", "name": "G"}}]},
+    "account_identifier": {
+        "accountingEntryLines": [line(11900) | {"account": {"code": " ", "identifier": "gl-1", "name": "G"}}]
+    },
     "own_account": {"contraAccount": {"name": "Pleo EUR", "code": "1240", "identifier": "gl-w"}},
     "tags": {
         "accountingEntryLines": [
@@ -68,6 +80,25 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "new_years_eve": {"date": "2025-12-31T23:30:00Z"},
     "new_years_day": {"date": "2026-01-01T00:30:00+01:00"},
     "date_only": {"date": "2025-12-31"},
+    "yen_abroad": {
+        "amount": money(11900, "EUR", (20000, "JPY")),
+        "accountingEntryLines": [
+            line(11900)
+            | {
+                "lineAmount": money(11900, "EUR", (20000, "JPY")),
+                "netAmount": money(10000, "EUR", (16807, "JPY")),
+                "tax": {
+                    "code": "T19",
+                    "type": None,
+                    "rate": Decimal("0.19"),
+                    "amount": money(1900, "EUR", (3193, "JPY")),
+                    "ingoingTaxAccount": "1575",
+                    "outgoingTaxAccount": None,
+                },
+            }
+        ],
+    },
+    "exponent": {"amount": money(Decimal("1E+3")), "accountingEntryLines": [line(Decimal("1E+3"))]},
     "foreign": {"amount": money(11900, "EUR", (13000, "USD"))},
     "invoice": {
         "type": "invoice",
@@ -118,7 +149,23 @@ def world() -> tuple[Load, dict[str, dict[str, Any]]]:
     load.job(1)
     for record in items.values():
         load.deliver(1, record)
+    _other_jobs(load, items)
     return load, items
+
+
+def _other_jobs(load: Load, items: dict[str, dict[str, Any]]) -> None:
+    """Add jobs that are listed in part, about to expire, over, or without items; and an entry of two jobs."""
+    load.job(2, numberOfItems=3, expiresAt=(records.NOW + timedelta(minutes=90)).isoformat())
+    load.job(3, "completed", expiresAt=(records.NOW + timedelta(minutes=90)).isoformat())
+    load.job(4, "pending")
+    twice = item(len(items) + 1, note="first")
+    items["twice"] = twice | {"note": "again", "accountingEntryId": twice["accountingEntryId"].upper()}
+    load.deliver(2, records.failed(twice))
+    load.deliver(2, records.failed(twice | {"note": "last line"}))
+    load.deliver(4, items["twice"])
+    over = item(len(items) + 1)
+    items["over"] = over
+    load.deliver(3, records.failed(over), "successful")
 
 
 def legs_of(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:

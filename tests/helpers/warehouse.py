@@ -25,8 +25,14 @@ MODELS = (
     "pleo__attachments",
     "pleo__validation_findings",
     "pleo__export_job_progress",
-    "pleo__journal_entries",
-    "pleo__unposted_items",
+    "pleo__tags",
+    "pleo__vat_exceptions",
+    "pleo__vouchers",
+    "pleo__voucher_lines",
+    "pleo__vouchers_to_book",
+    "pleo__not_booked",
+    "pleo__sign_census",
+    "pleo__account_checks",
     "pleo__item_updates",
 )
 # Decimals and moments as text, so that both databases can be compared: the first without trailing zeros.

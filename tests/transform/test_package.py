@@ -36,40 +36,18 @@ def test_the_documents_questions_have_answers(warehouse: Warehouse, query: str, 
     assert {len(row) for row in rows} == {len(head.split(" | "))}
 
 
-def test_the_outbox_empties_itself_of_what_pleo_knows(warehouse: Warehouse) -> None:
-    book = (
-        "insert into pleo_recorded select distinct job_id, upper(accounting_entry_id), 'JE-1', null, "
-        "timestamp with time zone '2026-01-02 03:04:05+00' from pleo__journal_entries"
-    )
-    waiting = (
-        'select status, count(*), min("externalId"), min("exportedAt") from pleo__item_updates '
-        "group by status order by status"
-    )
-    known = (
-        "select count(*) from pleo__journal_entries where leg = 'counter' and accounting_entry_id in "
-        "(select accounting_entry_id from pleo__expenses where pleo_status = 'successful')"
-    )
-    ((booked,),) = warehouse.rows("select count(distinct accounting_entry_id) from pleo__journal_entries")
-    ((settled,),) = warehouse.rows(known)
-    before = warehouse.rows("begin transaction", "delete from pleo_recorded", waiting)
-    after = warehouse.rows("begin transaction", "delete from pleo_recorded", book, waiting)
-
-    assert [row[0] for row in before] == ["failed"]
-    assert after == [*before, ("successful", booked - settled, "JE-1", "2026-01-02T03:04:05.000000Z")]
-
-
 def test_without_the_mapper_everything_is_there_but_what_it_says(server: Postgres, tmp_path: Path) -> None:
     server.create_database("unjudged")
     with Sandbox() as pleo:
         pleo.add_job(items=5)
         files = load(pleo, server, "unjudged", tmp_path, None)
     made = Warehouse("postgres", tmp_path, server, "unjudged", files)
-    done = made.dbt("build", "--exclude-resource-type", "unit_test")
+    done = made.dbt("build")
 
     assert done.returncode == 0, done.stdout
     assert made.rows("select count(*), count(validation_status) from pleo__expenses") == [(5, 0)]
-    assert made.rows("select reason, count(*) from pleo__unposted_items group by 1") == [("no_counter_account", 5)]
-    assert made.rows("select count(*) from pleo__journal_entries") == [(0,)]
+    assert made.rows("select reason, count(*) from pleo__not_booked group by 1") == [("not_validated", 5)]
+    assert made.rows("select count(*) from pleo__vouchers") == [(0,)]
 
 
 def test_a_number_that_duckdb_cannot_hold_fails_the_build(server: Postgres, tmp_path: Path) -> None:
@@ -84,7 +62,7 @@ def test_a_number_that_duckdb_cannot_hold_fails_the_build(server: Postgres, tmp_
         for stream, row in (rows | {"export_items": item}).items():
             text = json.dumps(row).replace('"AMOUNT"', value)
             (tmp_path / f"{stream}.jsonl").write_text(f"{text}\n")
-        done = made.dbt("build", "--select", "+assert_amounts_keep_every_digit", "--exclude-resource-type", "unit_test")
+        done = made.dbt("build", "--select", "+assert_amounts_keep_every_digit")
         codes.append(done.returncode)
         read += made.rows("select wallet_amount_source from stg_pleo__export_items")
 
@@ -103,7 +81,7 @@ def test_another_project_installs_the_package(server: Postgres, tmp_path: Path) 
     (tmp_path / "dbt_project.yml").write_text(json.dumps(project))
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "totals.sql").write_text(
-        "select sum(amount) as amount from {{ ref('pleo__journal_entries') }}"
+        "select sum(amount) as amount from {{ ref('pleo__voucher_lines') }}"
     )
     made = Warehouse("postgres", tmp_path, server, "postgres", tmp_path)
     for command in ("deps", "parse"):
@@ -111,5 +89,5 @@ def test_another_project_installs_the_package(server: Postgres, tmp_path: Path) 
         assert done.returncode == 0, done.stdout
     manifest = json.loads((tmp_path / "target" / "manifest.json").read_text())
 
-    assert manifest["nodes"]["model.books.totals"]["depends_on"]["nodes"] == ["model.pleo_export.pleo__journal_entries"]
+    assert manifest["nodes"]["model.books.totals"]["depends_on"]["nodes"] == ["model.pleo_export.pleo__voucher_lines"]
     assert manifest["sources"]["source.pleo_export.pleo.export_items"]["schema"] == "raw"

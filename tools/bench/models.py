@@ -31,9 +31,12 @@ PLUGINS = CHECKOUT / ".meltano" / "utilities"
 
 def money(amount: str) -> str:
     """Return JSON of an amount that SQL puts in."""
-    return '{"inWalletCurrency": {"currency": "EUR", "value": %s}, "inSupplierCurrency": {"currency": "EUR", "value": %s}}' % (
-        amount,
-        amount,
+    return (
+        '{"inWalletCurrency": {"currency": "EUR", "value": %s}, "inSupplierCurrency": {"currency": "EUR", "value": %s}}'
+        % (
+            amount,
+            amount,
+        )
     )
 
 
@@ -97,8 +100,8 @@ def streams(first: int, count: int, json_type: str) -> dict[str, str]:
     texts = ", ".join(f'{text} as "{name}"' for name, text in TEXTS.items())
     jobs = f"(select distinct number - mod(number, {ITEMS_PER_JOB}) as number from {numbers} as n (number))"
     return {
-        "export_jobs": f'select {JOB} as id, \'{COMPANY}\' as "companyId", \'in_progress\' as status, '
-        f"{ITEMS_PER_JOB} as \"numberOfItems\", '2026-11-05T10:00:00Z' as \"createdAt\", "
+        "export_jobs": f"select {JOB} as id, '{COMPANY}' as \"companyId\", 'in_progress' as status, "
+        f'{ITEMS_PER_JOB} as "numberOfItems", \'2026-11-05T10:00:00Z\' as "createdAt", '
         f"'2126-11-05T10:00:00Z' as \"expiresAt\" from {jobs} as jobs",
         "export_job_items": f'select {JOB} as "exportJobId", {ENTRY} as "accountingEntryId", \'pending\' as status '
         f"from {numbers} as n (number)",
@@ -107,7 +110,11 @@ def streams(first: int, count: int, json_type: str) -> dict[str, str]:
     }
 
 
-KEYS = {"export_jobs": "id", "export_job_items": '"exportJobId", "accountingEntryId"', "export_items": '"jobId", "accountingEntryId"'}
+KEYS = {
+    "export_jobs": "id",
+    "export_job_items": '"exportJobId", "accountingEntryId"',
+    "export_items": '"jobId", "accountingEntryId"',
+}
 
 
 class Postgres:
@@ -134,7 +141,13 @@ class Postgres:
         postmaster = psutil.Process(int((self.server.data / "postmaster.pid").read_text().split()[0]))
         times = postmaster.cpu_times()
         live = [child.cpu_times() for child in postmaster.children(recursive=True)]
-        return times.user + times.system + times.children_user + times.children_system + sum(t.user + t.system for t in live)
+        return (
+            times.user
+            + times.system
+            + times.children_user
+            + times.children_system
+            + sum(t.user + t.system for t in live)
+        )
 
 
 class DuckDB:

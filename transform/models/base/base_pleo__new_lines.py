@@ -1,8 +1,13 @@
 """What target-jsonl has appended to its files since the staging tables read them: only that is read."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import tempfile
+from typing import IO, Any
+
+Session = Any
 
 STREAMS = ("export_jobs", "export_job_items", "export_items")
 DIGEST_BYTES = 4096
@@ -19,7 +24,7 @@ TABLE = (
 )
 
 
-def model(dbt, session):
+def model(dbt: Any, session: Session) -> Any:  # noqa: ANN401 - dbt's objects have no types
     """Return the new lines of each stream, each with the end of what was read and a digest of the bytes before it."""
     dbt.config(materialized="table")
     folder = dbt.config.get("pleo_files")
@@ -33,7 +38,7 @@ def model(dbt, session):
     return session.table("pleo_new_lines")
 
 
-def read_new(session, stream, path, known):
+def read_new(session: Session, stream: str, path: str, known: tuple[int, str] | None) -> None:
     """Append a file's new lines to the table; a line that is still being written waits for the next build."""
     with open(path, "rb") as file:
         start = known[0] if known and digest_before(file, known[0]) == known[1] else 0
@@ -55,13 +60,13 @@ def read_new(session, stream, path, known):
             )
 
 
-def digest_before(file, position):
+def digest_before(file: IO[bytes], position: int) -> str:
     """Return the digest of the bytes before a position: another file, or a shorter one, has another."""
     file.seek(max(0, position - DIGEST_BYTES))
     return hashlib.sha256(file.read(min(position, DIGEST_BYTES))).hexdigest()
 
 
-def last_newline(file, start):
+def last_newline(file: IO[bytes], start: int) -> int:
     """Return the position after the last newline, at least the start."""
     end = file.seek(0, os.SEEK_END)
     while end > start:
