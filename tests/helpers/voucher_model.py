@@ -41,10 +41,10 @@ def legs(record: dict[str, Any], *, vat: str = "split", tolerance: int = 1, whol
 
 def _of_line(line: dict[str, Any], vat: str, tolerance: int) -> list[Leg]:
     gross, tax = _number(line["lineAmount"]), line["tax"]
-    account = (line["account"] or {}).get("code")
+    account = ((line["account"] or {}).get("code") or "").strip() or None
     if tax is None or not _number(tax["amount"]):
-        part = "net" if tax is not None and tax["code"] else None
-        return [("line", account, gross, part)]
+        unknown = tax is not None and tax["amount"] is None and tax["rate"]
+        return [("line", account, gross, "gross" if unknown else "net" if tax and tax["code"] else None)]
     value = _number(tax["amount"])
     ingoing, outgoing = tax["ingoingTaxAccount"], tax["outgoingTaxAccount"]
     local = tax["amount"]["inWalletCurrency"]["currency"] == line["lineAmount"]["inWalletCurrency"]["currency"]
@@ -54,9 +54,9 @@ def _of_line(line: dict[str, Any], vat: str, tolerance: int) -> list[Leg]:
             ("ingoingTax", ingoing, value, "reverse_in"),
             ("outgoingTax", outgoing, -value, "reverse_out"),
         ]
-    if vat == "split" and local and tax["type"] != "reverse" and ingoing and line["netAmount"]:
-        if abs(gross - _number(line["netAmount"]) - value) <= tolerance:
-            return [("line", account, gross - value, "net"), ("ingoingTax", ingoing, value, "tax")]
+    can_split = vat == "split" and local and tax["type"] != "reverse" and ingoing and line["netAmount"]
+    if can_split and abs(gross - _number(line["netAmount"]) - value) <= tolerance:
+        return [("line", account, gross - value, "net"), ("ingoingTax", ingoing, value, "tax")]
     return [("line", account, gross, "gross")]
 
 

@@ -24,6 +24,16 @@ pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(900)]
 Items = dict[str, dict[str, Any]]
 
 
+LEG = (
+    "voucher_id, line_number, role, account_code, account_identifier, account_name, amount, amount_minor, debit, "
+    "credit, tax_code, tax_rate, tax_type, tax_amount, vat"
+)
+HEAD = (
+    "voucher_id, kind, reverses, document, journal, voucher_date, posting_date, due_date, document_number, text, type, "
+    "sub_type, basis, currency, amount, foreign_currency, foreign_amount"
+)
+
+
 def expected(items: Items, **modes: Any) -> dict[str, list[tuple[Any, ...]]]:
     with localcontext(Context(prec=60)):
         return {
@@ -159,8 +169,11 @@ def test_tags_are_rows_json_and_the_named_columns(books: Warehouse, items: Items
     assert rows == wanted
     tags = lines_of(books, items, "tags", "tags")[0][0]
     assert (tags if isinstance(tags, dict) else json.loads(tags)) == {
-        "O'Brien": ["A", "C"], "COST_CENTRE": ["B"], "cost_centre": ["D"],
-        "x" * 70 + "1": ["E"], "x" * 70 + "2": ["F"],
+        "O'Brien": ["A", "C"],
+        "COST_CENTRE": ["B"],
+        "cost_centre": ["D"],
+        "x" * 70 + "1": ["E"],
+        "x" * 70 + "2": ["F"],
     }
     column = f"select cost_centre from pleo__accounting_entry_lines where accounting_entry_id = '{entry}'"
     assert books.rows(column) == [("B",)]
@@ -196,10 +209,8 @@ def test_both_databases_have_the_same_rows(booked: dict[str, Warehouse]) -> None
         "select accounting_entry_id, wallet_amount, wallet_amount_minor, entry_date, outcome from pleo__expenses",
         "select line_key, account, wallet_gross, wallet_net, wallet_tax from pleo__accounting_entry_lines",
         "select check_name, company_id, currency, party, balance, expected, status from pleo__account_checks",
-        "select voucher_id, line_number, role, account_code, account_identifier, account_name, amount, amount_minor, "
-        "debit, credit, tax_code, tax_rate, tax_type, tax_amount, vat from pleo__voucher_lines",
-        "select voucher_id, kind, reverses, document, journal, voucher_date, posting_date, due_date, document_number, "
-        "text, type, sub_type, basis, currency, amount, foreign_currency, foreign_amount from pleo__vouchers",
+        f"select {LEG} from pleo__voucher_lines",
+        f"select {HEAD} from pleo__vouchers",
     )
     for query in queries:
         postgres, duckdb = (sorted(booked[kind].rows(query), key=repr) for kind in ("postgres", "duckdb"))

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the queries hold nothing but what this file makes
 """What a dbt build costs when little is new: processor seconds of dbt and of the database server.
 
 ``python -m tools.bench.models --old 100000 --new 100`` makes old items in SQL, builds once, adds new ones and builds
@@ -31,21 +32,17 @@ PLUGINS = CHECKOUT / ".meltano" / "utilities"
 
 def money(amount: str) -> str:
     """Return JSON of an amount that SQL puts in."""
-    return (
-        '{"inWalletCurrency": {"currency": "EUR", "value": %s}, "inSupplierCurrency": {"currency": "EUR", "value": %s}}'
-        % (
-            amount,
-            amount,
-        )
-    )
+    side = f'{{"currency": "EUR", "value": {amount}}}'
+    return f'{{"inWalletCurrency": {side}, "inSupplierCurrency": {side}}}'
 
 
 ACCOUNT = '{"id": "a", "name": "Travel", "code": "6100", "identifier": "gl-6100"}'
 LINE = (
-    '{"accountingEntryLineId": null, "lineAmount": %s, "netAmount": %s, "account": %s, "tags": [{"id": "t", "code": '
-    '"CC1", "groupCode": "COST_CENTRE"}], "tax": {"id": "x", "code": "T19", "type": "exclusive", "rate": 0.19, '
-    '"amount": %s, "ingoingTaxAccount": "1575", "outgoingTaxAccount": null}}'
-) % (money("11900"), money("10000"), ACCOUNT, money("1900"))
+    f'{{"accountingEntryLineId": null, "lineAmount": {money("11900")}, "netAmount": {money("10000")}, '
+    f'"account": {ACCOUNT}, "tags": [{{"id": "t", "code": "CC1", "groupCode": "COST_CENTRE"}}], '
+    f'"tax": {{"id": "x", "code": "T19", "type": "exclusive", "rate": 0.19, "amount": {money("1900")}, '
+    '"ingoingTaxAccount": "1575", "outgoingTaxAccount": null}}'
+)
 CHECKS = json.dumps(
     [
         {"check": f"check_{n}", "status": "passed", "severity": "error", "failureReason": None, "path": None}

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, S608 - dbt runs this file as it is; no name comes from outside
 """What target-jsonl has appended to its files since the staging tables read them: only that is read."""
 
 from __future__ import annotations
@@ -5,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from pathlib import Path
 from typing import IO, Any
 
 Session = Any
@@ -27,20 +29,20 @@ TABLE = (
 def model(dbt: Any, session: Session) -> Any:  # noqa: ANN401 - dbt's objects have no types
     """Return the new lines of each stream, each with the end of what was read and a digest of the bytes before it."""
     dbt.config(materialized="table")
-    folder = dbt.config.get("pleo_files")
+    folder = Path(dbt.config.get("pleo_files"))
     known = dbt.source("pleo_export", "pleo_read_positions").fetchall()
     positions = {stream: (position, digest) for stream, position, digest in known}
     session.execute(TABLE)
     for stream in STREAMS:
-        path = os.path.join(folder, f"{stream}.jsonl")
-        if os.path.exists(path):
+        path = folder / f"{stream}.jsonl"
+        if path.exists():
             read_new(session, stream, path, positions.get(stream))
     return session.table("pleo_new_lines")
 
 
-def read_new(session: Session, stream: str, path: str, known: tuple[int, str] | None) -> None:
+def read_new(session: Session, stream: str, path: Path, known: tuple[int, str] | None) -> None:
     """Append a file's new lines to the table; a line that is still being written waits for the next build."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         start = known[0] if known and digest_before(file, known[0]) == known[1] else 0
         end = last_newline(file, start)
         if end == start:
