@@ -45,8 +45,8 @@ def plain(value):
         return value.astimezone(datetime.timezone.utc).isoformat()
     return str(value)
 database = duckdb.connect(sys.argv[1])
-database.execute("set search_path = 'pleo_models'")
-for statement in sys.argv[2:]:
+database.execute("set search_path = '" + chr(34) + sys.argv[2] + chr(34) + "'")
+for statement in sys.argv[3:]:
     rows = database.execute(statement).fetchall()
 print(json.dumps(rows, default=plain))
 """
@@ -62,6 +62,8 @@ class Warehouse:
         server: PostgreSQL.
         database: Name of the database in it.
         files: Directory of target-jsonl's files.
+        schema: Schema of the models.
+        user: Who dbt is on PostgreSQL.
     """
 
     kind: str
@@ -69,6 +71,8 @@ class Warehouse:
     server: Postgres
     database: str
     files: Path
+    schema: str = "pleo_models"
+    user: str = "postgres"
 
     def dbt(self, *arguments: str, project: Path = CHECKOUT / "transform") -> subprocess.CompletedProcess[str]:
         """Run dbt, its output and errors in one."""
@@ -81,6 +85,9 @@ class Warehouse:
             "DBT_POSTGRES_HOST": str(self.server.socket),
             "DBT_POSTGRES_DBNAME": self.database,
             "DBT_DUCKDB_PATH": str(self.folder / "pleo.duckdb"),
+            "DBT_POSTGRES_SCHEMA": self.schema,
+            "DBT_POSTGRES_USER": self.user,
+            "DBT_DUCKDB_SCHEMA": self.schema,
             "DBT_USE_COLORS": "false",
             "PLEO_FILES": str(self.files),
         }
@@ -93,12 +100,12 @@ class Warehouse:
         """Run statements and return the last one's rows: decimals without trailing zeros, moments as text."""
         if self.kind == "postgres":
             with self.server.connect(self.database) as connection:
-                connection.execute("SET search_path = pleo_models; SET timezone = UTC")
+                connection.execute(f'SET search_path = "{self.schema}"; SET timezone = UTC')
                 for statement in statements:
                     cursor = connection.execute(statement)
                 found: list[Any] = cursor.fetchall() if cursor.description else []
         else:
-            command = [str(self._python), "-c", _READ, str(self.folder / "pleo.duckdb"), *statements]
+            command = [str(self._python), "-c", _READ, str(self.folder / "pleo.duckdb"), self.schema, *statements]
             read = subprocess.run(command, check=True, capture_output=True, text=True)
             found = json.loads(read.stdout)
         return [tuple(map(_plain, row)) for row in found]

@@ -90,17 +90,18 @@ JOB = f"lpad(cast(number // {ITEMS_PER_JOB} as text), 8, '0') || '-0000-4000-800
 ENTRY = "lpad(cast(number as text), 8, '0') || '-1111-4000-8000-000000000000'"
 
 
-def streams(first: int, count: int, json_type: str) -> dict[str, str]:
-    """Return a query for each stream with the rows of these items."""
+def streams(first: int, count: int, json_type: str, *, old: bool) -> dict[str, str]:
+    """Return a query for each stream with the rows of these items: old ones have ended well."""
+    status, job_status = ("successful", "completed") if old else ("pending", "in_progress")
     numbers = f"generate_series({first}, {first + count - 1})"
     objects = ", ".join(f"cast('{text}' as {json_type}) as \"{name}\"" for name, text in OBJECTS.items())
     texts = ", ".join(f'{text} as "{name}"' for name, text in TEXTS.items())
     jobs = f"(select distinct number - mod(number, {ITEMS_PER_JOB}) as number from {numbers} as n (number))"
     return {
-        "export_jobs": f"select {JOB} as id, '{COMPANY}' as \"companyId\", 'in_progress' as status, "
+        "export_jobs": f"select {JOB} as id, '{COMPANY}' as \"companyId\", '{job_status}' as status, "
         f'{ITEMS_PER_JOB} as "numberOfItems", \'2026-11-05T10:00:00Z\' as "createdAt", '
         f"'2126-11-05T10:00:00Z' as \"expiresAt\" from {jobs} as jobs",
-        "export_job_items": f'select {JOB} as "exportJobId", {ENTRY} as "accountingEntryId", \'pending\' as status '
+        "export_job_items": f'select {JOB} as "exportJobId", {ENTRY} as "accountingEntryId", \'{status}\' as status '
         f"from {numbers} as n (number)",
         "export_items": f'select {JOB} as "jobId", {ENTRY} as "accountingEntryId", {texts}, {objects} '
         f"from {numbers} as n (number)",
@@ -112,6 +113,10 @@ KEYS = {
     "export_job_items": '"exportJobId", "accountingEntryId"',
     "export_items": '"jobId", "accountingEntryId"',
 }
+RECORD = (
+    "insert into pleo_models.pleo_recorded (voucher_id, external_id, recorded_at) "
+    "select voucher_id, voucher_id, current_timestamp from pleo_models.pleo__vouchers"
+)
 
 
 class Postgres:
@@ -121,17 +126,25 @@ class Postgres:
         """Take a running server."""
         self.server = server
 
-    def load(self, first: int, count: int, age: str) -> None:
-        """Insert items that were loaded some time ago."""
+    def load(self, first: int, count: int, *, old: bool) -> None:
+        """Insert items; old ones were loaded a month ago."""
         with self.server.connect() as connection:
             connection.execute("create schema if not exists pleo")
-            for stream, query in streams(first, count, "jsonb").items():
-                rows = f"select *, now()::timestamp - interval '{age}' as _sdc_batched_at from ({query}) as rows"
+            for stream, query in streams(first, count, "jsonb", old=old).items():
+                rows = (
+                    f"select *, now()::timestamp - interval '{30 * old} days' as _sdc_batched_at from ({query}) as rows"
+                )
                 rows = rows.replace("//", "/")
                 connection.execute(f"create table if not exists {stream} as {rows} limit 0")
                 connection.execute(f"create unique index if not exists {stream}_key on {stream} ({KEYS[stream]})")
                 connection.execute(f"insert into {stream} {rows} on conflict do nothing")
                 connection.execute(f"analyze {stream}")
+
+    def record(self) -> None:
+        """Record every voucher."""
+        with self.server.connect() as connection:
+            connection.execute(RECORD)
+            connection.execute("analyze pleo_models.pleo_recorded")
 
     def cpu_seconds(self) -> float:
         """Return the processor time of the server since it started."""
@@ -154,19 +167,24 @@ class DuckDB:
         """Take the directory of the files."""
         self.folder = folder
 
-    def load(self, first: int, count: int, age: str) -> None:
+    def load(self, first: int, count: int, *, old: bool) -> None:
         """Append items."""
-        del age
         commands = [
             f"copy ({query}) to '{self.folder}/new.jsonl' (format json); -- {stream}"
-            for stream, query in streams(first, count, "json").items()
+            for stream, query in streams(first, count, "json", old=old).items()
         ]
         for stream, command in zip(KEYS, commands, strict=True):
-            python = PLUGINS / "dbt-duckdb" / "venv" / "bin" / "python"
-            subprocess.run([python, "-c", f"import duckdb; duckdb.execute({command!r})"], check=True)
+            self._run(f"import duckdb; duckdb.execute({command!r})")
             with (self.folder / f"{stream}.jsonl").open("ab") as file:
                 subprocess.run(["cat", self.folder / "new.jsonl"], check=True, stdout=file)
         (self.folder / "new.jsonl").unlink()
+
+    def record(self) -> None:
+        """Record every voucher."""
+        self._run(f"import duckdb; duckdb.connect({str(self.folder / 'pleo.duckdb')!r}).execute({RECORD!r})")
+
+    def _run(self, program: str) -> None:
+        subprocess.run([PLUGINS / "dbt-duckdb" / "venv" / "bin" / "python", "-c", program], check=True)
 
     def cpu_seconds(self) -> float:
         """Return nothing: the database runs within dbt."""
@@ -199,9 +217,10 @@ def build(kind: str, folder: Path, socket: Path, server: Callable[[], float]) ->
 def measure(kind: str, old: int, new: int, server: pg.Postgres, folder: Path) -> dict[str, Any]:
     """Build over old items, then over old and new ones."""
     database = Postgres(server) if kind == "postgres" else DuckDB(folder)
-    database.load(0, old, "30 days")
+    database.load(0, old, old=True)
     first = build(kind, folder, server.socket, database.cpu_seconds)
-    database.load(old, new, "0 days")
+    database.record()
+    database.load(old, new, old=False)
     second = build(kind, folder, server.socket, database.cpu_seconds)
     return {"database": kind, "old": old, "new": new, "first": first, "second": second}
 

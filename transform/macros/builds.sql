@@ -81,9 +81,27 @@
   {{ return(found) }}
 {% endmacro %}
 
-{# Number of this build, and of the last one that was complete. #}
-{% macro pleo_build() %}(select coalesce(max(build), 0) from {{ source('pleo_export', 'pleo_builds') }}){% endmacro %}
-{% macro pleo_last_build() %}(select coalesce(max(build), 0) from {{ source('pleo_export', 'pleo_builds') }} where complete){% endmacro %}
+{# Number of this build, and of the last one that was complete. As literals, so that PostgreSQL plans by them. #}
+{% macro pleo_build() %}{{ return(pleo_literal(source('pleo_export', 'pleo_builds'), 'pleo_builds', 'build', 'true')) }}{% endmacro %}
+{% macro pleo_last_build() %}{{ return(pleo_literal(source('pleo_export', 'pleo_builds'), 'pleo_builds', 'build', 'complete')) }}{% endmacro %}
+
+{% macro pleo_literal(relation, name, column, condition) %}
+  {% if execute and not flags.EMPTY %}
+    {% set table = pleo_kept(name) %}
+    {% if adapter.get_relation(table.database, table.schema, table.identifier) is not none %}
+      {{ return(run_query('select coalesce(max(' ~ column ~ '), 0) from ' ~ table ~ ' where ' ~ condition).rows[0][0] | string) }}
+    {% endif %}
+  {% endif %}
+  {{ return('(select coalesce(max(' ~ column ~ '), 0) from ' ~ relation ~ ' where ' ~ condition ~ ')') }}
+{% endmacro %}
+
+{# What an expression such as max(…) gives over the rows that an incremental model has, as text; none without rows. #}
+{% macro pleo_so_far(expression) %}
+  {% if execute and is_incremental() and not flags.EMPTY %}
+    {{ return(run_query('select cast(' ~ expression ~ ' as varchar) from ' ~ this).rows[0][0]) }}
+  {% endif %}
+  {{ return(none) }}
+{% endmacro %}
 
 {# In an incremental model: only rows of entries that changed since the last complete build. #}
 {% macro pleo_where_changed(column='accounting_entry_id') %}

@@ -45,9 +45,9 @@
   {%- endfor %}
     {{ time }} as loaded
   from {{ relation }} as rows
-  {%- if is_incremental() and times %}
-  where {{ time }} > (select max(loaded) from {{ this }}) - interval '{{ var('pleo_load_hours', 24) }} hours'
-    or (select max(loaded) from {{ this }}) is null
+  {%- set since = pleo_so_far("max(loaded) - interval '" ~ var('pleo_load_hours', 24) ~ " hours'") if times %}
+  {%- if since %}
+  where {{ time }} > '{{ since }}'
   {%- endif %}
   order by {% for key in keys %}lower("{{ key }}"), {% endfor %}loaded desc nulls last
   {%- if '_sdc_sequence' in loaded %}, rows."_sdc_sequence" desc nulls last{% endif %}

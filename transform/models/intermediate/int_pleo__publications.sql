@@ -1,5 +1,7 @@
 {{ config(materialized='incremental', incremental_strategy='append', full_refresh=false) }}
 
+{%- set newest = pleo_so_far('max(publication)') or 0 %}
+
 -- What each build published, noted once: the test `assert_published_vouchers_stay` compares it with what is there.
 select
   vouchers.publication,
@@ -15,12 +17,8 @@ left join (
     sum(debit) as debit,
     sum(abs(amount_minor)) as amount_minor
   from {{ ref('pleo__voucher_lines') }}
-  {%- if is_incremental() %}
-  where publication > (select coalesce(max(publication), 0) from {{ this }})
-  {%- endif %}
+  where publication > {{ newest }}
   group by publication
 ) as lines on lines.publication = vouchers.publication
-{%- if is_incremental() %}
-where vouchers.publication > (select coalesce(max(publication), 0) from {{ this }})
-{%- endif %}
+where vouchers.publication > {{ newest }}
 group by vouchers.publication

@@ -1,7 +1,17 @@
 {{ config(materialized='view') }}
 
 -- Names and shape are those of the stream `export_job_item_updates` of target-pleo-export.
-with current_vouchers as (
+-- Items that Pleo waits for, in jobs that can still be written to.
+with open_items as (
+  select items.job_id, items.accounting_entry_id
+  from {{ ref('stg_pleo__export_job_items') }} as items
+  left join {{ ref('stg_pleo__export_jobs') }} as jobs on jobs.job_id = items.job_id
+  where coalesce(items.status, 'pending') not in ('successful', 'failed', 'abandoned')
+    and not coalesce(jobs.is_over, false)
+    and coalesce(jobs.expires_at > current_timestamp, true)
+),
+
+current_vouchers as (
   select
     vouchers.accounting_entry_id,
     count(*) as vouchers,
@@ -11,6 +21,7 @@ with current_vouchers as (
   left join {{ ref('pleo__vouchers') }} as reversals on reversals.reverses = vouchers.voucher_id
   left join {{ ref('int_pleo__recorded_vouchers') }} as recorded on recorded.voucher_id = vouchers.voucher_id
   where vouchers.kind = 'booking' and reversals.voucher_id is null
+    and vouchers.accounting_entry_id in (select accounting_entry_id from open_items)
   group by vouchers.accounting_entry_id
 ),
 
@@ -61,16 +72,6 @@ failed as (
     string_agg(failure_reason, '; ' order by place) as failure_reason
   from findings
   group by job_id, accounting_entry_id
-),
-
--- Items that Pleo waits for, in jobs that can still be written to.
-open_items as (
-  select items.job_id, items.accounting_entry_id
-  from {{ ref('stg_pleo__export_job_items') }} as items
-  left join {{ ref('stg_pleo__export_jobs') }} as jobs on jobs.job_id = items.job_id
-  where coalesce(items.status, 'pending') not in ('successful', 'failed', 'abandoned')
-    and not coalesce(jobs.is_over, false)
-    and coalesce(jobs.expires_at > current_timestamp, true)
 )
 
 select

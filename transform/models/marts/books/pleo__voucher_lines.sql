@@ -8,9 +8,7 @@
 with vouchers as (
   select voucher_id, accounting_entry_id, kind, legs, publication
   from {{ ref('pleo__vouchers') }}
-  {%- if is_incremental() %}
-  where publication > (select coalesce(max(publication), 0) from {{ this }})
-  {%- endif %}
+  where publication > {{ pleo_so_far('max(publication)') or 0 }}
 ),
 
 legs as (
