@@ -116,7 +116,7 @@ class Warehouse:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and list(value) == ["decimal"]:
         value = Decimal(value["decimal"])
     if isinstance(value, Decimal):
         return Decimal(format(value, "f").rstrip("0").rstrip(".") or 0) if "." in format(value, "f") else value

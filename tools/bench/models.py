@@ -151,13 +151,8 @@ class Postgres:
         postmaster = psutil.Process(int((self.server.data / "postmaster.pid").read_text().split()[0]))
         times = postmaster.cpu_times()
         live = [child.cpu_times() for child in postmaster.children(recursive=True)]
-        return (
-            times.user
-            + times.system
-            + times.children_user
-            + times.children_system
-            + sum(t.user + t.system for t in live)
-        )
+        seconds = [times.user, times.system, times.children_user, times.children_system]
+        return float(sum(seconds) + sum(t.user + t.system for t in live))
 
 
 class DuckDB:
@@ -203,7 +198,7 @@ def build(kind: str, folder: Path, socket: Path, server: Callable[[], float]) ->
         "DBT_DUCKDB_PATH": str(folder / "pleo.duckdb"),
         "PLEO_FILES": str(folder),
     }
-    command = [PLUGINS / f"dbt-{kind}" / "venv" / "bin" / "dbt", "build", "--no-version-check"]
+    command = [str(PLUGINS / f"dbt-{kind}" / "venv" / "bin" / "dbt"), "build", "--no-version-check"]
     before, started = server(), time.perf_counter()
     with (folder / "dbt.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)

@@ -6,6 +6,6 @@ inner join {{ ref('int_pleo__changed_entries') }} as changes
 inner join {{ ref('pleo__vouchers') }} as vouchers on vouchers.accounting_entry_id = entries.accounting_entry_id
 left join {{ source('pleo_export', 'pleo_recorded') }} as recorded
   on lower(coalesce(recorded.accounting_entry_id, split_part(recorded.voucher_id, '/', 1))) = entries.accounting_entry_id
-where entries.decision = 'withdraw' and recorded.recorded_at is null and recorded.external_id is null
+where entries.decision = 'withdraw' and recorded.voucher_id is null and recorded.accounting_entry_id is null
 group by entries.accounting_entry_id, entries.reason
 having count(*) filter (where vouchers.kind = 'booking') <> count(*) filter (where vouchers.kind = 'reversal')
