@@ -125,7 +125,7 @@ def test_a_role_that_owns_a_schema_with_any_name_builds(server: Postgres, tmp_pa
 
 def test_files_that_are_missing_torn_or_replaced(server: Postgres, tmp_path: Path) -> None:
     made = Warehouse("duckdb", tmp_path, server, "postgres", tmp_path, schema="pleo-models")
-    assert made.dbt("run").returncode == 0
+    assert made.dbt("build").returncode == 0
     assert made.rows("select count(*) from pleo__expenses") == [(0,)]
 
     load = Load()
@@ -134,7 +134,7 @@ def test_files_that_are_missing_torn_or_replaced(server: Postgres, tmp_path: Pat
     load.into_files(tmp_path)
     with (tmp_path / "export_items.jsonl").open("a") as file:
         file.write('{"jobId": "torn')
-    assert made.dbt("run").returncode == 0
+    assert made.dbt("build").returncode == 0
     with (tmp_path / "export_items.jsonl").open("a") as file:
         file.write("\n")
     load = Load()
@@ -150,5 +150,5 @@ def test_files_that_are_missing_torn_or_replaced(server: Postgres, tmp_path: Pat
     load.deliver(1, item(1, amount=500))
     load.deliver(1, item(3))
     load.into_files(tmp_path)
-    assert made.dbt("run").returncode == 0
+    assert made.dbt("build").returncode == 0
     assert made.rows("select count(*), sum(wallet_amount) from pleo__expenses") == [(3, 5 + 119 + 119)]

@@ -69,13 +69,13 @@ case when {{ text }} ~ '^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$' then cast({
 
 {# Minor units times the currency's unit: exact, or null where DuckDB's 38 digits do not hold it. #}
 {% macro pleo_major(minor, unit) %}{{ return(adapter.dispatch('pleo_major', 'pleo_export')(minor, unit)) }}{% endmacro %}
-{% macro postgres__pleo_major(minor, unit) %}({{ minor }} * {{ unit }}){% endmacro %}
+{% macro postgres__pleo_major(minor, unit) %}(({{ minor }}) * {{ unit }}){% endmacro %}
 {% macro duckdb__pleo_major(minor, unit) -%}
 case
-  when {{ unit }} >= 0.0001 then try(cast({{ minor }} * cast({{ unit }} as decimal(7, 4)) as decimal(38, 16)))
+  when {{ unit }} >= 0.0001 then try(cast(({{ minor }}) * cast({{ unit }} as decimal(7, 4)) as decimal(38, 16)))
   -- Beyond 16 decimals nothing is rounded: it is null.
-  when try({{ minor }} * {{ unit }}) = try(cast({{ minor }} * {{ unit }} as decimal(38, 16)))
-    then try(cast({{ minor }} * {{ unit }} as decimal(38, 16)))
+  when try(({{ minor }}) * {{ unit }}) = try(cast(({{ minor }}) * {{ unit }} as decimal(38, 16)))
+    then try(cast(({{ minor }}) * {{ unit }} as decimal(38, 16)))
 end
 {%- endmacro %}
 
