@@ -132,7 +132,7 @@ class Entry:
 
     @property
     def booked(self) -> int | None:
-        """The amount of the newest voucher, None if that is a reversal or there is none."""
+        """The amount of the newest voucher, None if that is a reversal or no voucher exists."""
         return self.vouchers[-1][1] if self.vouchers and self.vouchers[-1][0] == "booking" else None
 
     def build(self) -> None:

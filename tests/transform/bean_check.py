@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def ledger(warehouse: Warehouse) -> str:
-    """Return every voucher as a transaction; accounts are opened as they occur, tolerance is none."""
+    """Return every voucher as a transaction; accounts are opened as they occur, the tolerance is zero."""
     rows = warehouse.rows(
         "select vouchers.voucher_id, vouchers.posting_date, vouchers.currency, "
         "coalesce(lines.account_code, lines.account_identifier), lines.debit - lines.credit "

@@ -1,4 +1,4 @@
-"""A world with whatever an amount may be, loaded once and built on both databases."""
+"""Test worlds with unusual amounts, loaded once and built on both databases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NEEDED = ("utilities/dbt-postgres", "utilities/dbt-duckdb", "loaders/target-postgres", "loaders/target-jsonl")
 ACCOUNTS = {"wallet": "1240", "outOfPocket": "2890", "contra": "1910", "accountsPayable": "2440"}
-# Without this check items reach the models that are none to be booked.
+# Without this check, items that cannot be booked reach the models.
 MAPPING = {
     "configuration": [{"companyId": "*", "journal": "PLEO", "accounts": ACCOUNTS}],
     "disabled_checks": ["expense_gl_account"],

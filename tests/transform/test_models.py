@@ -1,4 +1,4 @@
-"""What stands in the models, held against the sandbox's own objects."""
+"""Models built from a real load, compared with the sandbox's objects."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_of_several_jobs_with_an_entry_the_latest_counts_everywhere(warehouse: W
     assert warehouse.rows(f"select count(*) from pleo__accounting_entry_lines {where}") == [(1,)]
 
 
-def test_a_day_that_does_not_exist_is_no_day_and_stops_nothing(warehouse: Warehouse, world: World) -> None:
+def test_invalid_dates_become_null(warehouse: Warehouse, world: World) -> None:
     query = f"select entry_date, entry_at from pleo__expenses where accounting_entry_id = '{world.entries['odd_date']}'"
     assert warehouse.rows(query) == [(None, None)]
 

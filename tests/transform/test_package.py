@@ -1,4 +1,4 @@
-"""The package beside the usual way: other projects, loads without the mapper, what does not fit; and its document."""
+"""The package in unusual setups: other projects, no mapper, other roles and schemas, damaged files; and its document."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ HISTORY = st.lists(EVENT, min_size=ROUNDS, max_size=ROUNDS)
 
 
 class World:
-    """A warehouse, and entries of which each has jobs of its own.
+    """A warehouse, and entries that are each delivered by separate jobs.
 
     Attributes:
         warehouse: With the models.

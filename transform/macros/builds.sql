@@ -1,4 +1,4 @@
-{# Tables that the package keeps beside the models. `pleo_recorded` and `pleo_balances` are the user's to fill. #}
+{# Tables that the package keeps next to the models. `pleo_recorded` and `pleo_balances` are the user's to fill. #}
 {% macro pleo_kept_tables() %}
   {% set exact = 'decimal(38, 16)' if target.type == 'duckdb' else 'numeric' %}
   {{ return({

@@ -69,7 +69,7 @@
     loaded
   from (
     select
-      -- All at once: each extraction of its own would parse the whole line again.
+      -- All at once: separate extractions would each parse the whole line again.
       json_extract(
         cast(regexp_replace(line, '"(value|rate)": ?(-?[0-9][0-9.eE+-]*)', '"\1": "\2"', 'g') as json),
         [{% for name in pleo_columns(stream) %}'$.{{ name }}'{{ ', ' if not loop.last }}{% endfor %}]

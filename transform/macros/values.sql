@@ -1,4 +1,4 @@
-{# Text at a path in JSON, exactly as it was loaded; null where there is none. #}
+{# Text at a path in JSON, exactly as it was loaded; null if missing. #}
 {% macro pleo_text(column, path) %}{{ return(adapter.dispatch('pleo_text', 'pleo_export')(column, path)) }}{% endmacro %}
 {% macro postgres__pleo_text(column, path) %}({{ column }} #>> '{ {{- path | join(',') -}} }'){% endmacro %}
 {% macro duckdb__pleo_text(column, path) %}({{ column }} ->> '$.{{ path | join('.') }}'){% endmacro %}
@@ -55,7 +55,7 @@ cross join lateral (
 coalesce({% for name in names %}nullif(trim({{ pleo_text(column, path + [name]) }}), ''){{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
-{# An exact number out of text; null where it is none. #}
+{# An exact number out of text; null if the text is not a number. #}
 {% macro pleo_number(text) %}{{ return(adapter.dispatch('pleo_number', 'pleo_export')(text)) }}{% endmacro %}
 {% macro postgres__pleo_number(text) -%}
 case when {{ text }} ~ '^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$' then cast({{ text }} as numeric) end
@@ -79,7 +79,7 @@ case
 end
 {%- endmacro %}
 
-{# A moment out of ISO 8601 text, which without a zone means UTC; null where it is none. #}
+{# A moment out of ISO 8601 text, which without a zone means UTC; null if it is not a timestamp. #}
 {% macro pleo_timestamp(text) %}{{ return(adapter.dispatch('pleo_timestamp', 'pleo_export')(text)) }}{% endmacro %}
 {% macro postgres__pleo_timestamp(text) -%}
 case
@@ -100,7 +100,7 @@ try_cast({{ text }} || case when regexp_matches({{ text }}, '(Z|[+-]\d\d:?\d\d)$
 ^([1-9]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])|[1-9]\d{3}-(0[13-9]|1[0-2])-(29|30)|[1-9]\d{3}-(0[13578]|1[02])-31|[1-9]\d(0[48]|[2468][048]|[13579][26])-02-29)
 {%- endmacro %}
 
-{# The calendar day at the beginning of ISO 8601 text, as it is written there; null where there is none. #}
+{# The calendar day at the beginning of ISO 8601 text, as written; null if it is not a date. #}
 {% macro pleo_date(text) %}{{ return(adapter.dispatch('pleo_date', 'pleo_export')(text)) }}{% endmacro %}
 {% macro postgres__pleo_date(text) %}case when {{ text }} ~ '{{ pleo_day_pattern() }}' then cast(left({{ text }}, 10) as date) end{% endmacro %}
 {% macro duckdb__pleo_date(text) %}try_cast(left({{ text }}, 10) as date){% endmacro %}
@@ -127,7 +127,7 @@ cast(floor(extract(epoch from {{ moment }} - current_timestamp) / 60) as integer
 {{ 'true' if target.type == 'duckdb' else '(' ~ row ~ '.loaded is null or ' ~ stored ~ '.loaded is null or ' ~ row ~ '.loaded > ' ~ stored ~ '.loaded)' }}
 {%- endmacro %}
 
-{# A value of a setting by company, as {company or "*": value}; null where neither is there. #}
+{# A value of a setting by company, as {company or "*": value}; null if neither is set. #}
 {% macro pleo_by_company(setting, company, type) -%}
 {%- set values = var(setting, {}) -%}
 {%- set own = values.keys() | reject('equalto', '*') | list -%}
@@ -145,7 +145,7 @@ case {{ company }}
 cast(timezone(coalesce({{ pleo_by_company('pleo_time_zones', company, 'text') }}, 'UTC'), {{ moment }}) as date)
 {%- endmacro %}
 
-{# A number as text that is the same whatever zeros it was written with. #}
+{# A number as text without trailing zeros on PostgreSQL and with a fixed scale on DuckDB, so that equal numbers are equal texts. #}
 {% macro pleo_plain(number) %}{{ return(adapter.dispatch('pleo_plain', 'pleo_export')(number)) }}{% endmacro %}
 {% macro postgres__pleo_plain(number) %}cast(trim_scale({{ number }}) as text){% endmacro %}
 {% macro duckdb__pleo_plain(number) %}cast({{ number }} as text){% endmacro %}
@@ -170,7 +170,7 @@ jsonb_agg(jsonb_build_object({% for name, value in columns.items() %}'{{ name }}
 to_json(list(struct_pack({% for name, value in columns.items() %}{{ name }} := {{ value }}{{ ', ' if not loop.last }}{% endfor %}) order by {{ order }}))
 {%- endmacro %}
 
-{# The tags of a line as JSON, {group: [codes]}; null where there are none. #}
+{# The tags of a line as JSON, {group: [codes]}; null without tags. #}
 {% macro pleo_tag_object(tags) %}{{ return(adapter.dispatch('pleo_tag_object', 'pleo_export')(tags)) }}{% endmacro %}
 {% macro postgres__pleo_tag_object(tags) -%}
 (

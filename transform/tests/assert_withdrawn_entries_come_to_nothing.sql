@@ -1,4 +1,4 @@
--- An entry that is not to be booked and that nobody recorded has no voucher left that is not reversed.
+-- All vouchers of an entry that is withdrawn and was not recorded are reversed.
 select entries.accounting_entry_id, entries.reason
 from {{ ref('int_pleo__entries') }} as entries
 inner join {{ ref('int_pleo__changed_entries') }} as changes

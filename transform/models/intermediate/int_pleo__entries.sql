@@ -4,9 +4,12 @@
   pre_hook="{{ pleo_forget_changed() }}", post_hook="{{ pleo_analyze() }}"
 ) }}
 
--- What is to become of each entry, by all jobs that delivered it: `decision` is book (with what the delivery `job_id`
--- says), nothing (to book), stay (booked, whatever later jobs say; `job_id` says with what), keep (as it is: Pleo has
--- not yet said how the item ended) or withdraw (with `reason`).
+-- One decision per entry, from all jobs that delivered it:
+--   book      book what the job `job_id` delivered
+--   nothing   nothing to book: the amount is zero
+--   stay      booked for good, because Pleo calls the entry successful; if no voucher is left, book what `job_id` delivered
+--   keep      leave the vouchers as they are: the job has ended, the item's final status is not loaded yet
+--   withdraw  not to be booked, for `reason`
 with deliveries as (
   select
     items.*,

@@ -39,7 +39,7 @@ known as (
   {%- endif %}
 ),
 
--- A job past its expiry is over, whatever Pleo said of it last.
+-- A job past its expiry is over, even if its last known status is open.
 judged as (
   select
     *,

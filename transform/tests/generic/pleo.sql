@@ -22,7 +22,7 @@ from {{ pleo_changed_rows(model) }} as rows
 where {{ column_name }} is not null and {{ column_name }} not in (select code from {{ ref('int_pleo__currencies') }})
 {% endtest %}
 
-{# No row at all. #}
+{# The model is empty. #}
 {% test pleo_empty(model) %}
 select * from {{ model }}
 {% endtest %}
@@ -35,7 +35,7 @@ group by {{ columns | join(', ') }}
 having count(*) > 1
 {% endtest %}
 
-{# No line that was left out because it is no JSON. #}
+{# No line was skipped as invalid JSON. #}
 {% test pleo_lines_are_valid(model) %}
 select stream, line_number, left(line, 80) as line from {{ model }} where not is_valid
 {% endtest %}

@@ -52,7 +52,7 @@ recorded as (
   where decision = 'nothing'
 ),
 
--- Pleo is told of what was found, not of checks that broke.
+-- Findings are reported to Pleo; checks that broke are not.
 findings as (
   select
     checks.*,

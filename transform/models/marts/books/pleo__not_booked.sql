@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- Entries without a booking of ours in the books, and why.
+-- Entries that we have not booked, with the reason.
 with newest as (
   select
     vouchers.accounting_entry_id,
