@@ -1,4 +1,4 @@
-"""The package in unusual setups: other projects, no mapper, other roles and schemas, damaged files; and its document."""
+"""The package in unusual setups: other projects, no mapper, other roles and schemas, damaged files; its docs."""
 
 from __future__ import annotations
 
