@@ -81,3 +81,28 @@ def test_the_outbox_has_verdicts_of_open_items_alone(books: Warehouse, items: It
             (uuid(1, 1), entries["nothing_to_book"], "successful", None),
         ]
     )
+
+
+def test_the_outbox_reports_entries_whose_vouchers_are_all_recorded(books: Warehouse, items: Items) -> None:
+    entry = items["accounts_payable/card_purchase/None/11900"]["accountingEntryId"]
+    updates = (
+        f'select status, "externalId", "exportedAt" from pleo__item_updates where "accountingEntryId" = \'{entry}\''
+    )
+    waiting = f"select document from pleo__vouchers_to_book where accounting_entry_id = '{entry}' order by 1"
+    begin = "begin transaction"
+    bill, payment = (
+        "insert into pleo_recorded (voucher_id, external_id, recorded_at) "
+        f"values ('{entry}/{document}/1', '{name}', timestamp with time zone '2026-11-2{day} 03:04:05+00')"
+        for document, name, day in (("bill", "JE-1", 1), ("payment", "JE-2", 2))
+    )
+    both = (
+        "insert into pleo_recorded (job_id, accounting_entry_id, external_id, recorded_at) "
+        f"values ('{uuid(1, 1).upper()}', '{entry.upper()}', 'JE-3', timestamp with time zone '2026-11-23 03:04:05+00')"
+    )
+
+    assert books.rows(waiting) == [("bill",), ("payment",)]
+    assert books.rows(begin, bill, waiting) == [("payment",)]
+    assert books.rows(begin, bill, updates) == []
+    assert books.rows(begin, payment, bill, updates) == [("successful", "JE-1", "2026-11-21T03:04:05.000000Z")]
+    assert books.rows(begin, both, waiting) == []
+    assert books.rows(begin, both, updates) == [("successful", "JE-3", "2026-11-23T03:04:05.000000Z")]
