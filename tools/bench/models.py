@@ -179,7 +179,9 @@ class DuckDB:
         self._run(f"import duckdb; duckdb.connect({str(self.folder / 'pleo.duckdb')!r}).execute({RECORD!r})")
 
     def _run(self, program: str) -> None:
-        subprocess.run([PLUGINS / "dbt-duckdb" / "venv" / "bin" / "python", "-c", program], check=True)
+        subprocess.run(
+            [PLUGINS / "dbt-duckdb" / "venv" / "bin" / "python", "-c", program], check=True, stdout=subprocess.DEVNULL
+        )
 
     def cpu_seconds(self) -> float:
         """Return nothing: the database runs within dbt."""
