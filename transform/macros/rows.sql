@@ -25,8 +25,9 @@
    null, `loaded` says where in the load a row is. Ids count regardless of case. #}
 {% macro pleo_new_rows(stream, keys) %}{{ return(adapter.dispatch('pleo_new_rows', 'pleo_export')(stream, keys)) }}{% endmacro %}
 
-{# target-postgres updates rows in place and says when. Loads may be committed late, so those of the last day are
-   compared row by row. Without its columns every row is compared at each build. #}
+{# target-postgres updates rows in place and stamps each batch. A batch may be committed late, so those of the last day
+   are counted: one with more rows than the staging table has of it is read. Without stamps every row is compared at
+   each build. #}
 {% macro postgres__pleo_new_rows(stream, keys) %}
   {%- set relation = source('pleo', stream) -%}
   {%- set loaded = adapter.get_columns_in_relation(relation) | map(attribute='name') | list if execute else [] -%}
@@ -44,13 +45,27 @@
     {%- endif %} as "{{ name }}",
   {%- endfor %}
     {{ time }} as loaded
-  from {{ relation }} as rows
+  from (select * from {{ relation }}) as rows
   {%- set since = pleo_so_far("max(loaded) - interval '" ~ var('pleo_load_hours', 24) ~ " hours'") if times %}
   {%- if since %}
-  where {{ time }} > '{{ since }}'
+  where {{ pleo_unread_batches(relation, time, since) }}
   {%- endif %}
   order by {% for key in keys %}lower("{{ key }}"), {% endfor %}loaded desc nulls last
   {%- if '_sdc_sequence' in loaded %}, rows."_sdc_sequence" desc nulls last{% endif %}
+{% endmacro %}
+
+{# A condition for the rows of batches that are not staged in full. #}
+{% macro pleo_unread_batches(relation, time, since) %}
+  {%- set unread = run_query(
+    'select cast(batches.loaded as text) from (select ' ~ time ~ ' as loaded, count(*) as number from ' ~ relation
+    ~ ' as rows where ' ~ time ~ " > '" ~ since ~ "' group by 1) as batches left join (select loaded, count(*) as number from "
+    ~ this ~ " where loaded > '" ~ since ~ "' group by 1) as staged on staged.loaded = batches.loaded "
+    ~ 'where staged.loaded is null or batches.number > staged.number order by batches.loaded'
+  ).columns[0].values() -%}
+  {%- if not unread -%}false
+  {%- elif unread | length <= 500 -%}{{ time }} in ('{{ unread | join("', '") }}')
+  {%- else -%}{{ time }} >= '{{ unread[0] }}'
+  {%- endif -%}
 {% endmacro %}
 
 {# target-jsonl appends: `base_pleo__new_lines` has what came since, and the last line of a key counts. DuckDB reads
