@@ -5,7 +5,7 @@ with changed as (
 
 amounts as (
   select items.accounting_entry_id, side.amount
-  from {{ ref('stg_pleo__export_items') }} as items
+  from (select * from {{ ref('stg_pleo__export_items') }}) as items
   cross join lateral (
     select items.wallet_amount_source as amount
     union all
@@ -14,7 +14,7 @@ amounts as (
   where items.accounting_entry_id in (select accounting_entry_id from changed)
   union all
   select lines.accounting_entry_id, side.amount
-  from {{ ref('stg_pleo__accounting_entry_lines') }} as lines
+  from (select * from {{ ref('stg_pleo__accounting_entry_lines') }}) as lines
   cross join lateral (
     select lines.wallet_gross_source as amount
     {%- for name in ['wallet_net', 'wallet_tax', 'supplier_gross', 'supplier_net', 'supplier_tax'] %}

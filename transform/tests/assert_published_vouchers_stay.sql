@@ -20,7 +20,7 @@ amounts as (
 )
 
 select noted.publication
-from {{ ref('int_pleo__publications') }} as noted
+from (select * from {{ ref('int_pleo__publications') }}) as noted
 left join vouchers on vouchers.publication = noted.publication
 left join lines on lines.publication = noted.publication
 left join amounts on amounts.publication = noted.publication

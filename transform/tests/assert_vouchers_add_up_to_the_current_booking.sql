@@ -2,8 +2,8 @@
 -- booked, nothing where it is not.
 with changed as (
   select entries.accounting_entry_id, entries.decision
-  from {{ ref('int_pleo__entries') }} as entries
-  inner join {{ ref('int_pleo__changed_entries') }} as changes
+  from (select * from {{ ref('int_pleo__entries') }}) as entries
+  inner join (select * from {{ ref('int_pleo__changed_entries') }}) as changes
     on changes.accounting_entry_id = entries.accounting_entry_id
   where entries.decision in ('book', 'nothing') and entries.is_latest
 ),

@@ -27,9 +27,9 @@ with deliveries as (
       when items.outcome in ('book', 'nothing') then items.outcome
       else 'unknown'
     end as verdict
-  from {{ ref('stg_pleo__export_items') }} as items
-  left join {{ ref('stg_pleo__export_jobs') }} as jobs on jobs.job_id = items.job_id
-  left join {{ ref('stg_pleo__export_job_items') }} as job_items
+  from (select * from {{ ref('stg_pleo__export_items') }}) as items
+  left join (select * from {{ ref('stg_pleo__export_jobs') }}) as jobs on jobs.job_id = items.job_id
+  left join (select * from {{ ref('stg_pleo__export_job_items') }}) as job_items
     on job_items.job_id = items.job_id and job_items.accounting_entry_id = items.accounting_entry_id
   {{- pleo_where_changed('items.accounting_entry_id') }}
 ),
@@ -93,7 +93,7 @@ judged as (
     on sides.job_id = deliveries.job_id and sides.accounting_entry_id = deliveries.accounting_entry_id
   left join lines
     on lines.job_id = deliveries.job_id and lines.accounting_entry_id = deliveries.accounting_entry_id
-  left join {{ ref('int_pleo__currencies') }} as currencies on currencies.code = deliveries.wallet_currency
+  left join (select * from {{ ref('int_pleo__currencies') }}) as currencies on currencies.code = deliveries.wallet_currency
 ),
 
 -- The latest delivery decides, but for those whose job ended before the item did.

@@ -12,7 +12,7 @@ with lines as (
       when lines.net_wallet_currency = lines.wallet_currency then {{ pleo_number('lines.wallet_net_source') }}
     end as net_minor,
     {{ pleo_number('lines.wallet_tax_source') }} as tax_minor
-  from {{ ref('stg_pleo__accounting_entry_lines') }} as lines
+  from (select * from {{ ref('stg_pleo__accounting_entry_lines') }}) as lines
   inner join (
     select distinct job_id, accounting_entry_id, company_id, unit
     from {{ ref('int_pleo__voucher_drafts') }}

@@ -9,7 +9,7 @@ select
   max(lines.lines) as lines,
   max(lines.debit) as debit,
   max(lines.amount_minor) as amount_minor
-from {{ ref('pleo__vouchers') }} as vouchers
+from (select * from {{ ref('pleo__vouchers') }}) as vouchers
 left join (
   select
     publication,

@@ -7,7 +7,7 @@ with vouchers as (
 
 by_voucher as (
   select vouchers.voucher_id, recorded.external_id, recorded.external_url, recorded.recorded_at
-  from {{ source('pleo_export', 'pleo_recorded') }} as recorded
+  from (select * from {{ source('pleo_export', 'pleo_recorded') }}) as recorded
   inner join vouchers on vouchers.voucher_id = lower(recorded.voucher_id)
   where recorded.voucher_id is not null
 ),
@@ -28,7 +28,7 @@ by_entry as (
         end,
         vouchers.version desc
     ) as place
-  from {{ source('pleo_export', 'pleo_recorded') }} as recorded
+  from (select * from {{ source('pleo_export', 'pleo_recorded') }}) as recorded
   inner join vouchers on vouchers.accounting_entry_id = lower(recorded.accounting_entry_id)
   where recorded.voucher_id is null and vouchers.kind = 'booking'
 ),

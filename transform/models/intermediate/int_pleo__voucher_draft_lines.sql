@@ -36,7 +36,7 @@ sums as (
     case when drafts.is_turned then -amount.tax else amount.tax end as tax_minor,
     case when drafts.is_turned then -amount.leg else amount.leg end as amount_minor
   from drafts
-  inner join {{ ref('int_pleo__line_taxes') }} as lines
+  inner join (select * from {{ ref('int_pleo__line_taxes') }}) as lines
     on lines.job_id = drafts.job_id and lines.accounting_entry_id = drafts.accounting_entry_id
     and 'line' in (drafts.debit_role, drafts.credit_role)
   cross join (values ('line', 1), ('tax', 2), ('reverse_in', 3), ('reverse_out', 4)) as leg (name, place)

@@ -7,8 +7,8 @@ with items as (
     entries.decision,
     {{ pleo_number('items.wallet_amount_source') }} as amount_minor,
     {{ pleo_number('items.supplier_amount_source') }} as foreign_minor
-  from {{ ref('int_pleo__entries') }} as entries
-  inner join {{ ref('stg_pleo__export_items') }} as items
+  from (select * from {{ ref('int_pleo__entries') }}) as entries
+  inner join (select * from {{ ref('stg_pleo__export_items') }}) as items
     on items.job_id = entries.job_id and items.accounting_entry_id = entries.accounting_entry_id
   where entries.decision in ('book', 'stay')
     and entries.accounting_entry_id in (select accounting_entry_id from {{ ref('int_pleo__changed_entries') }})
@@ -111,5 +111,5 @@ select
   valued.pleo_url as web_link
 from valued
 left join files on files.accounting_entry_id = valued.accounting_entry_id
-left join {{ ref('int_pleo__currencies') }} as wallet on wallet.code = valued.wallet_currency
-left join {{ ref('int_pleo__currencies') }} as supplier on supplier.code = valued.supplier_currency
+left join (select * from {{ ref('int_pleo__currencies') }}) as wallet on wallet.code = valued.wallet_currency
+left join (select * from {{ ref('int_pleo__currencies') }}) as supplier on supplier.code = valued.supplier_currency

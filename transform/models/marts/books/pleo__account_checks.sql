@@ -13,8 +13,8 @@ with legs as (
     coalesce(lines.account_code, lines.account_identifier) as account,
     lines.role,
     lines.amount
-  from {{ ref('pleo__voucher_lines') }} as lines
-  inner join {{ ref('pleo__vouchers') }} as vouchers on vouchers.voucher_id = lines.voucher_id
+  from (select * from {{ ref('pleo__voucher_lines') }}) as lines
+  inner join (select * from {{ ref('pleo__vouchers') }}) as vouchers on vouchers.voucher_id = lines.voucher_id
 ),
 
 -- The first figure opens, each later one is compared with it plus what was booked between. One figure alone is
@@ -68,18 +68,18 @@ settlements as (
     vouchers.voucher_date,
     lines.amount,
     entry.element as reconciliation_id
-  from {{ ref('pleo__vouchers') }} as vouchers
-  inner join {{ ref('pleo__voucher_lines') }} as lines
+  from (select * from {{ ref('pleo__vouchers') }}) as vouchers
+  inner join (select * from {{ ref('pleo__voucher_lines') }}) as lines
     on lines.voucher_id = vouchers.voucher_id and lines.role = 'outOfPocket'
-  left join {{ ref('pleo__vouchers') }} as reversals on reversals.reverses = vouchers.voucher_id
+  left join (select * from {{ ref('pleo__vouchers') }}) as reversals on reversals.reverses = vouchers.voucher_id
   {{ pleo_texts('vouchers.reconciled_entries', 'entry') }}
   where vouchers.kind = 'booking' and reversals.voucher_id is null
 ),
 
 owed as (
   select vouchers.company_id, vouchers.reconciliation_id, -sum(lines.amount) as amount
-  from {{ ref('pleo__vouchers') }} as vouchers
-  inner join {{ ref('pleo__voucher_lines') }} as lines
+  from (select * from {{ ref('pleo__vouchers') }}) as vouchers
+  inner join (select * from {{ ref('pleo__voucher_lines') }}) as lines
     on lines.voucher_id = vouchers.voucher_id and lines.role = 'outOfPocket'
   where vouchers.reconciliation_id is not null
   group by vouchers.company_id, vouchers.reconciliation_id

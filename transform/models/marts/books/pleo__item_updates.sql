@@ -4,8 +4,8 @@
 -- Items that Pleo waits for, in jobs that can still be written to.
 with open_items as (
   select items.job_id, items.accounting_entry_id
-  from {{ ref('stg_pleo__export_job_items') }} as items
-  left join {{ ref('stg_pleo__export_jobs') }} as jobs on jobs.job_id = items.job_id
+  from (select * from {{ ref('stg_pleo__export_job_items') }}) as items
+  left join (select * from {{ ref('stg_pleo__export_jobs') }}) as jobs on jobs.job_id = items.job_id
   where coalesce(items.status, 'pending') not in ('successful', 'failed', 'abandoned')
     and not coalesce(jobs.is_over, false)
     and coalesce(jobs.expires_at > current_timestamp, true)
@@ -17,9 +17,9 @@ current_vouchers as (
     count(*) as vouchers,
     count(recorded.voucher_id) as recorded_vouchers,
     min(recorded.recorded_at) as recorded_at
-  from {{ ref('pleo__vouchers') }} as vouchers
-  left join {{ ref('pleo__vouchers') }} as reversals on reversals.reverses = vouchers.voucher_id
-  left join {{ ref('int_pleo__recorded_vouchers') }} as recorded on recorded.voucher_id = vouchers.voucher_id
+  from (select * from {{ ref('pleo__vouchers') }}) as vouchers
+  left join (select * from {{ ref('pleo__vouchers') }}) as reversals on reversals.reverses = vouchers.voucher_id
+  left join (select * from {{ ref('int_pleo__recorded_vouchers') }}) as recorded on recorded.voucher_id = vouchers.voucher_id
   where vouchers.kind = 'booking' and reversals.voucher_id is null
     and vouchers.accounting_entry_id in (select accounting_entry_id from open_items)
   group by vouchers.accounting_entry_id
@@ -31,8 +31,8 @@ first_records as (
       partition by vouchers.accounting_entry_id
       order by recorded.recorded_at nulls last, vouchers.version, vouchers.document
     ) as place
-  from {{ ref('int_pleo__recorded_vouchers') }} as recorded
-  inner join {{ ref('pleo__vouchers') }} as vouchers on vouchers.voucher_id = recorded.voucher_id
+  from (select * from {{ ref('int_pleo__recorded_vouchers') }}) as recorded
+  inner join (select * from {{ ref('pleo__vouchers') }}) as vouchers on vouchers.voucher_id = recorded.voucher_id
   where vouchers.kind = 'booking'
 ),
 
@@ -60,7 +60,7 @@ findings as (
       partition by checks.job_id, checks.accounting_entry_id
       order by checks.finding_number
     ) as place
-  from {{ ref('pleo__validation_findings') }} as checks
+  from (select * from {{ ref('pleo__validation_findings') }}) as checks
   where checks.status = 'failed' and checks.severity = 'error'
 ),
 

@@ -5,16 +5,16 @@ with newest as (
   select
     vouchers.accounting_entry_id,
     bool_or(vouchers.kind = 'booking') as is_booked
-  from {{ ref('pleo__vouchers') }} as vouchers
-  left join {{ ref('pleo__vouchers') }} as reversals on reversals.reverses = vouchers.voucher_id
+  from (select * from {{ ref('pleo__vouchers') }}) as vouchers
+  left join (select * from {{ ref('pleo__vouchers') }}) as reversals on reversals.reverses = vouchers.voucher_id
   where vouchers.kind = 'booking' and reversals.voucher_id is null
   group by vouchers.accounting_entry_id
 ),
 
 recorded as (
   select distinct vouchers.accounting_entry_id
-  from {{ ref('int_pleo__recorded_vouchers') }} as recorded
-  inner join {{ ref('pleo__vouchers') }} as vouchers on vouchers.voucher_id = recorded.voucher_id
+  from (select * from {{ ref('int_pleo__recorded_vouchers') }}) as recorded
+  inner join (select * from {{ ref('pleo__vouchers') }}) as vouchers on vouchers.voucher_id = recorded.voucher_id
 )
 
 select
@@ -31,9 +31,9 @@ select
   expenses.wallet_currency as currency,
   expenses.wallet_amount as amount,
   job_items.external_id
-from {{ ref('int_pleo__entries') }} as entries
-inner join {{ ref('pleo__expenses') }} as expenses on expenses.accounting_entry_id = entries.accounting_entry_id
-left join {{ ref('stg_pleo__export_job_items') }} as job_items
+from (select * from {{ ref('int_pleo__entries') }}) as entries
+inner join (select * from {{ ref('pleo__expenses') }}) as expenses on expenses.accounting_entry_id = entries.accounting_entry_id
+left join (select * from {{ ref('stg_pleo__export_job_items') }}) as job_items
   on job_items.job_id = entries.job_id and job_items.accounting_entry_id = entries.accounting_entry_id
 left join newest on newest.accounting_entry_id = entries.accounting_entry_id
 left join recorded on recorded.accounting_entry_id = entries.accounting_entry_id

@@ -8,8 +8,8 @@
 -- reversed and the next version follows.
 with entries as (
   select entries.*
-  from {{ ref('int_pleo__entries') }} as entries
-  inner join {{ ref('int_pleo__changed_entries') }} as changed
+  from (select * from {{ ref('int_pleo__entries') }}) as entries
+  inner join (select * from {{ ref('int_pleo__changed_entries') }}) as changed
     on changed.accounting_entry_id = entries.accounting_entry_id
 ),
 
@@ -46,7 +46,7 @@ legs as (
       ),
       '||' order by lines.line_number
     ) as booked
-  from {{ ref('int_pleo__voucher_draft_lines') }} as lines
+  from (select * from {{ ref('int_pleo__voucher_draft_lines') }}) as lines
   group by lines.accounting_entry_id, lines.document
 ),
 
@@ -69,7 +69,7 @@ drafts as (
         legs.booked
       )
     ) as digest
-  from {{ ref('int_pleo__voucher_drafts') }} as drafts
+  from (select * from {{ ref('int_pleo__voucher_drafts') }}) as drafts
   inner join legs
     on legs.accounting_entry_id = drafts.accounting_entry_id and legs.document = drafts.document
 ),

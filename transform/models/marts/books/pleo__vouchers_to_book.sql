@@ -9,9 +9,9 @@ with states as (
     vouchers.reverses,
     recorded.voucher_id is not null as is_recorded,
     vouchers.kind = 'booking' and coalesce(job_items.status = 'successful', false) as is_reported
-  from {{ ref('pleo__vouchers') }} as vouchers
-  left join {{ ref('int_pleo__recorded_vouchers') }} as recorded on recorded.voucher_id = vouchers.voucher_id
-  left join {{ ref('stg_pleo__export_job_items') }} as job_items
+  from (select * from {{ ref('pleo__vouchers') }}) as vouchers
+  left join (select * from {{ ref('int_pleo__recorded_vouchers') }}) as recorded on recorded.voucher_id = vouchers.voucher_id
+  left join (select * from {{ ref('stg_pleo__export_job_items') }}) as job_items
     on job_items.job_id = vouchers.job_id and job_items.accounting_entry_id = vouchers.accounting_entry_id
 ),
 
@@ -23,7 +23,7 @@ select
   {% for column in pleo_published_columns() -%}
   vouchers.{{ column }}{{ ',' if not loop.last }}
   {% endfor %}
-from {{ ref('pleo__vouchers') }} as vouchers
+from (select * from {{ ref('pleo__vouchers') }}) as vouchers
 inner join waiting on waiting.voucher_id = vouchers.voucher_id
 left join waiting as reversal on reversal.reverses = vouchers.voucher_id
 left join waiting as original on original.voucher_id = vouchers.reverses

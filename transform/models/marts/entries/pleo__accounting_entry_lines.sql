@@ -2,8 +2,8 @@
 
 with lines as (
   select lines.*, expenses.company_id, expenses.entry_date
-  from {{ ref('stg_pleo__accounting_entry_lines') }} as lines
-  inner join {{ ref('pleo__expenses') }} as expenses
+  from (select * from {{ ref('stg_pleo__accounting_entry_lines') }}) as lines
+  inner join (select * from {{ ref('pleo__expenses') }}) as expenses
     on expenses.job_id = lines.job_id and expenses.accounting_entry_id = lines.accounting_entry_id
   {{- pleo_where_changed('lines.accounting_entry_id') }}
 ),
@@ -54,11 +54,11 @@ select
 {%- for column, group in var('pleo_tag_columns', {}).items() %},
   (
     select string_agg(tags.code, ', ' order by tags.tag_number)
-    from {{ ref('pleo__tags') }} as tags
+    from (select * from {{ ref('pleo__tags') }}) as tags
     where tags.accounting_entry_id = valued.accounting_entry_id and tags.line_number = valued.line_number
       and tags.group_code = '{{ group | string | replace("'", "''") }}'
   ) as {{ adapter.quote(column) }}
 {%- endfor %}
 from valued
-left join {{ ref('int_pleo__currencies') }} as wallet on wallet.code = valued.wallet_currency
-left join {{ ref('int_pleo__currencies') }} as supplier on supplier.code = valued.supplier_currency
+left join (select * from {{ ref('int_pleo__currencies') }}) as wallet on wallet.code = valued.wallet_currency
+left join (select * from {{ ref('int_pleo__currencies') }}) as supplier on supplier.code = valued.supplier_currency

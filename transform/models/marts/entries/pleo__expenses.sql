@@ -11,8 +11,8 @@ with ranked as (
       order by jobs.created_at desc nulls last, items.job_id desc
     ) as place,
     count(*) over (partition by items.accounting_entry_id) as number_of_jobs
-  from {{ ref('stg_pleo__export_items') }} as items
-  left join {{ ref('stg_pleo__export_jobs') }} as jobs on jobs.job_id = items.job_id
+  from (select * from {{ ref('stg_pleo__export_items') }}) as items
+  left join (select * from {{ ref('stg_pleo__export_jobs') }}) as jobs on jobs.job_id = items.job_id
   {{- pleo_where_changed('items.accounting_entry_id') }}
 ),
 
@@ -87,9 +87,9 @@ select
   valued.outcome,
   valued.outcome_reason
 from valued
-left join {{ ref('stg_pleo__export_job_items') }} as job_items
+left join (select * from {{ ref('stg_pleo__export_job_items') }}) as job_items
   on job_items.job_id = valued.job_id and job_items.accounting_entry_id = valued.accounting_entry_id
 left join lines on lines.job_id = valued.job_id and lines.accounting_entry_id = valued.accounting_entry_id
 left join files on files.job_id = valued.job_id and files.accounting_entry_id = valued.accounting_entry_id
-left join {{ ref('int_pleo__currencies') }} as wallet on wallet.code = valued.wallet_currency
-left join {{ ref('int_pleo__currencies') }} as supplier on supplier.code = valued.supplier_currency
+left join (select * from {{ ref('int_pleo__currencies') }}) as wallet on wallet.code = valued.wallet_currency
+left join (select * from {{ ref('int_pleo__currencies') }}) as supplier on supplier.code = valued.supplier_currency

@@ -2,8 +2,8 @@
 
 with lines as (
   select lines.accounting_entry_id, lines.line_number, lines.tags
-  from {{ ref('stg_pleo__accounting_entry_lines') }} as lines
-  inner join {{ ref('pleo__expenses') }} as expenses
+  from (select * from {{ ref('stg_pleo__accounting_entry_lines') }}) as lines
+  inner join (select * from {{ ref('pleo__expenses') }}) as expenses
     on expenses.job_id = lines.job_id and expenses.accounting_entry_id = lines.accounting_entry_id
   {{- pleo_where_changed('lines.accounting_entry_id') }}
 )

@@ -37,6 +37,6 @@ select
   findings.failure_reason,
   findings.path
 from findings
-left join {{ ref('pleo__expenses') }} as expenses
+left join (select * from {{ ref('pleo__expenses') }}) as expenses
   on expenses.job_id = findings.job_id and expenses.accounting_entry_id = findings.accounting_entry_id
 where findings.status <> 'passed'
