@@ -97,13 +97,17 @@ class Warehouse:
         )
 
     def rows(self, *statements: str) -> list[tuple[Any, ...]]:
-        """Run statements and return the last one's rows: decimals without trailing zeros, moments as text."""
+        """Run statements and return the last one's rows: decimals without trailing zeros, moments as text.
+
+        A transaction that they begin is rolled back.
+        """
         if self.kind == "postgres":
             with self.server.connect(self.database) as connection:
                 connection.execute(f'SET search_path = "{self.schema}"; SET timezone = UTC')
                 for statement in statements:
                     cursor = connection.execute(statement)
                 found: list[Any] = cursor.fetchall() if cursor.description else []
+                connection.rollback()
         else:
             command = [str(self._python), "-c", _READ, str(self.folder / "pleo.duckdb"), self.schema, *statements]
             read = subprocess.run(command, check=True, capture_output=True, text=True)
