@@ -25,8 +25,14 @@ MODELS = (
     "pleo__attachments",
     "pleo__validation_findings",
     "pleo__export_job_progress",
-    "pleo__journal_entries",
-    "pleo__unposted_items",
+    "pleo__tags",
+    "pleo__vat_exceptions",
+    "pleo__vouchers",
+    "pleo__voucher_lines",
+    "pleo__vouchers_to_book",
+    "pleo__not_booked",
+    "pleo__sign_census",
+    "pleo__account_checks",
     "pleo__item_updates",
 )
 # Decimals and moments as text, so that both databases can be compared: the first without trailing zeros.
@@ -39,8 +45,8 @@ def plain(value):
         return value.astimezone(datetime.timezone.utc).isoformat()
     return str(value)
 database = duckdb.connect(sys.argv[1])
-database.execute("set search_path = 'pleo_models'")
-for statement in sys.argv[2:]:
+database.execute("set search_path = '" + chr(34) + sys.argv[2] + chr(34) + "'")
+for statement in sys.argv[3:]:
     rows = database.execute(statement).fetchall()
 print(json.dumps(rows, default=plain))
 """
@@ -56,6 +62,8 @@ class Warehouse:
         server: PostgreSQL.
         database: Name of the database in it.
         files: Directory of target-jsonl's files.
+        schema: Schema of the models.
+        user: Who dbt is on PostgreSQL.
     """
 
     kind: str
@@ -63,6 +71,8 @@ class Warehouse:
     server: Postgres
     database: str
     files: Path
+    schema: str = "pleo_models"
+    user: str = "postgres"
 
     def dbt(self, *arguments: str, project: Path = CHECKOUT / "transform") -> subprocess.CompletedProcess[str]:
         """Run dbt, its output and errors in one."""
@@ -75,6 +85,9 @@ class Warehouse:
             "DBT_POSTGRES_HOST": str(self.server.socket),
             "DBT_POSTGRES_DBNAME": self.database,
             "DBT_DUCKDB_PATH": str(self.folder / "pleo.duckdb"),
+            "DBT_POSTGRES_SCHEMA": self.schema,
+            "DBT_POSTGRES_USER": self.user,
+            "DBT_DUCKDB_SCHEMA": self.schema,
             "DBT_USE_COLORS": "false",
             "PLEO_FILES": str(self.files),
         }
@@ -84,15 +97,19 @@ class Warehouse:
         )
 
     def rows(self, *statements: str) -> list[tuple[Any, ...]]:
-        """Run statements and return the last one's rows: decimals without trailing zeros, moments as text."""
+        """Run statements and return the last one's rows: decimals without trailing zeros, moments as text.
+
+        A transaction that they begin is rolled back.
+        """
         if self.kind == "postgres":
             with self.server.connect(self.database) as connection:
-                connection.execute("SET search_path = pleo_models; SET timezone = UTC")
+                connection.execute(f'SET search_path = "{self.schema}"; SET timezone = UTC')
                 for statement in statements:
                     cursor = connection.execute(statement)
                 found: list[Any] = cursor.fetchall() if cursor.description else []
+                connection.rollback()
         else:
-            command = [str(self._python), "-c", _READ, str(self.folder / "pleo.duckdb"), *statements]
+            command = [str(self._python), "-c", _READ, str(self.folder / "pleo.duckdb"), self.schema, *statements]
             read = subprocess.run(command, check=True, capture_output=True, text=True)
             found = json.loads(read.stdout)
         return [tuple(map(_plain, row)) for row in found]
@@ -103,7 +120,7 @@ class Warehouse:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and list(value) == ["decimal"]:
         value = Decimal(value["decimal"])
     if isinstance(value, Decimal):
         return Decimal(format(value, "f").rstrip("0").rstrip(".") or 0) if "." in format(value, "f") else value

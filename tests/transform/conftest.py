@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -11,6 +12,8 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.kinds import VARIED, Kind
+from tests.helpers.voucher_world import VARS
+from tests.helpers.voucher_world import world as voucher_world
 from tests.helpers.warehouse import PLUGINS, Warehouse, load
 from tools import postgres as pg
 
@@ -129,3 +132,30 @@ def built(files: Path, server: pg.Postgres, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(params=["postgres", "duckdb"])
 def warehouse(request: pytest.FixtureRequest, built: dict[str, Warehouse]) -> Warehouse:
     return built[request.param]
+
+
+@pytest.fixture(scope="session")
+def items() -> dict[str, dict[str, Any]]:
+    return voucher_world()[1]
+
+
+@pytest.fixture(scope="session")
+def booked(server: pg.Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
+    """The world of vouchers, built on both databases."""
+    found = {}
+    made_load, _ = voucher_world()
+    server.create_database("vouchers")
+    made_load.into_postgres(server, "vouchers")
+    for kind in ("postgres", "duckdb"):
+        folder = tmp_path_factory.mktemp(kind)
+        made = Warehouse(kind, folder, server, "vouchers", folder)
+        made_load.into_files(folder)
+        done = made.dbt("build", "--vars", json.dumps(VARS))
+        assert done.returncode == 0, done.stdout
+        found[kind] = made
+    return found
+
+
+@pytest.fixture(params=["postgres", "duckdb"])
+def books(request: pytest.FixtureRequest, booked: dict[str, Warehouse]) -> Warehouse:
+    return booked[request.param]

@@ -1,8 +1,11 @@
+{{ config(indexes=pleo_indexes([], ['accounting_entry_id'])) }}
+
 with items as (
   select items.job_id, items.accounting_entry_id, items.files
-  from {{ ref('stg_pleo__export_items') }} as items
-  inner join {{ ref('pleo__expenses') }} as expenses
+  from (select * from {{ ref('stg_pleo__export_items') }}) as items
+  inner join (select * from {{ ref('pleo__expenses') }}) as expenses
     on expenses.job_id = items.job_id and expenses.accounting_entry_id = items.accounting_entry_id
+  {{- pleo_where_changed('items.accounting_entry_id') }}
 ),
 
 files as (

@@ -42,6 +42,6 @@ select
   coalesce(items.items, 0) > 0
     and items.items >= jobs.number_of_items
     and items.successful + items.failed + items.abandoned = items.items as is_complete
-from {{ ref('stg_pleo__export_jobs') }} as jobs
+from (select * from {{ ref('stg_pleo__export_jobs') }}) as jobs
 left join items on items.job_id = jobs.job_id
 left join loaded on loaded.job_id = jobs.job_id

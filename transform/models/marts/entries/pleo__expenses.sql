@@ -1,3 +1,5 @@
+{{ config(indexes=pleo_indexes(['accounting_entry_id'])) }}
+
 -- One row per accounting entry: if several jobs contain it, the latest counts.
 with ranked as (
   select
@@ -9,22 +11,24 @@ with ranked as (
       order by jobs.created_at desc nulls last, items.job_id desc
     ) as place,
     count(*) over (partition by items.accounting_entry_id) as number_of_jobs
-  from {{ ref('stg_pleo__export_items') }} as items
-  left join {{ ref('stg_pleo__export_jobs') }} as jobs on jobs.job_id = items.job_id
+  from (select * from {{ ref('stg_pleo__export_items') }}) as items
+  left join (select * from {{ ref('stg_pleo__export_jobs') }}) as jobs on jobs.job_id = items.job_id
+  {{- pleo_where_changed('items.accounting_entry_id') }}
 ),
 
 lines as (
   select job_id, accounting_entry_id, count(*) as number_of_lines
   from {{ ref('stg_pleo__accounting_entry_lines') }}
+  {{- pleo_where_changed() }}
   group by job_id, accounting_entry_id
 ),
 
 files as (
-  select items.job_id, items.accounting_entry_id, count(*) as number_of_attachments
-  from {{ ref('stg_pleo__export_items') }} as items
-  {{ pleo_elements('items.files', 'file') }}
-  where {{ pleo_text('file.element', ['url']) }} is not null
-  group by items.job_id, items.accounting_entry_id
+  select ranked.job_id, ranked.accounting_entry_id, count(*) as number_of_attachments
+  from ranked
+  {{ pleo_elements('ranked.files', 'file') }}
+  where coalesce({{ pleo_text('file.element', ['url']) }}, {{ pleo_text('file.element', ['storedPath']) }}) is not null
+  group by ranked.job_id, ranked.accounting_entry_id
 ),
 
 valued as (
@@ -60,7 +64,7 @@ select
   cast(coalesce(lines.number_of_lines, 0) as integer) as number_of_lines,
   cast(coalesce(files.number_of_attachments, 0) as integer) as number_of_attachments,
   valued.note,
-  valued.vendor_code,
+  coalesce(valued.vendor_code, valued.vendor_external_id) as vendor_code,
   valued.vendor_name,
   valued.supplier_name,
   valued.supplier_country,
@@ -80,13 +84,12 @@ select
   valued.validation_failure_reason_type,
   valued.validation_failure_reason,
   valued.bookkeeping_method,
-  valued.journal,
-  valued.counter_account,
-  valued.counter_account_role
+  valued.outcome,
+  valued.outcome_reason
 from valued
-left join {{ ref('stg_pleo__export_job_items') }} as job_items
+left join (select * from {{ ref('stg_pleo__export_job_items') }}) as job_items
   on job_items.job_id = valued.job_id and job_items.accounting_entry_id = valued.accounting_entry_id
 left join lines on lines.job_id = valued.job_id and lines.accounting_entry_id = valued.accounting_entry_id
 left join files on files.job_id = valued.job_id and files.accounting_entry_id = valued.accounting_entry_id
-left join {{ ref('int_pleo__currencies') }} as wallet on wallet.code = valued.wallet_currency
-left join {{ ref('int_pleo__currencies') }} as supplier on supplier.code = valued.supplier_currency
+left join (select * from {{ ref('int_pleo__currencies') }}) as wallet on wallet.code = valued.wallet_currency
+left join (select * from {{ ref('int_pleo__currencies') }}) as supplier on supplier.code = valued.supplier_currency
