@@ -144,12 +144,22 @@ class World(Behaviour):
         """Return the company that a job belongs to."""
         return self.companies[job.record["companyId"].lower()]
 
-    def entries(self, company_id: str) -> list[dict[str, Any]]:
-        """Return the export items of a company, each as its youngest job delivers it."""
+    def entries(
+        self, company_id: str, where: Callable[[Job, str], bool] = lambda _job, _status: True
+    ) -> list[dict[str, Any]]:
+        """Return the export items of a company, each as delivered by its youngest job.
+
+        Args:
+            company_id: The company.
+            where: Whether a delivery counts, from the job and the status of the job item.
+        """
         found: dict[str, dict[str, Any]] = {}
         for job in sorted(self.jobs.values(), key=lambda job: job.record["createdAt"]):
             if job.record["companyId"].lower() == company_id.lower():
-                found |= {item["accountingEntryId"].lower(): item for item in job.items}
+                for item in job.items:
+                    entry = item["accountingEntryId"]
+                    if where(job, job.item_statuses[entry]):
+                        found[entry.lower()] = item
         return list(found.values())
 
     def cancel(self, job: Job) -> None:
