@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +35,15 @@ class Balances:
             balances.happen(item)
         return balances
 
+    def pots(self, currency: str) -> dict[str, Decimal]:
+        """Return the balances of one currency as books show them, by role: debts are negative."""
+        return {
+            "wallet": self.wallet[currency],
+            "accountsPayable": 0 - self.suppliers[currency],
+            "outOfPocket": Decimal(0) - sum(owed for (_, code), owed in self.employees.items() if code == currency),
+            "contra": self.bank[currency],
+        }
+
     def happen(self, item: dict[str, Any]) -> None:
         """Let one event move money.
 
@@ -45,7 +54,8 @@ class Balances:
             ValueError: The type is unknown.
         """
         amount = item["amount"]["inWalletCurrency"]
-        currency, spent = amount["currency"], Decimal(amount["value"])
+        # A wallet has whole hundredths, although Pleo sends fractions of some.
+        currency, spent = amount["currency"], Decimal(amount["value"]).quantize(Decimal(1), ROUND_HALF_UP)
         moved = abs(spent)
         employee = ((item.get("user") or {}).get("id", ""), currency)
         match item["type"], item.get("subType"):

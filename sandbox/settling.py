@@ -71,9 +71,8 @@ def _reimbursements(pleo: World, company: Company, items: list[Json]) -> Iterato
         settled = [item for item in items if (item["user"] or {}).get("id") == user and _is_owed(item)]
         for kind in next(repayments if value > 0 else paybacks):
             event = _event(pleo, company, kind, {**settled[0], "bookkeeping": None, "vendor": None}, value)
-            event["additionalInformation"]["reconciledEntries"] = [
-                item["additionalInformation"]["reconciliationId"] for item in settled
-            ]
+            ids = [item["additionalInformation"]["reconciliationId"] for item in settled]
+            event["additionalInformation"]["reconciledEntries"] = None if kind is BOUNCED else ids
             yield event
 
 

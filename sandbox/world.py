@@ -145,20 +145,20 @@ class World(Behaviour):
         return self.companies[job.record["companyId"].lower()]
 
     def entries(
-        self, company_id: str, where: Callable[[Job, str], bool] = lambda _job, _status: True
+        self, company_id: str, where: Callable[[Job, str], bool] = lambda _job, _entry: True
     ) -> list[dict[str, Any]]:
         """Return the export items of a company, each as delivered by its youngest job.
 
         Args:
             company_id: The company.
-            where: Whether a delivery counts, from the job and the status of the job item.
+            where: Whether a delivery counts, from the job and the accounting entry id.
         """
         found: dict[str, dict[str, Any]] = {}
         for job in sorted(self.jobs.values(), key=lambda job: job.record["createdAt"]):
             if job.record["companyId"].lower() == company_id.lower():
                 for item in job.items:
                     entry = item["accountingEntryId"]
-                    if where(job, job.item_statuses[entry]):
+                    if where(job, entry):
                         found[entry.lower()] = item
         return list(found.values())
 
