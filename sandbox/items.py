@@ -39,6 +39,10 @@ NO_SUPPLIER: Final = frozenset({
 })  # fmt: skip
 NO_USER: Final = frozenset({"wallet_topup", "wallet_unload", "cashback", "fee"})
 TAXED: Final = frozenset({"card_purchase", "card_invoice", "out_of_pocket", "invoice", "refund"})
+# Types without a category in Pleo.
+SETTLEMENTS: Final = frozenset({
+    "invoice_payment", "direct_reimbursement", "external_reimbursement", "wallet_topup", "wallet_unload",
+})  # fmt: skip
 INVOICES: Final = frozenset({"invoice", "invoice_payment", "card_invoice"})
 
 ORGANIZATION = "5b0f7a52-3f0e-4c8e-9d57-0c1f6a9be001"
@@ -133,6 +137,8 @@ def make_line(rng: Random, company: Company, amount: Json, net: Json, tax: Json 
 def _line_for(rng: Random, company: Company, kind: Kind, value: Number, currency: str) -> Json:
     amount, net = (money(value, currency, company.currency) for _ in range(2))
     line = make_line(rng, company, amount, net, None)
+    if kind.type in SETTLEMENTS:
+        line |= {"account": None, "tags": []}
     if kind.type in TAXED and isinstance(value, int):
         add_tax(line, {"id": company.tax_id, "code": "T19", "rate": Decimal("0.19"), "type": rng.choice(TAXES)})
     return line

@@ -103,10 +103,10 @@ VARIED: Final[tuple[Kind, ...]] = (
     ),
 )
 
-# A company's spending, until suppliers are paid and employees repaid (``settling``). Settlements have no category.
+# A company's spending, until suppliers are paid and employees repaid (``settling``).
 SPENDING: Final[tuple[Kind, ...]] = (
-    Kind("wallet_topup", value=9_000_000, method="none", oddities=("account_missing",)),
-    Kind("wallet_unload", value=1_000_000, method="none", oddities=("account_missing",)),
+    Kind("wallet_topup", value=9_000_000, method="none"),
+    Kind("wallet_unload", value=1_000_000, method="none"),
     *(Kind("card_purchase", oddities=(name,)) for name in ("exclusive_tax", "inclusive_tax", "reverse_charge")),
     *(Kind("card_purchase", oddities=(name,)) for name in ("before_midnight", "after_midnight", "new_years_eve")),
     Kind("card_purchase", currency="USD", oddities=("split",)),

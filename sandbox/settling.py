@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from sandbox.values import Json
     from sandbox.world import World
 
-NO_ACCOUNT: Final = ("account_missing",)
-PAID = Kind("invoice_payment", "invoice_payment_sent", oddities=NO_ACCOUNT)
-PAYMENT_RETURNED = Kind("invoice_payment", "invoice_payment_returned", oddities=NO_ACCOUNT)
-REPAID = Kind("direct_reimbursement", "reimbursement_to_employee", oddities=NO_ACCOUNT)
-BOUNCED = Kind("direct_reimbursement", "reimbursement_to_employee_refund", oddities=NO_ACCOUNT)
-REPAID_OUTSIDE = Kind("external_reimbursement", "reimbursement_to_employee", oddities=NO_ACCOUNT)
-PAID_BACK = Kind("direct_reimbursement", "reimbursement_to_company", oddities=NO_ACCOUNT)
-PAID_BACK_OUTSIDE = Kind("external_reimbursement", "reimbursement_to_company", oddities=NO_ACCOUNT)
+PAID = Kind("invoice_payment", "invoice_payment_sent")
+PAYMENT_RETURNED = Kind("invoice_payment", "invoice_payment_returned")
+REPAID = Kind("direct_reimbursement", "reimbursement_to_employee")
+BOUNCED = Kind("direct_reimbursement", "reimbursement_to_employee_refund")
+REPAID_OUTSIDE = Kind("external_reimbursement", "reimbursement_to_employee")
+PAID_BACK = Kind("direct_reimbursement", "reimbursement_to_company")
+PAID_BACK_OUTSIDE = Kind("external_reimbursement", "reimbursement_to_company")
 # How the first debts are settled, all others as the last.
 PAYMENTS: Final = ((PAID, PAYMENT_RETURNED, PAID), (PAID,))
 REPAYMENTS: Final = ((REPAID, BOUNCED, REPAID), (REPAID_OUTSIDE,), (REPAID,))
 PAYBACKS: Final = ((PAID_BACK,), (PAID_BACK_OUTSIDE,))
+NO_SUPPLIER: Final = dict.fromkeys(("supplier", "vendor", "bookkeeping"))
 PARTIES: Final = ("user", "team", "supplier", "vendor", "bookkeeping")
 
 
@@ -70,7 +70,7 @@ def _reimbursements(pleo: World, company: Company, items: list[Json]) -> Iterato
     for user, value in owed.items():
         settled = [item for item in items if (item["user"] or {}).get("id") == user and _is_owed(item)]
         for kind in next(repayments if value > 0 else paybacks):
-            event = _event(pleo, company, kind, {**settled[0], "bookkeeping": None, "vendor": None}, value)
+            event = _event(pleo, company, kind, settled[0] | NO_SUPPLIER, value)
             ids = [item["additionalInformation"]["reconciliationId"] for item in settled]
             event["additionalInformation"]["reconciledEntries"] = None if kind is BOUNCED else ids
             yield event
@@ -89,7 +89,7 @@ def _event(pleo: World, company: Company, kind: Kind, like: Json, value: Decimal
     now = pleo.now()
     event = make_item(pleo.rng, company, 0, now, [kind._replace(value=abs(int(value)))])
     parties: dict[str, Any] = {name: deepcopy(like[name]) for name in PARTIES}
-    return event | parties | {"date": stamp(now), "supplier": parties["supplier"] if like["vendor"] else None}
+    return event | parties | {"date": stamp(now)}
 
 
 def _doubled(value: Json) -> Json:
