@@ -1,4 +1,4 @@
--- A stand-in for an accounting system: book new journal entries, and list them for Pleo.
+-- A stand-in for an accounting system: book new vouchers, and list them for Pleo.
 CREATE SCHEMA IF NOT EXISTS books;
 
 CREATE TABLE IF NOT EXISTS books.vouchers (
@@ -12,8 +12,10 @@ CREATE TABLE IF NOT EXISTS books.vouchers (
 CREATE TABLE IF NOT EXISTS books.ledger (
     voucher bigint NOT NULL REFERENCES books.vouchers,
     line_number integer NOT NULL,
-    entry_date date,
+    company_id text NOT NULL,
+    posting_date date NOT NULL,
     journal text,
+    role text NOT NULL,
     account text NOT NULL,
     currency text NOT NULL,
     amount numeric NOT NULL,
@@ -26,9 +28,9 @@ FROM pleo_models.pleo__vouchers_to_book
 ORDER BY job_id, voucher_id
 ON CONFLICT (voucher_id) DO NOTHING;
 
-INSERT INTO books.ledger (voucher, line_number, entry_date, journal, account, currency, amount)
+INSERT INTO books.ledger (voucher, line_number, company_id, posting_date, journal, role, account, currency, amount)
 SELECT
-    booked.number, line.line_number, voucher.posting_date, voucher.journal,
+    booked.number, line.line_number, voucher.company_id, voucher.posting_date, voucher.journal, line.role,
     coalesce(line.account_code, line.account_identifier), voucher.currency, line.amount
 FROM books.vouchers AS booked
 JOIN pleo_models.pleo__vouchers AS voucher ON voucher.voucher_id = booked.voucher_id

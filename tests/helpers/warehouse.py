@@ -129,16 +129,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def load(pleo: Sandbox, server: Postgres, database: str, folder: Path, mapping: dict[str, Any] | None) -> Path:
+def load(
+    pleo: Sandbox, server: Postgres, database: str, folder: Path, mapping: dict[str, Any] | None, **tap: Any
+) -> Path:
     """Read a sandbox once and load it into a database and into files; without a mapping, skip the mapper.
+
+    Args:
+        pleo: The sandbox.
+        server: PostgreSQL.
+        database: Name of the database.
+        folder: Where the files are; those of an earlier load are continued.
+        mapping: The mapper's settings.
+        tap: More settings of the tap.
 
     Returns:
         Directory of the files.
     """
     files = folder / "files"
-    files.mkdir(parents=True)
+    files.mkdir(parents=True, exist_ok=True)
     configs = {
-        "tap": {"api_url": pleo.url, "api_key": pleo.api_key, "item_statuses": []},
+        "tap": {"api_url": pleo.url, "api_key": pleo.api_key, "item_statuses": [], **tap},
         "mapper": mapping,
         "postgres": {
             "sqlalchemy_url": server.url(database),
