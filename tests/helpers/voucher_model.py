@@ -1,4 +1,4 @@
-"""The rules of vouchers in plain Python: what the legs of an item are, and what becomes of an entry's vouchers."""
+"""The rules of vouchers in plain Python: the legs of an item, and the vouchers of an entry over time."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Delivery:
 
     Attributes:
         job: Number of the job; higher ones are younger.
-        amount: What is booked if the verdict is `booked`.
+        amount: Amount to book if the verdict is `booked`.
         verdict: `booked` or `failed`.
         status: Of the job's item.
         job_status: Of the job.
@@ -118,7 +118,7 @@ class Delivery:
 
 @dataclass
 class Entry:
-    """What happened to an accounting entry, and its vouchers.
+    """An accounting entry's deliveries and vouchers.
 
     Attributes:
         deliveries: By job.
@@ -136,7 +136,7 @@ class Entry:
         return self.vouchers[-1][1] if self.vouchers and self.vouchers[-1][0] == "booking" else None
 
     def build(self) -> None:
-        """Publish what a build publishes."""
+        """Publish as a build does."""
         wanted = self._wanted()
         if wanted == self.booked:
             return

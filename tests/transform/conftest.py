@@ -12,6 +12,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.kinds import VARIED, Kind
+from tests.helpers import accountant_world
 from tests.helpers.voucher_world import VARS
 from tests.helpers.voucher_world import world as voucher_world
 from tests.helpers.warehouse import PLUGINS, Warehouse, load
@@ -159,3 +160,28 @@ def booked(server: pg.Postgres, tmp_path_factory: pytest.TempPathFactory) -> dic
 @pytest.fixture(params=["postgres", "duckdb"])
 def books(request: pytest.FixtureRequest, booked: dict[str, Warehouse]) -> Warehouse:
     return booked[request.param]
+
+
+@pytest.fixture(scope="session")
+def accountants(server: pg.Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
+    """The accountant's world: loaded, built and recorded in full, then loaded and built again."""
+    found = {}
+    server.create_database("accountant")
+    for kind in ("postgres", "duckdb"):
+        folder = tmp_path_factory.mktemp(kind)
+        made = found[kind] = Warehouse(kind, folder, server, "accountant", folder)
+        for made_load in (accountant_world.first_load(), accountant_world.second_load()):
+            if kind == "postgres":
+                made_load.into_postgres(server, "accountant")
+            else:
+                made_load.into_files(folder)
+            done = made.dbt("build")
+            assert done.returncode == 0, done.stdout
+            if not made.rows("select 1 from pleo_recorded limit 1"):
+                made.rows(accountant_world.RECORD, accountant_world.BALANCE)
+    return found
+
+
+@pytest.fixture(params=["postgres", "duckdb"])
+def accountant(request: pytest.FixtureRequest, accountants: dict[str, Warehouse]) -> Warehouse:
+    return accountants[request.param]

@@ -33,7 +33,7 @@ class World:
 
     Attributes:
         warehouse: With the models.
-        entries: What the rules say of each, by number.
+        entries: Expected state of each, by number.
     """
 
     def __init__(self, warehouse: Warehouse) -> None:

@@ -128,7 +128,7 @@ def test_unrounded_amounts_are_kept(books: Warehouse, items: Items) -> None:
     assert found == [Decimal("0.5")] * 3 + [Decimal("-1.5")]
 
 
-def test_the_head_of_a_voucher_says_what_an_import_needs(books: Warehouse, items: Items) -> None:
+def test_vouchers_have_the_columns_of_an_import(books: Warehouse, items: Items) -> None:
     columns = (
         "document, journal, voucher_date, posting_date, due_date, document_number, text, vendor_code, "
         "vendor_external_id, user_code, team_code, currency, amount, reconciliation_id, files, attendees, basis"
@@ -188,7 +188,7 @@ def test_tax_that_cannot_be_split_is_listed(books: Warehouse, items: Items) -> N
     assert found["tax_in_dollars"][2] is None
 
 
-def test_what_is_not_booked_says_why(books: Warehouse, items: Items) -> None:
+def test_unbooked_entries_have_a_reason(books: Warehouse, items: Items) -> None:
     rows = dict(books.rows("select accounting_entry_id, reason from pleo__not_booked"))
     wanted = {name: name for name in UNBOOKABLE} | {
         "failed": "validation_failed",

@@ -95,7 +95,7 @@
   {{ return('(select coalesce(max(' ~ column ~ '), 0) from ' ~ relation ~ ' where ' ~ condition ~ ')') }}
 {% endmacro %}
 
-{# What an expression such as max(…) gives over the rows that an incremental model has, as text; none without rows. #}
+{# The value of an expression such as max(…) over the rows of an incremental model, as text; none without rows. #}
 {% macro pleo_so_far(expression) %}
   {% if execute and is_incremental() and not flags.EMPTY %}
     {{ return(run_query('select cast(' ~ expression ~ ' as varchar) from ' ~ this).rows[0][0]) }}
@@ -111,7 +111,7 @@
   {%- endif %}
 {% endmacro %}
 
-{# Hook of such a model: remove what it had on these entries, within the same transaction. #}
+{# Hook of such a model: remove its rows of these entries, within the same transaction. #}
 {% macro pleo_forget_changed() %}
   {%- set changed = ref('int_pleo__changed_entries') -%}
   {%- if is_incremental() and not flags.EMPTY -%}
@@ -119,7 +119,7 @@
   {%- endif -%}
 {% endmacro %}
 
-{# Hook: PostgreSQL plans the next build by what it knows of a table that was just filled. #}
+{# Hook: PostgreSQL plans the next build by the statistics of a table, which a first build must collect. #}
 {% macro pleo_analyze() %}
   {%- if target.type == 'postgres' and not is_incremental() -%}analyze {{ this }}{%- endif -%}
 {% endmacro %}

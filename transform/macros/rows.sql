@@ -68,7 +68,7 @@
   {%- endif -%}
 {% endmacro %}
 
-{# target-jsonl appends: `base_pleo__new_lines` has what came since, and the last line of a key counts. DuckDB reads
+{# target-jsonl appends: `base_pleo__new_lines` has the lines since then, and the last line of a key counts. DuckDB reads
    fractions as binary floating point: amounts and rates are made text before anything parses them. Inside of a text
    the quotes would be escaped. #}
 {% macro duckdb__pleo_new_rows(stream, keys) %}
@@ -99,7 +99,7 @@
   ) = 1
 {% endmacro %}
 
-{# Hook of a staging table: what it has read of its file. #}
+{# Hook of a staging table: note how far its file was read. #}
 {% macro pleo_advance(stream) %}
   {%- if target.type == 'duckdb' and not flags.EMPTY -%}
   delete from {{ source('pleo_export', 'pleo_read_positions') }} where stream = '{{ stream }}'

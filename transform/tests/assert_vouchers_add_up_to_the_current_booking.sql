@@ -1,5 +1,4 @@
--- What all vouchers of an entry come to, account by account, is its current booking: its drafts where it is to be
--- booked, nothing where it is not.
+-- The sum of an entry's vouchers, account by account, is its current booking: that of its drafts, or zero without one.
 with changed as (
   select entries.accounting_entry_id, entries.decision
   from (select * from {{ ref('int_pleo__entries') }}) as entries

@@ -5,9 +5,9 @@
 ) }}
 
 -- One decision per entry, from all jobs that delivered it:
---   book      book what the job `job_id` delivered
+--   book      book the item of the job `job_id`
 --   nothing   nothing to book: the amount is zero
---   stay      booked for good, because Pleo calls the entry successful; if no voucher is left, book what `job_id` delivered
+--   stay      booked for good, because Pleo calls the entry successful; if no voucher is left, book the item of `job_id`
 --   keep      leave the vouchers as they are: the job has ended, the item's final status is not loaded yet
 --   withdraw  not to be booked, for `reason`
 with deliveries as (
@@ -18,7 +18,7 @@ with deliveries as (
       when coalesce(job_items.status, items.item_status) in ('successful', 'failed')
         then coalesce(job_items.status, items.item_status)
       when coalesce(job_items.status, items.item_status) = 'abandoned' then 'over'
-      when jobs.status in ('completed', 'completed_with_errors') then 'held'
+      when jobs.status in ('completed', 'completed_with_errors') then 'ended'
       when jobs.is_over then 'over'
       else 'open'
     end as state,
@@ -104,7 +104,7 @@ ranked as (
     bool_or(state = 'successful') over (partition by accounting_entry_id) as has_succeeded,
     row_number() over (
       partition by accounting_entry_id
-      order by case when state in ('successful', 'open', 'failed') then 0 when state = 'held' then 1 else 2 end,
+      order by case when state in ('successful', 'open', 'failed') then 0 when state = 'ended' then 1 else 2 end,
         job_created_at desc nulls last, job_id desc
     ) as place,
     row_number() over (
@@ -124,7 +124,7 @@ decided as (
       when state in ('open', 'successful') and can_be_booked then 'book'
       when state in ('open', 'successful') and verdict = 'nothing_to_book' then 'nothing'
       when has_succeeded then 'stay'
-      when state = 'held' then 'keep'
+      when state = 'ended' then 'keep'
       else 'withdraw'
     end as decision
   from ranked
@@ -137,11 +137,11 @@ select
   decided.company_id,
   case when decided.decision = 'stay' and staying.job_id is null then 'keep' else decided.decision end as decision,
   decided.has_succeeded,
-  -- Whether no later job delivered the entry: what an older one says does not change what is recorded.
+  -- Whether no later job delivered the entry: an older one does not change recorded vouchers.
   decided.is_latest,
   case
     when decided.decision in ('book', 'nothing') then null
-    when decided.state in ('over', 'held') then 'job_over'
+    when decided.state in ('over', 'ended') then 'job_over'
     when decided.verdict = 'failed' then 'validation_failed'
     when decided.state = 'failed' then 'failed_in_pleo'
     when decided.verdict = 'unknown' then 'not_validated'

@@ -2,7 +2,7 @@
 
 {%- set newest = pleo_so_far('max(publication)') or 0 %}
 
--- What each build published, noted once: the test `assert_published_vouchers_stay` compares it with what is there.
+-- Vouchers and amounts of each build, noted once: the test `assert_published_vouchers_stay` compares them with the tables.
 select
   vouchers.publication,
   count(*) as vouchers,

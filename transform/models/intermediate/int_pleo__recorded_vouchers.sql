@@ -1,5 +1,5 @@
--- Which vouchers the accounting system has recorded. A row with job and entry means what was current when it was
--- written, so the newest version published by then, else that of the job, else the newest.
+-- Which vouchers the accounting system has recorded. A row with job and entry means the vouchers that were current when it
+-- was written, so the newest version published by then, else that of the job, else the newest.
 with vouchers as (
   select voucher_id, accounting_entry_id, job_id, kind, document, version, published_at
   from {{ ref('pleo__vouchers') }}

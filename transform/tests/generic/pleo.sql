@@ -1,4 +1,4 @@
-{# These tests look at the entries that changed in this build, so that their cost follows what is new. #}
+{# These tests look at the entries that changed in this build, so that their cost follows the new data. #}
 
 {# Neither two rows with the same values in these columns nor a null in one of them. #}
 {% test pleo_key(model, columns) %}

@@ -17,8 +17,8 @@ with legs as (
   inner join (select * from {{ ref('pleo__vouchers') }}) as vouchers on vouchers.voucher_id = lines.voucher_id
 ),
 
--- The first figure opens, each later one is compared with it plus what was booked between. One figure alone is
--- compared with all that was booked up to its day.
+-- The first figure opens, each later one is compared with it plus the bookings between. One figure alone is
+-- compared with all bookings up to its day.
 figures as (
   select
     lower(company_id) as company_id,
@@ -59,7 +59,7 @@ wallets as (
   group by legs.company_id, legs.currency
 ),
 
--- A payout names the reconciliation ids of what it settles; personal spend that it was set off against counts.
+-- A payout names the reconciliation ids of the entries that it settles, including private spending set off against them.
 settlements as (
   select
     vouchers.voucher_id,

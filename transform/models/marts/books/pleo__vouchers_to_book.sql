@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
--- What is still to be recorded: not what another integration reported to Pleo, and no voucher whose reversal is to be
--- recorded too.
+-- Vouchers to record, without bookings that another integration reported to Pleo and without pairs of a voucher and its
+-- reversal.
 with states as (
   select
     vouchers.voucher_id,
