@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from demo import report
-from demo.report import new_table, short
+from demo.report import major, new_table
+from sandbox.balances import Balances
+from sandbox.jobs import RUNNING
 from tools.postgres import PORT, USER
 
 if TYPE_CHECKING:
@@ -21,17 +21,26 @@ if TYPE_CHECKING:
     from sandbox.jobs import Job
     from tools.postgres import Postgres
 
+Items = set[tuple[str, str]]
+"""Job items, by job and accounting entry."""
 LEDGER = Path(__file__).parent / "ledger.sql"
-EVENTS = "/v3/export-job-events"
 ENDED = ("completed", "completed_with_errors")
-FINAL = ("successful", "failed")
 
 _BALANCE = """
-    SELECT account, currency, count(*), sum(amount) FILTER (WHERE amount > 0), -sum(amount) FILTER (WHERE amount < 0)
-    FROM books.ledger GROUP BY 1, 2 ORDER BY 2, 1
+    SELECT ledger.role, accounts, currency, sum(amount)
+    FROM books.ledger AS ledger
+    JOIN (SELECT role, string_agg(DISTINCT account, ' ') AS accounts FROM books.ledger GROUP BY 1) AS roles USING (role)
+    GROUP BY 1, 2, 3 ORDER BY 2
 """
 _TOTALS = "SELECT currency, sum(amount) FROM books.ledger GROUP BY 1 ORDER BY 1"
-_SETTLED = 'SELECT count(*) FROM pleo_models."pleo__item_updates"'
+_POTS = "SELECT company_id, role, sum(amount) * 100 FROM books.ledger GROUP BY 1, 2"
+_BASIS = """
+    SELECT basis, type || coalesce('/' || sub_type, ''), string_agg(DISTINCT document, ', '), count(*)
+    FROM pleo_models.pleo__vouchers WHERE kind = 'booking' AND basis LIKE '%assumption%'
+    GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_REVERSALS = "SELECT count(*) FROM pleo_models.pleo__vouchers WHERE kind = 'reversal'"
+_OUTBOX = 'SELECT count(*) FROM pleo_models."pleo__item_updates"'
 
 
 def outbox_settings(server: Postgres) -> dict[str, str]:
@@ -42,20 +51,27 @@ def outbox_settings(server: Postgres) -> dict[str, str]:
 
 
 def book(connection: psycopg.Connection[Any]) -> int:
-    """Book new journal entries, and return the number of vouchers."""
+    """Book new vouchers, and return the number of all vouchers."""
     connection.execute(LEDGER.read_text("utf-8"))
-    (count,) = connection.execute("SELECT count(*) FROM books.vouchers").fetchall()[0]
-    return int(count)
+    return _count(connection, "SELECT count(*) FROM books.vouchers")
+
+
+def reversals(connection: psycopg.Connection[Any]) -> int:
+    """Return the number of reversals."""
+    return _count(connection, _REVERSALS)
 
 
 def trial_balance(connection: psycopg.Connection[Any]) -> Table:
-    """Return debits and credits by account and currency, in major units, and their difference."""
-    table = new_table("Trial balance", "account", "currency", right=("rows", "debit", "credit"))
-    for account, currency, rows, debit, credit in connection.execute(_BALANCE):
-        table.add_row(account, currency, str(rows), _money(debit), _money(credit))
+    """Return the balance of each role by currency, in major units, debits positive, and the sums."""
+    sums = totals(connection)
+    table = new_table("Trial balance, debits positive", "role", "accounts", right=tuple(sums))
+    found: dict[tuple[str, str], dict[str, Decimal]] = {}
+    for role, accounts, currency, amount in connection.execute(_BALANCE):
+        found.setdefault((role, accounts), {})[currency] = amount
+    for (role, accounts), balances in found.items():
+        table.add_row(role, accounts, *(_money(balances.get(currency)) for currency in sums))
     table.add_section()
-    for currency, total in totals(connection).items():
-        table.add_row("difference", currency, "", _money(total), "")
+    table.add_row("sum", "", *map(_money, sums.values()))
     return table
 
 
@@ -66,36 +82,71 @@ def totals(connection: psycopg.Connection[Any]) -> dict[str, Decimal]:
 
 def outbox(connection: psycopg.Connection[Any]) -> int:
     """Return the number of updates in the outbox."""
-    return int(connection.execute(_SETTLED).fetchall()[0][0])
+    return _count(connection, _OUTBOX)
 
 
-def sent(pleo: Sandbox) -> tuple[int, int]:
-    """Return how many requests have changed items and jobs so far."""
-    return report.sent(pleo), len(pleo.requests_to(EVENTS))
+def agreement(pleo: Sandbox, exported: Items, connection: psycopg.Connection[Any]) -> tuple[Table, bool]:
+    """Return the sandbox's balances by company next to those of the books, and whether they are equal.
+
+    Args:
+        pleo: The sandbox.
+        exported: The items in the books.
+        connection: Connection to PostgreSQL.
+    """
+    right = ("wallet in Pleo", "not exported", "exported", "to suppliers", "to employees", "in transit")
+    table = new_table("Pleo's balances, and the books", "company", "currency", right=right)
+    table.add_column("books")
+    found = {(company, role): sum_ for company, role, sum_ in connection.execute(_POTS)}
+    equal = True
+    for company in pleo.companies.values():
+        booked = Balances.after(pleo.entries(company.id, lambda job, entry: (job.id, entry) in exported)).pots(
+            company.currency
+        )
+        total = Balances.after(pleo.entries(company.id)).pots(company.currency)["wallet"]
+        differences = {
+            role: found.get((company.id, role), 0) - expected
+            for role, expected in booked.items()
+            if found.get((company.id, role), 0) != expected
+        }
+        equal = equal and not differences
+        amounts = (total, total - booked["wallet"], *booked.values())
+        verdict = ", ".join(f"{role} {major(cents)}" for role, cents in differences.items()) or "equal"
+        table.add_row(str(company.record["name"]), company.currency, *map(major, amounts), verdict)
+    return table, equal
 
 
-def jobs_in_pleo(jobs: list[Job]) -> Table:
-    """Return the jobs' final status in Pleo."""
-    table = new_table("Export jobs in Pleo, at the end", "job", "status", right=(*FINAL, "open", "with external id"))
-    for job in jobs:
-        count = Counter(job.item_statuses.values())
-        known = sum(bool(outcome.get("externalId")) for outcome in job.outcomes.values())
-        still_open = len(job.item_statuses) - sum(count[status] for status in FINAL)
-        final = (str(count[status]) for status in FINAL)
-        table.add_row(short(job.id), str(job.record["status"]), *final, str(still_open), str(known))
+def open_items(pleo: Sandbox) -> Items:
+    """Return the items that are to be exported."""
+    return {
+        (job.id, entry)
+        for job in pleo.jobs.values()
+        if job.running
+        for entry, status in job.item_statuses.items()
+        if status in RUNNING
+    }
+
+
+def assumptions(connection: psycopg.Connection[Any]) -> Table:
+    """Return the rows of the booking table that rest on assumptions, with the number of their vouchers."""
+    table = new_table("Bookings that rest on assumptions", "basis", "type", "documents", right=("vouchers",))
+    for basis, type_, documents, vouchers in connection.execute(_BASIS):
+        table.add_row(basis, type_, documents, str(vouchers))
     return table
 
 
 def all_ended(jobs: list[Job]) -> bool:
-    """Return whether all jobs are completed, all items final, and all successful ones have an external id."""
-    return all(
-        job.record["status"] in ENDED
-        and all(
-            status == "failed" or (status == "successful" and job.outcomes[entry].get("externalId"))
-            for entry, status in job.item_statuses.items()
-        )
-        for job in jobs
-    )
+    """Return whether all jobs are completed, and all items failed, or successful with an external id if booked."""
+    return all(job.record["status"] in ENDED and all(_is_final(job, item) for item in job.items) for job in jobs)
+
+
+def _is_final(job: Job, item: dict[str, Any]) -> bool:
+    entry, is_booked = item["accountingEntryId"], item["amount"]["inWalletCurrency"]["value"] != 0
+    status, known = job.item_statuses[entry], bool(job.outcomes[entry].get("externalId"))
+    return status == "failed" or (status == "successful" and (known or not is_booked))
+
+
+def _count(connection: psycopg.Connection[Any], query: str) -> int:
+    return int(connection.execute(query).fetchall()[0][0])
 
 
 def _money(value: Decimal | None) -> str:

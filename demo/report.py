@@ -29,7 +29,6 @@ _JOBS = """
     GROUP BY job.id, job.status, job."createdAt", job."numberOfItems"
     ORDER BY job."createdAt"
 """
-_TYPES = 'SELECT type, "jobId", count(*) FROM export_items GROUP BY type, "jobId" ORDER BY type'
 MAX_REASONS = 12
 
 _CHECKS = """
@@ -59,34 +58,6 @@ def jobs(connection: psycopg.Connection[Any]) -> Table:
     table = new_table("Export jobs", "job", "status", "created (UTC)", right=("items", "to export"))
     for job, status, created, announced, loaded in connection.execute(_JOBS):
         table.add_row(short(job), status, created.replace("T", " "), str(announced), str(loaded))
-    return table
-
-
-def types(connection: psycopg.Connection[Any]) -> Table:
-    """Return the number of items by type, one column per job."""
-    counts: dict[str, Counter[str]] = {}
-    columns = Counter({job: 0 for job, *_ in connection.execute(_JOBS)})
-    for type_, job, count in connection.execute(_TYPES):
-        counts.setdefault(type_, Counter())[job] = count
-        columns[job] += count
-    table = new_table("Export items by type", "type", right=(*map(short, columns), "all"))
-    for type_, by_job in counts.items():
-        table.add_row(type_, *(str(by_job[job] or "") for job in columns), str(by_job.total()))
-    table.add_section()
-    table.add_row("all", *map(str, columns.values()), str(columns.total()))
-    return table
-
-
-def amounts(sandbox: Sandbox, connection: psycopg.Connection[Any]) -> Table:
-    """Return the exact sums per wallet currency, next to those of the sandbox."""
-    table = new_table("Amounts in wallet currency", "", right=("items", "sum in PostgreSQL", "sum in the sandbox"))
-    expected = wallet_sums(expected_items(sandbox).values())
-    loaded = loaded_sums(connection)
-    for currency in sorted({*expected, *loaded}):
-        here, there = loaded.get(currency), expected.get(currency)
-        table.add_row(
-            currency, str(here.items if here else 0), major(here and here.cents), major(there and there.cents)
-        )
     return table
 
 
@@ -177,14 +148,3 @@ def failing(pleo: Sandbox) -> set[tuple[str, str]]:
         for entry, status in job.item_statuses.items()
         if status == "failed"
     }
-
-
-def statuses(pleo: Sandbox) -> Table:
-    """Return the number of items by status in Pleo, for each readable job."""
-    running = [job for job in pleo.jobs.values() if job.running]
-    names = sorted({status for job in running for status in job.item_statuses.values()})
-    table = new_table("Item statuses in Pleo, after the report", "job", right=tuple(names))
-    for job in running:
-        count = Counter(job.item_statuses.values())
-        table.add_row(short(job.id), *(str(count[name] or "") for name in names))
-    return table

@@ -174,6 +174,7 @@ class Api:
         _valid("CreateExportJobEvent", event)
         job = self._job(event["jobId"])
         job.apply(event, self.pleo.now())
+        self.pleo.ended(job)
         self._changed(job, None, event | {"status": job.status})
         return Response(status=202)
 

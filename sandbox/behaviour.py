@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+MONEY_BACK = frozenset({"refund", "chargeback", "cashback"})
+# The other convention, where documented signs stay: negative if Pleo's sign is not known and was not negative before.
+OTHER_SIGNS = frozenset({
+    "wallet_topup", "wallet_unload", "direct_reimbursement", "external_reimbursement", "invoice_payment",
+    "atm_withdrawal", "personal_spend",
+})  # fmt: skip
 SCOPES = ("export-jobs:read", "export-jobs:write", "export-items:read")
 
 
@@ -26,4 +32,6 @@ class Behaviour:
     serve_files: bool = False
     client_auth: Literal["any", "form", "basic"] = "any"  # How clients must authenticate at the token endpoint
     access_token_lifetime: int = 3600  # Seconds; ``expires_in`` of new access tokens
+    # Types whose amounts are negative in companies made from now on: MONEY_BACK or OTHER_SIGNS.
+    negative_types: frozenset[str] = MONEY_BACK
     scopes: set[str] = field(default_factory=lambda: set(SCOPES))  # Scopes of the credentials

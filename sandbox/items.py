@@ -8,10 +8,11 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from sandbox.behaviour import MONEY_BACK
 from sandbox.conformance import require
 from sandbox.jobs import stamp
 from sandbox.kinds import KINDS, Kind, Number
-from sandbox.oddities import HOSTILE, ODDITIES
+from sandbox.oddities import HOSTILE, ODDITIES, add_tax
 from sandbox.values import make_uuid
 
 if TYPE_CHECKING:
@@ -38,8 +39,11 @@ NO_SUPPLIER: Final = frozenset({
 })  # fmt: skip
 NO_USER: Final = frozenset({"wallet_topup", "wallet_unload", "cashback", "fee"})
 TAXED: Final = frozenset({"card_purchase", "card_invoice", "out_of_pocket", "invoice", "refund"})
+# Types without a category in Pleo.
+SETTLEMENTS: Final = frozenset({
+    "invoice_payment", "direct_reimbursement", "external_reimbursement", "wallet_topup", "wallet_unload",
+})  # fmt: skip
 INVOICES: Final = frozenset({"invoice", "invoice_payment", "card_invoice"})
-MONEY_BACK: Final = frozenset({"refund", "chargeback", "cashback"})
 
 ORGANIZATION = "5b0f7a52-3f0e-4c8e-9d57-0c1f6a9be001"
 PEOPLE = ("Zoë Müller", "Søren Ångström", "Łucja Wiśniewska", "山田 太郎", "Niamh Ó Briain", "Luís Gonçalves")
@@ -70,9 +74,10 @@ class Company:
     tax_id: str
     suppliers: list[Json]
     vendors: list[Json]
+    negative_types: frozenset[str] = MONEY_BACK  # Types whose amounts are negative
 
 
-def make_company(rng: Random, company_id: str, index: int) -> Company:
+def make_company(rng: Random, company_id: str, index: int, negative_types: frozenset[str] = MONEY_BACK) -> Company:
     """Return the ``index``-th company's master data."""
     currency, country = HOMES[index % len(HOMES)]
     return Company(
@@ -104,6 +109,7 @@ def make_company(rng: Random, company_id: str, index: int) -> Company:
              "taxRegistrationNumber": f"{country}{number:09}"}
             for number, name in enumerate(SUPPLIERS)
         ],
+        negative_types=negative_types,
     )  # fmt: skip
 
 
@@ -129,21 +135,13 @@ def make_line(rng: Random, company: Company, amount: Json, net: Json, tax: Json 
 
 
 def _line_for(rng: Random, company: Company, kind: Kind, value: Number, currency: str) -> Json:
-    amount = money(value, currency, company.currency)
-    if kind.type not in TAXED or not isinstance(value, int):
-        return make_line(rng, company, amount, money(value, currency, company.currency), None)
-    tax = value - round(value / Decimal("1.19"))
-    taxed = money(tax, currency, company.currency)
-    net = {
-        side: {"currency": amount[side]["currency"], "value": amount[side]["value"] - taxed[side]["value"]}
-        for side in amount
-    }
-    rate: Json = {"id": company.tax_id, "code": "T19", "rate": Decimal("0.19"), "type": rng.choice(TAXES)}
-    if rate["type"] == "reverse":
-        rate |= {"ingoingTaxAccount": "1576", "outgoingTaxAccount": "1776"}
-    elif rate["type"] == "exclusive":
-        rate["ingoingTaxAccount"] = "1575"
-    return make_line(rng, company, amount, net, {**rate, "amount": taxed})
+    amount, net = (money(value, currency, company.currency) for _ in range(2))
+    line = make_line(rng, company, amount, net, None)
+    if kind.type in SETTLEMENTS:
+        line |= {"account": None, "tags": []}
+    if kind.type in TAXED and isinstance(value, int):
+        add_tax(line, {"id": company.tax_id, "code": "T19", "rate": Decimal("0.19"), "type": rng.choice(TAXES)})
+    return line
 
 
 def _invoice(rng: Random, company: Company, at: datetime) -> Json:
@@ -171,9 +169,9 @@ def make_item(rng: Random, company: Company, index: int, created: datetime, kind
     """
     kind = kinds[index % len(kinds)]
     currency = kind.currency or company.currency
-    value = kind.value
-    if value is None:
-        value = rng.randrange(100, 250_000) * (-1 if kind.type in MONEY_BACK else 1)
+    value: Number = rng.randrange(100, 250_000) if kind.value is None else kind.value
+    if kind.type in company.negative_types:
+        value = min(value, -value)
     at = created - timedelta(days=rng.randrange(1, 20), seconds=rng.randrange(86_400))
     book_id = f"CR4V{rng.randrange(36**5):09}"
     files = f"https://files.pleo.example/{company.id}/{book_id}"
@@ -205,6 +203,8 @@ def make_item(rng: Random, company: Company, index: int, created: datetime, kind
         "vendor": dict(rng.choice(company.vendors)) if kind.method and kind.type in TAGGABLE else None,
         "servicePeriod": None,
     }  # fmt: skip
+    if kind.employee is not None:
+        item["user"] = dict(company.users[kind.employee])
     for oddity in kind.oddities:
         ODDITIES[oddity](item, rng)
     if kind not in _checked and HOSTILE.keys().isdisjoint(kind.oddities):

@@ -14,7 +14,7 @@ Number = int | Decimal
 
 
 class Kind(NamedTuple):
-    """Type, sub type, amount in cents where it matters, supplier currency and oddities, applied in this order."""
+    """Type, sub type, amount in cents and employee where they matter, supplier currency, and oddities in this order."""
 
     type: str
     sub_type: str | None = None
@@ -22,6 +22,7 @@ class Kind(NamedTuple):
     currency: str | None = None
     method: str | None = None
     oddities: tuple[str, ...] = ()
+    employee: int | None = None
 
 
 KINDS: Final[tuple[Kind, ...]] = (
@@ -100,6 +101,33 @@ VARIED: Final[tuple[Kind, ...]] = (
         Kind("invoice", currency=currency, method="accounts_payable", oddities=(f"country_{country}",))
         for country, currency in zip(COUNTRIES, cycle(CURRENCIES), strict=False)
     ),
+)
+
+# A company's spending, until suppliers are paid and employees repaid (``settling``).
+SPENDING: Final[tuple[Kind, ...]] = (
+    Kind("wallet_topup", value=9_000_000, method="none"),
+    Kind("wallet_unload", value=1_000_000, method="none"),
+    *(Kind("card_purchase", oddities=(name,)) for name in ("exclusive_tax", "inclusive_tax", "reverse_charge")),
+    *(Kind("card_purchase", oddities=(name,)) for name in ("before_midnight", "after_midnight", "new_years_eve")),
+    Kind("card_purchase", currency="USD", oddities=("split",)),
+    Kind("card_purchase", value=0),
+    Kind("out_of_pocket", value=0, employee=0),
+    *(Kind(type_, method="accounts_payable") for type_ in ("card_purchase", "fee", "refund", "chargeback", "cashback")),
+    *(Kind(type_) for type_ in ("card_invoice", "refund", "chargeback")),
+    Kind("fee", oddities=("account_missing",)),
+    Kind("fee", "interest", oddities=("account_missing",)),
+    Kind("cashback", oddities=("account_missing",)),
+    *(Kind("invoice", method="accounts_payable", oddities=(name,)) for name in ("exclusive_tax", "reverse_charge")),
+    Kind("invoice", method="journal", oddities=("split",)),
+    # Personal spend is set off against outlays; the second employee owes more cash than is owed to him.
+    Kind("out_of_pocket", value=15_000, employee=0),
+    Kind("mileage", value=7_250, employee=0),
+    Kind("personal_spend", value=4_000, employee=0),
+    Kind("out_of_pocket", value=2_500, employee=1),
+    Kind("atm_withdrawal", value=20_000, employee=1),
+    Kind("per_diem", employee=2),
+    Kind("atm_withdrawal", value=5_000, employee=4),
+    Kind("out_of_pocket", employee=3, oddities=("split",)),
 )
 
 HOSTILE: Final[tuple[Kind, ...]] = (Kind("card_purchase", oddities=("file_of_nothing",)),)

@@ -5,7 +5,7 @@ Most are changes of members (``CHANGES``), the others functions. Either changes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from sandbox.jobs import stamp
 from sandbox.values import make_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from sandbox.values import Json
 
@@ -34,6 +34,11 @@ FREE_TEXTS: Final = frozenset({
     "iban", "identifier", "invoiceNumber", "name", "note", "registrationNumber", "taxIdentifier",
     "taxRegistrationNumber",
 })  # fmt: skip
+STANDARD_RATE: Final = Decimal("0.19")
+TAX_ACCOUNTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "exclusive": {"ingoingTaxAccount": "1575"},
+    "reverse": {"ingoingTaxAccount": "1576", "outgoingTaxAccount": "1776"},
+}
 PARTS: Final = (Decimal("0.5"), Decimal("0.3"))
 ABSENT: Final = object()
 LINE, INFO = "accountingEntryLines.0", "additionalInformation"
@@ -53,6 +58,9 @@ CHANGES: Final[dict[str, Mapping[str, Any]]] = {
     "null_team": {"team": None},
     "dates_only": {f"{INVOICE}.{name}": lambda date: date[:10] for name in ("invoiceDate", "dueDate")},
     "zone_offset": {"date": lambda date: date[:-1] + "+02:00"},
+    "before_midnight": {"date": lambda date: f"{date[:10]}T23:59:59Z"},
+    "after_midnight": {"date": lambda date: f"{date[:10]}T00:00:00Z"},
+    "new_years_eve": {"date": lambda date: f"{int(date[:4]) - 1}-12-31T23:30:00Z"},
     "sub_type_absent": {"subType": ABSENT},
     "optional_absent": {
         **dict.fromkeys(("subType", "note", "files", "team", "bookkeeping", "vendor", "servicePeriod"), ABSENT),
@@ -177,18 +185,29 @@ def invoice_paid(item: Item, _: Random) -> None:
     item["additionalInformation"]["invoiceInformation"] |= {"status": "paid", "paymentDate": item["date"]}
 
 
-def _tax(item: Item, rng: Random, *, rate: Decimal, unit: Decimal = Decimal(1)) -> None:
-    """Tax the first line at ``rate``, to multiples of ``unit`` cents; net and tax still add up to the line."""
-    line = item["accountingEntryLines"][0]
-    tax, net = {}, {}
+def add_tax(line: Item, tax: Item, unit: Decimal = Decimal(1)) -> None:
+    """Tax a line by ``tax``, without its amount, to multiples of ``unit`` cents.
+
+    An exclusive tax lowers the net amount. The net amount of an inclusive one is "with tax", in Pleo's words. With
+    reverse charge the supplier bills no tax, so that net and gross are equal.
+    """
+    kind, rate, amounts = tax["type"], tax["rate"], {}
     for side, total in line["lineAmount"].items():
-        value = (total["value"] - total["value"] / (1 + rate)).quantize(unit)
-        tax[side] = {**total, "value": value}
-        net[side] = {**total, "value": total["value"] - value}
-    line |= {
-        "netAmount": net,
-        "tax": {"id": make_uuid(rng), "code": "T", "rate": rate, "type": "exclusive", "amount": tax},
-    }
+        part = rate if kind == "reverse" else rate / (1 + rate)
+        value = (total["value"] * part).quantize(unit)
+        amounts[side] = {**total, "value": value}
+        if kind == "exclusive":
+            line["netAmount"][side] = {**total, "value": total["value"] - value}
+    line["tax"] = {**tax, **TAX_ACCOUNTS.get(kind, {}), "amount": amounts}
+
+
+def _tax(
+    item: Item, rng: Random, *, kind: str = "exclusive", rate: Decimal = STANDARD_RATE, unit: Decimal = Decimal(1)
+) -> None:
+    """Tax the first line."""
+    line = item["accountingEntryLines"][0]
+    line["netAmount"] = deepcopy(line["lineAmount"])
+    add_tax(line, {"id": make_uuid(rng), "code": "T", "rate": rate, "type": kind}, unit)
 
 
 def empty_texts(item: Item, _: Random) -> None:
@@ -235,6 +254,9 @@ def _wallet(item: Item, _: Random, *, currency: str) -> None:
 ODDITIES: Final[Mapping[str, Oddity]] = {
     **{name: partial(_change, changes=changes) for name, changes in (CHANGES | HOSTILE).items()},
     "long_service_period": partial(service_period, days=365),
+    "exclusive_tax": _tax,
+    "inclusive_tax": partial(_tax, kind="inclusive"),
+    "reverse_charge": partial(_tax, kind="reverse"),
     "tax_rate_zero": partial(_tax, rate=Decimal(0)),
     "tax_rate_reduced": partial(_tax, rate=Decimal("0.055")),
     "tax_fractional": partial(_tax, rate=Decimal("0.081234567890123456789"), unit=Decimal("0.0001")),

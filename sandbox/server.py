@@ -59,10 +59,11 @@ class Sandbox(World):
         self._thread: threading.Thread | None = None
 
     @classmethod
-    def holding(cls, world: str, *, port: int = 0, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> Self:
-        """Return a sandbox with the jobs of a world: ``demo``, ``varied``, ``crowded`` or ``empty``, see ``worlds``."""
+    def holding(cls, *worlds: str, port: int = 0, seed: int = 0, clock: Callable[[], datetime] = utc_now) -> Self:
+        """Return a sandbox with the jobs of worlds such as ``demo``, ``varied`` or ``settled``, see ``worlds``."""
         pleo = cls(port=port, seed=seed, clock=clock)
-        populate(pleo, world)
+        for world in worlds:
+            populate(pleo, world)
         return pleo
 
     @classmethod

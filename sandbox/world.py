@@ -41,6 +41,8 @@ class World(Behaviour):
         self.companies: dict[str, Company] = {}  # By id in lower case
         self.requests: list[Request] = []  # Received, in order
         self.changes: list[Change] = []  # Made by requests, in order; without changes by tests and expiry
+        # Called once a job has ended, by job id.
+        self.afterwards: dict[str, Callable[[World, Job], object]] = {}
         self.faults: list[Fault] = []  # The fault table
         self.lock = threading.RLock()
         self.stopping = threading.Event()  # Set while the server is being stopped
@@ -135,8 +137,41 @@ class World(Behaviour):
     def _company(self, company_id: str | None) -> Company:
         chosen = company_id or make_uuid(self.rng)
         if chosen.lower() not in self.companies:
-            self.companies[chosen.lower()] = make_company(self.rng, chosen, len(self.companies))
+            self.companies[chosen.lower()] = make_company(self.rng, chosen, len(self.companies), self.negative_types)
         return self.companies[chosen.lower()]
+
+    def company_of(self, job: Job) -> Company:
+        """Return the company that a job belongs to."""
+        return self.companies[job.record["companyId"].lower()]
+
+    def entries(
+        self, company_id: str, where: Callable[[Job, str], bool] = lambda _job, _entry: True
+    ) -> list[dict[str, Any]]:
+        """Return the export items of a company, each as delivered by its youngest job.
+
+        Args:
+            company_id: The company.
+            where: Whether a delivery counts, from the job and the accounting entry id.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for job in sorted(self.jobs.values(), key=lambda job: job.record["createdAt"]):
+            if job.record["companyId"].lower() == company_id.lower():
+                for item in job.items:
+                    entry = item["accountingEntryId"]
+                    if where(job, entry):
+                        found[entry.lower()] = item
+        return list(found.values())
+
+    def cancel(self, job: Job) -> None:
+        """Let a user cancel a job: items that are not final are abandoned."""
+        with self.lock:
+            job.finish("failed", self.now(), "canceled_by_user", "A user has cancelled the export.")
+            self.ended(job)
+
+    def ended(self, job: Job) -> None:
+        """Continue after a job, if it has ended."""
+        if not job.running and (then := self.afterwards.pop(job.id, None)):
+            then(self, job)
 
     def add_fault(self, fault: Fault) -> Fault:
         """Append a row to the fault table and return it."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from sandbox.behaviour import MONEY_BACK, OTHER_SIGNS
 from sandbox.conformance import definition, require
-from sandbox.kinds import KINDS, VARIED, Kind
+from sandbox.kinds import KINDS, SPENDING, VARIED, Kind
+from sandbox.settling import export_again, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +74,8 @@ class Plan(NamedTuple):
     variety: tuple[Callable[[Job], None], ...] = ()
     record: Mapping[str, Any] = {}  # Members of the job that differ
     kinds: Sequence[Kind] = KINDS  # Kinds of its items
+    negative_types: frozenset[str] = MONEY_BACK  # Types whose amounts are negative, if the company is new
+    then: Callable[[World, Job], object] | None = None  # Called once the job has ended
 
 
 DAY: Final = timedelta(days=1)
@@ -109,12 +113,25 @@ CROWDED: Final = (
     Plan(HEADQUARTERS, 1001, "pending", MINUTE, ("pending",)),
     *(Plan(HEADQUARTERS, 0, "completed", number * DAY, ()) for number in range(1, 1001)),
 )
-WORLDS: Final[Mapping[str, Sequence[Plan]]] = {"empty": (), "demo": DEMO, "varied": VARIETY, "crowded": CROWDED}
+# A company spends money; once that is exported, it pays its suppliers and its employees in another job.
+SETTLED: Final = Plan(None, len(SPENDING), "pending", 3 * MINUTE, ("pending",), kinds=SPENDING, then=settle)
+# Once the job has ended, cancelled or not, some of its entries are exported again with other amounts.
+REPEATED: Final = Plan(None, 8, "pending", 2 * MINUTE, ("pending",), kinds=(Kind("card_purchase"),), then=export_again)
+WORLDS: Final[Mapping[str, Sequence[Plan]]] = {
+    "empty": (),
+    "demo": DEMO,
+    "varied": VARIETY,
+    "crowded": CROWDED,
+    "settled": (SETTLED,),
+    "settled_other_signs": (SETTLED._replace(negative_types=OTHER_SIGNS),),
+    "repeated": (REPEATED,),
+}
 
 
 def populate(pleo: World, name: str) -> None:
     """Add the jobs of a world; unfinished items of expired jobs are abandoned."""
     for plan in WORLDS[name]:
+        pleo.negative_types = plan.negative_types
         job = pleo.add_job(
             items=plan.items,
             status=plan.status,
@@ -126,6 +143,8 @@ def populate(pleo: World, name: str) -> None:
         for number, (entry, status) in enumerate(job.item_statuses.items()):
             job.outcomes[entry] = _outcome(status, number, job.record["lastUpdatedAt"])
         job.record |= plan.record
+        if plan.then is not None:
+            pleo.afterwards[job.id] = plan.then
         for variety in plan.variety:
             variety(job)
         require("ExportJobV3", job.record)

@@ -14,14 +14,11 @@ _ACCOUNTS: Final = {
     "outOfPocket": "out-of-pocket account",
     "contra": "contra account",
     "accountsPayable": "accounts payable account",
+    "externalReimbursement": "account for external reimbursements",
+    "fees": "account for fees",
+    "otherIncome": "account for other income",
 }
 _MAX_SHORT_ID: Final = 13
-_OWN_ROLES: Final = {"journal", "vendor", "contraAccount"}
-_UNKNOWN_CODES: Final = {
-    "gl_account_exists": "account_unknown",
-    "tax_code_exists": "tax_unknown",
-    "tag_exists": "tag_unknown",
-}
 
 
 class Cause(msgspec.Struct, array_like=True, frozen=True):
@@ -103,11 +100,21 @@ def _built_in(check: str, subject: dict[str, Any]) -> Cause | None:
             return Cause("no_lines")
         case "expense_gl_account":
             return Cause("category_without_account", name) if name else Cause("line_without_category")
-        case "vendor_exists":
-            return Cause("vendor_unknown", name or code)
-        case _ if check in _UNKNOWN_CODES:
-            return Cause(_UNKNOWN_CODES[check], code)
-    return None
+    return _of_name(check, name, code)
+
+
+def _of_name(check: str, name: str, code: str) -> Cause | None:
+    """Return the cause of a check that has only one."""
+    causes = {
+        "amounts_add_up": Cause("amounts_differ"),
+        "known_type": Cause("type_unknown", words(": ".join(filter(None, (code, name))))),
+        "tax_is_booked": Cause("tax_not_booked", blocking=False),
+        "vendor_exists": Cause("vendor_unknown", name or code),
+        "gl_account_exists": Cause("account_unknown", code),
+        "tax_code_exists": Cause("tax_unknown", code),
+        "tag_exists": Cause("tag_unknown", code),
+    }
+    return causes.get(check)
 
 
 def _missing(subject: dict[str, Any]) -> Cause:
@@ -121,8 +128,6 @@ def _missing(subject: dict[str, Any]) -> Cause:
             return Cause("vendor_missing")
     currency = clean_text(subject.get("currency"))
     currency = "" if currency == "UNDEFINED" else currency
-    if roles[0] == "contraAccount":
-        return Cause("contra_account_without_code", currency=currency)
-    names = (_ACCOUNTS.get(role, f"account “{role}”") for role in roles if role not in _OWN_ROLES)
-    kind = "wallet_missing" if "contraAccount" in roles else "account_missing"
-    return Cause(kind, " or ".join(names), currency)
+    names = " or ".join(_ACCOUNTS.get(role, f"account “{role}”") for role in roles if role != "line")
+    kind = "wallet_missing" if "wallet" in roles else "account_missing"
+    return Cause("category_or_account_missing" if "line" in roles else kind, names, currency)

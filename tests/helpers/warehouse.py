@@ -7,16 +7,13 @@ import os
 import subprocess
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from sandbox import Sandbox
 from tests.conftest import BIN
 from tools.meltano import CHECKOUT, environment_without_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox import Sandbox
-    from tools.postgres import Postgres
+from tools.postgres import Postgres
 
 PLUGINS = CHECKOUT / ".meltano"
 MODELS = (
@@ -25,8 +22,14 @@ MODELS = (
     "pleo__attachments",
     "pleo__validation_findings",
     "pleo__export_job_progress",
-    "pleo__journal_entries",
-    "pleo__unposted_items",
+    "pleo__tags",
+    "pleo__vat_exceptions",
+    "pleo__vouchers",
+    "pleo__voucher_lines",
+    "pleo__vouchers_to_book",
+    "pleo__not_booked",
+    "pleo__sign_census",
+    "pleo__account_checks",
     "pleo__item_updates",
 )
 # Decimals and moments as text, so that both databases can be compared: the first without trailing zeros.
@@ -39,8 +42,8 @@ def plain(value):
         return value.astimezone(datetime.timezone.utc).isoformat()
     return str(value)
 database = duckdb.connect(sys.argv[1])
-database.execute("set search_path = 'pleo_models'")
-for statement in sys.argv[2:]:
+database.execute("set search_path = '" + chr(34) + sys.argv[2] + chr(34) + "'")
+for statement in sys.argv[3:]:
     rows = database.execute(statement).fetchall()
 print(json.dumps(rows, default=plain))
 """
@@ -56,6 +59,8 @@ class Warehouse:
         server: PostgreSQL.
         database: Name of the database in it.
         files: Directory of target-jsonl's files.
+        schema: Schema of the models.
+        user: Who dbt is on PostgreSQL.
     """
 
     kind: str
@@ -63,6 +68,8 @@ class Warehouse:
     server: Postgres
     database: str
     files: Path
+    schema: str = "pleo_models"
+    user: str = "postgres"
 
     def dbt(self, *arguments: str, project: Path = CHECKOUT / "transform") -> subprocess.CompletedProcess[str]:
         """Run dbt, its output and errors in one."""
@@ -75,6 +82,9 @@ class Warehouse:
             "DBT_POSTGRES_HOST": str(self.server.socket),
             "DBT_POSTGRES_DBNAME": self.database,
             "DBT_DUCKDB_PATH": str(self.folder / "pleo.duckdb"),
+            "DBT_POSTGRES_SCHEMA": self.schema,
+            "DBT_POSTGRES_USER": self.user,
+            "DBT_DUCKDB_SCHEMA": self.schema,
             "DBT_USE_COLORS": "false",
             "PLEO_FILES": str(self.files),
         }
@@ -84,15 +94,19 @@ class Warehouse:
         )
 
     def rows(self, *statements: str) -> list[tuple[Any, ...]]:
-        """Run statements and return the last one's rows: decimals without trailing zeros, moments as text."""
+        """Run statements and return the last one's rows: decimals without trailing zeros, moments as text.
+
+        A transaction that they begin is rolled back.
+        """
         if self.kind == "postgres":
             with self.server.connect(self.database) as connection:
-                connection.execute("SET search_path = pleo_models; SET timezone = UTC")
+                connection.execute(f'SET search_path = "{self.schema}"; SET timezone = UTC')
                 for statement in statements:
                     cursor = connection.execute(statement)
                 found: list[Any] = cursor.fetchall() if cursor.description else []
+                connection.rollback()
         else:
-            command = [str(self._python), "-c", _READ, str(self.folder / "pleo.duckdb"), *statements]
+            command = [str(self._python), "-c", _READ, str(self.folder / "pleo.duckdb"), self.schema, *statements]
             read = subprocess.run(command, check=True, capture_output=True, text=True)
             found = json.loads(read.stdout)
         return [tuple(map(_plain, row)) for row in found]
@@ -103,7 +117,7 @@ class Warehouse:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and list(value) == ["decimal"]:
         value = Decimal(value["decimal"])
     if isinstance(value, Decimal):
         return Decimal(format(value, "f").rstrip("0").rstrip(".") or 0) if "." in format(value, "f") else value
@@ -112,16 +126,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def load(pleo: Sandbox, server: Postgres, database: str, folder: Path, mapping: dict[str, Any] | None) -> Path:
+def load(
+    pleo: Sandbox, server: Postgres, database: str, folder: Path, mapping: dict[str, Any] | None, **tap: Any
+) -> Path:
     """Read a sandbox once and load it into a database and into files; without a mapping, skip the mapper.
+
+    Args:
+        pleo: The sandbox.
+        server: PostgreSQL.
+        database: Name of the database.
+        folder: Where the files are; those of an earlier load are continued.
+        mapping: The mapper's settings.
+        tap: More settings of the tap.
 
     Returns:
         Directory of the files.
     """
     files = folder / "files"
-    files.mkdir(parents=True)
+    files.mkdir(parents=True, exist_ok=True)
     configs = {
-        "tap": {"api_url": pleo.url, "api_key": pleo.api_key, "item_statuses": []},
+        "tap": {"api_url": pleo.url, "api_key": pleo.api_key, "item_statuses": [], **tap},
         "mapper": mapping,
         "postgres": {
             "sqlalchemy_url": server.url(database),

@@ -1,17 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 
-from sandbox import Sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sandbox import Job
+from sandbox import Job, Sandbox
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 
 from sandbox import Fault, Sandbox
-
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Client
+from tests.sandbox.conftest import Client
 
 ITEMS = "/v3/export-items"
 UPDATES = "/v3/export-jobs/*/items"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
@@ -14,9 +14,7 @@ from sandbox import Change, Sandbox
 from sandbox.conformance import violations
 from sandbox.jobs import JOB_STATUSES
 from tests.conftest import CHECKOUT
-
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Client, Clock
+from tests.sandbox.conftest import Client, Clock
 
 UNKNOWN = "59540ed2-0d68-4e36-9e31-58223975d9e9"
 EVENTS = {

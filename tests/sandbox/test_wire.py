@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,15 +14,13 @@ from werkzeug.datastructures import MultiDict
 from sandbox import Sandbox
 from sandbox.behaviour import Behaviour
 from sandbox.conformance import violations
-from sandbox.kinds import HOSTILE, KINDS, VARIED
+from sandbox.kinds import HOSTILE, KINDS, SPENDING, VARIED
 from sandbox.oddities import ODDITIES
 from sandbox.pages import paginate
-
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Client, Clock
+from tests.sandbox.conftest import Client, Clock
 
 
-@pytest.mark.parametrize("world", ["demo", "varied"])
+@pytest.mark.parametrize("world", ["demo", "varied", "settled", "settled_other_signs"])
 def test_seeded_data_conforms(world: str) -> None:
     jobs = Sandbox.holding(world).jobs.values()
 
@@ -36,7 +34,7 @@ def test_seeded_data_conforms(world: str) -> None:
 
 
 def test_every_oddity_is_seeded_and_only_hostile_ones_violate_the_schema(pleo: Sandbox) -> None:
-    assert {oddity for kind in (*KINDS, *VARIED, *HOSTILE) for oddity in kind.oddities} == set(ODDITIES)
+    assert {oddity for kind in (*KINDS, *VARIED, *SPENDING, *HOSTILE) for oddity in kind.oddities} == set(ODDITIES)
     assert violations("ExportItemV3", pleo.add_job(items=1, kinds=HOSTILE).items[0])
 
 

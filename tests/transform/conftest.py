@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox import Sandbox
 from sandbox.kinds import VARIED, Kind
+from tests.helpers import accountant_world
+from tests.helpers.voucher_world import VARS
+from tests.helpers.voucher_world import world as voucher_world
 from tests.helpers.warehouse import PLUGINS, Warehouse, load
 from tools import postgres as pg
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 NEEDED = ("utilities/dbt-postgres", "utilities/dbt-duckdb", "loaders/target-postgres", "loaders/target-jsonl")
 ACCOUNTS = {"wallet": "1240", "outOfPocket": "2890", "contra": "1910", "accountsPayable": "2440"}
@@ -129,3 +131,55 @@ def built(files: Path, server: pg.Postgres, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(params=["postgres", "duckdb"])
 def warehouse(request: pytest.FixtureRequest, built: dict[str, Warehouse]) -> Warehouse:
     return built[request.param]
+
+
+@pytest.fixture(scope="session")
+def items() -> dict[str, dict[str, Any]]:
+    return voucher_world()[1]
+
+
+@pytest.fixture(scope="session")
+def booked(server: pg.Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
+    """The world of vouchers, built on both databases."""
+    found = {}
+    made_load, _ = voucher_world()
+    server.create_database("vouchers")
+    made_load.into_postgres(server, "vouchers")
+    for kind in ("postgres", "duckdb"):
+        folder = tmp_path_factory.mktemp(kind)
+        made = Warehouse(kind, folder, server, "vouchers", folder)
+        made_load.into_files(folder)
+        done = made.dbt("build", "--vars", json.dumps(VARS))
+        assert done.returncode == 0, done.stdout
+        found[kind] = made
+    return found
+
+
+@pytest.fixture(params=["postgres", "duckdb"])
+def books(request: pytest.FixtureRequest, booked: dict[str, Warehouse]) -> Warehouse:
+    return booked[request.param]
+
+
+@pytest.fixture(scope="session")
+def accountants(server: pg.Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
+    """The accountant's world: loaded, built and recorded in full, then loaded and built again."""
+    found = {}
+    server.create_database("accountant")
+    for kind in ("postgres", "duckdb"):
+        folder = tmp_path_factory.mktemp(kind)
+        made = found[kind] = Warehouse(kind, folder, server, "accountant", folder)
+        for made_load in (accountant_world.first_load(), accountant_world.second_load()):
+            if kind == "postgres":
+                made_load.into_postgres(server, "accountant")
+            else:
+                made_load.into_files(folder)
+            done = made.dbt("build")
+            assert done.returncode == 0, done.stdout
+            if not made.rows("select 1 from pleo_recorded limit 1"):
+                made.rows(accountant_world.RECORD, accountant_world.BALANCE)
+    return found
+
+
+@pytest.fixture(params=["postgres", "duckdb"])
+def accountant(request: pytest.FixtureRequest, accountants: dict[str, Warehouse]) -> Warehouse:
+    return accountants[request.param]

@@ -31,6 +31,25 @@ cross join lateral (
 ) as {{ alias }}
 {% endmacro %}
 
+{# The texts of a JSON array, as `element` of `alias`. #}
+{% macro pleo_texts(column, alias) %}{{ return(adapter.dispatch('pleo_texts', 'pleo_export')(column, alias)) }}{% endmacro %}
+{% macro postgres__pleo_texts(column, alias) %}
+cross join lateral (
+  select found.element
+  from jsonb_array_elements_text(
+    case when jsonb_typeof({{ column }}) = 'array' then {{ column }} end
+  ) as found (element)
+  where found.element is not null
+) as {{ alias }}
+{% endmacro %}
+{% macro duckdb__pleo_texts(column, alias) %}
+cross join lateral (
+  select element
+  from (select unnest(cast({{ column }} as varchar[])) as element)
+  where element is not null
+) as {{ alias }}
+{% endmacro %}
+
 {# The first of an object's members that is neither null nor blank. #}
 {% macro pleo_code(column, names, path=[]) -%}
 coalesce({% for name in names %}nullif(trim({{ pleo_text(column, path + [name]) }}), ''){{ ', ' if not loop.last }}{% endfor %})
@@ -50,8 +69,15 @@ case when {{ text }} ~ '^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$' then cast({
 
 {# Minor units times the currency's unit: exact, or null if DuckDB's 38 digits are not enough. #}
 {% macro pleo_major(minor, unit) %}{{ return(adapter.dispatch('pleo_major', 'pleo_export')(minor, unit)) }}{% endmacro %}
-{% macro postgres__pleo_major(minor, unit) %}({{ minor }} * {{ unit }}){% endmacro %}
-{% macro duckdb__pleo_major(minor, unit) %}try(cast({{ minor }} * {{ unit }} as decimal(38, 16))){% endmacro %}
+{% macro postgres__pleo_major(minor, unit) %}(({{ minor }}) * {{ unit }}){% endmacro %}
+{% macro duckdb__pleo_major(minor, unit) -%}
+case
+  when {{ unit }} >= 0.0001 then try(cast(({{ minor }}) * cast({{ unit }} as decimal(7, 4)) as decimal(38, 16)))
+  -- Beyond 16 decimals nothing is rounded: it is null.
+  when try(({{ minor }}) * {{ unit }}) = try(cast(({{ minor }}) * {{ unit }} as decimal(38, 16)))
+    then try(cast(({{ minor }}) * {{ unit }} as decimal(38, 16)))
+end
+{%- endmacro %}
 
 {# A moment from ISO 8601 text, UTC without a zone; null if invalid. #}
 {% macro pleo_timestamp(text) %}{{ return(adapter.dispatch('pleo_timestamp', 'pleo_export')(text)) }}{% endmacro %}
@@ -90,3 +116,91 @@ cast(floor(extract(epoch from {{ moment }} - current_timestamp) / 60) as integer
 {% macro pleo_iso(moment) %}{{ return(adapter.dispatch('pleo_iso', 'pleo_export')(moment)) }}{% endmacro %}
 {% macro postgres__pleo_iso(moment) %}to_char({{ moment }} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'){% endmacro %}
 {% macro duckdb__pleo_iso(moment) %}strftime(timezone('UTC', {{ moment }}), '%Y-%m-%dT%H:%M:%S.%fZ'){% endmacro %}
+
+{# Whether any of these columns differs between two rows. #}
+{% macro pleo_differs(left, right, columns) -%}
+({% for column in columns %}{{ left }}.{{ column }} is distinct from {{ right }}.{{ column }}{{ ' or ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+{# Whether a loaded row is newer than the stored one: what DuckDB reads always is, as it reads each line once. #}
+{% macro pleo_is_newer(stored, row) -%}
+{{ 'true' if target.type == 'duckdb' else '(' ~ row ~ '.loaded is null or ' ~ stored ~ '.loaded is null or ' ~ row ~ '.loaded > ' ~ stored ~ '.loaded)' }}
+{%- endmacro %}
+
+{# A value of a setting by company, as {company or "*": value}; null if neither is set. #}
+{% macro pleo_by_company(setting, company, type) -%}
+{%- set values = var(setting, {}) -%}
+{%- set own = values.keys() | reject('equalto', '*') | list -%}
+{%- set rest = "cast('" ~ (values['*'] | string | replace("'", "''")) ~ "' as " ~ type ~ ")" if '*' in values else 'cast(null as ' ~ type ~ ')' -%}
+{%- if own -%}
+case {{ company }}
+  {%- for name in own %} when '{{ name | lower | replace("'", "''") }}' then cast('{{ values[name] | string | replace("'", "''") }}' as {{ type }}){% endfor %} else {{ rest }} end
+{%- else -%}
+{{ rest }}
+{%- endif -%}
+{%- endmacro %}
+
+{# The day of a moment on a company's calendar. #}
+{% macro pleo_local_day(moment, company) -%}
+cast(timezone(coalesce({{ pleo_by_company('pleo_time_zones', company, 'text') }}, 'UTC'), {{ moment }}) as date)
+{%- endmacro %}
+
+{# A number as text without trailing zeros on PostgreSQL and with a fixed scale on DuckDB, so that equal numbers are equal texts. #}
+{% macro pleo_plain(number) %}{{ return(adapter.dispatch('pleo_plain', 'pleo_export')(number)) }}{% endmacro %}
+{% macro postgres__pleo_plain(number) %}cast(trim_scale({{ number }}) as text){% endmacro %}
+{% macro duckdb__pleo_plain(number) %}cast({{ number }} as text){% endmacro %}
+
+{# The type of an exact number; DuckDB has 38 digits in all. #}
+{% macro pleo_exact_type(scale) %}{{ 'decimal(38, ' ~ scale ~ ')' if target.type == 'duckdb' else 'numeric' }}{% endmacro %}
+
+{# Minor units as they are booked: whole, unless `pleo_round` is false. #}
+{% macro pleo_whole(minor) %}{{ 'round(' ~ minor ~ ')' if var('pleo_round', true) else minor }}{% endmacro %}
+
+{# An aggregate: a JSON array of texts. #}
+{% macro pleo_json_list(text, order) %}{{ return(adapter.dispatch('pleo_json_list', 'pleo_export')(text, order)) }}{% endmacro %}
+{% macro postgres__pleo_json_list(text, order) %}jsonb_agg({{ text }} order by {{ order }}){% endmacro %}
+{% macro duckdb__pleo_json_list(text, order) %}to_json(list({{ text }} order by {{ order }})){% endmacro %}
+
+{# An aggregate: a JSON array of objects with these columns. #}
+{% macro pleo_json_rows(columns, order) %}{{ return(adapter.dispatch('pleo_json_rows', 'pleo_export')(columns, order)) }}{% endmacro %}
+{% macro postgres__pleo_json_rows(columns, order) -%}
+jsonb_agg(jsonb_build_object({% for name, value in columns.items() %}'{{ name }}', {{ value }}{{ ', ' if not loop.last }}{% endfor %}) order by {{ order }})
+{%- endmacro %}
+{% macro duckdb__pleo_json_rows(columns, order) -%}
+to_json(list(struct_pack({% for name, value in columns.items() %}{{ name }} := {{ value }}{{ ', ' if not loop.last }}{% endfor %}) order by {{ order }}))
+{%- endmacro %}
+
+{# The tags of a line as JSON, {group: [codes]}; null without tags. #}
+{% macro pleo_tag_object(tags) %}{{ return(adapter.dispatch('pleo_tag_object', 'pleo_export')(tags)) }}{% endmacro %}
+{% macro postgres__pleo_tag_object(tags) -%}
+(
+  select jsonb_object_agg(grouped.group_code, grouped.codes)
+  from (
+    select coalesce(found.element ->> 'groupCode', '') as group_code,
+      jsonb_agg(found.element ->> 'code' order by found.position) as codes
+    from jsonb_array_elements(
+      case when jsonb_typeof({{ tags }}) = 'array' then {{ tags }} end
+    ) with ordinality as found (element, position)
+    where jsonb_typeof(found.element) = 'object' and found.element ->> 'code' is not null
+    group by 1
+  ) as grouped
+)
+{%- endmacro %}
+{% macro duckdb__pleo_tag_object(tags) -%}
+(
+  select to_json(map_from_entries(list((grouped.group_code, grouped.codes) order by grouped.group_code)))
+  from (
+    select coalesce(found.element ->> '$.groupCode', '') as group_code,
+      list(found.element ->> '$.code' order by found.position) as codes
+    from (
+      select unnest(cast({{ tags }} as json[])) as element, generate_subscripts(cast({{ tags }} as json[]), 1) as position
+    ) as found
+    where json_type(found.element) = 'OBJECT' and found.element ->> '$.code' is not null
+    group by 1
+  ) as grouped
+  having count(*) > 0
+)
+{%- endmacro %}
+
+{% macro pleo_empty_object() %}cast('{}' as {{ pleo_json_type() }}){% endmacro %}
+{% macro pleo_json_type() %}{{ 'json' if target.type == 'duckdb' else 'jsonb' }}{% endmacro %}

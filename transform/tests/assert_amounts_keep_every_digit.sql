@@ -1,14 +1,28 @@
 -- Loaded numbers are present and fit their type (DuckDB: 12 digits after the point).
-with amounts as (
-  select accounting_entry_id, wallet_amount_source as amount from {{ ref('stg_pleo__export_items') }}
+with changed as (
+  select accounting_entry_id from {{ ref('int_pleo__changed_entries') }}
+),
+
+amounts as (
+  select items.accounting_entry_id, side.amount
+  from (select * from {{ ref('stg_pleo__export_items') }}) as items
+  cross join lateral (
+    select items.wallet_amount_source as amount
+    union all
+    select items.supplier_amount_source
+  ) as side
+  where items.accounting_entry_id in (select accounting_entry_id from changed)
   union all
-  select accounting_entry_id, supplier_amount_source from {{ ref('stg_pleo__export_items') }}
-  {%- for name in ['gross', 'net', 'tax'] %}
-  union all
-  select accounting_entry_id, wallet_{{ name }}_source from {{ ref('stg_pleo__accounting_entry_lines') }}
-  union all
-  select accounting_entry_id, supplier_{{ name }}_source from {{ ref('stg_pleo__accounting_entry_lines') }}
-  {%- endfor %}
+  select lines.accounting_entry_id, side.amount
+  from (select * from {{ ref('stg_pleo__accounting_entry_lines') }}) as lines
+  cross join lateral (
+    select lines.wallet_gross_source as amount
+    {%- for name in ['wallet_net', 'wallet_tax', 'supplier_gross', 'supplier_net', 'supplier_tax'] %}
+    union all
+    select lines.{{ name }}_source
+    {%- endfor %}
+  ) as side
+  where lines.accounting_entry_id in (select accounting_entry_id from changed)
 )
 
 select accounting_entry_id, amount

@@ -9,6 +9,6 @@ from iso
 where code not in ({% for code in own %}'{{ code }}'{{ ', ' if not loop.last }}{% endfor %})
 {%- for code, exponent in own.items() %}
 union all
-select '{{ code }}', cast({{ '0.' ~ '0' * (exponent - 1) ~ '1' if exponent else '1' }} as {{ 'decimal(7, 4)' if target.type == 'duckdb' else 'numeric' }})
+select '{{ code }}', cast({{ '0.' ~ '0' * (exponent - 1) ~ '1' if exponent else '1' }} as {{ 'decimal(9, 8)' if target.type == 'duckdb' else 'numeric' }})
 {%- endfor %}
 {%- endif %}

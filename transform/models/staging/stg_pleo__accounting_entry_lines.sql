@@ -1,6 +1,13 @@
+{{ config(
+  materialized='incremental', incremental_strategy='append',
+  indexes=pleo_indexes([], ['accounting_entry_id']),
+  pre_hook="{{ pleo_forget_changed() }}", post_hook="{{ pleo_analyze() }}"
+) }}
+
 with items as (
   select job_id, accounting_entry_id, accounting_entry_lines
   from {{ ref('stg_pleo__export_items') }}
+  {{- pleo_where_changed() }}
 )
 
 select
@@ -8,7 +15,8 @@ select
   items.accounting_entry_id,
   line.position as line_number,
   lower({{ pleo_text('line.element', ['accountingEntryLineId']) }}) as accounting_entry_line_id,
-  {{ pleo_code('line.element', ['code', 'identifier'], ['account']) }} as account,
+  {{ pleo_code('line.element', ['code'], ['account']) }} as account_code,
+  {{ pleo_code('line.element', ['identifier'], ['account']) }} as account_identifier,
   {{ pleo_text('line.element', ['account', 'name']) }} as account_name,
   {{ pleo_text('line.element', ['lineAmount', 'inWalletCurrency', 'currency']) }} as wallet_currency,
   {{ pleo_text('line.element', ['lineAmount', 'inSupplierCurrency', 'currency']) }} as supplier_currency,
