@@ -117,7 +117,7 @@ def _expense_gl_account(settings: Settings) -> Check:
 
 def _no_category(check: str, index: int, account: Record) -> Finding:
     path, number = f"/accountingEntryLines/{index}/account", index + 1
-    # A known name or code, but no usable account; the all-zero account is no choice.
+    # A known name or code, but no usable account; the all-zero account counts as missing.
     name = None if account.get("id") == NO_ACCOUNT else key_of(account, "name")
     subject = Subject("glAccount", line=number, name=name)
     if name:

@@ -23,7 +23,7 @@ CONFIGURATION: dict[str, Any] = {
 
 
 def amount(value: Any, currency: str = "EUR") -> dict[str, Any]:
-    """Return an amount of so many cents, the same in both currencies."""
+    """Return an amount in cents, the same in both currencies."""
     money = {"value": value, "currency": currency}
     return {"inWalletCurrency": money, "inSupplierCurrency": money}
 

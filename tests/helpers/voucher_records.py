@@ -145,7 +145,7 @@ def item(number: int, kind: str = "card_purchase", amount: Any = 11900, **member
 
 
 def posting(record: dict[str, Any]) -> dict[str, Any]:
-    """Return what the mapper adds to a record that passed its checks."""
+    """Return the members that the mapper adds to a record that passed its checks."""
     value = record["amount"]["inWalletCurrency"]["value"]
     if value == 0:
         return {"outcome": "nothing_to_book", "reason": "The amount is zero", "vouchers": []}

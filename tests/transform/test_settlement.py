@@ -156,7 +156,7 @@ def test_balances_are_those_of_the_sandbox(books: Warehouse, closed: Closed, wor
 def test_nothing_is_owed_or_in_transit_once_all_is_settled(books: Warehouse, closed: Closed, world: str) -> None:
     (company,) = closed.companies[world]
     found = balances(books, company)
-    # The bank statement books the other side of what is in transit.
+    # The bank statement books the other side of money in transit.
     statement = Balances.after(closed.pleo.entries(company.id)).bank[company.currency] / 100
 
     assert {found["accountsPayable"], found["outOfPocket"], found["contra"] - statement} == {Decimal(0)}

@@ -1,4 +1,4 @@
-"""The booking table: which vouchers each type becomes, and what happens where it cannot be booked."""
+"""The booking table: which vouchers each type becomes, and the reason where it cannot be booked."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_a_row_may_skip_a_type() -> None:
         ),
     ],
 )
-def test_what_the_table_cannot_decide_fails_at_once(changed: dict[str, Any], reason: str) -> None:
+def test_undecided_items_fail_at_once(changed: dict[str, Any], reason: str) -> None:
     verdict = judge(item(**changed))
     assert verdict["posting"]["outcome"] == "failed"
     assert verdict["validationFailureReasonType"] == "invalid_configuration"
@@ -297,7 +297,7 @@ def test_placeholders_of_a_user_check() -> None:
     assert verdict["validationFailureReason"] == "X in line 2: /accountingEntryLines/1/tags/0/code {x}"
 
 
-def test_all_zero_account_is_no_category() -> None:
+def test_all_zero_account_counts_as_missing() -> None:
     unknown = {"id": "00000000-0000-0000-0000-000000000000", "name": "I don't know", "code": "0", "identifier": "0"}
     verdict = judge(item(accountingEntryLines=[line(account=unknown)]))
     assert verdict["validationFailureReason"] == "Line 1 has no category: choose one in Pleo"
