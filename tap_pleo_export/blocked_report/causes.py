@@ -25,15 +25,12 @@ _ACCOUNTS: Final = {
     "outOfPocket": "out-of-pocket account",
     "contra": "contra account",
     "accountsPayable": "accounts payable account",
+    "externalReimbursement": "account for external reimbursements",
+    "fees": "account for fees",
+    "otherIncome": "account for other income",
 }
 _OTHER_LIST: Final = "Or update the list that the integration checks against, if it is outdated."
 _MAX_SHORT_ID: Final = 13
-_OWN_ROLES: Final = {"journal", "vendor", "contraAccount"}
-_UNKNOWN_CODES: Final = {
-    "gl_account_exists": "account_unknown",
-    "tax_code_exists": "tax_unknown",
-    "tag_exists": "tag_unknown",
-}
 
 
 class Cause(msgspec.Struct, array_like=True, frozen=True):
@@ -74,10 +71,26 @@ _REMEDIES: Final = {
         "{for_currency}; then export again. Or have the {name}{for_currency} added to the integration’s configuration.",
         (SETTING, INTEGRATION),
     ),
-    "contra_account_without_code": Remedy(
-        "The contra account{for_currency} has no code",
-        "In Pleo, Settings > Accounting > Contra accounts, choose an account with a code{for_currency}.",
-        (SETTING,),
+    "category_or_account_missing": Remedy(
+        "No category and no {name}{for_currency}",
+        "Have the {name}{for_currency} added to the integration’s configuration; or open each item in Pleo, give it a"
+        " category and export it again.",
+        (INTEGRATION, ITEM),
+    ),
+    "type_unknown": Remedy(
+        "{name} is not in the booking table",
+        "Give it a row in the setting “booking” of the integration’s configuration, as your accountant books it.",
+        (INTEGRATION,),
+    ),
+    "amounts_differ": Remedy(
+        "The amounts of item and lines do not agree",
+        "Open each item in Pleo, correct its lines so that they add up to the item’s amount, and export it again.",
+        (ITEM,),
+    ),
+    "tax_not_booked": Remedy(
+        "Tax on an item without a tax posting",
+        "Check these items with your accountant: payments and reimbursements are booked without their tax.",
+        (ACCOUNTING,),
     ),
     "account_missing": Remedy(
         "No {name}{for_currency}",
@@ -186,11 +199,21 @@ def _built_in(check: str, subject: dict[str, Any]) -> Cause | None:
             return Cause("no_lines")
         case "expense_gl_account":
             return Cause("category_without_account", name) if name else Cause("line_without_category")
-        case "vendor_exists":
-            return Cause("vendor_unknown", name or code)
-        case _ if check in _UNKNOWN_CODES:
-            return Cause(_UNKNOWN_CODES[check], code)
-    return None
+    return _of_name(check, name, code)
+
+
+def _of_name(check: str, name: str, code: str) -> Cause | None:
+    """Return the cause of a check that has only one."""
+    causes = {
+        "amounts_add_up": Cause("amounts_differ"),
+        "known_type": Cause("type_unknown", words(": ".join(filter(None, (code, name))))),
+        "tax_is_booked": Cause("tax_not_booked", blocking=False),
+        "vendor_exists": Cause("vendor_unknown", name or code),
+        "gl_account_exists": Cause("account_unknown", code),
+        "tax_code_exists": Cause("tax_unknown", code),
+        "tag_exists": Cause("tag_unknown", code),
+    }
+    return causes.get(check)
 
 
 def _missing(subject: dict[str, Any]) -> Cause:
@@ -204,8 +227,6 @@ def _missing(subject: dict[str, Any]) -> Cause:
             return Cause("vendor_missing")
     currency = clean_text(subject.get("currency"))
     currency = "" if currency == "UNDEFINED" else currency
-    if roles[0] == "contraAccount":
-        return Cause("contra_account_without_code", currency=currency)
-    names = (_ACCOUNTS.get(role, f"account “{role}”") for role in roles if role not in _OWN_ROLES)
-    kind = "wallet_missing" if "contraAccount" in roles else "account_missing"
-    return Cause(kind, " or ".join(names), currency)
+    names = " or ".join(_ACCOUNTS.get(role, f"account “{role}”") for role in roles if role != "line")
+    kind = "wallet_missing" if "wallet" in roles else "account_missing"
+    return Cause("category_or_account_missing" if "line" in roles else kind, names, currency)

@@ -14,5 +14,5 @@ SCHEMA_FOLDER = next(f for f in (_PACKAGE / "schemas", _PACKAGE.parent / "schema
 
 @cache
 def shipped(name: str) -> Any:  # noqa: ANN401 - JSON
-    """Return the content of a file, such as `validation_requirements.json`; shared, so do not change it."""
+    """Return the content of a file, such as `booking.json`; shared, so do not change it."""
     return json.loads((SCHEMA_FOLDER / name).read_text("utf-8"))

@@ -5,10 +5,11 @@ Independent of Singer; the only I/O is reading reference lists and the shipped t
     settings → Validator → judge(record) → Verdict (findings, in Pleo's words)
 """
 
+from tap_pleo_export.validation.booking import Posting
 from tap_pleo_export.validation.settings import Settings, parse_settings
 from tap_pleo_export.validation.user_checks import SettingsError
 from tap_pleo_export.validation.validator import Validator
-from tap_pleo_export.validation.verdict import MEMBERS, Finding, Posting, Subject, Verdict
+from tap_pleo_export.validation.verdict import MEMBERS, Finding, Subject, Verdict
 
 __all__ = [
     "MEMBERS",

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from decimal import MAX_EMAX, MIN_EMIN, Context, Inexact, InvalidOperation
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_pleo_export.validation.item import currency_of, key_of, lines_of, vendor_of
-from tap_pleo_export.validation.requirements import AccountLookup
+from msgspec import structs
+
+from tap_pleo_export.text import one_line
+from tap_pleo_export.validation.booking import JOURNAL, LINE, VENDOR, WALLET
+from tap_pleo_export.validation.item import (
+    NO_ACCOUNT,
+    account_key,
+    amount_of,
+    currency_of,
+    key_of,
+    lines_of,
+    vendor_of,
+)
 from tap_pleo_export.validation.verdict import Check, Finding, Subject
-from tap_pleo_export.validation.vocabulary import OWN_ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from decimal import Decimal
 
-    from tap_pleo_export.validation.requirements import Requirement
+    from tap_pleo_export.validation.booking import Booking, MissingRole
     from tap_pleo_export.validation.settings import Settings
-    from tap_pleo_export.validation.verdict import Method, Record
+    from tap_pleo_export.validation.vocabulary import Record
 
 CONFIGURATION = "required_configuration"
 MISSING = "missing_configuration"
 INVALID = "invalid_configuration"
-VENDOR = "vendor_unknown"
+VENDOR_UNKNOWN = "vendor_unknown"
+NO_LINES = "The item has no lines: give it a category in Pleo"
 NO_VENDOR = "Vendor missing: select a vendor for this item"
 UNKNOWN_ACCOUNT = "Account No. {} does not exist in the Accounting System. Check Category."
 UNKNOWN_TAX = "Tax Code {} does not exist in the Accounting System"
@@ -28,6 +41,8 @@ UNKNOWN_VENDOR = (
     "Selected vendor cannot be processed because it does not exist or is currently blocked. "
     "Please verify the vendor’s status in the accounting system and try again."
 )
+
+_EXACT = Context(prec=10_000, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact, InvalidOperation])
 
 
 def builtin_checks(settings: Settings) -> Iterator[Check]:
@@ -40,67 +55,143 @@ def builtin_checks(settings: Settings) -> Iterator[Check]:
             yield _codes_exist(check, known[list_name])
     if "vendors" in known:
         yield _vendor_exists(known["vendors"], settings)
+    yield Check("amounts_add_up", "error", _amounts_add_up, _BOOKING)
+    yield Check("known_type", "error", _known_type, _BOOKING)
+    yield Check("tax_is_booked", "warning", _tax_is_booked, _BOOKING)
+
+
+_BOOKING = frozenset({"type", "subType", "bookkeeping", "amount", "accountingEntryLines"})
+"""Members that decide whether an item and its lines are booked."""
 
 
 def _required_configuration(settings: Settings) -> Check:
-    accounts = AccountLookup(settings.requirements, settings.companies, settings.null_bookkeeping)
+    def judge(record: Record, booking: Booking) -> Sequence[Finding]:
+        if booking.fault:
+            raise booking.fault
+        return [_missing(missing, record) for missing in booking.missing] if booking.missing else ()
 
-    def judge(record: Record, method: Method) -> list[Finding]:
-        return [_missing(requirement, record) for requirement in accounts.missing_requirements(record, method)]
-
-    reads = {"type", "bookkeeping", "companyId", "amount", "contraAccount", "vendor"}
-    if settings.null_bookkeeping == "accounts_payable":
-        reads.add("supplier")
-    return Check(CONFIGURATION, "error", judge, frozenset(reads))
+    reads = {"companyId", "contraAccount", "vendor"} | _supplier(settings)
+    return Check(CONFIGURATION, "error", judge, _BOOKING | reads)
 
 
-def _missing(requirement: Requirement, record: Record) -> Finding:
-    """Describe a missing requirement, preferably as a gap in the configuration, else as a gap in the item."""
-    path = next((f"/{role}" for role in ("contraAccount", "vendor") if role in requirement), "/companyId")
-    role = _leading_role(requirement)
-    if role == "vendor":
-        return _failed(CONFIGURATION, VENDOR, NO_VENDOR, path, Subject(role))
-    others = tuple(other for other in requirement if other != role)
-    company = record.get("companyId") or None
-    if role == "journal":
+def _supplier(settings: Settings) -> set[str]:
+    return {"supplier"} if settings.null_bookkeeping == "accounts_payable" else set()
+
+
+def _missing(missing: MissingRole, record: Record) -> Finding:
+    """Describe a missing role in Pleo's words, with the documents that need it."""
+    role, *others = (role for role in missing.roles if role != LINE)
+    alternatives = tuple(others) + ((LINE,) if LINE in missing.roles else ())
+    subject = Subject(role, alternatives, document=missing.documents[0])
+    if role == VENDOR:
+        return _failed(CONFIGURATION, VENDOR_UNKNOWN, NO_VENDOR, "/vendor", subject)
+    company, currency = record.get("companyId") or None, currency_of(record.get("amount"))
+    needed = f" (needed for: {', '.join(missing.documents)})"
+    subject = structs.replace(subject, company_id=company)
+    if role == JOURNAL:
         label = f"(company {company or 'unknown'})"
-        reason = f"Journal {label} missing: provide journal {label} in the configurations"
-        return _failed(CONFIGURATION, MISSING, reason, path, Subject(role, others, company_id=company))
-    currency = currency_of(record)
-    name = key_of(record.get("contraAccount") or {}, "name") if "contraAccount" in requirement else None
-    accounts = " or ".join(role for role in requirement if role not in OWN_ROLES) or name or role
-    subject = Subject(role, others, name=name, currency=currency, company_id=company)
-    return _account_missing(CONFIGURATION, f"{accounts} ({currency or 'currency unknown'})", path, subject)
-
-
-def _leading_role(requirement: Requirement) -> str:
-    """Return the role that the finding is about: an account of the configuration, if one would do."""
-    accounts = (role for role in requirement if role not in OWN_ROLES)
-    return next(accounts, None) or next(role for role in ("journal", "contraAccount", "vendor") if role in requirement)
-
-
-_LINES = frozenset({"accountingEntryLines"})
+        reason = f"Journal {label} missing: provide journal {label} in the configurations{needed}"
+        return _failed(CONFIGURATION, MISSING, reason, "/companyId", subject)
+    path, name = "/companyId", None
+    if role == WALLET:
+        path, name = "/contraAccount", key_of(record.get("contraAccount") or {}, "name")
+    label = f"{' or '.join([role, *others])} ({currency or 'currency unknown'})"
+    return _account_missing(CONFIGURATION, label, path, structs.replace(subject, name=name, currency=currency), needed)
 
 
 def _expense_gl_account(settings: Settings) -> Check:
     name, exempt = "expense_gl_account", settings.gl_account_not_required_for
 
-    def judge(record: Record, _method: Method) -> list[Finding]:
-        if exempt and record.get("type") in exempt:
-            return []
+    def judge(record: Record, booking: Booking) -> Sequence[Finding]:
+        if not booking.books_lines or record.get("type") in exempt:
+            return ()
         lines = lines_of(record)
         if not lines:
-            return [_account_missing(name, "(item has no lines)", "/accountingEntryLines", Subject("glAccount"))]
-        findings = []
-        for index, line in enumerate(lines):
-            account = line.get("account") or {}
-            if not key_of(account, "code", "identifier"):
-                subject = Subject("glAccount", line=index + 1, name=key_of(account, "name"))
-                label = " ".join(filter(None, (subject.name, f"(line {subject.line})")))
-                findings.append(_account_missing(name, label, f"/accountingEntryLines/{index}/account", subject))
-        return findings
+            return [_failed(name, MISSING, NO_LINES, "/accountingEntryLines", Subject("glAccount"))]
+        return [
+            _no_category(name, index, line.get("account") or {})
+            for index, line in enumerate(lines)
+            if not account_key(line.get("account"))
+        ]
 
-    return Check(name, "error", judge, _LINES | ({"type"} if exempt else set()))
+    return Check(name, "error", judge, _BOOKING)
+
+
+def _no_category(check: str, index: int, account: Record) -> Finding:
+    path, number = f"/accountingEntryLines/{index}/account", index + 1
+    # A known name or code, but no usable account; the all-zero account is no choice.
+    name = None if account.get("id") == NO_ACCOUNT else key_of(account, "name")
+    subject = Subject("glAccount", line=number, name=name)
+    if name:
+        return _account_missing(check, f"{name} (line {number})", path, subject)
+    return _failed(check, MISSING, f"Line {number} has no category: choose one in Pleo", path, subject)
+
+
+def _amounts_add_up(record: Record, booking: Booking) -> Sequence[Finding]:
+    """Check that an item has an amount, and that the lines to book have the same total and currency."""
+    if not booking.vouchers:
+        return ()
+    total = amount_of(record.get("amount"))
+    if total is None:
+        return [_wrong_amount("The item has no amount: correct it in Pleo", "/amount")]
+    if not booking.books_lines:
+        return ()
+    lines, currency = lines_of(record), currency_of(record.get("amount"))
+    for index, line in enumerate(lines):
+        money = line.get("lineAmount")
+        if amount_of(money) is None:
+            reason = f"Line {index + 1} has no amount: correct the item in Pleo"
+        elif (own := currency_of(money)) != currency:
+            reason = f"Line {index + 1} is in {own}, the item in {currency}: correct the item in Pleo"
+        else:
+            continue
+        return [_wrong_amount(reason, f"/accountingEntryLines/{index}/lineAmount", line=index + 1)]
+    found = _sum([amount_of(line["lineAmount"]) for line in lines])
+    if found == total or not lines:
+        return ()
+    reason = f"The lines add up to {found}, the item to {total} ({currency}, minor units): correct the lines in Pleo"
+    return [_wrong_amount(reason, "/amount", currency=currency)]
+
+
+def _wrong_amount(reason: str, path: str, **subject: Any) -> Finding:  # noqa: ANN401 - members of Subject
+    return _failed("amounts_add_up", "validation_failure", reason, path, Subject("amount", **subject))
+
+
+def _sum(values: list[Any]) -> int | Decimal:
+    """Return an exact sum; a Decimal sum that would be rounded raises Inexact."""
+    total: int | Decimal = 0
+    for value in values:
+        total = total + value if type(total) is type(value) is int else _EXACT.add(total, value)
+    return total
+
+
+def _known_type(record: Record, booking: Booking) -> Sequence[Finding]:
+    """Check that a row of the booking table decides how the item is booked."""
+    row, type_, sub_type = booking.row, record.get("type"), record.get("subType")
+    if row is None and not booking.fault:
+        named = f"{type_} with subtype {sub_type}" if sub_type else type_
+        text = f"Type {one_line(str(named))} is not in the booking table"
+    elif row and row.ambiguous and (amount_of(record.get("amount")) or 0) < 0:
+        text = f"A negative {type_} without a subtype may be a payment or its return"
+    else:
+        return ()
+    subject = Subject("type", code=type_, name=sub_type)
+    return [_failed("known_type", INVALID, f"{text}: give it a row in 'booking'", "/type", subject)]
+
+
+def _tax_is_booked(record: Record, booking: Booking) -> Sequence[Finding]:
+    """Warn of tax on lines that are not booked, such as those of a settlement."""
+    if not booking.vouchers or booking.books_lines:
+        return ()
+    found = []
+    for index, line in enumerate(lines_of(record)):
+        tax = amount_of((line.get("tax") or {}).get("amount"))
+        if tax:
+            reason = f"Line {index + 1} has tax of {tax} (minor units), which is not booked: {record.get('type')}"
+            subject = Subject("tax", line=index + 1, currency=currency_of(line["tax"]["amount"]))
+            path = f"/accountingEntryLines/{index}/tax"
+            found.append(Finding("tax_is_booked", "failed", "warning", "validation_failure", reason, path, subject))
+    return found
 
 
 class _LineCheck(NamedTuple):
@@ -116,7 +207,9 @@ class _LineCheck(NamedTuple):
 def _codes_exist(check: _LineCheck, known: frozenset[str]) -> Check:
     name, role, member, reason, codes = check
 
-    def judge(record: Record, _method: Method) -> list[Finding]:
+    def judge(record: Record, booking: Booking) -> Sequence[Finding]:
+        if not booking.books_lines:
+            return ()
         findings = []
         for index, line in enumerate(lines_of(record)):
             for place, code in enumerate(codes(line)):
@@ -126,11 +219,11 @@ def _codes_exist(check: _LineCheck, known: frozenset[str]) -> Check:
                     findings.append(_failed(name, INVALID, reason.format(code), path, subject))
         return findings
 
-    return Check(name, "error", judge, _LINES)
+    return Check(name, "error", judge, _BOOKING)
 
 
 def _account_codes(line: Record) -> list[str | None]:
-    return [key_of(line.get("account") or {}, "code", "identifier")]
+    return [account_key(line.get("account"))]
 
 
 def _tax_codes(line: Record) -> list[str | None]:
@@ -152,23 +245,22 @@ _LINE_CHECKS = {
 def _vendor_exists(known: frozenset[str], settings: Settings) -> Check:
     name = "vendor_exists"
 
-    def judge(record: Record, _method: Method) -> list[Finding]:
-        own = vendor_of(record, settings.null_bookkeeping)
+    def judge(record: Record, booking: Booking) -> Sequence[Finding]:
+        own = vendor_of(record, booking.method) if booking.vouchers else None
         if own is None or own[1] in known:
-            return []
+            return ()
         path, code = own
         subject = Subject("vendor", code=code, name=key_of(record[path[1:]], "name"))
-        return [_failed(name, VENDOR, UNKNOWN_VENDOR, path, subject)]
+        return [_failed(name, VENDOR_UNKNOWN, UNKNOWN_VENDOR, path, subject)]
 
-    own_supplier = {"bookkeeping", "supplier"} if settings.null_bookkeeping == "accounts_payable" else set()
-    return Check(name, "error", judge, frozenset({"vendor", *own_supplier}))
+    return Check(name, "error", judge, _BOOKING | {"vendor"} | _supplier(settings))
 
 
 def _failed(check: str, kind: str, reason: str, path: str, subject: Subject) -> Finding:
     return Finding(check, "failed", "error", kind, reason, path, subject)
 
 
-def _account_missing(check: str, label: str, path: str, subject: Subject) -> Finding:
+def _account_missing(check: str, label: str, path: str, subject: Subject, needed: str = "") -> Finding:
     """Return the finding that an account is not provided; its label may end with its place in brackets."""
-    reason = f"Account {label} missing: provide account {label} in the configurations"
+    reason = f"Account {label} missing: provide account {label} in the configurations{needed}"
     return _failed(check, MISSING, reason, path, subject)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_pleo_export.validation.vocabulary import BALANCE_MOVES
+from tap_pleo_export.validation.vocabulary import BALANCE_MOVES, TAGGABLE
 
 if TYPE_CHECKING:
-    from tap_pleo_export.validation.verdict import Method, Record
+    from decimal import Decimal
+
+    from tap_pleo_export.validation.vocabulary import Method, Record
+
+NO_ACCOUNT = "00000000-0000-0000-0000-000000000000"
 
 
 def bookkeeping_method(record: Record, null_bookkeeping: Method) -> tuple[Method, bool]:
@@ -16,7 +20,7 @@ def bookkeeping_method(record: Record, null_bookkeeping: Method) -> tuple[Method
         return "journal", True
     bookkeeping = record.get("bookkeeping")
     if bookkeeping is None:
-        return null_bookkeeping, True
+        return null_bookkeeping if record.get("type") in TAGGABLE else "journal", True
     method = bookkeeping.get("method") if isinstance(bookkeeping, dict) else bookkeeping
     if method == "accounts_payable":
         return "accounts_payable", True
@@ -39,17 +43,28 @@ def lines_of(record: Record) -> list[dict[str, Any]]:
     return record.get("accountingEntryLines") or []
 
 
-def currency_of(record: Record) -> str | None:
-    """Return the wallet currency."""
-    amount = (record.get("amount") or {}).get("inWalletCurrency") or {}
-    return key_of(amount, "currency")
+def currency_of(money: dict[str, Any] | None) -> str | None:
+    """Return the wallet currency of an amount."""
+    return key_of((money or {}).get("inWalletCurrency") or {}, "currency")
 
 
-def vendor_of(record: Record, null_bookkeeping: Method) -> tuple[str, str | None] | None:
+def amount_of(money: dict[str, Any] | None) -> int | Decimal | None:
+    """Return an amount in the wallet currency, in minor units."""
+    return ((money or {}).get("inWalletCurrency") or {}).get("value")
+
+
+def account_key(account: dict[str, Any] | None) -> str | None:
+    """Return an account's code, or else its identifier; None for the all-zero id, which is "I don't know" in Pleo."""
+    if not account or account.get("id") == NO_ACCOUNT:
+        return None
+    return key_of(account, "code", "identifier")
+
+
+def vendor_of(record: Record, method: Method) -> tuple[str, str | None] | None:
     """Return path and key of the item's vendor, or of the supplier used instead; None if it has neither."""
     if vendor := record.get("vendor"):
         return "/vendor", key_of(vendor, "code", "externalId")
-    if null_bookkeeping == "accounts_payable" and record.get("bookkeeping") is None:
+    if method == "accounts_payable" and record.get("bookkeeping") is None:
         supplier = record.get("supplier") or {}
         if found := key_of(supplier, "code", "account", "taxIdentifier"):
             return "/supplier", found

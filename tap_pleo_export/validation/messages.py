@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tap_pleo_export.singer.exact_json import Json, Members, decode, encode, join, members
 from tap_pleo_export.singer.message_reader import InputError
 from tap_pleo_export.singer.schema_files import shipped
-from tap_pleo_export.validation import MEMBERS, Settings, Validator, Verdict
+from tap_pleo_export.validation import MEMBERS, Posting, Settings, Validator, Verdict
+from tap_pleo_export.validation.booking import MAX_CACHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +18,6 @@ ITEMS = "export_items"
 FAILED = "export_items_failed"
 UPDATES = "export_job_item_updates"
 KEYS = ("jobId", "accountingEntryId")
-
-MAX_CACHED = 1024
-"""Size of the cache of encoded verdicts without findings; a company has few accounts."""
 
 _OUTCOMES = {"error": "failed", "warning": "warned"}
 _MARK = f',"{MEMBERS[0]}":'.encode()
@@ -39,7 +37,7 @@ class ItemMapping:
         self._on_failure = settings.on_failure
         self._emit_updates = settings.emit_updates
         self._only_updates = settings.only_updates
-        self._clean: dict[tuple[str, object], bytes] = {}
+        self._clean: dict[tuple[str, Posting], bytes] = {}
         self.items: Counter[str] = Counter()
         self.findings: Counter[tuple[str, str]] = Counter()
         self.without_keys = 0

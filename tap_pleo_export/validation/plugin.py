@@ -8,7 +8,6 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from tap_pleo_export.singer.command_line import main, refuse
 from tap_pleo_export.singer.mapper import StreamMapper
 from tap_pleo_export.singer.message_reader import InputError, InputMessage
-from tap_pleo_export.text import one_line
 from tap_pleo_export.validation import Settings, SettingsError, Validator, parse_settings
 from tap_pleo_export.validation.messages import ITEMS, UPDATES, ItemMapping
 from tap_pleo_export.validation.settings import settings_schema
@@ -32,8 +31,7 @@ class ValidationMapper(StreamMapper):
     def __init__(self, *, output: IO[bytes] | None = None, **plugin: Any) -> None:  # noqa: ANN401 - the SDK's own
         """Compile the settings; arguments and errors as in the base class."""
         super().__init__(output=output, **plugin)
-        self._items = ItemMapping(self.settings, Validator(self.settings, self._warn_of_method))
-        self._warned_of_method = False
+        self._items = ItemMapping(self.settings, Validator(self.settings, self.logger.warning))
         for hint in self.settings.hints:
             self.logger.warning("config %s", hint)
 
@@ -109,12 +107,6 @@ class ValidationMapper(StreamMapper):
         if self.settings.only_updates and (message.stream != UPDATES or message.type == "ACTIVATE_VERSION"):
             return ()
         return (message.unchanged(),)
-
-    def _warn_of_method(self, record: dict[str, Any]) -> None:
-        if not self._warned_of_method:
-            self._warned_of_method = True
-            entry = one_line(str(record.get("accountingEntryId")))
-            self.logger.warning("Item %s has a bookkeeping method unknown to Pleo's API: recorded as journal", entry)
 
 
 def _refuse_batch(_message: object) -> Iterator[bytes]:

@@ -7,22 +7,27 @@ import csv
 import json
 import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tap_pleo_export.singer.schema_errors import nearest, pointer, violations
+from tap_pleo_export.singer.schema_errors import nearest, pointer, unknown, violations
 from tap_pleo_export.singer.schema_files import shipped
-from tap_pleo_export.validation.requirements import Company, NeedsTable, account_roles
+from tap_pleo_export.validation.booking import ANY, BookingTable, ByKey, Company, account_roles
 from tap_pleo_export.validation.user_checks import SettingsError, compile_check
-from tap_pleo_export.validation.vocabulary import ACCOUNT_ROLES, BUILTIN_CHECKS, ITEM_TYPES, OWN_ROLES
+from tap_pleo_export.validation.vocabulary import ACCOUNT_ROLES, BUILTIN_CHECKS, ITEM_TYPES, SUB_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tap_pleo_export.validation.verdict import Check, Method
+    from tap_pleo_export.validation.verdict import Check
+    from tap_pleo_export.validation.vocabulary import Method
 
 
 _FIRST_DELIMITER = re.compile(r'^(?:"(?:[^"]|"")*"|[^,;\t]*)([,;\t])')
+
+MISSPELT = 0.85
+"""Similarity (difflib) from which an unknown type is taken for a misspelt one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,8 @@ class Settings:
         companies: By company id in lower case; `*` is the fallback.
         null_bookkeeping: How an item with `bookkeeping: null` is recorded.
         gl_account_not_required_for: Types exempt from `expense_gl_account`.
-        requirements: The needs table.
+        booking: The booking table.
+        vendor_accounts: Payables account by vendor code or external id.
         references: Known values by list: `gl_accounts`, `tax_codes`, `tags`, `vendors`.
         checks: User-defined checks.
         disabled_checks: Ids of checks that are not run.
@@ -46,7 +52,8 @@ class Settings:
     companies: dict[str, Company] = field(default_factory=dict)
     null_bookkeeping: Method = "journal"
     gl_account_not_required_for: frozenset[str] = frozenset()
-    requirements: NeedsTable = field(default_factory=NeedsTable)
+    booking: BookingTable = field(default_factory=lambda: BookingTable([]), compare=False)
+    vendor_accounts: dict[str, str] = field(default_factory=dict)
     references: dict[str, frozenset[str]] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     disabled_checks: frozenset[str] = frozenset()
@@ -57,9 +64,14 @@ class Settings:
 
 
 def settings_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of the settings, the needs table included."""
+    """Return the JSON Schema (2020-12) of the settings, the booking table included."""
     schema: dict[str, Any] = copy.deepcopy(shipped("validation_settings.schema.json"))
-    schema["properties"]["requirements"]["items"] = shipped("validation_requirements.schema.json")["items"]
+    table = shipped("booking.schema.json")
+    schema["properties"]["booking"]["items"] = table["items"]
+    schema["$defs"] |= table["$defs"]
+    documents = table["items"]["properties"]["vouchers"]["items"]["properties"]["document"]["enum"]
+    company = schema["properties"]["configuration"]["items"]["properties"]
+    company["journal"]["properties"] = {key: {"type": ["string", "null"]} for key in (*documents, ANY)}
     return schema
 
 
@@ -67,22 +79,26 @@ def parse_settings(config: Mapping[str, Any]) -> Settings:
     """Compile settings; null counts as not set. All mistakes are one SettingsError."""
     config = {name: value for name, value in config.items() if value is not None}
     references: dict[str, frozenset[str]] = {}
+    vendor_accounts: dict[str, str] = {}
     checks: list[Check] = []
+    violated = list(map(str, violations(_schema_for(config), _without_schemas(config))))
     problems = [
-        *map(str, violations(_schema_for(config), _without_schemas(config))),
+        *violated,
+        *([] if violated else _misspelt(config)),
         *_repeated_companies(_entries(config, "configuration")),
         *_repeated_checks(_entries(config, "checks")),
         *_read_references(config.get("references"), references),
+        *_read_vendor_accounts(config.get("vendor_accounts"), vendor_accounts),
         *_compile_checks(_entries(config, "checks"), checks),
     ]
     if problems:
         raise SettingsError(problems)
-    rows = config.get("requirements", shipped("validation_requirements.json"))
     return Settings(
         companies=dict(map(_company, config.get("configuration", ()))),
         null_bookkeeping=config.get("null_bookkeeping", "journal"),
         gl_account_not_required_for=frozenset(config.get("gl_account_not_required_for", ())),
-        requirements=NeedsTable.of(rows),
+        booking=BookingTable(config.get("booking", shipped("booking.json"))),
+        vendor_accounts=vendor_accounts,
         references=references,
         checks=tuple(checks),
         disabled_checks=frozenset(config.get("disabled_checks", ())),
@@ -116,8 +132,8 @@ def _schema_for(config: Mapping[str, Any]) -> dict[str, Any]:
     schema = settings_schema()
     ids = [check["id"] for _, check in _entries(config, "checks") if isinstance(check.get("id"), str)]
     schema["properties"]["disabled_checks"]["items"]["enum"] = list(dict.fromkeys([*BUILTIN_CHECKS, *ids]))
-    rows = config.get("requirements", [])
-    if not violations(settings_schema()["properties"]["requirements"], rows):
+    rows = config.get("booking", [])
+    if not violations({**schema["properties"]["booking"], "$defs": schema["$defs"]}, rows):
         accounts = schema["properties"]["configuration"]["items"]["properties"]["accounts"]
         roles = dict.fromkeys([*ACCOUNT_ROLES, *account_roles(rows)])
         accounts |= {
@@ -156,8 +172,44 @@ def _read_references(lists: object, into: dict[str, frozenset[str]]) -> Iterator
                 yield f"{pointer(('references', name))}: {problem}"
 
 
+def _read_vendor_accounts(source: object, into: dict[str, str]) -> Iterator[str]:
+    try:
+        pairs = _account_file(Path(source)) if isinstance(source, str) and source else source
+    except ValueError as problem:
+        yield f"/vendor_accounts: {problem}"
+        return
+    for vendor, account in pairs.items() if isinstance(pairs, dict) else ():
+        if isinstance(account, str) and vendor.strip() and account.strip():
+            into[vendor.strip()] = account.strip()
+
+
 def _reference_file(path: Path) -> list[str]:
-    """Read a JSON array of strings (`.json`), or the first column of UTF-8 text or CSV; errors do not quote it."""
+    """Read a JSON array of strings, or the first column of a text or CSV file."""
+    content = _read_file(path, "an array of strings")
+    values = [row[0] for row in content] if isinstance(content, _Rows) else content
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f'{str(path)!r} is not an array of strings: write codes in quotes, such as "0400"')
+    return values
+
+
+def _account_file(path: Path) -> dict[str, str]:
+    """Read a JSON object of strings, or the first two columns of a CSV file."""
+    content = _read_file(path, "an object of strings")
+    if isinstance(content, _Rows):
+        if any(len(row) == 1 for row in content):
+            raise ValueError(f"{str(path)!r} has a line without a second column: expected vendor and account")
+        content = {row[0]: row[1] for row in content}
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise ValueError(f'{str(path)!r} is not an object of strings: write codes in quotes, such as "0400"')
+    return content
+
+
+class _Rows(list[list[str]]):
+    """Rows of a CSV file."""
+
+
+def _read_file(path: Path, expected: str) -> Any:  # noqa: ANN401 - JSON
+    """Read JSON (`.json`) or the rows of UTF-8 text or CSV; errors do not quote the file."""
     try:
         text = path.read_text("utf-8-sig")
     except OSError as problem:
@@ -167,14 +219,11 @@ def _reference_file(path: Path) -> list[str]:
     if path.suffix.lower() != ".json":
         lines = text.splitlines()
         delimiter = next((found[1] for line in lines[:1] if (found := _FIRST_DELIMITER.match(line))), ",")
-        return [row[0] for row in csv.reader(lines, delimiter=delimiter) if row]
+        return _Rows(row for row in csv.reader(lines, delimiter=delimiter) if row)
     try:
-        values = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError(f"{str(path)!r} is not JSON: expected an array of strings") from None
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f'{str(path)!r} is not an array of strings: write codes in quotes, such as "0400"')
-    return values
+        raise ValueError(f"{str(path)!r} is not JSON: expected {expected}") from None
 
 
 def _compile_checks(entries: list[tuple[int, dict[str, Any]]], into: list[Check]) -> Iterator[str]:
@@ -189,15 +238,14 @@ def _compile_checks(entries: list[tuple[int, dict[str, Any]]], into: list[Check]
 
 
 def _company(entry: dict[str, Any]) -> tuple[str, Company]:
-    accounts = {role: _account(account) for role, account in (entry.get("accounts") or {}).items()}
-    provided = {role: account for role, account in accounts.items() if account}
-    return entry["companyId"].lower(), Company(_code(entry.get("journal")), provided)
+    accounts: dict[str, ByKey] = {role: _codes(account) for role, account in (entry.get("accounts") or {}).items()}
+    return entry["companyId"].lower(), Company(_codes(entry.get("journal")), accounts)
 
 
-def _account(account: str | dict[str, str | None] | None) -> str | dict[str, str] | None:
-    if isinstance(account, dict):
-        return {currency: code for currency, value in account.items() if (code := _code(value))}
-    return _code(account)
+def _codes(codes: str | dict[str, str | None] | None) -> ByKey:
+    if isinstance(codes, dict):
+        return {key: code for key, value in codes.items() if (code := _code(value))}
+    return _code(codes)
 
 
 def _code(value: str | None) -> str | None:
@@ -205,25 +253,27 @@ def _code(value: str | None) -> str | None:
     return (value or "").strip() or None
 
 
+def _misspelt(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield misspelt types in valid settings; a row of `booking` may introduce a type that Pleo adds."""
+    new = set()
+    for index, when in enumerate(row["when"] for row in config.get("booking", ())):
+        for name, kind, known in (("types", "item type", ITEM_TYPES), ("subTypes", "item subtype", SUB_TYPES)):
+            for place, value in enumerate(when.get(name, ())):
+                new.add(value)
+                if value and value not in known and get_close_matches(value.lower(), known, 1, MISSPELT):
+                    yield f"/booking/{index}/when/{name}/{place}: {unknown(kind, value, known)}"
+    for index, type_ in enumerate(config.get("gl_account_not_required_for", ())):
+        if type_ not in ITEM_TYPES and type_ not in new:
+            yield f"/gl_account_not_required_for/{index}: {unknown('item type', type_, ITEM_TYPES)}"
+
+
 def _hints(config: Mapping[str, Any], references: dict[str, frozenset[str]], checks: list[Check]) -> Iterator[str]:
-    """Yield likely mistakes that are valid, because Pleo may add types and users may add roles."""
+    """Yield likely mistakes that are valid, because users may add roles."""
     for name, values in references.items():
         if not values:
             yield f"/references/{name}: is empty, so its check fails every code"
-    for path, type_ in _item_types(config):
-        if type_ not in ITEM_TYPES:
-            yield f"{pointer(path)}: {type_!r} is not an item type that Pleo documents{nearest(type_, ITEM_TYPES)}"
-    known = (*ACCOUNT_ROLES, *OWN_ROLES)
-    for role in sorted(account_roles(config.get("requirements", [])).difference(known)):
-        if hint := nearest(role, known):
-            yield f"/requirements: {role!r} is a new role{hint}"
+    for role in sorted(account_roles(config.get("booking", [])).difference(ACCOUNT_ROLES)):
+        if hint := nearest(role, ACCOUNT_ROLES):
+            yield f"/booking: {role!r} is a new role{hint}"
     for index, check in enumerate(checks):
         yield from (f"/checks/{index}/schema{hint}" for hint in check.hints)
-
-
-def _item_types(config: Mapping[str, Any]) -> Iterator[tuple[list[object], str]]:
-    for index, type_ in enumerate(config.get("gl_account_not_required_for", ())):
-        yield ["gl_account_not_required_for", index], type_
-    for row, when in enumerate(row["when"] for row in config.get("requirements", ())):
-        for index, type_ in enumerate(when.get("types", ())):
-            yield ["requirements", row, "when", "types", index], type_

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import jsonschema_rs
 
+from tap_pleo_export.singer.exact_json import encode
 from tap_pleo_export.singer.schema_errors import nearest, pointer, unknown, violations
 from tap_pleo_export.singer.schema_files import shipped
+from tap_pleo_export.text import one_line
 from tap_pleo_export.validation.json_schema import members_named, part_at, subschemas, unfolded
-from tap_pleo_export.validation.verdict import Check, Finding, Method, Record
+from tap_pleo_export.validation.verdict import Check, Finding, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tap_pleo_export.validation.booking import Booking
+    from tap_pleo_export.validation.vocabulary import Record
 
 MAX_SUBSCHEMAS = 10_000
 """Limit of subschemas after following references: each costs time and memory on every item."""
@@ -28,6 +34,8 @@ _KEYWORD_NAMES = """
     uniqueItems maxProperties minProperties required format title description default deprecated examples readOnly
     writeOnly contentEncoding contentMediaType contentSchema
 """
+_PLACEHOLDER = re.compile(r"\{(value|path|line)\}")
+LINES = "accountingEntryLines"
 _KEYWORDS = frozenset(_KEYWORD_NAMES.split())
 
 
@@ -58,7 +66,7 @@ def compile_check(definition: dict[str, Any]) -> Check:
 
 def _compile_check(definition: dict[str, Any]) -> Check:
     check, schema, severity = definition["id"], definition["schema"], definition.get("severity", "error")
-    reason = definition["failureReasonType"], definition["failureReason"]
+    kind, reason = definition["failureReasonType"], definition["failureReason"]
     compiled = _compile_schema(schema)
     named = members_named(schema)
     known = shipped("export_items.json")["properties"]
@@ -67,13 +75,25 @@ def _compile_check(definition: dict[str, Any]) -> Check:
         text = "export items have no member"
         raise SettingsError([f"{pointer(where)}: {text} {name!r}{nearest(name, known)}" for name, where in absent])
 
-    def judge(record: Record, _method: Method) -> tuple[Finding, ...]:
+    def judge(record: Record, _booking: Booking) -> tuple[Finding, ...]:
         if compiled.is_valid(record):
             return ()
-        path = pointer(next(compiled.iter_errors(record)).instance_path)
-        return (Finding(check, "failed", severity, *reason, path),)
+        path = next(compiled.iter_errors(record)).instance_path
+        line = path[1] + 1 if len(path) > 1 and path[0] == LINES and isinstance(path[1], int) else None
+        subject = Subject(str(path[0]) if path else "item", line=line)
+        texts = {"value": _shown(record, path), "path": pointer(path), "line": str(line or "")}
+        text = _PLACEHOLDER.sub(lambda found: texts[found[1]], reason)
+        return (Finding(check, "failed", severity, kind, text, pointer(path), subject),)
 
     return Check(check, severity, judge, frozenset(named), tuple(_hints(schema)))
+
+
+def _shown(record: Record, path: list[str | int]) -> str:
+    """Return the value at fault for a text: on one line, and not too long."""
+    value: Any = record
+    for step in path:
+        value = value[step]
+    return one_line(value if isinstance(value, str) else encode(value).decode(errors="replace"))
 
 
 def _compile_schema(schema: Any) -> jsonschema_rs.Draft202012Validator:  # noqa: ANN401 - a JSON Schema

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_pleo_export.validation.checks import CONFIGURATION, builtin_checks
+from tap_pleo_export.text import one_line
+from tap_pleo_export.validation.booking import Booking, Bookings, Posting
+from tap_pleo_export.validation.checks import builtin_checks
 from tap_pleo_export.validation.item import bookkeeping_method
-from tap_pleo_export.validation.requirements import AccountLookup
-from tap_pleo_export.validation.verdict import UNEXPECTED, Finding, Record, Verdict
+from tap_pleo_export.validation.verdict import UNEXPECTED, Finding, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
     from tap_pleo_export.validation.settings import Settings
-    from tap_pleo_export.validation.verdict import Check, Method, Posting
+    from tap_pleo_export.validation.verdict import Check
+    from tap_pleo_export.validation.vocabulary import Record
+
+NO_ROW = Posting("failed", "The booking table does not decide how to book the item")
 
 
 class Validator:
@@ -23,18 +27,16 @@ class Validator:
         nothing_found: The `checks` of all verdicts without findings, a shared tuple.
     """
 
-    def __init__(self, settings: Settings, on_unknown_method: Callable[[Record], None] = lambda _record: None) -> None:
-        """Compile the checks; call back with each record whose bookkeeping method Pleo does not document."""
+    def __init__(self, settings: Settings, warn: Callable[[str], None] = lambda _text: None) -> None:
+        """Compile the checks; `warn` gets each warning that is not a finding, once."""
         checks = [*builtin_checks(settings), *settings.checks]
         self._checks = [check for check in checks if check.id not in settings.disabled_checks]
         self._judges = [check.judge for check in self._checks]
         self._null_bookkeeping = settings.null_bookkeeping
-        self._on_unknown_method = on_unknown_method
+        self._bookings = Bookings(settings.booking, settings.companies, settings.vendor_accounts)
+        self._warn = warn
+        self._warned: set[object] = set()
         self.nothing_found = tuple(Finding(check.id, "passed", check.severity) for check in self._checks)
-        located = CONFIGURATION not in settings.disabled_checks
-        self._accounts = (
-            AccountLookup(settings.requirements, settings.companies, settings.null_bookkeeping) if located else None
-        )
 
     def lacking(self, members: Container[str]) -> dict[str, list[str]]:
         """Return the top-level members that checks read but a stream lacks, with the ids of these checks."""
@@ -47,31 +49,40 @@ class Validator:
 
     def judge(self, record: Record) -> Verdict:
         """Return the verdict on an export item (OpenAPI `ExportItemV3`) that has no earlier verdict."""
-        method, documented = bookkeeping_method(record, self._null_bookkeeping)
-        if not documented:
-            self._on_unknown_method(record)
+        booking = self._book(record)
         found: dict[int, Sequence[Finding]] = {}
         for index, judge in enumerate(self._judges):
             try:
-                findings = judge(record, method)
+                findings = judge(record, booking)
             except Exception as cause:  # noqa: BLE001 - a broken check is a finding, never a crash
                 findings = (_broken(self._checks[index], cause),)
             if findings:
                 found[index] = findings
-        posting = self._posting(record, method)
+        posting = booking.posting or NO_ROW
         if not found:
-            return Verdict("passed", None, None, self.nothing_found, method, posting)
+            return Verdict("passed", None, None, self.nothing_found, booking.method, posting)
         entries = (found.get(index, (passed,)) for index, passed in enumerate(self.nothing_found))
-        return Verdict.of(tuple(finding for part in entries for finding in part), method, posting)
+        return Verdict.of(tuple(finding for part in entries for finding in part), booking.method, posting)
 
-    def _posting(self, record: Record, method: Method) -> Posting | None:
-        """Return where an item is posted; breaks only where `required_configuration` breaks."""
-        if self._accounts is None:
-            return None
+    def _book(self, record: Record) -> Booking:
+        method, documented = bookkeeping_method(record, self._null_bookkeeping)
+        if not documented:
+            text = "Item {} has a bookkeeping method unknown to Pleo's API: recorded as journal"
+            self._warn_once("method", text, record)
         try:
-            return self._accounts.posting(record, method)
-        except Exception:  # noqa: BLE001 - the check reports the same error
-            return None
+            booking = self._bookings.book(record, method)
+        except Exception as fault:  # noqa: BLE001 - reported as a finding by `required_configuration`
+            return Booking(method, fault=fault)
+        if booking.is_assumption:
+            kind = " ".join(filter(None, (record.get("type"), record.get("subType"))))
+            text = f"Item {{}} is the first {kind}: it is booked by an assumption, see the booking table"
+            self._warn_once((method, kind), text, record)
+        return booking
+
+    def _warn_once(self, key: object, text: str, record: Record) -> None:
+        if key not in self._warned:
+            self._warned.add(key)
+            self._warn(text.format(one_line(str(record.get("accountingEntryId")))))
 
 
 def _broken(check: Check, cause: Exception) -> Finding:

@@ -1,5 +1,12 @@
 """Names that Pleo documents (OpenAPI `ExportItemTypeV3`); other values are valid, because Pleo may add some."""
 
+from __future__ import annotations
+
+from typing import Any, Literal
+
+Record = dict[str, Any]
+Method = Literal["journal", "accounts_payable"]
+
 ITEM_TYPES = (
     "card_purchase",
     "card_invoice",
@@ -23,13 +30,27 @@ ITEM_TYPES = (
 BALANCE_MOVES = ("wallet_topup", "wallet_unload")
 """Types that are always recorded as a journal entry, regardless of their bookkeeping method."""
 
-OWN_ROLES = ("journal", "vendor", "contraAccount")
-"""Requirements that are not accounts of the configuration."""
+TAGGABLE = ("card_purchase", "fee", "chargeback", "refund", "cashback", "invoice", "invoice_payment")
+"""Types that can have a vendor in Pleo."""
 
-NO_ACCOUNT = frozenset({"journal", "vendor"})
-"""Requirements that are not accounts."""
+SUB_TYPES = (
+    "reimbursement_to_employee",
+    "reimbursement_to_employee_refund",
+    "reimbursement_to_company",
+    "invoice_payment_sent",
+    "invoice_payment_returned",
+    "interest",
+)
 
-ACCOUNT_ROLES = ("wallet", "outOfPocket", "contra", "accountsPayable")
+ACCOUNT_ROLES = (
+    "wallet",
+    "outOfPocket",
+    "contra",
+    "accountsPayable",
+    "externalReimbursement",
+    "fees",
+    "otherIncome",
+)
 """Accounts that any configuration may define."""
 
 BUILTIN_CHECKS = (
@@ -39,4 +60,7 @@ BUILTIN_CHECKS = (
     "tax_code_exists",
     "tag_exists",
     "vendor_exists",
+    "amounts_add_up",
+    "known_type",
+    "tax_is_booked",
 )

@@ -37,7 +37,10 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, tuple[str, ...]]]] =
     ),
     (
         mapper.GOOD,
-        {"accountingEntryLines": [books.line(None), books.line(books.category("Meals", None)), books.line(None)]},
+        {
+            "accountingEntryLines": [books.line(None), books.line(books.category("Meals", None)), books.line(None)],
+            "amount": books.money("GBP", 3 * 6366),
+        },
         {"A line has no category": (ITEM,), "Category “Meals” has no account code": (SETTING,)},
     ),
     (mapper.GOOD, {"accountingEntryLines": []}, {"Nothing to book: the item has no lines": (ITEM,)}),
@@ -57,13 +60,19 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, tuple[str, ...]]]] =
         },
     ),
     (
-        mapper.GOOD | {"requirements": [{"when": {}, "needs": ["contraAccount"]}]},
-        {"contraAccount": {"name": "Pleo GBP", "code": None}},
-        {"The contra account for GBP has no code": (SETTING,)},
+        mapper.GOOD,
+        {"type": "fee", "accountingEntryLines": []},
+        {"No category and no account for fees for GBP": (INTEGRATION, ITEM)},
     ),
+    (mapper.GOOD, {"type": "overdraft"}, {"Overdraft is not in the booking table": (INTEGRATION,)}),
+    (mapper.GOOD, {"amount": books.money("GBP", 1)}, {"The amounts of item and lines do not agree": (ITEM,)}),
     (
         mapper.GOOD | {"checks": books.CONFIG["checks"]},
-        {"note": None, "team": None, "amount": books.money("GBP", 100_000)},
+        {
+            "note": None,
+            "team": None,
+            **books.one_line("GBP", 100_000),
+        },
         {
             "Note missing: purchases of 1,000 and more need one": (ITEM,),
             "No team: the expense goes to the overhead cost centre": (ITEM,),
@@ -72,7 +81,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, tuple[str, ...]]]] =
     (
         mapper.GOOD,
         {"accountingEntryLines": "nonsense"},
-        {"The check “expense_gl_account” could not be run": (INTEGRATION,)},
+        {"The check “required_configuration” could not be run": (INTEGRATION,)},
     ),
 ]
 
@@ -87,11 +96,14 @@ def test_findings_of_the_mapper_have_remedies(
 @pytest.mark.parametrize("seed", range(40))
 def test_every_requirement_has_a_remedy(seed: int) -> None:
     rng = Random(seed)  # noqa: S311 - the same cases each time
-    needs = [rng.sample(ROLES, rng.randint(1, 3))]
+    voucher = {"document": "expense", "debit": rng.sample(ROLES, rng.randint(1, 3)), "credit": "line"}
     found = remedies(
-        {"configuration": [{"companyId": "*"}], "requirements": [{"when": {}, "needs": needs}]},
+        {
+            "configuration": [{"companyId": "*", "journal": "J"}],
+            "booking": [{"when": {}, "vouchers": [voucher], "way": "out"}],
+        },
         contraAccount=None,
-        amount=books.money(rng.choice(["GBP", "UNDEFINED"]), 1),
+        **books.one_line(rng.choice(["GBP", "UNDEFINED"]), 1),
     )
 
     assert len(found) == 1
@@ -100,8 +112,9 @@ def test_every_requirement_has_a_remedy(seed: int) -> None:
 
 def test_lines_with_the_same_problem_are_one_cause() -> None:
     lines = [books.line(books.category("Meals", None)) for _ in range(2000)]
+    total = books.money("GBP", 2000 * 6366)
 
-    assert len(remedies(mapper.GOOD, accountingEntryLines=lines)) == 1
+    assert len(remedies(mapper.GOOD, accountingEntryLines=lines, amount=total)) == 1
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,12 @@ def money(currency: str, value: int) -> dict[str, Any]:
     }
 
 
+def one_line(currency: str, value: int) -> dict[str, Any]:
+    """Return the amount of an item and its only line."""
+    amount = money(currency, value)
+    return {"amount": amount, "accountingEntryLines": [line(category("Office", "6100"), lineAmount=amount)]}
+
+
 def items(passed: int = 160) -> list[dict[str, Any]]:
     """Return the export items, the failing ones first."""
     rng = random.Random(SEED)  # noqa: S311 - repeatable
@@ -106,6 +112,9 @@ def items(passed: int = 160) -> list[dict[str, Any]]:
             value = own.pop("value", None) or rng.randrange(350, 99_000)
             day = NOW - timedelta(days=rng.randrange(1, 25), minutes=rng.randrange(1000))
             number = len(found) + 1
+            lines = own.pop("accountingEntryLines", [line(category(*rng.choice(CATEGORIES)))])
+            # The first line has the whole amount.
+            parts = [each | {"lineAmount": money(currency, 0 if place else value)} for place, each in enumerate(lines)]
             record = {
                 "jobId": JOBS[number % 3 == 0],
                 "date": day.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -114,7 +123,7 @@ def items(passed: int = 160) -> list[dict[str, Any]]:
                 "supplier": {"name": rng.choice(SUPPLIERS), "code": None, "account": None, "taxIdentifier": None},
                 "team": {"id": "t", "name": "Sales", "code": None},
                 "type": rng.choice(("card_purchase", "card_purchase", "card_invoice")),
-                "accountingEntryLines": [line(category(*rng.choice(CATEGORIES)))],
+                "accountingEntryLines": parts,
                 "_links": {"web": {"exportItem": f"https://app.pleo.example/export/{number}"}},
             }
             found.append(mapper.item(number, **record | own))

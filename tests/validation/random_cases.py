@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from tap_pleo_export.validation.vocabulary import ITEM_TYPES
@@ -14,7 +15,25 @@ COMPANIES = ["12abc3d4-e567-890e-1234-abc56e78fabc", "12ABC3D4-E567-890E-1234-AB
 CURRENCIES = ["GBP", "EUR", "SEK", "UNDEFINED"]
 CODES = ["6100", "0400", "A/1", "7300"]
 BLANKS = [None, "", "  "]
-ROLES = ["journal", "vendor", "contraAccount", "wallet", "outOfPocket", "contra", "accountsPayable", "clearing"]
+ROLES = [
+    "wallet",
+    "outOfPocket",
+    "contra",
+    "accountsPayable",
+    "externalReimbursement",
+    "fees",
+    "otherIncome",
+    "clearing",
+]
+SUB_TYPES = [
+    "reimbursement_to_employee",
+    "reimbursement_to_company",
+    "invoice_payment_returned",
+    "interest",
+    "tomorrow",
+]
+DOCUMENTS = ["bill", "payment", "expense", "transfer"]
+NO_CATEGORY = "00000000-0000-0000-0000-000000000000"
 FAILURES = ["validation_failure", "tag_unknown"]
 
 NOTE = {"required": ["note"], "properties": {"note": {"type": "string", "minLength": 3}}}
@@ -39,8 +58,13 @@ def some(random: Random, value: Any, chance: float = 0.6) -> Any:
     return value if random.random() < chance else None
 
 
-def line(random: Random) -> dict[str, Any]:
+def money(random: Random, amount: int, currency: str) -> dict[str, Any]:
+    return {"inWalletCurrency": {"currency": currency, "value": amount + (random.random() < 0.05)}}
+
+
+def line(random: Random, amount: int, currency: str) -> dict[str, Any]:
     account = {
+        "id": random.choice([NO_CATEGORY, "7966c3ba", "7966c3ba"]),
         "name": random.choice(["Meals", "", None]),
         "code": code(random),
         "identifier": some(random, code(random)),
@@ -48,22 +72,30 @@ def line(random: Random) -> dict[str, Any]:
     tags = [{"code": code(random)} for _ in range(random.randrange(3))]
     return {
         "account": some(random, account, 0.9),
-        "tax": some(random, {"code": code(random)}),
+        "lineAmount": some(random, money(random, amount, random.choice([currency] * 9 + ["SEK"])), 0.98),
+        "tax": some(random, {"code": code(random), "amount": some(random, money(random, 0, currency))}),
         "tags": some(random, tags, 0.9),
     }
 
 
 def item(random: Random) -> dict[str, Any]:
     method = random.choice(["journal", "none", "accounts_payable", "accounts_payable", "method_of_tomorrow"])
+    currency, parts = (
+        random.choice(CURRENCIES),
+        [random.randrange(-20_000, 200_000) for _ in range(random.randrange(6))],
+    )
+    if random.random() < 0.1:
+        parts = [0] * len(parts)
     return {
         "companyId": random.choice(COMPANIES),
         "type": random.choice(TYPES),
-        "amount": {"inWalletCurrency": {"currency": random.choice(CURRENCIES), "value": random.randrange(200_000)}},
+        "subType": some(random, random.choice(SUB_TYPES), 0.3),
+        "amount": money(random, sum(parts), currency),
         "bookkeeping": some(random, {"method": method}),
         "vendor": some(random, {"name": "V", "code": code(random), "externalId": some(random, code(random))}),
         "supplier": some(random, {"code": code(random), "account": code(random), "taxIdentifier": code(random)}),
         "contraAccount": some(random, {"name": some(random, "Pleo"), "code": code(random), "identifier": code(random)}),
-        "accountingEntryLines": some(random, [line(random) for _ in range(random.randrange(4))], 0.95),
+        "accountingEntryLines": some(random, [line(random, part, currency) for part in parts], 0.95),
         "note": random.choice([None, "", "ab", "lunch"]),
     }
 
@@ -76,28 +108,43 @@ def account(random: Random) -> Any:
 
 def entry(random: Random, company: str, roles: list[str]) -> dict[str, Any]:
     accounts = {role: account(random) for role in roles if random.random() < 0.7}
-    return {"companyId": company, "journal": code(random), "accounts": accounts}
+    return {"companyId": company, "journal": journal(random), "accounts": accounts}
 
 
-def requirements(random: Random) -> list[dict[str, Any]]:
-    rows = []
-    for _ in range(random.randrange(4)):
+def journal(random: Random) -> Any:
+    if random.random() < 0.7:
+        return code(random)
+    return {document: code(random) for document in random.sample([*DOCUMENTS, "*"], random.randrange(4))}
+
+
+def side(random: Random) -> Any:
+    return random.choice(["line", random.choice(ROLES), ["line", random.choice(ROLES)], random.sample(ROLES, 2)])
+
+
+def booking(random: Random) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for _ in range(random.randrange(6)):
         when: dict[str, Any] = {}
         if random.random() < 0.4:
             when["method"] = random.choice(["journal", "accounts_payable"])
         if random.random() < 0.6:
             when["types"] = random.sample(TYPES, 6)
-        needs = [random.choice([random.choice(ROLES), random.sample(ROLES, 2)]) for _ in range(random.randrange(4))]
-        rows.append({"when": when, "needs": needs})
+        if random.random() < 0.4:
+            when["subTypes"] = random.sample([*SUB_TYPES, None], random.randrange(1, 4))
+        vouchers = [
+            {"document": random.choice(DOCUMENTS), "debit": side(random), "credit": side(random)}
+            for _ in range(random.randrange(1, 3))
+        ]
+        booked = {"vouchers": vouchers, "way": random.choice(["in", "out"])} | random.choice(
+            [{}, {"vendor": "required"}]
+        )
+        rows.append({"when": when} | random.choice([booked, booked, booked, {"skip": True}]))
     return rows
 
 
 def config(random: Random) -> dict[str, Any]:
-    own_rows = requirements(random) if random.random() < 0.4 else None
-    named = {
-        role for row in own_rows or [] for need in row["needs"] for role in ([need] if isinstance(need, str) else need)
-    }
-    roles = ["wallet", "outOfPocket", "contra", "accountsPayable", *(["clearing"] if "clearing" in named else [])]
+    own_rows = booking(random) if random.random() < 0.4 else None
+    roles = ROLES if '"clearing"' in json.dumps(own_rows) else ROLES[:-1]
     companies = random.sample([str(COMPANIES[0]).upper(), "company-2", "*"], random.randrange(4))
     chosen = random.sample(list(enumerate(USER_SCHEMAS)), random.randrange(3))
     checks = [
@@ -115,13 +162,16 @@ def config(random: Random) -> dict[str, Any]:
         "expense_gl_account",
         "gl_account_exists",
         "tag_exists",
+        "amounts_add_up",
+        "known_type",
         *(c["id"] for c in checks),
     ]
     whole = {
         "configuration": [entry(random, company, roles) for company in companies],
         "null_bookkeeping": random.choice(["journal", "accounts_payable"]),
-        "gl_account_not_required_for": random.sample(TYPES, 3),
-        "requirements": own_rows,
+        "gl_account_not_required_for": random.sample(ITEM_TYPES, 3),
+        "booking": own_rows,
+        "vendor_accounts": dict.fromkeys(random.sample(CODES, random.randrange(3)), "2401"),
         "references": {
             name: random.sample(CODES, random.randrange(5))
             for name in random.sample(["gl_accounts", "tax_codes", "tags", "vendors"], random.randrange(5))
@@ -132,5 +182,5 @@ def config(random: Random) -> dict[str, Any]:
     return {
         name: value
         for name, value in whole.items()
-        if random.random() < 0.8 or name in ("requirements", "checks", "disabled_checks")
+        if random.random() < 0.8 or name in ("booking", "checks", "disabled_checks")
     }

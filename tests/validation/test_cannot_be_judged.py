@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_pleo_export.singer.schema_files import shipped
+from tap_pleo_export.validation.vocabulary import BUILTIN_CHECKS
 from tests.helpers import mapper
 from tests.helpers.mapper import GOOD, ITEM_SCHEMA, failing, item, line, record, run, run_until_error, schema, state
 from tests.validation.test_command_line import Run
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 EVERY_CHECK: dict[str, Any] = GOOD | {
     "references": {"gl_accounts": ["6100"], "tax_codes": ["T1"], "tags": ["PRJ-7"], "vendors": ["V1"]}
 }
-LINE_CHECKS = "expense_gl_account, gl_account_exists, tax_code_exists, tag_exists"
+ALL = ", ".join(BUILTIN_CHECKS)
 
 
 def without(member: str, **instead: Any) -> bytes:
@@ -35,9 +36,9 @@ def own(schema_: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("member", "checks"),
     [
-        *((name, "required_configuration") for name in ("type", "bookkeeping", "companyId", "amount", "contraAccount")),
+        *((name, "required_configuration") for name in ("companyId", "contraAccount")),
         ("vendor", "required_configuration, vendor_exists"),
-        ("accountingEntryLines", LINE_CHECKS),
+        *((name, ALL) for name in ("type", "subType", "bookkeeping", "amount", "accountingEntryLines")),
     ],
 )
 def test_schema_without_members_that_checks_read_is_refused(member: str, checks: str) -> None:
@@ -63,9 +64,9 @@ def test_schema_without_properties_or_with_flattened_ones_is_refused(lacking: di
     [
         ({"null_bookkeeping": "accounts_payable"}, "supplier", True),
         ({}, "supplier", False),
-        ({"disabled_checks": ["expense_gl_account"]}, "accountingEntryLines", False),
-        ({"gl_account_not_required_for": ["fee"], "disabled_checks": ["required_configuration"]}, "type", True),
-        ({"disabled_checks": ["required_configuration"]}, "type", False),
+        ({"disabled_checks": ["required_configuration"]}, "type", True),
+        ({"disabled_checks": ["required_configuration"]}, "companyId", False),
+        ({"disabled_checks": list(BUILTIN_CHECKS)}, "type", False),
         ({}, "note", False),
         (own({"required": ["note"]}), "note", True),
         (own({"not": {"properties": {"note": {}}}}), "note", True),
@@ -121,7 +122,7 @@ def test_update_omits_broken_checks() -> None:
     output = run(schema() + record(both), EVERY_CHECK | {"emit_updates": True})
     (update,) = output.records("export_job_item_updates")
     assert update["failureReasonType"] == "missing_configuration"
-    assert update["failureReason"] == "Account (line 1) missing: provide account (line 1) in the configurations"
+    assert update["failureReason"] == "Line 1 has no category: choose one in Pleo"
     assert "vendor_exists could not run" in output.records()[0]["validationFailureReason"]
 
 

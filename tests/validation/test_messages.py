@@ -36,7 +36,7 @@ MODES: list[dict[str, Any]] = [
 
 def test_verdict_of_a_failed_item() -> None:
     (after,) = run(schema() + record(failing()), GOOD).records()
-    reason = "Account (line 1) missing: provide account (line 1) in the configurations"
+    reason = "Line 1 has no category: choose one in Pleo"
     passed: dict[str, Any] = {"status": "passed", "severity": "error"}
     passed |= dict.fromkeys(("failureReasonType", "failureReason", "path", "subject"))
     assert {name: after[name] for name in MEMBERS} == {
@@ -54,9 +54,12 @@ def test_verdict_of_a_failed_item() -> None:
                 "path": "/accountingEntryLines/0/account",
                 "subject": {"role": "glAccount", "line": 1},
             },
+            {"check": "amounts_add_up"} | passed,
+            {"check": "known_type"} | passed,
+            {"check": "tax_is_booked"} | passed | {"severity": "warning"},
         ],
         "bookkeepingMethod": "journal",
-        "posting": {"journal": "J1", "counterAccount": "1240", "counterAccountRole": "contraAccount"},
+        "posting": {"outcome": "failed", "reason": reason, "vouchers": []},
     }
 
 
@@ -165,7 +168,7 @@ def test_emit_updates_only_writes_updates_and_state() -> None:
 
 def test_update_of_a_failed_item() -> None:
     output = run(schema() + record(failing(7)), GOOD | {"emit_updates": True})
-    reason = "Account (line 1) missing: provide account (line 1) in the configurations"
+    reason = "Line 1 has no category: choose one in Pleo"
     assert output.messages[-1] == {
         "type": "RECORD",
         "stream": "export_job_item_updates",
@@ -250,7 +253,9 @@ def test_checks_see_exact_numbers(note: str, value: str, status: str) -> None:
     limit = {
         "properties": {"amount": {"properties": {"inWalletCurrency": {"properties": {"value": {"maximum": 100000}}}}}}
     }
-    (after,) = run(schema() + record(item(note=note, amount=money)), own(limit)).records()
+    line = item()["accountingEntryLines"][0] | {"lineAmount": money}
+    changed = item(note=note, amount=money, accountingEntryLines=[line])
+    (after,) = run(schema() + record(changed), own(limit)).records()
     assert after["validationStatus"] == status
 
 

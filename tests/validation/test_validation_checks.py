@@ -11,15 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_pleo_export.validation import Validator, parse_settings
+from tap_pleo_export.validation.booking import MAX_CACHED, Posting
 from tap_pleo_export.validation.item import bookkeeping_method, key_of
-from tap_pleo_export.validation.messages import MAX_CACHED
 from tap_pleo_export.validation.verdict import Finding, Verdict
+from tap_pleo_export.validation.vocabulary import BUILTIN_CHECKS
 from tests.helpers.mapper import GOOD, item, record, run, schema
 
 CONFIG: dict[str, Any] = {
     "configuration": [{"companyId": "*", "journal": "J", "accounts": {"wallet": {"GBP": "1"}, "contra": "2"}}],
     "references": {"gl_accounts": ["6100"], "tax_codes": ["T1"], "tags": ["P"], "vendors": ["V"]},
 }
+BOOKED = Posting("booked")
 ITEM: dict[str, Any] = {
     "companyId": "c",
     "type": "card_purchase",
@@ -29,7 +31,12 @@ ITEM: dict[str, Any] = {
     "vendor": {"code": "V", "externalId": None},
     "supplier": None,
     "accountingEntryLines": [
-        {"account": {"code": "6100", "identifier": None}, "tax": {"code": "T1"}, "tags": [{"code": "P"}]}
+        {
+            "account": {"code": "6100", "identifier": None},
+            "lineAmount": {"inWalletCurrency": {"currency": "GBP", "value": 100}},
+            "tax": {"code": "T1"},
+            "tags": [{"code": "P"}],
+        }
     ],
     "note": None,
 }
@@ -45,7 +52,7 @@ SHAPES = st.recursive(
 
 def own(schema: dict[str, Any], **members: Any) -> dict[str, Any]:
     check = {"id": "own", "schema": schema, "failureReasonType": "validation_failure", "failureReason": "No."}
-    return {"checks": [check | members], "disabled_checks": ["required_configuration", "expense_gl_account"]}
+    return {"checks": [check | members], "disabled_checks": list(BUILTIN_CHECKS)}
 
 
 def statuses(config: dict[str, Any], value: dict[str, Any]) -> dict[str, str]:
@@ -53,7 +60,8 @@ def statuses(config: dict[str, Any], value: dict[str, Any]) -> dict[str, str]:
     return {finding.check: finding.status for finding in validator.judge(value).checks}
 
 
-RULE = ["type", "bookkeeping", "companyId", "amount", "contraAccount", "vendor"]
+ROW = ["type", "subType", "bookkeeping", "amount", "accountingEntryLines"]
+RULE = [*ROW, "companyId", "contraAccount", "vendor"]
 IF_NULL = {"null_bookkeeping": "accounts_payable"}
 
 
@@ -62,13 +70,9 @@ IF_NULL = {"null_bookkeeping": "accounts_payable"}
     [
         ("required_configuration", {}, RULE),
         ("required_configuration", IF_NULL, [*RULE, "supplier"]),
-        ("expense_gl_account", {}, ["accountingEntryLines"]),
-        ("expense_gl_account", {"gl_account_not_required_for": ["fee"]}, ["accountingEntryLines", "type"]),
-        ("gl_account_exists", {}, ["accountingEntryLines"]),
-        ("tax_code_exists", {}, ["accountingEntryLines"]),
-        ("tag_exists", {}, ["accountingEntryLines"]),
-        ("vendor_exists", {}, ["vendor"]),
-        ("vendor_exists", IF_NULL, ["vendor", "bookkeeping", "supplier"]),
+        *((check, {}, ROW) for check in BUILTIN_CHECKS if check not in {"required_configuration", "vendor_exists"}),
+        ("vendor_exists", {}, [*ROW, "vendor"]),
+        ("vendor_exists", IF_NULL, [*ROW, "vendor", "supplier"]),
     ],
 )
 def test_checks_declare_the_members_they_read(check: str, config: dict[str, Any], members: list[str]) -> None:
@@ -85,20 +89,14 @@ def test_validator_survives_items_of_any_shape(odd: dict[str, Any], null_bookkee
     broken = [finding for finding in verdict.checks if finding.status == "error"]
     assert all(finding.failure_reason_type == "unexpected_failure" for finding in broken)
     assert not broken or verdict.status == "failed"
-    assert len({finding.check for finding in verdict.checks}) == 6
+    assert {finding.check for finding in verdict.checks} == set(BUILTIN_CHECKS)
     msgspec.json.encode(verdict)
 
 
 def test_broken_check_does_not_affect_other_checks() -> None:
-    found = statuses(CONFIG, ITEM | {"accountingEntryLines": ["line"]})
-    assert found == {
-        "required_configuration": "passed",
-        "expense_gl_account": "error",
-        "gl_account_exists": "error",
-        "tax_code_exists": "error",
-        "tag_exists": "error",
-        "vendor_exists": "passed",
-    }
+    lines = [ITEM["accountingEntryLines"][0] | {"tags": "tags"}]
+    found = statuses(CONFIG, ITEM | {"accountingEntryLines": lines})
+    assert found == dict.fromkeys(BUILTIN_CHECKS, "passed") | {"tag_exists": "error"}
 
 
 def test_broken_check_does_not_quote_the_item() -> None:
@@ -155,7 +153,7 @@ def test_values_in_a_user_check(schema: dict[str, Any], value: Any, status: str)
 
 
 def test_disabled_checks_leave_no_entry() -> None:
-    config = {"disabled_checks": ["required_configuration", "expense_gl_account"]}
+    config = {"disabled_checks": list(BUILTIN_CHECKS)}
     verdict = Validator(parse_settings(config)).judge({})
     assert (verdict.status, verdict.checks) == ("passed", ())
 
@@ -187,7 +185,9 @@ def test_key_is_the_first_non_blank_member(code: Any, key: str) -> None:
 
 
 def test_finding_without_a_reason() -> None:
-    verdict = Verdict.of((Finding("a", "error", "error"), Finding("b", "failed", "error", "t", "No.")), "journal")
+    verdict = Verdict.of(
+        (Finding("a", "error", "error"), Finding("b", "failed", "error", "t", "No.")), "journal", BOOKED
+    )
 
     assert (verdict.status, verdict.failure_reason_type, verdict.failure_reason) == ("failed", None, "; No.")
 
@@ -196,7 +196,8 @@ def test_unknown_currency_is_reported() -> None:
     verdict = Validator(parse_settings({})).judge(ITEM | {"amount": None})
 
     assert verdict.checks[1].failure_reason == (
-        "Account wallet (currency unknown) missing: provide account wallet (currency unknown) in the configurations"
+        "Account wallet (currency unknown) missing: provide account wallet (currency unknown) in the configurations "
+        "(needed for: expense)"
     )
 
 
@@ -206,21 +207,22 @@ def test_update_has_only_failed_errors() -> None:
     passed = Finding("c", "passed", "error")
     found = [Finding("d", "failed", "error", "first", "One."), Finding("e", "failed", "error", "second", "Two.")]
 
-    assert Verdict.of((broken, warned, passed), "journal").for_pleo() is None
-    assert Verdict.of((broken, warned, passed, *found), "journal").for_pleo() == ("first", "One.; Two.")
+    assert Verdict.of((broken, warned, passed), "journal", BOOKED).for_pleo() is None
+    assert Verdict.of((broken, warned, passed, *found), "journal", BOOKED).for_pleo() == ("first", "One.; Two.")
 
 
-def test_no_posting_if_the_check_is_disabled() -> None:
-    config = GOOD | {"disabled_checks": ["required_configuration"]}
+def test_item_that_cannot_be_booked_is_failed_without_checks() -> None:
+    config = GOOD | {"disabled_checks": list(BUILTIN_CHECKS)}
+    verdict = Validator(parse_settings(config)).judge(item(companyId=7))
 
-    assert Validator(parse_settings(config)).judge(item()).posting is None
+    assert (verdict.status, verdict.posting.outcome, verdict.posting.vouchers) == ("passed", "failed", ())
 
 
-def test_no_posting_if_the_check_breaks() -> None:
+def test_item_of_another_shape_is_failed() -> None:
     verdict = Validator(parse_settings(GOOD)).judge(item(companyId=7))
 
-    assert verdict.posting is None
     assert (verdict.status, verdict.failure_reason_type) == ("failed", "unexpected_failure")
+    assert (verdict.posting.outcome, verdict.posting.reason) == ("failed", verdict.failure_reason)
 
 
 def test_postings_differ_beyond_the_cache_size() -> None:
@@ -228,4 +230,5 @@ def test_postings_differ_beyond_the_cache_size() -> None:
     lines = [record(item(number, contraAccount={"code": str(number)})) for number in range(count)]
     annotated = run(b"".join([schema(), *lines]), GOOD).records()
 
-    assert [after["posting"]["counterAccount"] for after in annotated] == [str(number) for number in range(count)]
+    accounts = [after["posting"]["vouchers"][0]["credit"]["account"] for after in annotated]
+    assert accounts == [str(number) for number in range(count)]

@@ -26,6 +26,11 @@ def company(**members: Any) -> dict[str, Any]:
     return {"configuration": [{"companyId": "*"} | members]}
 
 
+def row(**members: Any) -> dict[str, Any]:
+    voucher = {"document": "expense", "debit": "line", "credit": "wallet"} | members
+    return {"booking": [{"when": {}, "vouchers": [voucher], "way": "out"}]}
+
+
 def check(**members: Any) -> dict[str, Any]:
     return {"checks": [CHECK | members]}
 
@@ -53,7 +58,7 @@ def check(**members: Any) -> dict[str, Any]:
             company(accounts={"walet": "1"}),
             (
                 "/configuration/0/accounts/walet: unknown account role 'walet', did you mean 'wallet'? … "
-                "(allowed: wallet, outOfPocket, contra, accountsPayable)"
+                "(allowed: wallet, outOfPocket, contra, accountsPayable, externalReimbursement, fees, otherIncome)"
             ),
         ),
         (company(accounts={"contraAccount": "1"}), "/configuration/0/accounts/contraAccount: unknown account role"),
@@ -62,16 +67,39 @@ def check(**members: Any) -> dict[str, Any]:
             "/configuration/1/companyId: company ab has an entry already … /configuration/0",
         ),
         ({"gl_account_not_required_for": "fee"}, "/gl_account_not_required_for: expected a list"),
-        ({"requirements": [{"needs": []}]}, "/requirements/0/when: is missing"),
+        ({"booking": [{"skip": True}]}, "/booking/0/when: is missing"),
         (
-            {"requirements": [{"when": {"method": "jurnal"}, "needs": []}]},
-            "/requirements/0/when/method: unknown value 'jurnal', did you mean 'journal'?",
+            {"booking": [{"when": {"method": "jurnal"}, "skip": True}]},
+            "/booking/0/when/method: unknown bookkeeping method 'jurnal', did you mean 'journal'?",
         ),
         (
-            {"requirements": [{"when": {"typs": []}, "needs": []}]},
-            "/requirements/0/when/typs: unknown setting 'typs', did you mean 'types'?",
+            {"booking": [{"when": {"typs": ["fee"]}, "skip": True}]},
+            "/booking/0/when/typs: unknown setting 'typs', did you mean 'types'?",
         ),
-        ({"requirements": [{"when": {}, "needs": [[]]}]}, "/requirements/0/needs/0: must not be empty"),
+        (
+            {"booking": [{"when": {"types": ["fee", "milage"]}, "skip": True}]},
+            "/booking/0/when/types/1: unknown item type 'milage', did you mean 'mileage'?",
+        ),
+        (
+            {"booking": [{"when": {"subTypes": ["intrest"]}, "skip": True}]},
+            "/booking/0/when/subTypes/0: unknown item subtype 'intrest', did you mean 'interest'?",
+        ),
+        (
+            row(document="expence"),
+            "/booking/0/vouchers/0/document: unknown document 'expence', did you mean 'expense'?",
+        ),
+        (row(debit=[]), "/booking/0/vouchers/0/debit: must not be empty"),
+        ({"booking": [{"when": {}, "way": "in"}]}, "/booking/0/vouchers: is missing"),
+        (
+            company(journal={"bil": "PURCH"}),
+            "/configuration/0/journal/bil: unknown document 'bil', did you mean 'bill'?",
+        ),
+        (
+            {"gl_account_not_required_for": ["milage"]},
+            "/gl_account_not_required_for/0: unknown item type 'milage', did you mean 'mileage'?",
+        ),
+        ({"vendor_accounts": {"V1": 2440}}, '/vendor_accounts/V1: 2440 is not text: write it in quotes ("2440")'),
+        ({"vendor_accounts": "no/such.csv"}, "/vendor_accounts: cannot read 'no/such.csv'"),
         (
             {"references": {"gl_account": []}},
             "/references/gl_account: unknown setting 'gl_account', did you mean 'gl_accounts'?",
@@ -153,9 +181,8 @@ def test_null_counts_as_not_set() -> None:
     assert parse_settings(dict.fromkeys(names)) == parse_settings({})
 
 
-def test_role_of_a_custom_needs_table_is_accepted() -> None:
-    rows = [{"when": {}, "needs": [["clearing", "wallet"]]}]
-    config = company(accounts={"clearing": "1"}) | {"requirements": rows}
+def test_role_of_a_custom_booking_table_is_accepted() -> None:
+    config = company(journal="J", accounts={"clearing": "1"}) | row(credit=["clearing", "wallet"])
     verdict = Validator(parse_settings(config)).judge({"type": "fee"})
     assert verdict.checks[0].status == "passed"
     assert problems(company(accounts={"clearing": "1"}))
@@ -164,14 +191,7 @@ def test_role_of_a_custom_needs_table_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("config", "hint"),
     [
-        (
-            {"requirements": [{"when": {"types": ["milage"]}, "needs": []}]},
-            "/requirements/0/when/types/0: 'milage' is not an item type that Pleo documents, did you mean 'mileage'?",
-        ),
-        (
-            {"requirements": [{"when": {}, "needs": ["walet"]}]},
-            "/requirements: 'walet' is a new role, did you mean 'wallet'?",
-        ),
+        (row(credit="walet"), "/booking: 'walet' is a new role, did you mean 'wallet'?"),
         ({"references": {"tags": []}}, "/references/tags: is empty, so its check fails every code"),
         (
             check(schema={"requierd": ["note"]}),

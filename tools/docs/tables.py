@@ -65,10 +65,33 @@ def streams() -> str:
     return table(("stream", "primary key", "holds"), rows)
 
 
-def needs() -> str:
-    """Return the shipped needs table."""
-    rows = shipped("validation_requirements.json")
-    return table(("when", "needs"), ((_when(row["when"]), _needs(row["needs"])) for row in rows))
+BASES = {
+    "documented": "documented",
+    "wallet_documented": "the wallet’s side is documented",
+    "meaning_documented": "the meaning is documented, the accounts are not",
+    "double_entry": "follows by double entry",
+    "assumption": "**assumption**",
+}
+
+
+def booking() -> str:
+    """Return the shipped booking table."""
+    head = ("recorded as", "type", "subtype", "document", "debit", "credit", "way", "basis")
+    return table(head, (cells for row in shipped("booking.json") for cells in _booking_row(row)))
+
+
+def _booking_row(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    when = row["when"]
+    names = ["none" if name is None else f"`{name}`" for name in when["subTypes"]]
+    items = (
+        f"`{when['method']}`" if "method" in when else "any",
+        ", ".join(f"`{type_}`" for type_ in when["types"]),
+        ", ".join(names),
+    )
+    for voucher in row["vouchers"]:
+        sides = (_roles(voucher["debit"]), _roles(voucher["credit"]))
+        yield (*items, f"`{voucher['document']}`", *sides, row["way"], BASES[voucher["basis"]])
+        items = ("", "", "")
 
 
 def mapper_settings() -> str:
@@ -86,7 +109,12 @@ def members() -> str:
     annotation: dict[str, Any] = shipped("validation_streams.json")["annotation"]
     checks = annotation["validationChecks"]["items"]["properties"]
     found = annotation | {f"validationChecks[].{name}": declared for name, declared in checks.items()}
-    return _members(found | {f"posting.{name}": d for name, d in annotation["posting"]["properties"].items()})
+    posting = annotation["posting"]["properties"]
+    found |= {f"posting.{name}": declared for name, declared in posting.items()}
+    vouchers = posting["vouchers"]["items"]["properties"]
+    found |= {f"posting.vouchers[].{name}": declared for name, declared in vouchers.items()}
+    legs = vouchers["debit"]["properties"]
+    return _members(found | {f"posting.vouchers[].debit.{name}": declared for name, declared in legs.items()})
 
 
 def files() -> dict[Path, str]:
@@ -131,7 +159,6 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "meltano": lambda: block(PROJECT),
         "streams": streams,
         "settings": lambda: _settings(SETTINGS["properties"]),
-        "needs": needs,
         "target settings": lambda: _settings(OWN_TARGET_SETTINGS),
     },
     DOCS / "receipts.md": {
@@ -139,7 +166,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "settings": lambda: _settings(ATTACHMENT_SETTINGS["properties"]),
     },
     DOCS / "workflow.md": {"members": report_members},
-    DOCS / "validation.md": {"members": members, "settings": mapper_settings, "needs": needs},
+    DOCS / "validation.md": {"members": members, "settings": mapper_settings, "booking": booking},
 }
 
 
@@ -183,17 +210,8 @@ def _first_line(documented: type) -> str:
     return (documented.__doc__ or "").partition("\n")[0].replace("``", "`")
 
 
-def _when(when: dict[str, Any]) -> str:
-    parts = [f"recorded as `{when['method']}`"] if "method" in when else []
-    parts += [", ".join(f"`{type_}`" for type_ in when["types"])] if "types" in when else []
-    return " and ".join(parts) or "anything else"
-
-
-def _needs(needs: list[str | list[str]]) -> str:
-    return (
-        ", ".join(" or ".join(f"`{role}`" for role in ([need] if isinstance(need, str) else need)) for need in needs)
-        or "nothing"
-    )
+def _roles(side: str | list[str]) -> str:
+    return ", else ".join(f"`{role}`" for role in ([side] if isinstance(side, str) else side))
 
 
 def _names(tasks: list[str]) -> set[str]:
