@@ -174,6 +174,9 @@ class Booking(msgspec.Struct, frozen=True, eq=False):
         posting: The item's posting if it passes all checks; None without a row.
         missing: Roles without an account.
         fault: Error of an item whose shape prevents booking.
+        vouchers: The planned vouchers.
+        books_lines: Whether a voucher books the item's lines.
+        is_assumption: Whether a voucher rests on an assumption.
     """
 
     method: Method
@@ -181,21 +184,9 @@ class Booking(msgspec.Struct, frozen=True, eq=False):
     posting: Posting | None = None
     missing: tuple[MissingRole, ...] = ()
     fault: Exception | None = None
-
-    @property
-    def vouchers(self) -> tuple[Voucher, ...]:
-        """The planned vouchers."""
-        return self.posting.vouchers if self.posting else ()
-
-    @property
-    def books_lines(self) -> bool:
-        """Whether a voucher books the item's lines."""
-        return any(LINE in (voucher.debit.role, voucher.credit.role) for voucher in self.vouchers)
-
-    @property
-    def is_assumption(self) -> bool:
-        """Whether a voucher rests on an assumption."""
-        return any(voucher.basis == ASSUMPTION for voucher in self.vouchers)
+    vouchers: tuple[Voucher, ...] = ()
+    books_lines: bool = False
+    is_assumption: bool = False
 
 
 class OwnParts(NamedTuple):
@@ -286,7 +277,15 @@ class Bookings:
             debit, credit = leg(rule.debit, rule.document), leg(rule.credit, rule.document)
             vouchers.append(Voucher(rule.document, journal, debit, credit, row.way, rule.basis))
         lacking = tuple(MissingRole(roles, tuple(documents)) for roles, documents in missing.items())
-        return Booking(method, row, Posting("booked", vouchers=tuple(vouchers)), lacking)
+        return Booking(
+            method,
+            row,
+            Posting("booked", vouchers=tuple(vouchers)),
+            lacking,
+            vouchers=tuple(vouchers),
+            books_lines=any(LINE in (voucher.debit.role, voucher.credit.role) for voucher in vouchers),
+            is_assumption=any(voucher.basis == ASSUMPTION for voucher in vouchers),
+        )
 
 
 def _nothing(method: Method, row: BookingRow, reason: str) -> Booking:
