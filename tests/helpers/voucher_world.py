@@ -77,6 +77,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "many_groups": {
+        "accountingEntryLines": [line(11900, tags=[{"groupCode": f"G{n}", "code": "X"} for n in range(1700)])]
+    },
     "new_years_eve": {"date": "2025-12-31T23:30:00Z"},
     "new_years_day": {"date": "2026-01-01T00:30:00+01:00"},
     "date_only": {"date": "2025-12-31"},
