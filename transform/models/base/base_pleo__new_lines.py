@@ -27,7 +27,7 @@ TABLE = (
 
 
 def model(dbt: Any, session: Session) -> Any:  # noqa: ANN401 - dbt's objects have no types
-    """Return the new lines of each stream, each with the position up to which its file was read and a digest of the bytes before it."""
+    """Return the new lines of each stream, each with the position read so far and a digest of the bytes before it."""
     dbt.config(materialized="table")
     folder = Path(dbt.config.get("pleo_files"))
     known = dbt.source("pleo_export", "pleo_read_positions").fetchall()
