@@ -46,7 +46,7 @@ def test_page_csv_terminal_and_run_summary_agree(make_report: Make) -> None:
     tags = {name: made.run_summary["tags"][name] for name in ("plugin", "exit_code", "jobs", "items", "failed")}
     assert tags == {"plugin": "pleo-export-report", "exit_code": 0, "jobs": 2, "items": 208, "failed": 34}
     assert "34 of 208 items blocked" in made.page
-    assert "34  blocked              6,101.60 EUR, 9,305.78 GBP, 2,937.51 USD" in made.stdout
+    assert "34  blocked              4,119.75 EUR, 14,757.43 GBP, 1,989.39 USD" in made.stdout
     table = made.rows
     assert [row["state"] for row in table].count("blocked") == 34
     assert len(table) == 197
@@ -111,7 +111,7 @@ def test_ended_jobs_are_left_out_unless_requested(make_report: Make) -> None:
 def test_locale_option_sets_the_number_format(make_report: Make) -> None:
     made = make_report(books.scene(), "--locale", "de-DE")
 
-    assert "6.101,60 EUR" in made.stdout
+    assert "4.119,75 EUR" in made.stdout
     assert '<html lang="en" data-locale="de-DE">' in made.page
     assert '<data value="4119.75">4.119,75</data>' in made.page
 

@@ -134,7 +134,7 @@ def test_json_text_and_renamed_columns_are_read(make_report: Make, tmp_path: Pat
     made = make_report(None, "--sqlalchemy-url", f"sqlite:///{path}")
 
     assert (made.returncode, made.errors) == (0, "")
-    assert "34  blocked              6,101.60 EUR, 9,305.78 GBP, 2,937.51 USD" in made.stdout
+    assert "34  blocked              4,119.75 EUR, 14,757.43 GBP, 1,989.39 USD" in made.stdout
     assert made.stdout.count("No contra account for USD") == 1
 
 

@@ -110,9 +110,6 @@ def items(passed: int = 160) -> list[dict[str, Any]]:
             value = own.pop("value", None) or rng.randrange(350, 99_000)
             day = NOW - timedelta(days=rng.randrange(1, 25), minutes=rng.randrange(1000))
             number = len(found) + 1
-            lines = own.pop("accountingEntryLines", [line(category(*rng.choice(CATEGORIES)))])
-            # The first line has the whole amount.
-            parts = [each | {"lineAmount": money(currency, 0 if place else value)} for place, each in enumerate(lines)]
             record = {
                 "jobId": JOBS[number % 3 == 0],
                 "date": day.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -121,10 +118,15 @@ def items(passed: int = 160) -> list[dict[str, Any]]:
                 "supplier": {"name": rng.choice(SUPPLIERS), "code": None, "account": None, "taxIdentifier": None},
                 "team": {"id": "t", "name": "Sales", "code": None},
                 "type": rng.choice(("card_purchase", "card_purchase", "card_invoice")),
-                "accountingEntryLines": parts,
                 "_links": {"web": {"exportItem": f"https://app.pleo.example/export/{number}"}},
             }
-            found.append(mapper.item(number, **record | own))
+            drawn = [line(category(*rng.choice(CATEGORIES)))]
+            # The first line has the whole amount.
+            parts = [
+                each | {"lineAmount": money(currency, 0 if place else value)}
+                for place, each in enumerate(own.pop("accountingEntryLines", drawn))
+            ]
+            found.append(mapper.item(number, **record | own | {"accountingEntryLines": parts}))
     return found
 
 
