@@ -134,18 +134,20 @@ def _amounts_add_up(record: Record, booking: Booking) -> Sequence[Finding]:
         return [_wrong_amount("The item has no amount: correct it in Pleo", "/amount")]
     if not booking.books_lines:
         return ()
-    lines, currency = lines_of(record), currency_of(record.get("amount"))
-    for index, line in enumerate(lines):
+    currency, values = currency_of(record.get("amount")), []
+    for index, line in enumerate(lines_of(record)):
         money = line.get("lineAmount")
-        if amount_of(money) is None:
+        value = amount_of(money)
+        if value is None:
             reason = f"Line {index + 1} has no amount: correct the item in Pleo"
         elif (own := currency_of(money)) != currency:
             reason = f"Line {index + 1} is in {own}, the item in {currency}: correct the item in Pleo"
         else:
+            values.append(value)
             continue
         return [_wrong_amount(reason, f"/accountingEntryLines/{index}/lineAmount", line=index + 1)]
-    found = _sum([amount_of(line["lineAmount"]) for line in lines])
-    if found == total or not lines:
+    found = _sum(values)
+    if found == total or not values:
         return ()
     reason = f"The lines add up to {found}, the item to {total} ({currency}, minor units): correct the lines in Pleo"
     return [_wrong_amount(reason, "/amount", currency=currency)]
