@@ -173,7 +173,7 @@ def tap(server: Server, items: int, *, name: str = "tap-pleo-export", checkout: 
 
 def mapper(items: int, *, name: str = "map-pleo-validation", checkout: Path = CHECKOUT) -> Program:
     """Return the validation mapper."""
-    accounts = {"wallet": "1240", "outOfPocket": "2890", "contra": "1370"}
+    accounts = {"wallet": "1240", "outOfPocket": "2890", "contra": "1370", "accountsPayable": "2440"}
     config = {"configuration": [{"companyId": "*", "journal": "Pleo", "accounts": accounts}]}
     command = (*executable("map-pleo-validation", checkout), "--config", "config.json")
     return Program(name=name, command=command, checkout=checkout, config=config, marks=2 * items)

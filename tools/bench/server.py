@@ -107,13 +107,16 @@ def _items(company: Company) -> Iterator[dict[str, Any]]:
     rng = Random(7)
     for index in range(VARIANTS):
         item = make_item(rng, company, index, CREATED)
-        if item["accountingEntryLines"]:
+        # Settlements have no category, and no tax.
+        if any(line["account"] for line in item["accountingEntryLines"]):
             amount, tax = rng.randrange(100, 250_000), rng.randrange(100)
             gross, net, taxed = (
                 money(cents, company.currency, company.currency) for cents in (amount, amount - tax, tax)
             )
             line = make_line(rng, company, gross, net, {"id": company.tax_id, "amount": taxed, "code": "T19"})
             item["accountingEntryLines"].append(line)
+            for total in item["amount"].values():
+                total["value"] += amount
         yield item | {"accountingEntryId": ID_PLACE}
 
 
