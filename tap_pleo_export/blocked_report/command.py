@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
@@ -94,6 +95,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--output", type=Path, metavar="FILE", help="write the report as HTML to this file")
     add("--csv", type=Path, metavar="FILE", help="write all items as CSV to this file")
     add("--locale", help="locale of numbers, such as de-DE; by default the browser's, or the terminal's")
+    add("--time-zone", default="UTC", help="time zone of the items' days, such as Europe/Copenhagen; UTC by default")
     add("--all-jobs", action="store_true", help="include export jobs that have ended")
     add("--version", action="version", version=f"{_PROGRAM} {_version()}")
     options = parser.parse_args(arguments)
@@ -111,6 +113,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(
             f"--locale: unknown locale {options.locale!r}; write a language with an optional country: de, de-CH"
         )
+    try:
+        options.time_zone = UTC if options.time_zone == "UTC" else ZoneInfo(options.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        parser.error(f"--time-zone: unknown time zone {options.time_zone!r}; write it like Europe/Copenhagen")
     return options
 
 
@@ -120,7 +126,7 @@ def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
         # Opened before minutes of reading, so that a wrong path is reported immediately.
         html = stack.enter_context(_atomic_file(options.output, "utf-8")) if options.output else None
         table = stack.enter_context(_atomic_file(options.csv, ENCODING)) if options.csv else None
-        store = stack.enter_context(contextlib.closing(RecordStore()))
+        store = stack.enter_context(contextlib.closing(RecordStore(options.time_zone)))
         try:
             _read(options, store)
         except sqlite3.Error as error:

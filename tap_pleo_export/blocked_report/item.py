@@ -54,7 +54,7 @@ class ReportItem(msgspec.Struct, array_like=True, frozen=True):
 
     Attributes:
         status: Status of its job item.
-        date: ISO 8601, or any short text.
+        date: ISO 8601, or any short text; a :class:`RecordStore` has the day in its time zone.
         minor: Amount in minor units of the wallet's currency, or of the supplier's if the wallet's is unknown.
         verdict: `passed` or `failed`; "" if the item was not validated.
         causes: The different causes of its findings.

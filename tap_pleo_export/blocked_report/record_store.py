@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -55,13 +55,17 @@ class ReportError(Exception):
 class RecordStore:
     """Accepts records in any order and keeps the newest version of each on disk.
 
+    Args:
+        time_zone: The time zone of the items' days.
+
     Attributes:
         unreadable: Number of records without ids.
         validated: Whether any item has a verdict.
         items: Number of export items received, repeated ones included.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, time_zone: tzinfo = UTC) -> None:
+        self._time_zone = time_zone
         # SQLite deletes a file with an empty name when the connection closes, and no other process can open it.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(_CREATE)
@@ -80,7 +84,8 @@ class RecordStore:
                 kind, job, entry, detail = "status", record.job, record.entry, record.status
             case ReportItem():
                 self.validated = self.validated or bool(record.verdict)
-                kind, job, entry, detail = "item", record.job, record.entry, record.date
+                record, detail = _on_its_day(record, self._time_zone)
+                kind, job, entry = "item", record.job, record.entry
             case None:
                 self.unreadable += 1
                 return
@@ -112,6 +117,15 @@ class RecordStore:
     def close(self) -> None:
         """Delete all data."""
         self._database.close()
+
+
+def _on_its_day(item: ReportItem, zone: tzinfo) -> tuple[ReportItem, str]:
+    """Return an item with its day in a time zone, and its time there to sort by; a date without a time is kept."""
+    time = parse_time(item.date) if len(item.date) > len("2026-01-31") else None
+    if time is None:
+        return item, item.date
+    local = time.astimezone(zone)
+    return msgspec.structs.replace(item, date=local.date().isoformat()), local.isoformat()
 
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string").encode

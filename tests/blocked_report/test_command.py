@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -108,6 +109,20 @@ def test_ended_jobs_are_left_out_unless_requested(make_report: Make) -> None:
     assert {row["job"] for row in all_jobs.rows} == set(books.JOBS)
 
 
+@pytest.mark.parametrize(
+    ("options", "days"),
+    [((), ["2025-12-31", "2025-12-31", "2026-01-01"]), (("--time-zone", "Europe/Copenhagen"), ["2026-01-01"] * 3)],
+)
+def test_page_and_csv_show_local_days(make_report: Make, options: tuple[str, ...], days: list[str]) -> None:
+    dates = ("2025-12-31T23:30:00Z", "2026-01-01T00:30:00+01:00", "2026-01-01")
+    items = [mapper.item(number, date=date) for number, date in enumerate(dates, 1)]
+
+    made = make_report(books.validated(items, mapper.GOOD), *options)
+
+    assert [row["date"] for row in made.rows] == days
+    assert re.findall(r'<time datetime="([^"]*)">', made.page) == days
+
+
 def test_locale_option_sets_the_number_format(make_report: Make) -> None:
     made = make_report(books.scene(), "--locale", "de-DE")
 
@@ -169,6 +184,7 @@ def test_unusable_input_is_one_line_and_writes_nothing(make_report: Make, data: 
         (("--schema", "pleo", "x"), "--schema needs a database"),
         (("--sqlalchemy-url", "sqlite://", "x"), "give either files or --sqlalchemy-url"),
         (("--locale", "tlh", "x"), "--locale: unknown locale 'tlh'"),
+        (("--time-zone", "Europe/Elsewhere", "x"), "--time-zone: unknown time zone 'Europe/Elsewhere'"),
         (("--sqlalchemy-url", "nonsense:secret"), "invalid SQLAlchemy URL"),
         (("--sqlalchemy-url", "oracle+nothing://u:secret@h/d"), "invalid SQLAlchemy URL"),
         (("--sqlalchemy-url", "mysql://u:secret@h/d"), "driver 'MySQLdb' is not installed"),
