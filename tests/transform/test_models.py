@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Context, Decimal
@@ -111,9 +112,20 @@ def test_tags_are_rows_with_their_groups(warehouse: Warehouse, world: World) -> 
 def test_both_databases_have_the_same_rows(built: dict[str, Warehouse], model: str) -> None:
     columns = [column for column in described(model) if column not in VOLATILE]
     query = f"select {', '.join(quoted(column) for column in columns)} from {model}"
-    postgres, duckdb = (sorted(built[kind].rows(query), key=repr) for kind in ("postgres", "duckdb"))
+    postgres, duckdb = (sorted((parsed(row) for row in built[kind].rows(query)), key=repr) for kind in built)
 
     assert postgres == duckdb
+
+
+def parsed(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a row with JSON as text: PostgreSQL's driver parses it, DuckDB's does not."""
+    return tuple(json_text(value) for value in row)
+
+
+def json_text(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        value = json.loads(value)
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
 
 
 @pytest.mark.parametrize("model", MODELS)

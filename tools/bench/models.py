@@ -13,6 +13,7 @@ import os
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,9 +150,12 @@ class Postgres:
         """Return the processor time of the server since it started."""
         postmaster = psutil.Process(int((self.server.data / "postmaster.pid").read_text().split()[0]))
         times = postmaster.cpu_times()
-        live = [child.cpu_times() for child in postmaster.children(recursive=True)]
         seconds = [times.user, times.system, times.children_user, times.children_system]
-        return float(sum(seconds) + sum(t.user + t.system for t in live))
+        for child in postmaster.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                live = child.cpu_times()
+                seconds += [live.user, live.system]
+        return float(sum(seconds))
 
 
 class DuckDB:

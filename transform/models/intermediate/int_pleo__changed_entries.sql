@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', post_hook='{{ pleo_analyze() }}') }}
 {%- set since = pleo_last_build() %}
 
 -- Entries that anything touched since the last complete build: all models below work on these alone.
