@@ -96,7 +96,7 @@ def test_a_meltano_run_with_failed_items_and_an_expiring_job_raises_alerts(
     alert = alerts(log_of_meltano_run(pleo, tmp_path))
 
     assert alert.returncode == 1
-    assert sorted(alert.stdout.splitlines()) == ["map-pleo-validation: failed 4", "tap-pleo-export: expiring 1"]
+    assert sorted(alert.stdout.splitlines()) == ["map-pleo-validation: failed 3", "tap-pleo-export: expiring 1"]
 
 
 def test_a_meltano_run_that_fails_raises_the_plugins_error(pleo: Sandbox, tmp_path: Path, alerts: Alerts) -> None:
