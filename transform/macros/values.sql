@@ -5,8 +5,8 @@
 
 {# JSON at a path in JSON. #}
 {% macro pleo_json(column, path) %}{{ return(adapter.dispatch('pleo_json', 'pleo_export')(column, path)) }}{% endmacro %}
-{% macro postgres__pleo_json(column, path) %}({{ column }} #> '{ {{- path | join(',') -}} }'){% endmacro %}
-{% macro duckdb__pleo_json(column, path) %}({{ column }} -> '$.{{ path | join('.') }}'){% endmacro %}
+{% macro postgres__pleo_json(column, path) %}nullif({{ column }} #> '{ {{- path | join(',') -}} }', 'null'){% endmacro %}
+{% macro duckdb__pleo_json(column, path) %}nullif({{ column }} -> '$.{{ path | join('.') }}', 'null'::json){% endmacro %}
 
 {# The objects of a JSON array, as `element` and `position` (from 1) of `alias`; other elements are left out. #}
 {% macro pleo_elements(column, alias) %}{{ return(adapter.dispatch('pleo_elements', 'pleo_export')(column, alias)) }}{% endmacro %}
