@@ -47,12 +47,12 @@ def test_a_line_too_long_for_meltano_is_reported(pleo: Sandbox, run_tap: RunTap)
     job = pleo.add_job(items=1)
     entry = job.items[0]["accountingEntryId"]
 
-    run = run_tap(env={"MELTANO_ELT_BUFFER_SIZE": "4096"})
+    run = run_tap(env={"MELTANO_ELT_BUFFER_SIZE": "2048"})
     quiet = run_tap(env={"MELTANO_ELT_BUFFER_SIZE": "104857600"})
 
     named = [line for line in run.warnings if f"accountingEntryId {entry}" in line and job.id in line]
     (item,) = [line for line in named if "stream export_items" in line]
-    assert "more than Meltano's limit of 2,048: set elt.buffer_size (MELTANO_ELT_BUFFER_SIZE) to " in item
+    assert "more than Meltano's limit of 1,024: set elt.buffer_size (MELTANO_ELT_BUFFER_SIZE) to " in item
     assert quiet.warnings == []
 
 
