@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.api.retry import RetryPolicy, parse_retry_after
+from tap_pleo_export.api.retry import RetryPolicy, attempts_made, parse_retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -95,3 +95,74 @@ def test_absurd_year_is_ignored_or_beyond_the_deadline(year: str) -> None:
     seconds = parse_retry_after(f"Sun, 01 Mar {year} 12:00:30 GMT", None, NOW)
 
     assert seconds is None or seconds == 0 or seconds > RetryPolicy().deadline
+
+
+class Busy(Exception):
+    def __init__(self, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+
+
+def test_attempts_wait_as_asked_and_announce_each_wait() -> None:
+    failures = [Busy(90.0), Busy(), Busy()]
+    waits: list[float] = []
+    announced: list[tuple[BaseException, float]] = []
+
+    def attempt(text: str) -> str:
+        if failures:
+            raise failures[0]
+        return text
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        failures.pop(0)
+
+    retrying = RetryPolicy(max_retries=3).attempts(
+        lambda error: isinstance(error, Busy), before_wait=lambda *each: announced.append(each), sleep=sleep
+    )
+
+    assert retrying(attempt, "done") == "done"
+    assert waits[0] == 90
+    assert 1 <= waits[1] < 2 <= waits[2] < 4
+    assert [(type(failure), seconds) for failure, seconds in announced] == [(Busy, seconds) for seconds in waits]
+    assert attempts_made(retrying) == "4 attempts"
+
+
+@pytest.mark.parametrize(
+    ("error", "retries", "attempts"),
+    [
+        (Busy(), 0, "1 attempt"),
+        (Busy(901.0), 8, "1 attempt"),
+        (ValueError(), 8, "1 attempt"),
+        (Busy(), 2, "3 attempts"),
+    ],
+    ids=["no retries", "beyond the deadline", "another error", "retries used up"],
+)
+def test_the_last_failure_is_raised(error: Exception, retries: int, attempts: str) -> None:
+    def attempt() -> None:
+        raise error
+
+    retrying = RetryPolicy(max_retries=retries).attempts(
+        lambda found: isinstance(found, Busy), sleep=lambda _seconds: None
+    )
+
+    with pytest.raises(type(error)) as raised:
+        retrying(attempt)
+    assert raised.value is error
+    assert attempts_made(retrying) == attempts
+
+
+def test_no_attempt_starts_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    starts: list[float] = []
+
+    def attempt() -> None:
+        starts.append(clock[0])
+        raise Busy(40.0)
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    with pytest.raises(Busy):
+        RetryPolicy(deadline=100.0).attempts(lambda _error: True, sleep=sleep)(attempt)
+    assert starts == [0, 40, 80]

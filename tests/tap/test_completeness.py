@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_pleo_export.api.entry_keys import key_of
-from tap_pleo_export.tap.completeness import JobProgress, some
+from tap_pleo_export.api.paging import Page, PageInfo
+from tap_pleo_export.tap.completeness import ChangeDetector, JobProgress, StallDetector, some
 from tap_pleo_export.tap.job_item_ids import JobItemIds
 
 ITEMS = st.lists(st.uuids().map(str), unique=True, max_size=30)
@@ -127,3 +128,32 @@ def test_an_id_of_any_length_is_named_on_one_line_and_cut() -> None:
     assert named.startswith(r"a forged \x1b[31m, bbb")
     assert named.isprintable()
     assert len(named) < 350
+
+
+def page_with(total: object) -> Page[str]:
+    return Page([], PageInfo(has_next_page=True, total=total))
+
+
+@pytest.mark.parametrize(
+    ("pages", "hinted"),
+    [
+        ([("export items", 3, 0), ("export items", 3, 0), ("job items", 4, 0)], False),
+        ([("export items", 3, 0), ("export items", None, 0), ("export items", 3, 0)], False),
+        ([("export items", 3, 0), ("export items", 4, 0), ("export items", 4, 0)], True),
+        ([("export items", None, 1), ("export items", None, 0)], True),
+    ],
+    ids=["one total for each list", "pages without a total", "another total", "a repeated row"],
+)
+def test_changes_are_noticed(pages: list[tuple[str, object, int]], hinted: bool) -> None:
+    changes = ChangeDetector()
+    for listing, total, repeated in pages:
+        changes.after_page(listing, page_with(total), repeated)
+
+    assert changes.hinted is hinted
+
+
+def test_a_hundred_pages_without_anything_new_are_too_many() -> None:
+    stall = StallDetector()
+
+    assert not any(stall.after_page(new) for new in [0] * 99 + [1] + [0] * 99)
+    assert stall.after_page(0)
