@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -16,7 +17,12 @@ def _command(module: str) -> Callable[[], None]:
     """Return the function that runs the command line of a plugin; the module is slow to import."""
 
     def run() -> None:
-        import_module(f"tap_pleo_export.{module}").cli()
+        # Imports leave nothing to collect, and much to look through.
+        gc.disable()
+        plugin = import_module(f"tap_pleo_export.{module}")
+        gc.freeze()
+        gc.enable()
+        plugin.cli()
 
     return run
 

@@ -83,12 +83,15 @@ def elements(data: Json) -> list[Json]:
 
 def join(parts: Members) -> bytes:
     """Write members as a JSON object."""
-    return b"{" + b",".join([b"%b:%b" % (_name(name), value) for name, value in parts.items()]) + b"}"
+    pieces: list[Json] = []
+    for name, value in parts.items():
+        pieces += (b"," if pieces else b"{", _name(name), value)
+    return b"".join((*pieces, b"}")) if pieces else b"{}"
 
 
 @lru_cache(maxsize=256)
 def _name(name: str) -> bytes:
-    return encode(name)
+    return encode(name) + b":"
 
 
 def _integer(digits: str) -> int | Decimal:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from tap_pleo_export.validation.item import account_key, amount_of, currency_of, key_of, lines_of, vendor_of
+from tap_pleo_export.validation.item import account_key, amount_of, key_of, lines_of, vendor_of, wallet_money
 
 if TYPE_CHECKING:
     from tap_pleo_export.validation.vocabulary import Method, Record
@@ -153,6 +153,9 @@ class Posting(msgspec.Struct, frozen=True, eq=False):
     vouchers: tuple[Voucher, ...] = ()
 
 
+NO_ROW = Posting("failed", "The booking table does not decide how to book the item")
+
+
 class MissingRole(msgspec.Struct, frozen=True):
     """A role without an account; `journal` and `vendor` count as roles.
 
@@ -171,38 +174,25 @@ class Booking(msgspec.Struct, frozen=True, eq=False):
     Attributes:
         method: How the item is recorded.
         row: The row of the table; None if no row matches.
-        posting: The item's posting if it passes all checks; None without a row.
+        posting: The item's posting if it passes all checks.
         missing: Roles without an account.
         fault: Error of an item whose shape prevents booking.
-        vouchers: The planned vouchers.
         books_lines: Whether a voucher books the item's lines.
         is_assumption: Whether a voucher rests on an assumption.
     """
 
     method: Method
     row: BookingRow | None = None
-    posting: Posting | None = None
+    posting: Posting = NO_ROW
     missing: tuple[MissingRole, ...] = ()
     fault: Exception | None = None
-    vouchers: tuple[Voucher, ...] = ()
     books_lines: bool = False
     is_assumption: bool = False
 
 
-class OwnParts(NamedTuple):
-    """Parts of a booking that an item brings itself.
-
-    Attributes:
-        has_categories: Whether a line that would be booked has an account.
-        wallet: Its contra account.
-        payable: Its vendor's payables account.
-        has_vendor: Whether it has a vendor.
-    """
-
-    has_categories: bool
-    wallet: str | None
-    payable: str | None
-    has_vendor: bool
+OwnParts = tuple[bool, str | None, str | None, bool]
+"""What an item brings itself: whether a line to book has an account, its wallet, its payables account, and whether it
+has a vendor."""
 
 
 class Bookings:
@@ -231,17 +221,18 @@ class Bookings:
             return Booking(method)
         if not row.vouchers:
             return self._nothing(method, row, SKIPPED)
-        lines = lines_of(record) if LINE in row.roles else ()
-        if amount_of(record.get("amount")) == 0 and not any(amount_of(line.get("lineAmount")) for line in lines):
+        lines = lines_of(record) if LINE in row.roles else []
+        money = wallet_money(record.get("amount"))
+        if money.get("value") == 0 and not any(amount_of(line.get("lineAmount")) for line in lines):
             return self._nothing(method, row, ZERO)
         vendor = vendor_of(record, method) if row.vendor_required or self._vendor_accounts else None
-        own = OwnParts(
+        own = (
             any(account_key(line.get("account")) for line in lines),
             account_key(record.get("contraAccount")),
             self._payable(record, vendor[1]) if vendor else None,
             vendor is not None,
         )
-        return self._booked(method, row, record.get("companyId"), currency_of(record.get("amount")), own)
+        return self._booked(method, row, record.get("companyId"), key_of(money, "currency"), own)
 
     def _payable(self, record: Record, vendor: str | None) -> str | None:
         """Return the vendor's own payables account."""
@@ -253,13 +244,14 @@ class Bookings:
     def _resolve(
         self, method: Method, row: BookingRow, company: str | None, currency: str | None, own: OwnParts
     ) -> Booking:
+        has_categories, wallet, payable, has_vendor = own
         configured = self._companies.get(company.lower(), self._fallback) if company else self._fallback
         accounts = {role: _choose(codes, currency) for role, codes in configured.accounts.items()}
-        accounts |= {role: code for role, code in ((WALLET, own.wallet), (PAYABLE, own.payable)) if code}
+        accounts |= {role: code for role, code in ((WALLET, wallet), (PAYABLE, payable)) if code}
         missing: dict[tuple[str, ...], list[str]] = {}
 
         def leg(roles: tuple[str, ...], document: str) -> Leg:
-            if roles == (LINE,) or (LINE in roles and own.has_categories):
+            if roles == (LINE,) or (LINE in roles and has_categories):
                 return Leg(LINE)
             role = next((role for role in roles if accounts.get(role)), None)
             if role is None:
@@ -270,7 +262,7 @@ class Bookings:
         vouchers = []
         for rule in row.vouchers:
             journal = _choose(configured.journal, rule.document)
-            if row.vendor_required and not own.has_vendor:
+            if row.vendor_required and not has_vendor:
                 missing.setdefault((VENDOR,), []).append(rule.document)
             if journal is None:
                 missing.setdefault((JOURNAL,), []).append(rule.document)
@@ -282,7 +274,6 @@ class Bookings:
             row,
             Posting("booked", vouchers=tuple(vouchers)),
             lacking,
-            vouchers=tuple(vouchers),
             books_lines=any(LINE in (voucher.debit.role, voucher.credit.role) for voucher in vouchers),
             is_assumption=any(voucher.basis == ASSUMPTION for voucher in vouchers),
         )

@@ -18,6 +18,7 @@ from tap_pleo_export.validation.item import (
     key_of,
     lines_of,
     vendor_of,
+    wallet_money,
 )
 from tap_pleo_export.validation.verdict import Check, Finding, Subject
 
@@ -127,21 +128,23 @@ def _no_category(check: str, index: int, account: Record) -> Finding:
 
 def _amounts_add_up(record: Record, booking: Booking) -> Sequence[Finding]:
     """Check that an item has an amount, and that the lines to book have the same total and currency."""
-    if not booking.vouchers:
+    if not booking.posting.vouchers:
         return ()
-    total = amount_of(record.get("amount"))
+    whole = wallet_money(record.get("amount"))
+    total, currency = whole.get("value"), whole.get("currency")
     if total is None:
         return [_wrong_amount("The item has no amount: correct it in Pleo", "/amount")]
     if not booking.books_lines:
         return ()
-    currency, values = currency_of(record.get("amount")), []
+    values = []
     for index, line in enumerate(lines_of(record)):
-        money = line.get("lineAmount")
-        value = amount_of(money)
+        part = wallet_money(line.get("lineAmount"))
+        value = part.get("value")
         if value is None:
             reason = f"Line {index + 1} has no amount: correct the item in Pleo"
-        elif (own := currency_of(money)) != currency:
-            reason = f"Line {index + 1} is in {own}, the item in {currency}: correct the item in Pleo"
+        elif part.get("currency") != currency and key_of(part, "currency") != key_of(whole, "currency"):
+            named = f"in {key_of(part, 'currency')}, the item in {key_of(whole, 'currency')}"
+            reason = f"Line {index + 1} is {named}: correct the item in Pleo"
         else:
             values.append(value)
             continue
@@ -149,6 +152,7 @@ def _amounts_add_up(record: Record, booking: Booking) -> Sequence[Finding]:
     found = _sum(values)
     if found == total or not values:
         return ()
+    currency = key_of(whole, "currency")
     reason = f"The lines add up to {found}, the item to {total} ({currency}, minor units): correct the lines in Pleo"
     return [_wrong_amount(reason, "/amount", currency=currency)]
 
@@ -167,11 +171,14 @@ def _sum(values: list[Any]) -> int | Decimal:
 
 def _known_type(record: Record, booking: Booking) -> Sequence[Finding]:
     """Check that a row of the booking table decides how the item is booked."""
-    row, type_, sub_type = booking.row, record.get("type"), record.get("subType")
+    row = booking.row
+    if row and not row.ambiguous:
+        return ()
+    type_, sub_type = record.get("type"), record.get("subType")
     if row is None and not booking.fault:
         named = f"{type_} with subtype {sub_type}" if sub_type else type_
         text = f"Type {one_line(str(named))} is not in the booking table"
-    elif row and row.ambiguous and (amount_of(record.get("amount")) or 0) < 0:
+    elif row and (amount_of(record.get("amount")) or 0) < 0:
         text = f"A negative {type_} without a subtype may be a payment or its return"
     else:
         return ()
@@ -181,7 +188,7 @@ def _known_type(record: Record, booking: Booking) -> Sequence[Finding]:
 
 def _tax_is_booked(record: Record, booking: Booking) -> Sequence[Finding]:
     """Warn of tax on lines that are not booked, such as those of a settlement."""
-    if not booking.vouchers or booking.books_lines:
+    if not booking.posting.vouchers or booking.books_lines:
         return ()
     found = []
     for index, line in enumerate(lines_of(record)):
@@ -246,7 +253,7 @@ def _vendor_exists(known: frozenset[str], settings: Settings) -> Check:
     name = "vendor_exists"
 
     def judge(record: Record, booking: Booking) -> Sequence[Finding]:
-        own = vendor_of(record, booking.method) if booking.vouchers else None
+        own = vendor_of(record, booking.method) if booking.posting.vouchers else None
         if own is None or own[1] in known:
             return ()
         path, code = own

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tap_pleo_export.validation.vocabulary import Method, Record
 
 NO_ACCOUNT = "00000000-0000-0000-0000-000000000000"
+_NOTHING: dict[str, Any] = {}
 
 
 def bookkeeping_method(record: Record, null_bookkeeping: Method) -> tuple[Method, bool]:
@@ -30,9 +31,7 @@ def key_of(entity: dict[str, Any], *names: str) -> str | None:
     """Return the first of these members that is neither null nor blank, as text."""
     for name in names:
         value = entity.get(name)
-        if value is None:
-            continue
-        if text := str(value).strip():
+        if value is not None and (text := str(value).strip()):
             return text
     return None
 
@@ -42,14 +41,19 @@ def lines_of(record: Record) -> list[dict[str, Any]]:
     return record.get("accountingEntryLines") or []
 
 
+def wallet_money(money: dict[str, Any] | None) -> dict[str, Any]:
+    """Return currency and value of an amount in the wallet currency (OpenAPI `MoneyV3`); empty if there is none."""
+    return (money or _NOTHING).get("inWalletCurrency") or _NOTHING
+
+
 def currency_of(money: dict[str, Any] | None) -> str | None:
     """Return the wallet currency of an amount."""
-    return key_of((money or {}).get("inWalletCurrency") or {}, "currency")
+    return key_of(wallet_money(money), "currency")
 
 
 def amount_of(money: dict[str, Any] | None) -> int | Decimal | None:
     """Return an amount in the wallet currency, in minor units."""
-    return ((money or {}).get("inWalletCurrency") or {}).get("value")
+    return wallet_money(money).get("value")
 
 
 def account_key(account: dict[str, Any] | None) -> str | None:

@@ -66,24 +66,22 @@ class ItemMapping:
             annotation_only = {"type": "object", "properties": shipped("validation_streams.json")["annotation"]}
             yield from self._added_schemas(_schema_message(ITEMS, annotation_only))
         record = _object(message, "record")
-        raw = bytes(message["record"])
+        raw = message["record"]
         if not record.keys().isdisjoint(MEMBERS):
-            raw = without_verdict(raw)
+            raw = without_verdict(bytes(raw))
             record = {name: value for name, value in record.items() if name not in MEMBERS}
         verdict = self._validator.judge(record)
         annotation = self._annotation(verdict)
-        message["record"] = raw[:-1] + b"," + annotation[1:] if record else annotation
+        message["record"] = b",".join((memoryview(raw)[:-1], annotation[1:])) if record else annotation
         self._count(verdict)
+        passed = verdict.status == "passed"
         if not self._only_updates:
-            yield from self._placed(message, verdict)
-        if self._emit_updates and verdict.status == "failed":
+            if passed or self._on_failure == "annotate":
+                yield join(message)
+            elif self._on_failure == "separate":
+                yield join(message | {"stream": encode(FAILED)})
+        if self._emit_updates and not passed:
             yield from self._update(message, record, verdict)
-
-    def _placed(self, message: Members, verdict: Verdict) -> Iterator[bytes]:
-        if verdict.status == "passed" or self._on_failure == "annotate":
-            yield join(message)
-        elif self._on_failure == "separate":
-            yield join(message | {"stream": encode(FAILED)})
 
     def activate_version(self, message: Members) -> Iterator[bytes]:
         """Activate the version for separated items as well."""

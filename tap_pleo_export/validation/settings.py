@@ -6,7 +6,7 @@ import copy
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -184,8 +184,7 @@ def _read_vendor_accounts(source: object, into: dict[str, str]) -> Iterator[str]
 
 def _reference_file(path: Path) -> list[str]:
     """Read a JSON array of strings, or the first column of a text or CSV file."""
-    content = _read_file(path, "an array of strings")
-    values = [row[0] for row in content] if isinstance(content, _Rows) else content
+    values = _read_file(path, "an array of strings", lambda rows: [row[0] for row in rows])
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise ValueError(f'{str(path)!r} is not an array of strings: write codes in quotes, such as "0400"')
     return values
@@ -193,22 +192,20 @@ def _reference_file(path: Path) -> list[str]:
 
 def _account_file(path: Path) -> dict[str, str]:
     """Read a JSON object of strings, or the first two columns of a CSV file."""
-    content = _read_file(path, "an object of strings")
-    if isinstance(content, _Rows):
-        if any(len(row) == 1 for row in content):
+
+    def pairs(rows: list[list[str]]) -> dict[str, str]:
+        if any(len(row) == 1 for row in rows):
             raise ValueError(f"{str(path)!r} has a line without a second column: expected vendor and account")
-        content = {row[0]: row[1] for row in content}
+        return {row[0]: row[1] for row in rows}
+
+    content = _read_file(path, "an object of strings", pairs)
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise ValueError(f'{str(path)!r} is not an object of strings: write codes in quotes, such as "0400"')
     return content
 
 
-class _Rows(list[list[str]]):
-    """Rows of a CSV file."""
-
-
-def _read_file(path: Path, expected: str) -> Any:  # noqa: ANN401 - JSON
-    """Read JSON (`.json`) or the rows of UTF-8 text or CSV; errors do not quote the file."""
+def _read_file(path: Path, expected: str, of_rows: Callable[[list[list[str]]], Any]) -> Any:  # noqa: ANN401 - JSON
+    """Read JSON (`.json`), or the result for the rows of UTF-8 text or CSV; errors do not quote the file."""
     try:
         text = path.read_text("utf-8-sig")
     except OSError as problem:
@@ -218,7 +215,7 @@ def _read_file(path: Path, expected: str) -> Any:  # noqa: ANN401 - JSON
     if path.suffix.lower() != ".json":
         lines = text.splitlines()
         delimiter = next((found[1] for line in lines[:1] if (found := _FIRST_DELIMITER.match(line))), ",")
-        return _Rows(row for row in csv.reader(lines, delimiter=delimiter) if row)
+        return of_rows([row for row in csv.reader(lines, delimiter=delimiter) if row])
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

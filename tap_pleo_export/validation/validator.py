@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.text import one_line
-from tap_pleo_export.validation.booking import Booking, Bookings, Posting
+from tap_pleo_export.validation.booking import Booking, Bookings
 from tap_pleo_export.validation.checks import builtin_checks
 from tap_pleo_export.validation.item import bookkeeping_method
 from tap_pleo_export.validation.verdict import UNEXPECTED, Finding, Verdict
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tap_pleo_export.validation.settings import Settings
     from tap_pleo_export.validation.verdict import Check
     from tap_pleo_export.validation.vocabulary import Record
-
-NO_ROW = Posting("failed", "The booking table does not decide how to book the item")
 
 
 class Validator:
@@ -57,11 +55,10 @@ class Validator:
                 findings = (_broken(self._checks[index], cause),)
             if findings:
                 found[index] = findings
-        posting = booking.posting or NO_ROW
         if not found:
-            return Verdict("passed", None, None, self.nothing_found, booking.method, posting)
+            return Verdict("passed", None, None, self.nothing_found, booking.method, booking.posting)
         entries = (found.get(index, (passed,)) for index, passed in enumerate(self.nothing_found))
-        return Verdict.of(tuple(finding for part in entries for finding in part), booking.method, posting)
+        return Verdict.of(tuple(finding for part in entries for finding in part), booking.method, booking.posting)
 
     def _book(self, record: Record) -> Booking:
         method, documented = bookkeeping_method(record, self._null_bookkeeping)

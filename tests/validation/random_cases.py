@@ -6,23 +6,14 @@ import json
 from random import Random
 from typing import Any
 
-from tap_pleo_export.validation.vocabulary import ITEM_TYPES
+from tap_pleo_export.validation.vocabulary import ACCOUNT_ROLES, ITEM_TYPES
 
 TYPES = [*ITEM_TYPES, "overdraft", "type_of_tomorrow"]
 COMPANIES = ["12abc3d4-e567-890e-1234-abc56e78fabc", "12ABC3D4-E567-890E-1234-ABC56E78FABC", "company-2", None]
 CURRENCIES = ["GBP", "EUR", "SEK", "UNDEFINED"]
 CODES = ["6100", "0400", "A/1", "7300"]
 BLANKS = [None, "", "  "]
-ROLES = [
-    "wallet",
-    "outOfPocket",
-    "contra",
-    "accountsPayable",
-    "externalReimbursement",
-    "fees",
-    "otherIncome",
-    "clearing",
-]
+ROLES = [*ACCOUNT_ROLES, "clearing"]
 SUB_TYPES = [
     "reimbursement_to_employee",
     "reimbursement_to_company",
