@@ -28,6 +28,28 @@ def environment_without_settings(*more: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith((*_OURS, *more))}
 
 
+def dbt_environment(kind: str, folder: Path, socket: Path, files: Path) -> dict[str, str]:
+    """Return the environment in which dbt builds the models of the checkout.
+
+    Args:
+        kind: `postgres` or `duckdb`.
+        folder: Directory of dbt's files, and of DuckDB's.
+        socket: Directory of PostgreSQL's socket.
+        files: Directory of target-jsonl's files.
+    """
+    models = CHECKOUT / "transform"
+    return environment_without_settings() | {
+        "DBT_PROJECT_DIR": str(models),
+        "DBT_PROFILES_DIR": str(models),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+        "DBT_TARGET": kind,
+        "DBT_POSTGRES_HOST": str(socket),
+        "DBT_DUCKDB_PATH": str(folder / "pleo.duckdb"),
+        "PLEO_FILES": str(files),
+    }
+
+
 @dataclass(frozen=True)
 class LogLine:
     """One line of a run's log."""

@@ -84,7 +84,7 @@ class Sender:
         Args:
             request: A signed request.
             timeout: Seconds from connecting to the last byte of the answer.
-            max_bytes: Limit for the body, as sent and once unpacked.
+            max_bytes: Limit for the unpacked body.
             before_send: Called each time before the request is sent.
 
         Raises:
@@ -172,7 +172,7 @@ class Lease:
 
 
 class BodyTooLarge(Exception):
-    """A body exceeds a limit, as sent or once unpacked."""
+    """A body exceeds a limit."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"an answer of more than {limit:,} bytes")

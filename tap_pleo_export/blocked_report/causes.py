@@ -38,6 +38,18 @@ class Cause(msgspec.Struct, array_like=True, frozen=True):
     blocking: bool = True
 
 
+_UNKNOWN: Final = {
+    "gl_account_exists": "account_unknown",
+    "tax_code_exists": "tax_unknown",
+    "tag_exists": "tag_unknown",
+    "vendor_exists": "vendor_unknown",
+}
+_WITHOUT_NAME: Final = {
+    "amounts_add_up": Cause("amounts_differ"),
+    "tax_is_booked": Cause("tax_not_booked", blocking=False),
+}
+
+
 class Remedy(msgspec.Struct, frozen=True):
     """A problem, how to fix it, and where: keys of :data:`PLACES`."""
 
@@ -100,21 +112,11 @@ def _built_in(check: str, subject: dict[str, Any]) -> Cause | None:
             return Cause("no_lines")
         case "expense_gl_account":
             return Cause("category_without_account", name) if name else Cause("line_without_category")
-    return _of_name(check, name, code)
-
-
-def _of_name(check: str, name: str, code: str) -> Cause | None:
-    """Return the cause of a check that has only one."""
-    causes = {
-        "amounts_add_up": Cause("amounts_differ"),
-        "known_type": Cause("type_unknown", words(": ".join(filter(None, (code, name))))),
-        "tax_is_booked": Cause("tax_not_booked", blocking=False),
-        "vendor_exists": Cause("vendor_unknown", name or code),
-        "gl_account_exists": Cause("account_unknown", code),
-        "tax_code_exists": Cause("tax_unknown", code),
-        "tag_exists": Cause("tag_unknown", code),
-    }
-    return causes.get(check)
+        case "known_type":
+            return Cause("type_unknown", words(": ".join(filter(None, (code, name)))))
+    if check in _UNKNOWN:
+        return Cause(_UNKNOWN[check], name or code)
+    return _WITHOUT_NAME.get(check)
 
 
 def _missing(subject: dict[str, Any]) -> Cause:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sandbox import Sandbox
 from tests.conftest import BIN
-from tools.meltano import CHECKOUT, environment_without_settings
+from tools.meltano import CHECKOUT, dbt_environment
 from tools.postgres import Postgres
 
 PLUGINS = CHECKOUT / ".meltano"
@@ -73,25 +73,24 @@ class Warehouse:
 
     def dbt(self, *arguments: str, project: Path = CHECKOUT / "transform") -> subprocess.CompletedProcess[str]:
         """Run dbt, its output and errors in one."""
-        environment = environment_without_settings() | {
+        environment = dbt_environment(self.kind, self.folder, self.server.socket, self.files) | {
             "DBT_PROJECT_DIR": str(project),
-            "DBT_PROFILES_DIR": str(CHECKOUT / "transform"),
-            "DBT_TARGET_PATH": str(self.folder / "target"),
-            "DBT_LOG_PATH": str(self.folder / "logs"),
-            "DBT_TARGET": self.kind,
-            "DBT_POSTGRES_HOST": str(self.server.socket),
             "DBT_POSTGRES_DBNAME": self.database,
-            "DBT_DUCKDB_PATH": str(self.folder / "pleo.duckdb"),
             "DBT_POSTGRES_SCHEMA": self.schema,
             "DBT_POSTGRES_USER": self.user,
             "DBT_DUCKDB_SCHEMA": self.schema,
             "DBT_USE_COLORS": "false",
-            "PLEO_FILES": str(self.files),
         }
         command = [str(self._python.with_name("dbt")), *arguments, "--no-version-check"]
         return subprocess.run(
             command, env=environment, cwd=self.folder, text=True, check=False, stdout=-1, stderr=subprocess.STDOUT
         )
+
+    def build(self, *options: str) -> str:
+        """Build the models and run their tests, which must pass; return the output."""
+        done = self.dbt("build", *options)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
 
     def rows(self, *statements: str) -> list[tuple[Any, ...]]:
         """Run statements and return the last one's rows: decimals without trailing zeros, moments as text.

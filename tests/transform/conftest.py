@@ -122,8 +122,7 @@ def built(files: Path, server: pg.Postgres, tmp_path_factory: pytest.TempPathFac
     warehouses = {}
     for kind in ("postgres", "duckdb"):
         made = Warehouse(kind, tmp_path_factory.mktemp(kind), server, "warehouse", files)
-        done = made.dbt("build")
-        assert done.returncode == 0, done.stdout
+        made.build()
         warehouses[kind] = made
     return warehouses
 
@@ -149,8 +148,7 @@ def booked(server: pg.Postgres, tmp_path_factory: pytest.TempPathFactory) -> dic
         folder = tmp_path_factory.mktemp(kind)
         made = Warehouse(kind, folder, server, "vouchers", folder)
         made_load.into_files(folder)
-        done = made.dbt("build", "--vars", json.dumps(VARS))
-        assert done.returncode == 0, done.stdout
+        made.build("--vars", json.dumps(VARS))
         found[kind] = made
     return found
 
@@ -173,8 +171,7 @@ def accountants(server: pg.Postgres, tmp_path_factory: pytest.TempPathFactory) -
                 made_load.into_postgres(server, "accountant")
             else:
                 made_load.into_files(folder)
-            done = made.dbt("build")
-            assert done.returncode == 0, done.stdout
+            made.build()
             if not made.rows("select 1 from pleo_recorded limit 1"):
                 made.rows(accountant_world.RECORD, accountant_world.BALANCE)
     return found

@@ -42,9 +42,8 @@ def test_models_build_without_the_mapper(server: Postgres, tmp_path: Path) -> No
         pleo.add_job(items=5)
         files = load(pleo, server, "unjudged", tmp_path, None)
     made = Warehouse("postgres", tmp_path, server, "unjudged", files)
-    done = made.dbt("build")
+    made.build()
 
-    assert done.returncode == 0, done.stdout
     assert made.rows("select count(*), count(validation_status) from pleo__expenses") == [(5, 0)]
     assert made.rows("select reason, count(*) from pleo__not_booked group by 1") == [("not_validated", 5)]
     assert made.rows("select count(*) from pleo__vouchers") == [(0,)]
@@ -94,26 +93,22 @@ def test_a_role_that_owns_a_schema_with_any_name_builds(server: Postgres, tmp_pa
         connection.execute("grant usage on schema pleo to transformer")
         connection.execute("grant select on all tables in schema pleo to transformer")
     made = Warehouse("postgres", tmp_path, server, "roles", tmp_path, schema="Order", user="transformer")
-    empty = made.dbt("build", "--empty")
-    assert empty.returncode == 0, empty.stdout
+    made.build("--empty")
     assert made.rows("select count(*) from pleo__vouchers") == [(0,)]
-    done = made.dbt("build")
-    assert done.returncode == 0, done.stdout
+    made.build()
     assert made.rows("select voucher_id from pleo__vouchers") == [(f"{uuid(1)}/expense/1",)]
     # A full refresh recomputes everything except published vouchers.
-    again = made.dbt("build", "--full-refresh")
-    assert again.returncode == 0, again.stdout
+    made.build("--full-refresh")
     assert made.rows("select count(*) from pleo__vouchers") == [(1,)]
     assert made.rows("select count(*) from pleo__voucher_lines") == [(2,)]
     # An empty build removes nothing.
-    empty = made.dbt("build", "--empty")
-    assert empty.returncode == 0, empty.stdout
+    made.build("--empty")
     assert made.rows("select count(*) from pleo__expenses") == [(1,)]
 
 
 def test_files_that_are_missing_torn_or_replaced(server: Postgres, tmp_path: Path) -> None:
     made = Warehouse("duckdb", tmp_path, server, "postgres", tmp_path, schema="pleo-models")
-    assert made.dbt("build").returncode == 0
+    made.build()
     assert made.rows("select count(*) from pleo__expenses") == [(0,)]
 
     load = Load()
@@ -122,15 +117,13 @@ def test_files_that_are_missing_torn_or_replaced(server: Postgres, tmp_path: Pat
     load.into_files(tmp_path)
     with (tmp_path / "export_items.jsonl").open("a") as file:
         file.write('{"jobId": "torn')
-    assert made.dbt("build").returncode == 0
+    made.build()
     with (tmp_path / "export_items.jsonl").open("a") as file:
         file.write("\n")
     load = Load()
     load.deliver(1, item(2))
     load.into_files(tmp_path)
-    done = made.dbt("build")
-    assert done.returncode == 0, done.stdout
-    assert "WARN 1 pleo_lines_are_valid" in done.stdout
+    assert "WARN 1 pleo_lines_are_valid" in made.build()
     assert made.rows("select count(*) from pleo__expenses") == [(2,)]
 
     (tmp_path / "export_items.jsonl").unlink()
@@ -138,5 +131,5 @@ def test_files_that_are_missing_torn_or_replaced(server: Postgres, tmp_path: Pat
     load.deliver(1, item(1, amount=500))
     load.deliver(1, item(3))
     load.into_files(tmp_path)
-    assert made.dbt("build").returncode == 0
+    made.build()
     assert made.rows("select count(*), sum(wallet_amount) from pleo__expenses") == [(3, 5 + 119 + 119)]

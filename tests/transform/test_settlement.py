@@ -111,7 +111,7 @@ def built(closed: Closed, server: Postgres, tmp_path_factory: pytest.TempPathFac
     }
     booked = []
     for warehouse in made.values():
-        build(warehouse)
+        warehouse.build()
         booked.append(record(warehouse, closed.cancelled))
     assert booked[0] == booked[1]
     closed.read()
@@ -119,13 +119,8 @@ def built(closed: Closed, server: Postgres, tmp_path_factory: pytest.TempPathFac
     closed.read()
     load(closed.pleo, server, DATABASE, folder, MAPPING, job_statuses=["pending", "in_progress", *FINAL_EVENTS])
     for warehouse in made.values():
-        build(warehouse)
+        warehouse.build()
     return made
-
-
-def build(warehouse: Warehouse) -> None:
-    done = warehouse.dbt("build")
-    assert done.returncode == 0, done.stdout
 
 
 @pytest.fixture(params=["postgres", "duckdb"])

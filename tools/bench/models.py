@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from tools import postgres as pg
-from tools.meltano import CHECKOUT, environment_without_settings
+from tools.meltano import CHECKOUT, dbt_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,7 @@ RECORD = (
 )
 
 
-class Postgres:
+class PostgresTables:
     """Data in tables like those of target-postgres."""
 
     def __init__(self, server: pg.Postgres) -> None:
@@ -158,7 +158,7 @@ class Postgres:
         return float(sum(seconds))
 
 
-class DuckDB:
+class DuckDBFiles:
     """Data in files like those of target-jsonl."""
 
     def __init__(self, folder: Path) -> None:
@@ -193,16 +193,7 @@ class DuckDB:
 
 def build(kind: str, folder: Path, socket: Path, server: Callable[[], float]) -> dict[str, float]:
     """Run one build and return its seconds: of dbt's processor time, of the server's, and by the clock."""
-    environment = environment_without_settings() | {
-        "DBT_PROJECT_DIR": str(CHECKOUT / "transform"),
-        "DBT_PROFILES_DIR": str(CHECKOUT / "transform"),
-        "DBT_TARGET_PATH": str(folder / "target"),
-        "DBT_LOG_PATH": str(folder / "logs"),
-        "DBT_TARGET": kind,
-        "DBT_POSTGRES_HOST": str(socket),
-        "DBT_DUCKDB_PATH": str(folder / "pleo.duckdb"),
-        "PLEO_FILES": str(folder),
-    }
+    environment = dbt_environment(kind, folder, socket, folder)
     command = [str(PLUGINS / f"dbt-{kind}" / "venv" / "bin" / "dbt"), "build", "--no-version-check"]
     before, started = server(), time.perf_counter()
     with (folder / "dbt.log").open("wb") as log:
@@ -216,7 +207,7 @@ def build(kind: str, folder: Path, socket: Path, server: Callable[[], float]) ->
 
 def measure(kind: str, old: int, new: int, server: pg.Postgres, folder: Path) -> dict[str, Any]:
     """Build over old items, then over old and new ones."""
-    database = Postgres(server) if kind == "postgres" else DuckDB(folder)
+    database = PostgresTables(server) if kind == "postgres" else DuckDBFiles(folder)
     database.load(0, old, old=True)
     first = build(kind, folder, server.socket, database.cpu_seconds)
     database.record()
