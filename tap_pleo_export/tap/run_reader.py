@@ -1,9 +1,9 @@
-"""The export jobs that a run reads; drops the progress of those that have ended."""
+"""The export jobs that a run reads, those that have ended since an earlier run for the last time."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tap_pleo_export.api.paging import Listing, Page
     from tap_pleo_export.singer.record_decoder import Record
     from tap_pleo_export.tap.bookmarks import Bookmarks
+    from tap_pleo_export.tap.completeness import JobProgress
     from tap_pleo_export.tap.outcome import RunOutcome
 
 logger = logging.getLogger("tap-pleo-export")
@@ -46,7 +47,7 @@ class RunReader:
 
     @cached_property
     def jobs(self) -> list[ExportJob]:
-        """The run's jobs, oldest first; fetched once."""
+        """The run's jobs, oldest first, with those of the state that have ended since; fetched once."""
         jobs: list[ExportJob] = []
         for job_id in self.settings.get("job_ids", ()):
             with self.outcome.collect_failures():
@@ -60,23 +61,21 @@ class RunReader:
                 if stall.after_page(len(seen) - known):
                     raise ListUnusable("export jobs", f"{MAX_STALLED_PAGES} pages in a row without a new id")
                 jobs += self._jobs_on(page)
+            jobs += self._no_longer_listed({job.id.lower() for job in jobs})
         distinct = {job.id.lower(): job for job in jobs}
         return sorted(distinct.values(), key=lambda job: job.age_order)
 
-    def settle_ended_jobs(self) -> None:
-        """Drop the progress of jobs that have ended, and report those that were not read to their end."""
-        if not self.reads_export_items:
+    def settle(self, job: ExportJob) -> None:
+        """After a job's records: if it has ended, drop its progress, and report it if it was not read to its end.
+
+        The progress stays if the job items could not be read, so that the next run emits them.
+        """
+        if job.readable or not self.reads_export_items:
             return
-        if self.settings.get("job_ids"):
-            for job in self.jobs:
-                if not job.readable and not self.bookmarks.is_complete(job.id):
-                    self.outcome.record_job_failure(JobEnded(job.id, f"its status is '{job.status}'"))
-            return
-        listed = {job.id.lower(): job for job in self.jobs}
-        for job_id in self.bookmarks.job_ids():
-            listed_job = listed.get(job_id.lower())
-            if not (listed_job and listed_job.readable):
-                self._forget(job_id, listed_job)
+        progress, failed = self.bookmarks.get(job.id), self.outcome.failed(job.id)
+        if not failed:
+            self.bookmarks.drop(job.id)
+        self._report_unread(job.id, f"its status is '{job.status}'", progress)
 
     def job_reader(self, job_id: str) -> JobReader:
         """Return the reader of a job, one for its job items and its export items."""
@@ -110,22 +109,30 @@ class RunReader:
                 self.outcome.record_skipped_rows(RowsUnusable("export jobs", rows))
         return [job for job in jobs if job.has_plain_id]
 
-    def _forget(self, job_id: str, listed: ExportJob | None) -> None:
-        """Drop the progress of a job that has ended, and report it if it was not complete.
+    def _no_longer_listed(self, listed: set[str]) -> Iterator[ExportJob]:
+        """Yield the jobs of the state that have ended, to be emitted for the last time; drop those unknown to Pleo.
 
         A job that is still running is only left out by this run's settings; it keeps its progress.
         """
-        progress = self.bookmarks.get(job_id)
-        if progress and not progress.complete:
+        for job_id in self.bookmarks.job_ids() if self.reads_export_items else ():
+            if job_id.lower() in listed:
+                continue
             try:
-                job = listed or self._fetched(job_id)
-                end = f"its status is '{job.status}'"
-                if job.readable:
-                    return
+                job = self._fetched(job_id)
             except JobEnded:
-                end = "Pleo no longer knows it"
+                progress = self.bookmarks.get(job_id)
+                self.bookmarks.drop(job_id)
+                self._report_unread(job_id, "Pleo no longer knows it", progress)
+                if progress and progress.complete:
+                    logger.warning("Export job %s: Pleo no longer knows it; its last status is not emitted", job_id)
             except JobError as error:
                 logger.warning("%s; its progress is kept", error)
-                return
+            else:
+                if not job.readable:
+                    yield job
+
+    def _report_unread(self, job_id: str, end: str, progress: JobProgress | None) -> None:
+        if progress and not progress.complete:
             self.outcome.record_job_failure(UnreadJobEnded(job_id, end, progress.items))
-        self.bookmarks.drop(job_id)
+        elif not progress and self.settings.get("job_ids"):
+            self.outcome.record_job_failure(JobEnded(job_id, end))

@@ -62,11 +62,10 @@ class ExportJobs(PleoStream):
     def child_contexts(self) -> Iterator[Context | None]:
         """Yield the jobs one after the other: each is read to its end before the next one."""
         reader = self._tap.reader
-        jobs = reader.jobs
-        reader.settle_ended_jobs()
-        for job in jobs:
+        for job in reader.jobs:
             yield self.get_child_context({"id": job.id}, None)
             self._tap.outcome.end_job(job.id)
+            reader.settle(job)
 
     def get_child_context(self, record: dict[str, Any], context: Context | None) -> Context | None:  # noqa: ARG002 - the SDK's signature
         """Return the context of a job's streams."""

@@ -72,16 +72,14 @@ class ReportingApi:
         return self._jobs[job_id]
 
     def running_job(self, job_id: str) -> ReportedJob | None:
-        """Return a job unless it has ended; do not read the items of a job that has."""
-        if job_id not in self._jobs and self._read_job(job_id).ended:
-            return None
-        job = self.job(job_id)
-        return None if job.ended else job
+        """Return a job unless it has ended; the items of a job not read before are still to be read."""
+        job = self._jobs.get(job_id) or self._read_job(job_id)
+        return None if job.ended else self._jobs.setdefault(job_id, job)
 
     def read_again(self, job: ReportedJob) -> None:
         """Update a job and its outcomes."""
         now = self._read_job(job.id)
-        job.failure, job.started = now.failure, job.started or now.started
+        job.number_of_items, job.failure, job.started = now.number_of_items, now.failure, job.started or now.started
         # A dry run assumes that it has started the job.
         job.status = "in_progress" if now.status == "pending" and job.started else now.status
         self.read_items(job)

@@ -45,9 +45,6 @@ class EventPoster:
 
     def complete(self, job: ReportedJob) -> None:
         """Complete a running job if all its items are final."""
-        if job.open_items():
-            # Another run may have reported them.
-            self.run.api.read_again(job)
         if not job.writable:
             return
         if event := job.completion():
@@ -57,8 +54,6 @@ class EventPoster:
         log("%s and not completed: %s", job, job.incomplete())
 
     def _disagreement(self, job: ReportedJob, event: str) -> str | None:
-        if job.open_items():
-            self.run.api.read_again(job)
         due = job.completion()
         if due == event:
             return None
@@ -104,6 +99,9 @@ class EventPoster:
                 with attempt:
                     if job.status == STATUS_AFTER[event.event]:
                         outcomes.events[event.event] += 1
+                    elif not job.ended and event.event in COMPLETIONS and (why := self._disagreement(job, event.event)):
+                        outcomes.refuse_event(event, why)
+                        return
                     elif not job.ended:
                         self._send(job, event)
         except RequestRefused as refusal:

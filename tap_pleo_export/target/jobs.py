@@ -109,6 +109,7 @@ class ReportedJob:
         started: Whether it was ever started.
         closed: Whether this run writes nothing more to it.
         assumed: Outcomes that a dry run assumes for items still open in Pleo.
+        sent: Updates of this run that Pleo's answers confirm.
     """
 
     id: str
@@ -119,6 +120,7 @@ class ReportedJob:
     closed: bool = False
     items: dict[bytes, ItemOutcome] = field(default_factory=dict)
     assumed: dict[bytes, ItemOutcome] = field(default_factory=dict)
+    sent: dict[bytes, ItemUpdate] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.target.events import EventPoster
-from tap_pleo_export.target.jobs import STARTED
+from tap_pleo_export.target.jobs import COMPLETIONS, STARTED
 from tap_pleo_export.target.sender import UpdateSender
 
 if TYPE_CHECKING:
-    from tap_pleo_export.target.jobs import ItemUpdate, JobEvent
+    from tap_pleo_export.target.jobs import ItemUpdate, JobEvent, ReportedJob
     from tap_pleo_export.target.run import ReportingRun
 
 MAX_WAIT_SECONDS = 5.0
@@ -147,12 +147,32 @@ class Reporter:
         """Send all waiting updates, then post the events due at the end of the input."""
         self.flush()
         for event in self._events.values():
-            self._poster.post(self._run.api.job(event.job_id), event)
+            job = self._run.api.job(event.job_id)
+            if event.event in COMPLETIONS:
+                self._verify(job)
+            self._poster.post(job, event)
         for job_id in {**self._candidates, **self._complete_in_state} if self._complete_jobs else ():
-            if job := self._run.api.running_job(job_id):
-                self._poster.complete(job)
+            if running := self._run.api.running_job(job_id):
+                self._verify(running)
+                self._poster.complete(running)
         self._acknowledgement.release()
         self._run.pass_states()
+
+    def _verify(self, job: ReportedJob) -> None:
+        """Read a job again before it is completed; updates that its items contradict are sent again once."""
+        self._run.api.read_again(job)
+        if not (updates := self._sender.contradicted(job)):
+            return
+        self._run.outcomes.logger.warning(
+            "%s: Pleo confirmed %d update(s), but lists their items as open; sending them again", job, len(updates)
+        )
+        for update in updates:
+            self._queue.add(update, time.monotonic())
+            self._send_due()
+        self.flush()
+        self._run.api.read_again(job)
+        for update in self._sender.contradicted(job):
+            self._run.outcomes.refuse(update, "Pleo confirmed it twice, but lists the item as open")
 
     def _add_candidate(self, job_id: str) -> None:
         """Note a job that may have to be completed: states that cover its records wait for that."""

@@ -105,6 +105,11 @@ class Outcomes:
         self.already += already
         self.acknowledgement.settle(update.line)
 
+    def reopen(self, update: ItemUpdate) -> None:
+        """Take back that an update is accepted."""
+        self.accepted -= 1
+        self.acknowledgement.begin(update.line)
+
     def refuse(self, update: ItemUpdate, why: str) -> None:
         """Settle an update that is refused for good."""
         self._refuse([update.line], "%s: %s; not reported as '%s'. %s", update, why, update.status, HOW_TO_RETRY)
@@ -113,7 +118,7 @@ class Outcomes:
         """Settle an update whose item has another outcome in Pleo."""
         self._refuse(
             [update.line],
-            "%s: Pleo has %s, the update says %s; not sent. Check the accounting system for a second entry and "
+            "%s: Pleo has %s, the update says %s. Check the accounting system for a second entry and "
             "remove the wrong one; Pleo keeps its outcome",
             update,
             job.items[update.key],

@@ -75,10 +75,19 @@ class UpdateSender:
                 case Comparison.OPEN:
                     open_updates.append(update)
                 case Comparison.REPORTED:
+                    if update.key in tried:
+                        job.sent[update.key] = update
                     outcomes.mark_accepted(update, already=update.key not in tried)
                 case Comparison.CONFLICT:
                     outcomes.report_conflict(job, update)
         return open_updates
+
+    def contradicted(self, job: ReportedJob) -> list[ItemUpdate]:
+        """Compare this run's updates with a job just read again; return those that Pleo confirmed but has as open."""
+        sent, job.sent = job.sent, {}
+        for update in sent.values():
+            self.run.outcomes.reopen(update)
+        return self.open_updates(job, sent.values(), sent)
 
     def apply_response(
         self, job: ReportedJob, task: _Task, updates: Sequence[ItemUpdate], response: UpdateResponse

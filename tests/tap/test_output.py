@@ -109,7 +109,7 @@ def fault(*_, **__):
 cli()
 """
 PLACES = {
-    "while streams are synced": ("tap.run_reader", "RunReader", "settle_ended_jobs"),
+    "while streams are synced": ("tap.run_reader", "RunReader", "settle"),
     "between pages": ("tap.job_reader", "JobReader", "_batch"),
     "before any stream": ("tap.bookmarks", "Bookmarks", "to_state"),
     "while settings are read": ("tap.plugin", "TapPleoExport", "discover_streams"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox import Fault, Job, Sandbox
-from tests.conftest import partitions
+from tests.conftest import Run, partitions
 from tests.helpers.items import all_ids, ids
 from tests.tap.conftest import RunTap
 
@@ -276,6 +276,57 @@ def test_a_complete_job_that_has_ended_leaves_the_state_silently(pleo: Sandbox, 
     assert run.returncode == 0
     assert [e["context"]["jobId"] for e in partitions(run.state)] == [running.id]
     assert run.warnings == run.errors == []
+
+
+def last_records(run: Run, job: Job) -> tuple[list[str], list[str]]:
+    """Return the statuses in a job's record and in its job items."""
+    jobs = [record["status"] for record in run.records("export_jobs") if record["id"] == job.id]
+    rows = run.records("export_job_items")
+    return jobs, [row["status"] for row in rows if row["exportJobId"] == job.id]
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["listed", "named"])
+def test_an_ended_job_is_emitted_once_more_before_it_leaves_the_state(
+    pleo: Sandbox, run_tap: RunTap, named: bool
+) -> None:
+    job = pleo.add_job(items=5)
+    settings = {"job_ids": [job.id]} if named else {}
+    state = run_tap(**settings).state
+    job.finish("failed", pleo.now(), "canceled_by_user", "No")
+    pleo.requests.clear()
+
+    run = run_tap(state=state, **settings)
+
+    assert run.returncode == 0
+    assert last_records(run, job) == (["failed"], ["abandoned"] * 5)
+    paths = [request.path for request in pleo.requests if job.id in request.path]
+    assert paths == [f"/v3/export-jobs/{job.id}", f"/v3/export-jobs/{job.id}/items"]
+    assert partitions(run.state) == []
+    assert last_records(run_tap(state=run.state), job) == ([], [])
+
+
+def test_an_ended_job_whose_job_items_fail_is_emitted_by_the_next_run(pleo: Sandbox, run_tap: RunTap) -> None:
+    job = pleo.add_job(items=5)
+    state = run_tap().state
+    job.finish("completed", pleo.now())
+    pleo.add_fault(Fault(path=f"/v3/export-jobs/{job.id}/items", status=503))
+
+    cut_off = run_tap(state=state)
+
+    assert cut_off.returncode == 1
+    assert [e["context"]["jobId"] for e in partitions(cut_off.state or state)] == [job.id]
+    assert last_records(run_tap(state=cut_off.state or state), job) == (["completed"], ["pending"] * 5)
+
+
+def test_a_complete_job_unknown_to_pleo_leaves_the_state_with_a_warning(pleo: Sandbox, run_tap: RunTap) -> None:
+    job = pleo.add_job(items=5)
+    state = run_tap().state
+    del pleo.jobs[job.id]
+
+    run = run_tap(state=state)
+
+    assert (run.returncode, partitions(run.state)) == (0, [])
+    assert run.warnings == [f"Export job {job.id}: Pleo no longer knows it; its last status is not emitted"]
 
 
 @pytest.mark.parametrize("how", ["failed", "unknown"])

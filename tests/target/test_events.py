@@ -13,7 +13,20 @@ import pytest
 
 from sandbox import Job, Sandbox
 from tests.helpers.target import event, state, tap_state, update, updates
-from tests.helpers.target_faults import Row, RowResult, before_event, both, check, expire, on_event, only
+from tests.helpers.target_faults import (
+    Row,
+    RowResult,
+    answering,
+    before_event,
+    before_put,
+    both,
+    check,
+    entry,
+    expire,
+    on_control,
+    on_event,
+    only,
+)
 
 COMPLETE = {"complete_jobs": True}
 REASONS = {"failureReasonType": "integration_unusable", "failureReason": "Blocked"}
@@ -168,7 +181,7 @@ UNCERTAIN = [
         sees=("POST /v3/export-job-events: status 429; trying again",),
         job="completed",
         events=("completed", "completed"),
-        reads=1,
+        reads=2,
     ),
     completed(id="another run completes it first", setup=another_finishes("completed"), counts=(4, 0, 0, 0, {})),
     refused(
@@ -321,7 +334,96 @@ GIVEN = [
         states=(1,),
     ),
 ]
-MATRIX = [*COMPLETIONS, *NAMED_BY_STATE, *UNCERTAIN, *GIVEN]
+
+
+def grow(pleo: Sandbox, job: Job) -> None:
+    more = pleo.add_job(items=2)
+    job.items += more.items
+    job.item_statuses |= more.item_statuses
+    job.record["numberOfItems"] += 2
+
+
+def forget_first(times: int) -> Callable[[Sandbox, Job], object]:
+    """Let Pleo's answers confirm the first item's update, although the item stays open, that many times."""
+
+    def setup(pleo: Sandbox, job: Job) -> None:
+        first = entry(job, 0)
+        job.ignored.add(first)
+        before_put(lambda _, job: job.ignored.clear(), nth=times + 1)(pleo, job)
+        confirmed = {"exportJobId": job.id, "accountingEntryId": first, "status": "successful"}
+        answering(lambda answer: answer["data"].append(confirmed), times=times)(pleo, job)
+
+    return setup
+
+
+def another_reports_first(name: str) -> Callable[[Sandbox, Job], object]:
+    """Let another target report the first item with an external id, after this run's PUT."""
+    return on_control(
+        kind="callback",
+        nth=2,
+        callback=lambda pleo: [
+            job.update(entry(job, 0), {"status": "successful", "externalId": name}, pleo.now())
+            for job in pleo.jobs.values()
+            if job.status == "in_progress" and len(job.items) == 4
+        ],
+    )
+
+
+AGAIN = "Export job {job} is 'in_progress': Pleo confirmed 1 update(s), but lists their items as open; sending them"
+VERIFIED = [
+    row(
+        id=f"it grows while it is reported{cause}",
+        setup=before_put(grow),
+        items="sssspp",
+        input=source,
+        settings=given,
+        sees=sees,
+        exit=len(sees),
+    )
+    for cause, source, given, sees in (
+        ("", only(all_four), COMPLETE, ()),
+        (
+            ": completed in the input",
+            only(all_four, says("completed")),
+            {},
+            ("event 'completed' not posted: 2 of its 6 items are still open",),
+        ),
+    )
+] + [
+    refused(
+        id="it grows while the outcome of its completion is unknown",
+        setup=both(before_event(grow), on_event(status=500)),
+        sees=(f"{UNKNOWN}status 500)", f"{JOB}'completed' not posted: 2 of its 6 items are still open"),
+        items="sssspp",
+        events=("completed",),
+    ),
+    completed(
+        id="an item that the answer confirms and the control layer has as open is sent again",
+        setup=forget_first(1),
+        sees=(AGAIN,),
+        puts=(4, 1),
+        counts=(4, 0, 0, 0, {"completed": 1}),
+    ),
+    refused(
+        id="an item that stays open although it was confirmed twice",
+        setup=forget_first(2),
+        sees=(AGAIN, "item {item0}: Pleo confirmed it twice, but lists the item as open"),
+        puts=(4, 1),
+        items="psss",
+        counts=(3, 0, 1, 0, {}),
+    ),
+    completed(
+        id="another target reports another externalId",
+        input=only(lambda job: updates(job, (0, 1, 2, 3), externalId="A")),
+        setup=another_reports_first("B"),
+        sees=(
+            "item {item0}: Pleo has 'successful' with externalId 'B', the update says 'successful' with externalId 'A'",
+        ),
+        exit=1,
+        counts=(3, 0, 1, 0, {"completed": 1}),
+    ),
+]
+MATRIX = [*VERIFIED, *COMPLETIONS, *NAMED_BY_STATE, *UNCERTAIN, *GIVEN]
 
 
 @pytest.mark.parametrize("row", MATRIX, ids=lambda row: row.id)

@@ -103,7 +103,7 @@ PARTIAL = [
     refused(
         id="another integration has reported the other status",
         setup=before_put(elsewhere(1, **FAILED)),
-        sees=(f"{SECOND}Pleo has 'failed', the update says 'successful'; not sent",),
+        sees=(f"{SECOND}Pleo has 'failed', the update says 'successful'. Check",),
         items="ffss",
         counts=(5, 0, 1),
     ),
