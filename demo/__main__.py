@@ -173,12 +173,23 @@ class Demo:
         self.say("The dbt models: expenses, vouchers, findings and the outbox, with their tests")
         self.run(project, MODELS)
         first = self.book(project, pleo, items, connection)
-        more = books.open_items(pleo)
         self.console.print()
-        self.say("Meanwhile suppliers and employees are paid, and entries are exported again with other amounts")
+        self.say("Meanwhile suppliers and employees are paid, failed items are corrected, entries are exported again")
+        again = books.correct(pleo, items)
+        self.run(project, (*LOAD, *MODELS[1:]))
+        self.console.print()
+        self.say("A bookkeeper cancels an export that is loaded already, and exports half of its entries once more")
+        pleo.cancel(again)
+        more = books.open_items(pleo)
         self.run(project, (*LOAD, *MODELS[1:]))
         second = self.book(project, pleo, more, connection)
-        return self.close_books(pleo, items | more, connection) and first and second
+        self.console.print()
+        self.say("The same again: nothing is left to book or to report")
+        self.run(project, (*LOAD, *MODELS[1:], *OUTBOX[1:]))
+        left = books.outbox(connection), len(books.open_items(pleo)), sum(job.running for job in pleo.jobs.values())
+        text = f"{left[0]} updates in the outbox, {left[1]} open items, {left[2]} running jobs"
+        third = self.verdict(text, good=not any(left))
+        return self.close_books(pleo, items | more, connection) and first and second and third
 
     def book(
         self, project: MeltanoProject, pleo: Sandbox, items: books.Items, connection: psycopg.Connection[Any]

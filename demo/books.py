@@ -9,6 +9,7 @@ from urllib.parse import quote
 from demo.report import major, new_table
 from sandbox.balances import Balances
 from sandbox.jobs import RUNNING
+from sandbox.settling import export_again, export_corrected
 from tools.postgres import PORT, USER
 
 if TYPE_CHECKING:
@@ -124,6 +125,17 @@ def open_items(pleo: Sandbox) -> Items:
         for entry, status in job.item_statuses.items()
         if status in RUNNING
     }
+
+
+def correct(pleo: Sandbox, items: Items) -> Job:
+    """Export the failed items again, corrected, and return the running job that exports successful ones again."""
+    for job_id in sorted({job for job, _ in items}):
+        if "failed" in pleo.jobs[job_id].item_statuses.values():
+            export_corrected(pleo, pleo.jobs[job_id])
+    done = {entry for job, entry in items if pleo.jobs[job].item_statuses[entry] == "successful"}
+    again = next(job for job in pleo.jobs.values() if job.running and done & job.item_statuses.keys())
+    pleo.afterwards[again.id] = export_again
+    return again
 
 
 def assumptions(connection: psycopg.Connection[Any]) -> Table:

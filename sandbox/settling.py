@@ -1,4 +1,4 @@
-"""Events in Pleo after an export: suppliers are paid, employees repaid, and entries exported again."""
+"""Events in Pleo after an export: suppliers are paid, employees repaid, entries corrected and exported again."""
 
 from __future__ import annotations
 
@@ -50,6 +50,17 @@ def settle(pleo: World, job: Job) -> Job:
 def export_again(pleo: World, job: Job) -> Job:
     """Add a job with every second entry of an earlier one again, its amounts doubled."""
     return pleo.add_job(items=[_doubled(item) for item in job.items[::2]], company_id=job.record["companyId"])
+
+
+def export_corrected(pleo: World, job: Job) -> Job:
+    """Add a job with the failed items of an earlier one, now with categories and vendors."""
+    company = pleo.company_of(job)
+    failed = [deepcopy(item) for item in job.items if job.item_statuses[item["accountingEntryId"]] == "failed"]
+    for item in failed:
+        item["vendor"] = item["vendor"] or company.vendors[0]
+        for line in item["accountingEntryLines"]:
+            line["account"] = company.accounts[0]
+    return pleo.add_job(items=failed, company_id=company.id)
 
 
 def _payments(pleo: World, company: Company, items: list[Json]) -> Iterator[Json]:

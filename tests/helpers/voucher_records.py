@@ -223,11 +223,10 @@ class Load:
         self.rows.append(("export_items", {"jobId": uuid(job, 1)} | record))
         self.status(job, record["accountingEntryId"], status)
 
-    def status(self, job: int, entry: str, status: str) -> None:
+    def status(self, job: int, entry: str, status: str, **members: Any) -> None:
         """Add the status of a job's item."""
-        self.rows.append(
-            ("export_job_items", {"exportJobId": uuid(job, 1), "accountingEntryId": entry, "status": status})
-        )
+        row = {"exportJobId": uuid(job, 1), "accountingEntryId": entry, "status": status}
+        self.rows.append(("export_job_items", row | members))
 
     def into_files(self, folder: Path) -> None:
         """Append the records as target-jsonl does."""
