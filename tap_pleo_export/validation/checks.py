@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
+from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import structs
@@ -67,7 +68,7 @@ def _required_configuration(settings: Settings) -> Check:
     def judge(record: Record, booking: Booking) -> Sequence[Finding]:
         if booking.fault:
             raise booking.fault
-        return [_missing(missing, record) for missing in booking.missing] if booking.missing else ()
+        return [_missing(missing, record) for missing in booking.missing]
 
     reads = {"companyId", "contraAccount", "vendor"} | _supplier(settings)
     return Check(CONFIGURATION, "error", judge, _BOOKING | reads)
@@ -131,42 +132,33 @@ def _amounts_add_up(record: Record, booking: Booking) -> Sequence[Finding]:
     if not booking.posting.vouchers:
         return ()
     whole = wallet_money(record.get("amount"))
-    total, currency = whole.get("value"), whole.get("currency")
+    total = whole.get("value")
     if total is None:
         return [_wrong_amount("The item has no amount: correct it in Pleo", "/amount")]
     if not booking.books_lines:
         return ()
-    values = []
+    currency, values = key_of(whole, "currency"), []
     for index, line in enumerate(lines_of(record)):
         part = wallet_money(line.get("lineAmount"))
         value = part.get("value")
         if value is None:
             reason = f"Line {index + 1} has no amount: correct the item in Pleo"
-        elif part.get("currency") != currency and key_of(part, "currency") != key_of(whole, "currency"):
-            named = f"in {key_of(part, 'currency')}, the item in {key_of(whole, 'currency')}"
-            reason = f"Line {index + 1} is {named}: correct the item in Pleo"
+        elif (own := key_of(part, "currency")) != currency:
+            reason = f"Line {index + 1} is in {own}, the item in {currency}: correct the item in Pleo"
         else:
             values.append(value)
             continue
         return [_wrong_amount(reason, f"/accountingEntryLines/{index}/lineAmount", line=index + 1)]
-    found = _sum(values)
+    # A sum that would be rounded raises Inexact.
+    found = reduce(_EXACT.add, values, Decimal(0))
     if found == total or not values:
         return ()
-    currency = key_of(whole, "currency")
     reason = f"The lines add up to {found}, the item to {total} ({currency}, minor units): correct the lines in Pleo"
     return [_wrong_amount(reason, "/amount", currency=currency)]
 
 
 def _wrong_amount(reason: str, path: str, **subject: Any) -> Finding:  # noqa: ANN401 - members of Subject
     return _failed("amounts_add_up", "validation_failure", reason, path, Subject("amount", **subject))
-
-
-def _sum(values: list[Any]) -> int | Decimal:
-    """Return an exact sum; a Decimal sum that would be rounded raises Inexact."""
-    total: int | Decimal = 0
-    for value in values:
-        total = total + value if type(total) is type(value) is int else _EXACT.add(total, value)
-    return total
 
 
 def _known_type(record: Record, booking: Booking) -> Sequence[Finding]:

@@ -148,10 +148,10 @@ def _reason(findings: list[Finding]) -> str:
 def _texts(findings: list[Finding]) -> Iterator[str]:
     """Yield the texts of the findings, for each check only those of its first lines."""
     for _, group in groupby(findings, lambda finding: finding.check):
-        lines: dict[int, None] = {}
+        lines: set[int] = set()
         for finding in group:
             line = (finding.subject.line if finding.subject else None) or 0
-            lines[line] = None
+            lines.add(line)
             if len(lines) <= MAX_LINES:
                 yield finding.failure_reason or ""
         more = len(lines) - MAX_LINES

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,8 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.api.errors import CursorStuckError, RequestRefused
-from tap_pleo_export.api.paging import FIRST_PAGE, CursorPaginator, Listing, Lookahead, Page, PageInfo, Start, Token
+from tap_pleo_export.api.errors import AnswerTooLarge, CursorStuckError, RequestRefused
+from tap_pleo_export.api.paging import (
+    FIRST_PAGE,
+    CursorPaginator,
+    Listing,
+    Lookahead,
+    Page,
+    PageDecoder,
+    PageInfo,
+    Start,
+    Token,
+)
 
 # An endless circle of pages would fill the memory.
 MAX_PAGES = 100
@@ -41,7 +52,8 @@ class Rows:
         self.asked.append(request.token)
         return SimpleNamespace(request=request)
 
-    def read(self, answer: Any, _: object) -> Page[str]:
+    def read(self, answer: Any, decode: object) -> Page[str]:
+        assert decode is page
         token = answer.request.token
         start = int(token) if str(token).isdecimal() else 0
         ids = [str(number) for number in range(start, min(start + self.size, self.count))]
@@ -116,17 +128,79 @@ def test_resumed_reading_continues_at_its_offset() -> None:
     assert rows.asked == ["6", 9]
 
 
-def test_a_page_begun_early_is_fetched_once() -> None:
-    rows = Rows(7, 3, 7)
-    lookahead = ahead(rows)
+@pytest.mark.parametrize("start", [FIRST_PAGE, Start("6", 6)])
+@pytest.mark.parametrize("advanced", [True, False])
+def test_a_page_begun_early_is_fetched_once(start: Start, advanced: bool) -> None:
+    rows = Rows(13, 3, 13)
+    asked = [start.cursor, *range(start.offset + 3, 13, 3)]
+    lookahead = ahead(rows, start=start)
     lookahead.begin()
     lookahead.begin()
-    assert rows.asked == [None]
-    lookahead.advance()
-    assert rows.asked == [None, 3, 6]
+    assert rows.asked == asked[:1]
+    if advanced:
+        lookahead.advance()
+        assert rows.asked == asked[:4]
 
-    assert len(read_all(rows, lookahead)) == 7
-    assert rows.asked == [None, 3, 6]
+    assert len(read_all(rows, lookahead, start)) == 13 - start.offset
+    assert rows.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("status", "accepted", "asked", "fails"),
+    [
+        (400, 50, [("b", 100), ("b", 50)], False),
+        (400, 10, [("b", 100), ("b", 50)], True),
+        (404, 50, [("b", 100)], True),
+    ],
+    ids=["a smaller page", "no page", "another refusal"],
+)
+def test_a_refused_page_size_is_reduced_once(
+    status: int, accepted: int, asked: list[tuple[Token, int]], fails: bool
+) -> None:
+    limits, found = [100, 50], []
+
+    def limited(token: Token) -> Any:
+        return SimpleNamespace(token=token, params={"after": token, "limit": limits[0]})
+
+    def send(request: Any) -> Any:
+        found.append((request.token, request.params["limit"]))
+        if request.params["limit"] > accepted:
+            raise RequestRefused("GET", "/v3/export-items", status, "BAD_REQUEST", "")
+        return request.token
+
+    def reduce_page_size(limit: object) -> bool:
+        return limits.pop(0) == limit
+
+    listing = replace(Rows(3).listing(), send=send, request=limited, reduce_page_size=reduce_page_size)
+    with pytest.raises(RequestRefused) if fails else contextlib.nullcontext() as refused:
+        listing.fetch("b")
+    assert found == asked
+    assert refused is None or refused.value.after_cursor is True
+
+
+def test_a_refused_page_size_that_cannot_be_reduced_is_asked_for_once() -> None:
+    rows = Rows(3)
+
+    def send(request: Any) -> Any:
+        rows.asked.append(request.token)
+        raise RequestRefused("GET", "/v3/export-items", 400, "BAD_REQUEST", "")
+
+    with pytest.raises(RequestRefused):
+        replace(rows.listing(), send=send).fetch(None)
+    assert rows.asked == [None]
+
+
+def test_fractions_in_rows_are_exact() -> None:
+    body = b'{"data": [{"rate": 0.1}], "pagination": {"hasNextPage": false}}'
+
+    assert PageDecoder(dict[str, Any]).decode(body).records == [{"rate": Decimal("0.1")}]
+
+
+def test_a_page_nested_too_deeply_is_refused() -> None:
+    nested = b'{"data": [' + b"[" * 100_000 + b"]" * 100_000 + b'], "pagination": {"hasNextPage": false}}'
+
+    with pytest.raises(AnswerTooLarge, match=r"^a page is nested too deeply to be read$"):
+        PageDecoder(Any).decode(nested)
 
 
 @pytest.mark.parametrize(

@@ -133,16 +133,17 @@ def test_attempts_wait_as_asked_and_announce_each_wait() -> None:
         (Busy(), 0, "1 attempt"),
         (Busy(901.0), 8, "1 attempt"),
         (ValueError(), 8, "1 attempt"),
-        (Busy(), 2, "3 attempts"),
+        (Busy(), 1, "2 attempts"),
+        (TimeoutError(), 1, "2 attempts"),
     ],
-    ids=["no retries", "beyond the deadline", "another error", "retries used up"],
+    ids=["no retries", "beyond the deadline", "another error", "retries used up", "without Retry-After"],
 )
 def test_the_last_failure_is_raised(error: Exception, retries: int, attempts: str) -> None:
     def attempt() -> None:
         raise error
 
     retrying = RetryPolicy(max_retries=retries).attempts(
-        lambda found: isinstance(found, Busy), sleep=lambda _seconds: None
+        lambda found: isinstance(found, (Busy, TimeoutError)), sleep=lambda _seconds: None
     )
 
     with pytest.raises(type(error)) as raised:
@@ -166,3 +167,17 @@ def test_no_attempt_starts_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(Busy):
         RetryPolicy(deadline=100.0).attempts(lambda _error: True, sleep=sleep)(attempt)
     assert starts == [0, 40, 80]
+
+
+def test_an_attempt_may_start_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    policy = RetryPolicy(max_retries=1, first_wait=100.0, longest_wait=100.0, deadline=100.0)
+    retrying = policy.attempts(lambda _error: True, sleep=lambda _seconds: None)
+
+    with pytest.raises(TimeoutError):
+        retrying(_raise, TimeoutError())
+    assert attempts_made(retrying) == "2 attempts"
+
+
+def _raise(error: Exception) -> None:
+    raise error

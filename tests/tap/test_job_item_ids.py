@@ -215,3 +215,20 @@ def test_unlisted_item_key_is_stable_and_unique(id_: str) -> None:
     # Written into a state by an earlier version is compared with it.
     assert key == b"?" + key_of(id_)
     assert len(key) != len(key_of(id_))
+
+
+@pytest.mark.parametrize(
+    ("listed", "named"),
+    [
+        ("8eb648ab-464b-42a0-ba17-eda703657e33", "8eb648ab-464b-42a0-ba17-eda703657e33"),
+        ("8EB648AB-464B-42A0-BA17-EDA703657E33", "8eb648ab-464b-42a0-ba17-eda703657e33"),
+        ("an identifier that has the same length"[:36], "an identifier that has the same length"[:36]),
+    ],
+)
+def test_ids_seen_before_keep_their_names(listed: str, named: str) -> None:
+    earlier, now = JobItemIds(), JobItemIds()
+    earlier.expect(listed, "pending")
+    earlier.see(key_of(listed), listed)
+    now.merge_seen(earlier)
+
+    assert now.unexpected == [named]

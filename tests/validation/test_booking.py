@@ -191,6 +191,29 @@ def test_undecided_items_fail_at_once(changed: dict[str, Any], reason: str) -> N
     assert verdict["validationFailureReason"] == verdict["posting"]["reason"] == reason
 
 
+def test_a_row_for_no_subtype_decides_negative_amounts_too() -> None:
+    sides = {"vouchers": [{"document": "transfer", "debit": "contra", "credit": "wallet"}]}
+    rows = [
+        {"when": {"types": ["wallet_topup"], "subTypes": [None]}, "way": "out"} | sides,
+        {"when": {"types": ["wallet_topup"], "subTypes": ["interest"]}, "way": "in"} | sides,
+    ]
+    assert booked(item(type="wallet_topup", amount=-100), booking=rows)["outcome"] == "booked"
+
+
+def test_an_item_without_an_amount_fails() -> None:
+    verdict = judge(item() | {"amount": None})
+    (finding,) = (found for found in verdict["validationChecks"] if found["check"] == "amounts_add_up")
+    assert finding == {
+        "check": "amounts_add_up",
+        "status": "failed",
+        "severity": "error",
+        "failureReasonType": "validation_failure",
+        "failureReason": "The item has no amount: correct it in Pleo",
+        "path": "/amount",
+        "subject": {"role": "amount"},
+    }
+
+
 @pytest.mark.parametrize(
     ("changed", "without", "reason", "subject"),
     [
