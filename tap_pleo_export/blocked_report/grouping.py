@@ -38,7 +38,7 @@ NEEDS: dict[Need, str] = {
     "record": "to be recorded and reported",
     "export": "to be exported again",
 }
-"""What items need that are open in Pleo; `export` is for those of jobs that are over."""
+"""Needs of the items that are open in Pleo; `export` is for those of jobs that are over."""
 
 FINAL_STATUSES = frozenset({"completed", "completed_with_errors", "failed"})
 """Statuses of jobs that have ended."""
@@ -193,7 +193,7 @@ def state_of(item: ReportItem) -> State:
 
 
 def need_of(job: ReportJob, status: str, verdict: str = "", causes: tuple[Cause, ...] = ()) -> Need | None:
-    """Return what a job item needs to be settled in Pleo; None if it is."""
+    """Return the need of a job item that is not settled in Pleo; None if it is settled."""
     if status == "successful" or job.status == "completed":
         return None
     if job.is_over or status == ABANDONED:
