@@ -68,6 +68,7 @@ class _Texts(msgspec.Struct):
 _TEXTS: Final = msgspec.json.decode(Path(__file__).with_name("remedies.json").read_bytes(), type=_Texts)
 PLACES: Final = _TEXTS.places
 """Places where causes are fixed, and who can do it."""
+_IN_PLEO: Final = {"Pleo setting", "Item in Pleo"}
 
 
 def remedy_of(cause: Cause) -> Remedy:
@@ -83,6 +84,11 @@ def remedy_of(cause: Cause) -> Remedy:
         "reason": cause.reason,
     }
     return Remedy(remedy.title.format_map(texts), remedy.advice.format_map(texts), remedy.places)
+
+
+def is_fixed_in_pleo(cause: Cause) -> bool:
+    """Return whether the first place to fix a cause is in Pleo."""
+    return _TEXTS.remedies[cause.kind].places[0] in _IN_PLEO
 
 
 def refused(failure_type: str, reason: str) -> Cause:

@@ -24,17 +24,19 @@ import click
 
 from tap_pleo_export.blocked_report import page
 from tap_pleo_export.blocked_report.causes import remedy_of
-from tap_pleo_export.blocked_report.grouping import STATES, Summary, has_ended
+from tap_pleo_export.blocked_report.grouping import STATES, Summary, is_listed_as_ended
 from tap_pleo_export.blocked_report.jsonl_reader import read_lines
 from tap_pleo_export.blocked_report.money import in_major_units
 from tap_pleo_export.blocked_report.number_format import environment_locale, find_locale, number, time_of_day
 from tap_pleo_export.blocked_report.record_store import RecordStore, ReportError
 from tap_pleo_export.blocked_report.spreadsheet import ENCODING, Spreadsheet
 from tap_pleo_export.singer.run_summary import run_summary
+from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
     from babel import Locale
 
+    from tap_pleo_export.blocked_report.item import ReportJob
     from tap_pleo_export.blocked_report.money import Sums
 
 URL_VARIABLE = "PLEO_EXPORT_REPORT_SQLALCHEMY_URL"
@@ -42,6 +44,7 @@ _SECONDS = re.compile(r"[0-9]{1,11}")
 _PROGRAM = "pleo-export-report"
 _STDIN = "-"
 _MAX_CAUSES = 10
+_MAX_JOBS = 10
 _UNKNOWN_STEPS = 50_000
 
 
@@ -122,11 +125,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
     locale = find_locale(options.locale or "") or environment_locale(os.environ)
+    now = _now()
     with contextlib.ExitStack() as stack:
         # Opened before minutes of reading, so that a wrong path is reported immediately.
         html = stack.enter_context(_atomic_file(options.output, "utf-8")) if options.output else None
         table = stack.enter_context(_atomic_file(options.csv, ENCODING)) if options.csv else None
-        store = stack.enter_context(contextlib.closing(RecordStore(options.time_zone)))
+        store = stack.enter_context(contextlib.closing(RecordStore(options.time_zone, now)))
         try:
             _read(options, store)
         except sqlite3.Error as error:
@@ -136,8 +140,8 @@ def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
         counts |= summary.counts()
         if html is not None:
             keep = bool(options.locale)
-            html.writelines(page.render(summary, _now(), locale, keep_locale=keep, version=_version()))
-    for line in _terminal_lines(summary, locale):
+            html.writelines(page.render(summary, now, locale, keep_locale=keep, version=_version()))
+    for line in _terminal_lines(summary, now, locale):
         print(line)
     for path in filter(None, (options.output, options.csv)):
         print(f"Written: {path}")
@@ -197,7 +201,7 @@ def _require_verdicts(store: RecordStore) -> None:
 
 def _summarize(store: RecordStore, table: IO[str] | None, *, all_jobs: bool) -> Summary:
     jobs = store.jobs()
-    ended = set() if all_jobs else {job.id for job in jobs if has_ended(job)}
+    ended = set() if all_jobs else {job.id for job in jobs if is_listed_as_ended(job)}
     jobs = [job for job in jobs if job.id not in ended]
     summary = Summary(jobs, ended=len(ended), unreadable=store.unreadable, as_of=store.as_of)
     sheet = Spreadsheet(table) if table is not None else None
@@ -207,16 +211,20 @@ def _summarize(store: RecordStore, table: IO[str] | None, *, all_jobs: bool) -> 
             sheet.add(item, state, summary.jobs[item.job].job)
     for job, status, items in store.job_items_only():
         summary.add_job_items(job, status, items)
+    for job, items in store.counted_elsewhere():
+        if job in summary.jobs:
+            summary.jobs[job].elsewhere = items
     return summary
 
 
-def _terminal_lines(summary: Summary, locale: Locale) -> Iterator[str]:
+def _terminal_lines(summary: Summary, now: datetime, locale: Locale) -> Iterator[str]:
     if summary.as_of:
         yield f"As of {time_of_day(summary.as_of)}"
     for state, name in STATES.items():
         total = summary.totals[state]
         if total.items or state in {"ready", "blocked"}:
             yield f"{number(total.items, locale):>9}  {name:20} {_amounts(total.sums, locale)}".rstrip()
+    yield from _waiting_lines(summary, now, locale)
     ranked = summary.ranked()
     if ranked:
         yield "\nWhat to fix first:"
@@ -225,6 +233,26 @@ def _terminal_lines(summary: Summary, locale: Locale) -> Iterator[str]:
         yield f"{number(total.items, locale):>9}  {remedy.title} ({', '.join(remedy.places)})"
     if len(ranked) > _MAX_CAUSES:
         yield f"{'':9}  and {number(len(ranked) - _MAX_CAUSES, locale)} more"
+
+
+def _waiting_lines(summary: Summary, now: datetime, locale: Locale) -> Iterator[str]:
+    waiting = [totals for totals in summary.jobs.values() if totals.waiting]
+    if waiting:
+        yield "\nWaiting in Pleo:"
+    for totals in waiting[:_MAX_JOBS]:
+        needs = ", ".join(f"{number(items, locale)} {need}" for items, need in totals.waiting)
+        yield f"  Job {totals.job.id[: page.SHORT_ID]}{_times(totals.job, now)}: {needs}"
+    if len(waiting) > _MAX_JOBS:
+        yield f"  and {number(len(waiting) - _MAX_JOBS, locale)} more jobs"
+
+
+def _times(job: ReportJob, now: datetime) -> str:
+    end = page.deadline(job, now)
+    if end["ended"]:
+        return f", {end['ended']}"
+    created = parse_time(job.created)
+    since = f", since {time_of_day(created)}" if created else ""
+    return since + (f", {end['span']} left" if end["span"] else "")
 
 
 def _amounts(sums: Sums, locale: Locale) -> str:

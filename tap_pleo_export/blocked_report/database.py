@@ -53,7 +53,7 @@ def read_database(
         schema: Schema of the tables; None is the connection's default.
         store: Receives the records.
         tick: Called with 1 for each row.
-        ended: Whether to read the items of jobs that have ended, too.
+        ended: Whether to read the items of jobs that have ended, too, even if the job items list their entries.
     """
     try:
         engine = sa.create_engine(url)
@@ -70,7 +70,9 @@ def read_database(
         with engine.connect().execution_options(stream_results=True, yield_per=_FETCHED_ROWS, **own) as connection:
             tables = _Tables(connection, schema)
             for table in _COLUMNS:
-                for record, at in tables.rows(table, open_only=table.startswith("export_items") and not ended):
+                for record, at in tables.rows(
+                    table, open_only=table.startswith("export_items") and not ended and tables.has_job_items
+                ):
                     tick(1)
                     store.add(table, record, at)
     except SQLAlchemyError as error:
@@ -94,6 +96,11 @@ class _Tables:
         if "export_items" not in self._columns:
             where = f"schema {schema!r}" if schema else "the connection's default schema"
             raise ReportError(f"{where} has no table export_items: name the loader's schema with --schema")
+
+    @property
+    def has_job_items(self) -> bool:
+        """Whether the entries of jobs that have ended are known without their items."""
+        return "export_job_items" in self._columns
 
     def rows(self, table: str, *, open_only: bool) -> Iterator[tuple[Members, str]]:
         """Yield each record and the time it was read at; optionally without jobs known to have ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from tap_pleo_export.blocked_report.causes import refused
+from tap_pleo_export.blocked_report.causes import is_fixed_in_pleo, refused
 from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
 from tap_pleo_export.blocked_report.money import Sums, add, in_major_units
+from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
     from tap_pleo_export.blocked_report.causes import Cause
@@ -28,8 +30,21 @@ STATES: dict[State, str] = {
 }
 """States of items, and what people call them. `refused` items were reported as failed earlier and not read again."""
 
+Need = Literal["correct", "configure", "check", "record", "export"]
+NEEDS: dict[Need, str] = {
+    "correct": "to be corrected in Pleo",
+    "configure": "to be configured",
+    "check": "to be checked",
+    "record": "to be recorded and reported",
+    "export": "to be exported again",
+}
+"""Needs of the items that are open in Pleo; `export` is for those of jobs that are over."""
+
 FINAL_STATUSES = frozenset({"completed", "completed_with_errors", "failed"})
 """Statuses of jobs that have ended."""
+
+ABANDONED = "abandoned"
+"""Status of a job item that its job left unfinished."""
 
 MAX_BLOCKED = 5000
 """Blocked items that the page lists."""
@@ -55,14 +70,21 @@ class Total:
 
 @dataclass
 class JobTotals:
-    """The items of a job, by state."""
+    """The items of a job, by state and by need, and the number of those that count for another job (`elsewhere`)."""
 
     job: ReportJob
     by_state: dict[State, Total] = field(default_factory=lambda: {state: Total() for state in STATES})
+    needs: Counter[Need | None] = field(default_factory=Counter)
+    elsewhere: int = 0
 
     def __getitem__(self, state: State) -> Total:
         """Return the items of a state."""
         return self.by_state[state]
+
+    @property
+    def waiting(self) -> list[tuple[int, str]]:
+        """Numbers of items and their needs in words."""
+        return [(self.needs[need], words) for need, words in NEEDS.items() if self.needs[need]]
 
     @property
     def items(self) -> int:
@@ -122,7 +144,9 @@ class Summary:
         state = state_of(item)
         if item.job not in self.jobs:
             self.jobs[item.job] = JobTotals(ReportJob(item.job, item.company))
-        self.jobs[item.job][state].add(item)
+        job = self.jobs[item.job]
+        job[state].add(item)
+        job.needs[need_of(job.job, item.status, item.verdict, item.causes)] += 1
         self.totals[state].add(item)
         if state in {"blocked", "ready"}:
             (self.blocked if state == "blocked" else self.ready).add(item)
@@ -133,9 +157,11 @@ class Summary:
         return state
 
     def add_job_items(self, job_id: str, status: str, items: int) -> None:
-        """Count job items without an export item: those recorded and those refused earlier."""
+        """Count job items without an export item: those recorded, those refused earlier, and needs of the others."""
         states: dict[str, State] = {"successful": "recorded", "failed": "refused"}
         job = self.jobs.get(job_id)
+        if job:
+            job.needs[need_of(job.job, status)] += items
         if status in states and job:
             job[states[status]].items += items
             self.totals[states[status]].items += items
@@ -166,6 +192,19 @@ def state_of(item: ReportItem) -> State:
     return "ready" if item.verdict else "unchecked"
 
 
+def need_of(job: ReportJob, status: str, verdict: str = "", causes: tuple[Cause, ...] = ()) -> Need | None:
+    """Return the need of a job item that is not settled in Pleo; None if it is settled."""
+    if status == "successful" or job.status == "completed":
+        return None
+    if job.is_over or status == ABANDONED:
+        return "export"
+    if status == "failed":
+        return None
+    if verdict == "failed":
+        return "correct" if any(cause.blocking and is_fixed_in_pleo(cause) for cause in causes) else "configure"
+    return "record" if verdict else "check"
+
+
 def with_status(item: ReportItem, listed: JobItemStatus) -> ReportItem:
     """Return an item with the status of its job item. A refusal is a cause if the checks found none."""
     causes = item.causes
@@ -174,6 +213,12 @@ def with_status(item: ReportItem, listed: JobItemStatus) -> ReportItem:
     return msgspec.structs.replace(item, status=listed.status or item.status, causes=causes)
 
 
-def has_ended(job: ReportJob) -> bool:
-    """Return whether a job can no longer be changed."""
+def is_listed_as_ended(job: ReportJob) -> bool:
+    """Return whether Pleo listed a job as ended when it was read."""
     return job.expired or job.status in FINAL_STATUSES
+
+
+def has_ended(job: ReportJob, now: datetime) -> bool:
+    """Return whether a job can no longer be written to: it is listed as ended, or has passed its expiry since."""
+    expires = parse_time(job.expires)
+    return is_listed_as_ended(job) or (expires is not None and expires <= now)

@@ -28,7 +28,12 @@ _TIMESTAMP = re.compile(r"[\dT:.+Z-]{10,40}", re.ASCII)
 
 
 class ReportJob(msgspec.Struct, array_like=True, frozen=True):
-    """An export job; times are ISO 8601, or "". `announced` is the number of items that Pleo gives for it."""
+    """An export job; times are ISO 8601, or "".
+
+    Attributes:
+        announced: Number of items that Pleo gives for it.
+        is_over: Whether it can no longer be written to; set by a :class:`RecordStore`.
+    """
 
     id: str
     company: str = ""
@@ -37,6 +42,7 @@ class ReportJob(msgspec.Struct, array_like=True, frozen=True):
     created: str = ""
     expires: str = ""
     expired: bool = False
+    is_over: bool = False
 
 
 class JobItemStatus(msgspec.Struct, array_like=True, frozen=True):

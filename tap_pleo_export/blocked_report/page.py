@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from tap_pleo_export.blocked_report.causes import PLACES, remedy_of
-from tap_pleo_export.blocked_report.grouping import MAX_BLOCKED, MAX_READY, STATES, JobTotals, State, Summary, Total
+from tap_pleo_export.blocked_report.grouping import FINAL_STATUSES, MAX_BLOCKED, MAX_READY, STATES
 from tap_pleo_export.blocked_report.money import in_major_units
 from tap_pleo_export.blocked_report.number_format import day, language_tag, number, span, time_of_day
 from tap_pleo_export.blocked_report.text import clean_text, words
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from babel import Locale
 
     from tap_pleo_export.blocked_report.causes import Cause
+    from tap_pleo_export.blocked_report.grouping import JobTotals, State, Summary, Total
     from tap_pleo_export.blocked_report.item import ReportItem, ReportJob
     from tap_pleo_export.blocked_report.money import Sums
 
 _BAR_WIDTH = 1000
 _MIN_PART = 8
-_SHORT_ID = 8
+SHORT_ID = 8
+"""Characters shown of the ids of jobs."""
 _MAX_TITLE = 200
 
 
@@ -98,7 +100,7 @@ class _View:
             "reasons": [clean_text(remedy_of(cause).title, _MAX_TITLE) for cause in item.causes if cause.blocking],
             "causes": " ".join(str(index) for index in numbers if index is not None),
             "job": self._job_numbers[item.job],
-            "job_name": item.job[:_SHORT_ID],
+            "job_name": item.job[:SHORT_ID],
         }
 
     def _job(self, index: int, totals: JobTotals) -> dict[str, Any]:
@@ -107,14 +109,14 @@ class _View:
         counts = {state: totals[state].items for state in STATES if totals[state].items}
         return {
             "number": index,
-            "name": job.id[:_SHORT_ID],
+            "name": job.id[:SHORT_ID],
             "company": job.company,
             "created": time_of_day(created) if created else "",
             "announced": job.announced,
             "totals": totals,
             "description": ", ".join(f"{count} {STATES[state]}" for state, count in counts.items()) or "no items",
             "bar": list(_stacked(counts)),
-            **_deadline(job, self._now),
+            **deadline(job, self._now),
         }
 
     def _causes(self, *, blocking: bool) -> list[dict[str, Any]]:
@@ -133,18 +135,16 @@ class _View:
         }
 
 
-def _deadline(job: ReportJob, now: datetime) -> dict[str, Any]:
-    """Return the minutes until a job expires, None if that is unknown or past, and their texts."""
+def deadline(job: ReportJob, now: datetime) -> dict[str, Any]:
+    """Return the minutes until a job expires, None if that is unknown or it is over, and when and how it ends."""
     expires = parse_time(job.expires)
-    if expires is None:
-        return {"minutes": None, "until": "", "span": "", "is_over": False}
-    minutes = int((expires - now).total_seconds() // 60)
-    return {
-        "minutes": minutes if minutes >= 0 else None,
-        "until": time_of_day(expires),
-        "span": span(max(minutes, 0)),
-        "is_over": minutes < 0,
-    }
+    until = time_of_day(expires) if expires else ""
+    if job.is_over:
+        was_listed = job.status in FINAL_STATUSES and not job.expired
+        ended = words(job.status).lower() if was_listed else f"expired {until}".rstrip()
+        return {"minutes": None, "span": "", "until": until, "ended": ended}
+    minutes = int((expires - now).total_seconds() // 60) if expires else None
+    return {"minutes": minutes, "span": "" if minutes is None else span(minutes), "until": until, "ended": ""}
 
 
 def _stacked(counts: dict[State, int]) -> Iterator[tuple[State, int, int]]:

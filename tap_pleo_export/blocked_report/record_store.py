@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tap_pleo_export.blocked_report import item as reading
-from tap_pleo_export.blocked_report.grouping import with_status
+from tap_pleo_export.blocked_report.grouping import ABANDONED, has_ended, with_status
 from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
 from tap_pleo_export.text import parse_time
 
@@ -23,29 +23,42 @@ _READERS: Final[dict[str, Callable[[Members], ReportJob | JobItemStatus | Report
     "export_job_items": reading.read_status,
     **dict.fromkeys(ITEM_STREAMS, reading.read_item),
 }
-# `detail` is the column that the queries sort or group by.
+# `detail` is the column that the queries sort or group by. Jobs have the entry ''. The delivery of an entry that counts
+# has the place 1: the latest in a job that can still be written to, otherwise the latest.
 _CREATE: Final = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-CREATE TABLE record (kind TEXT, job TEXT, entry TEXT, at TEXT, detail TEXT, body BLOB, PRIMARY KEY (kind, job, entry));
+CREATE TABLE record (
+  entry TEXT, job TEXT, kind TEXT, at TEXT, detail TEXT, is_over INTEGER, body BLOB, PRIMARY KEY (entry, job, kind)
+);
+CREATE VIEW delivery AS
+SELECT each.entry, each.job, job.detail AS created, row_number() OVER (
+  PARTITION BY each.entry
+  ORDER BY max(each.is_over, coalesce(job.is_over, 0)), coalesce(job.detail, '') DESC, each.job DESC
+) AS place
+FROM (SELECT entry, job, max(is_over) AS is_over FROM record WHERE entry <> '' GROUP BY entry, job) AS each
+LEFT JOIN record AS job ON job.entry = '' AND job.job = each.job AND job.kind = 'job';
 BEGIN;
 """
 _ADD: Final = """
-INSERT INTO record VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, detail = excluded.detail,
-body = excluded.body WHERE excluded.at >= record.at
+INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, detail = excluded.detail,
+is_over = excluded.is_over, body = excluded.body WHERE excluded.at >= record.at
 """
-_JOBS: Final = "SELECT body FROM record WHERE kind = 'job' ORDER BY detail, job"
+_JOBS: Final = "SELECT body FROM record WHERE entry = '' AND kind = 'job' ORDER BY detail, job"
 _ITEMS: Final = """
-SELECT item.body, status.body FROM record AS item
-LEFT JOIN record AS status ON status.kind = 'status' AND status.job = item.job AND status.entry = item.entry
-LEFT JOIN record AS job ON job.kind = 'job' AND job.job = item.job
-WHERE item.kind = 'item' ORDER BY job.detail, item.job, item.detail, item.entry
+SELECT item.body, status.body FROM delivery
+JOIN record AS item ON item.entry = delivery.entry AND item.job = delivery.job AND item.kind = 'item'
+LEFT JOIN record AS status ON status.entry = delivery.entry AND status.job = delivery.job AND status.kind = 'status'
+WHERE place = 1 ORDER BY created, delivery.job, item.detail, delivery.entry
 """
 _JOB_ITEMS_ONLY: Final = """
-SELECT job, detail, count(*) FROM record AS status WHERE kind = 'status' AND NOT EXISTS
-(SELECT 1 FROM record AS item WHERE item.kind = 'item' AND item.job = status.job AND item.entry = status.entry)
+SELECT status.job, status.detail, count(*) FROM delivery
+JOIN record AS status ON status.entry = delivery.entry AND status.job = delivery.job AND status.kind = 'status'
+WHERE place = 1 AND NOT EXISTS
+(SELECT 1 FROM record AS item WHERE item.entry = status.entry AND item.job = status.job AND item.kind = 'item')
 GROUP BY 1, 2
 """
+_COUNTED_ELSEWHERE: Final = "SELECT job, count(*) FROM delivery WHERE place > 1 GROUP BY 1"
 
 
 class ReportError(Exception):
@@ -57,6 +70,7 @@ class RecordStore:
 
     Args:
         time_zone: The time zone of the items' days.
+        now: The time that decides which jobs are over; None is the present.
 
     Attributes:
         unreadable: Number of records without ids.
@@ -64,8 +78,9 @@ class RecordStore:
         items: Number of export items received, repeated ones included.
     """
 
-    def __init__(self, time_zone: tzinfo = UTC) -> None:
+    def __init__(self, time_zone: tzinfo = UTC, now: datetime | None = None) -> None:
         self._time_zone = time_zone
+        self._now = now or datetime.now(UTC)
         # SQLite deletes a file with an empty name when the connection closes, and no other process can open it.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(_CREATE)
@@ -77,13 +92,18 @@ class RecordStore:
     def add(self, stream: str, members: Members, at: str) -> None:
         """Add a record of a stream, read from Pleo at an ISO 8601 time, or "" if unknown."""
         self.items += stream in ITEM_STREAMS
+        is_over = False
         match record := _READERS[stream](members):
             case ReportJob():
+                is_over = has_ended(record, self._now)
+                record = msgspec.structs.replace(record, is_over=is_over)
                 kind, job, entry, detail = "job", record.id, "", record.created
             case JobItemStatus():
+                is_over = record.status == ABANDONED
                 kind, job, entry, detail = "status", record.job, record.entry, record.status
             case ReportItem():
                 self.validated = self.validated or bool(record.verdict)
+                is_over = record.status == ABANDONED
                 record, detail = _on_its_day(record, self._time_zone)
                 kind, job, entry = "item", record.job, record.entry
             case None:
@@ -92,7 +112,7 @@ class RecordStore:
         time = parse_time(at)
         text = time.isoformat(timespec="microseconds") if time else ""
         self._newest = max(self._newest, text)
-        self._database.execute(_ADD, (kind, job, entry, text, detail, _encode(record)))
+        self._database.execute(_ADD, (entry, job, kind, text, detail, is_over, _encode(record)))
 
     @property
     def as_of(self) -> datetime | None:
@@ -104,7 +124,7 @@ class RecordStore:
         return [_decode_job(body) for (body,) in self._database.execute(_JOBS)]
 
     def items_except(self, jobs: set[str]) -> Iterator[ReportItem]:
-        """Yield the items by job and date, without those of some jobs."""
+        """Yield the items by job and date, each entry once, without those of some jobs."""
         for body, status in self._database.execute(_ITEMS):
             item = _decode_item(body)
             if item.job not in jobs:
@@ -113,6 +133,10 @@ class RecordStore:
     def job_items_only(self) -> Iterator[tuple[str, str, int]]:
         """Yield job, status and number of the job items without an export item."""
         yield from self._database.execute(_JOB_ITEMS_ONLY)
+
+    def counted_elsewhere(self) -> Iterator[tuple[str, int]]:
+        """Yield job and number of the entries that count for another job, which delivered them, too."""
+        yield from self._database.execute(_COUNTED_ELSEWHERE)
 
     def close(self) -> None:
         """Delete all data."""

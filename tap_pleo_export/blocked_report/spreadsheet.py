@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import IO, TYPE_CHECKING
 
 from tap_pleo_export.blocked_report.causes import remedy_of
+from tap_pleo_export.blocked_report.grouping import NEEDS, need_of
 from tap_pleo_export.blocked_report.money import in_major_units
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ ENCODING = "utf-8-sig"
 """With a byte order mark: without one, spreadsheets misread letters beyond ASCII."""
 _COLUMNS = (
     "state", "reason", "what to do", "where", "date", "person", "supplier", "type", "amount", "currency",
-    "link", "job", "job created", "company", "accounting entry", "warnings",
+    "link", "job", "job created", "company", "accounting entry", "warnings", "needs",
 )  # fmt: skip
 # At the start of a cell, or of a part that a spreadsheet using another separator would split off.
 _FORMULA = re.compile(r"(^|[;,\t|])([\s'\"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
@@ -37,11 +38,11 @@ class Spreadsheet:
         reasons, advice, places, warnings = _words(item.causes)
         # A number is not a formula, even with a minus.
         amount = "" if item.minor is None else f"{in_major_units(item.minor, item.currency):f}"
+        need = need_of(job, item.status, item.verdict, item.causes)
         texts = (item.date, item.person, item.supplier, item.type)
         more = (item.currency, item.link, item.job, job.created, item.company, item.entry)
-        self._writer.writerow(
-            (state, reasons, advice, places, *map(escape, texts), amount, *map(escape, more), warnings)
-        )
+        last = (warnings, NEEDS[need] if need else "")
+        self._writer.writerow((state, reasons, advice, places, *map(escape, texts), amount, *map(escape, more), *last))
 
 
 def escape(text: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,8 +18,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.conftest import BIN, TIMEOUT
-from tests.helpers import books
+from tests.helpers import books, mapper
 
+STREAMS = ("export_jobs", "export_job_items", "export_items")
 _NAMES = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 NO_CHROMIUM = "Chromium not found: run apt-get install chromium, or set CHROMIUM"
@@ -51,6 +54,23 @@ def split_errors(stderr: bytes) -> tuple[str, dict[str, Any]]:
     """Return messages and run summary."""
     errors, _, metric = stderr.decode().partition("METRIC: ")
     return errors, json.loads(metric or "{}")
+
+
+def load_sqlite(path: Path, data: bytes, streams: tuple[str, ...] = STREAMS) -> None:
+    """Write records to a database without types: names of columns in upper case, nested values as text."""
+    output = mapper.Output(data)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        for stream in streams:
+            rows = output.records(stream)
+            names = sorted({name for row in rows for name in row})
+            columns = ", ".join(f'"{name.upper()}"' for name in names)
+            connection.execute(f"CREATE TABLE {stream} ({columns})")
+            values = [
+                [mapper.dumps(v) if isinstance(v := row.get(name), dict | list) else v for name in names]
+                for row in rows
+            ]
+            insert = f"INSERT INTO {stream} VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - names of the kit
+            connection.executemany(insert, values)
 
 
 @pytest.fixture

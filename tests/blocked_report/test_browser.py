@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.blocked_report.conftest import ReportRun
+from tests.blocked_report.test_reexports import exported_again
 from tests.helpers import books, mapper
 
 Open = Callable[..., Any]
@@ -206,6 +207,17 @@ def test_empty_report_is_a_complete_page(make_report: Make, open_page: Open) -> 
     page = open_page(make_report(books.validated([])).html)
 
     assert page.locator("h1").inner_text() == "Nothing is blocked"
+    assert_accessible(page)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_cards_of_jobs_that_are_over_are_accessible(make_report: Make, open_page: Open, width: int) -> None:
+    page = open_page(make_report(exported_again()).html, width)
+
+    over, running = page.locator(".job").all_inner_texts()
+    assert "Counted in another job\n4" in over
+    assert "1 to be corrected in Pleo" in running
+    assert page.evaluate("document.documentElement.scrollWidth") == width
     assert_accessible(page)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tests.blocked_report.conftest import ReportRun
+from tests.blocked_report.conftest import ReportRun, load_sqlite
 from tests.helpers import books, mapper
 from tools import postgres as pg
 
@@ -117,19 +116,8 @@ def test_unreachable_server_is_reported_without_the_password(make_report: Make, 
 
 
 def test_json_text_and_renamed_columns_are_read(make_report: Make, tmp_path: Path) -> None:
-    output = mapper.Output(books.scene())
     path = tmp_path / "loaded.db"
-    connection = sqlite3.connect(path)
-    for stream in ("export_jobs", "export_job_items", "export_items"):
-        rows = output.records(stream)
-        names = sorted({name for row in rows for name in row})
-        columns = ", ".join(f'"{name.upper()}"' for name in names)
-        connection.execute(f"CREATE TABLE {stream} ({columns})")
-        for row in rows:
-            values = [mapper.dumps(v) if isinstance(v := row.get(name), dict | list) else v for name in names]
-            connection.execute(f"INSERT INTO {stream} VALUES ({', '.join('?' * len(names))})", values)  # noqa: S608
-    connection.commit()
-    connection.close()
+    load_sqlite(path, books.scene())
 
     made = make_report(None, "--sqlalchemy-url", f"sqlite:///{path}")
 

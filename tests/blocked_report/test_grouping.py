@@ -8,7 +8,7 @@ import pytest
 
 from tap_pleo_export.blocked_report import grouping
 from tap_pleo_export.blocked_report.causes import Cause
-from tap_pleo_export.blocked_report.grouping import LargestItems, Summary, state_of, with_status
+from tap_pleo_export.blocked_report.grouping import LargestItems, Summary, need_of, state_of, with_status
 from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
 
 VENDOR = Cause("vendor_missing")
@@ -40,6 +40,29 @@ def item(**changes: Any) -> ReportItem:
 )
 def test_state_of_an_item(verdict: str, status: str, state: str) -> None:
     assert state_of(item(verdict=verdict, status=status)) == state
+
+
+@pytest.mark.parametrize(
+    ("job", "status", "verdict", "causes", "need"),
+    [
+        (ReportJob("j"), "pending", "passed", (), "record"),
+        (ReportJob("j"), "on_hold", "", (), "check"),
+        (ReportJob("j"), "pending", "failed", (VENDOR,), "correct"),
+        (ReportJob("j"), "pending", "failed", (Cause("journal_missing"), LINES), "correct"),
+        (ReportJob("j"), "pending", "failed", (Cause("journal_missing"),), "configure"),
+        (ReportJob("j"), "failed", "failed", (VENDOR,), None),
+        (ReportJob("j"), "successful", "failed", (VENDOR,), None),
+        (ReportJob("j"), "abandoned", "passed", (), "export"),
+        (ReportJob("j", is_over=True), "pending", "passed", (), "export"),
+        (ReportJob("j", is_over=True), "failed", "failed", (VENDOR,), "export"),
+        (ReportJob("j", is_over=True), "successful", "passed", (), None),
+        (ReportJob("j", status="completed", is_over=True), "pending", "passed", (), None),
+    ],
+)
+def test_need_of_a_job_item(
+    job: ReportJob, status: str, verdict: str, causes: tuple[Cause, ...], need: str | None
+) -> None:
+    assert need_of(job, status, verdict, causes) == need
 
 
 def test_totals_are_by_job_cause_and_currency() -> None:
