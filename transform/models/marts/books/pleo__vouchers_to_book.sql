@@ -8,11 +8,10 @@ with states as (
     vouchers.kind,
     vouchers.reverses,
     recorded.voucher_id is not null as is_recorded,
-    vouchers.kind = 'booking' and coalesce(job_items.status = 'successful', false) as is_reported
+    reported.voucher_id is not null as is_reported
   from (select * from {{ ref('pleo__vouchers') }}) as vouchers
   left join (select * from {{ ref('int_pleo__recorded_vouchers') }}) as recorded on recorded.voucher_id = vouchers.voucher_id
-  left join (select * from {{ ref('stg_pleo__export_job_items') }}) as job_items
-    on job_items.job_id = vouchers.job_id and job_items.accounting_entry_id = vouchers.accounting_entry_id
+  left join (select * from {{ ref('int_pleo__reported_vouchers') }}) as reported on reported.voucher_id = vouchers.voucher_id
 ),
 
 waiting as (
