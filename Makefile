@@ -48,7 +48,7 @@ mutants: $(VENV) ## Mutate the modules without I/O: a test must fail, or docs/mu
 	@$(BIN)/mutmut run --max-children 2 >/dev/null
 	@$(BIN)/python -m tools.docs.mutants
 
-soak: $(DEMO_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing or wrong (SECONDS=600 SEED=1)
+soak: $(DEMO_PLUGINS) $(WAREHOUSE_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing or wrong (SECONDS=600 SEED=1)
 	@$(BIN)/python -m tools.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 bench: $(DEMO_PLUGINS) ## Measure speed and memory against hand-written loops (ARGS="--only cpu", ARGS="--against DIR")

@@ -186,7 +186,7 @@ KEYS = {
 }
 TEXTS = {
     "export_jobs": ("companyId", "status", "createdAt", "startedAt", "lastUpdatedAt", "expiresAt", "completedAt"),
-    "export_job_items": ("status", "externalId"),
+    "export_job_items": ("status", "externalId", "exportedAt", "failureReasonType", "failureReason"),
     "export_items": (
         *("companyId", "itemStatus", "type", "subType", "date", "note", "bookkeepingMethod"),
         *("validationStatus", "validationFailureReasonType", "validationFailureReason"),

@@ -6,6 +6,7 @@ the tap writes into PostgreSQL through mapper and target, in others into a file,
 store. The seed repeats worlds and plans; the exact moments depend on the machine.
 After each world, another one has its failing items reported back through tap, mapper and `target-pleo-export`, also
 disturbed: each must be marked once, and no other.
+At the end, entries of 2,000 worlds are walked through load, models, outbox and target: every item must settle.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tools.bench.flat import MAX_MIB, measure_apart
 from tools.soak.reporting import play_reporting
 from tools.soak.scenario import SoakError, play
 from tools.soak.verification import Figures
+from tools.soak.walk import walk
 
 SIZES = ((200_000, 1), (10_000, 2_000))
 """Export items and jobs at which memory and STATE are measured."""
@@ -33,6 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=180, help="start no world after this time (default 180)")
     parser.add_argument("--seed", type=int, default=None, help="repeat the worlds of an earlier soak")
+    parser.add_argument("--walk", type=int, default=2000, help="worlds of the random walk, 0 for none (default 2000)")
     options = parser.parse_args()
     ends_at = time.monotonic() + options.seconds
     seed = secrets.randbits(32) if options.seed is None else options.seed
@@ -51,8 +54,9 @@ def main() -> int:
         print(f"settings, states and logs are in {folder}")
     if not flat:
         print("memory or STATE exceeds its limit")
-    print(figures)
-    return 0 if figures.good and flat else 1
+    print(figures, flush=True)
+    settled = not options.walk or walk(options.walk, seed)
+    return 0 if figures.good and flat and settled else 1
 
 
 def play_world(seed: str, folder: Path, figures: Figures, server: postgres.Postgres) -> str:
