@@ -26,7 +26,7 @@ help: ## List the targets
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 	@echo '  .venv/bin/python -m sandbox   a local Pleo to try things on (--help: port, seed, world)'
 
-demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show the result (one minute, plus installation the first time)
+demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show the result (two minutes, plus installation the first time)
 	@$(BIN)/python -m demo
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests, except those with a separate target (ARGS="-k name")

@@ -56,6 +56,7 @@ def test_job_is_read_from_its_record() -> None:
         ({"startedAt": None, "failureReasonType": None, "numberOfItems": None}, False, None, None),
         ({"startedAt": CREATED, "failureReasonType": "expired", "numberOfItems": 7}, True, "expired", 7),
         ({"startedAt": 7, "failureReasonType": ["expired"], "numberOfItems": 7.5}, True, None, None),
+        ({"failureReasonType": 7}, False, None, None),
     ],
 )
 def test_start_failure_and_number_of_items_are_read(

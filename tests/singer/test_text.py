@@ -109,6 +109,7 @@ def test_escapes(body: bytes, expected: bytes, count: int) -> None:
         ("a\ud800", r"a\ud800"),
         ("  a   b ", "a b"),
         ("é😀", "é😀"),
+        ("é\0", r"é\x00"),
         ("x" * 300, "x" * 300),
         ("x" * 301, "x" * 299 + "…"),
         ("\x7f" * 200, r"\x7f" * 74 + r"\x7" + "…"),
