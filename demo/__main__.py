@@ -178,7 +178,7 @@ class Demo:
         again = books.correct(pleo, items)
         self.run(project, (*LOAD, *MODELS[1:]))
         self.console.print()
-        self.say("A bookkeeper cancels an export that is loaded already, and exports half of its entries once more")
+        self.say("A bookkeeper cancels an export that is loaded already, and exports half of its entries again")
         pleo.cancel(again)
         more = books.open_items(pleo)
         self.run(project, (*LOAD, *MODELS[1:]))

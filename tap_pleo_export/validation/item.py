@@ -42,7 +42,7 @@ def lines_of(record: Record) -> list[dict[str, Any]]:
 
 
 def wallet_money(money: dict[str, Any] | None) -> dict[str, Any]:
-    """Return currency and value of an amount in the wallet currency (OpenAPI `MoneyV3`); empty if there is none."""
+    """Return currency and value of an amount in the wallet currency (OpenAPI `MoneyV3`); empty without one."""
     return (money or _NOTHING).get("inWalletCurrency") or _NOTHING
 
 

@@ -133,10 +133,11 @@ def test_attempts_wait_as_asked_and_announce_each_wait() -> None:
         (Busy(), 0, "1 attempt"),
         (Busy(901.0), 8, "1 attempt"),
         (ValueError(), 8, "1 attempt"),
+        (Busy(), 2, "3 attempts"),
         (Busy(), 1, "2 attempts"),
         (TimeoutError(), 1, "2 attempts"),
     ],
-    ids=["no retries", "beyond the deadline", "another error", "retries used up", "without Retry-After"],
+    ids=["no retries", "beyond the deadline", "another error", "retries used up", "one retry", "without Retry-After"],
 )
 def test_the_last_failure_is_raised(error: Exception, retries: int, attempts: str) -> None:
     def attempt() -> None:

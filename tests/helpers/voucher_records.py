@@ -13,6 +13,7 @@ from uuid import UUID
 
 from psycopg import sql
 
+from tests.helpers.warehouse import Warehouse
 from tools.postgres import Postgres
 
 COMPANY = "12abc3d4-e567-890e-1234-abc56e78fabc"
@@ -227,6 +228,13 @@ class Load:
         """Add the status of a job's item."""
         row = {"exportJobId": uuid(job, 1), "accountingEntryId": entry, "status": status}
         self.rows.append(("export_job_items", row | members))
+
+    def into(self, warehouse: Warehouse) -> None:
+        """Load the records as the warehouse's loader does."""
+        if warehouse.kind == "duckdb":
+            self.into_files(warehouse.files)
+        else:
+            self.into_postgres(warehouse.server, warehouse.database)
 
     def into_files(self, folder: Path) -> None:
         """Append the records as target-jsonl does."""

@@ -167,10 +167,7 @@ def accountants(server: pg.Postgres, tmp_path_factory: pytest.TempPathFactory) -
         folder = tmp_path_factory.mktemp(kind)
         made = found[kind] = Warehouse(kind, folder, server, "accountant", folder)
         for made_load in (accountant_world.first_load(), accountant_world.second_load()):
-            if kind == "postgres":
-                made_load.into_postgres(server, "accountant")
-            else:
-                made_load.into_files(folder)
+            made_load.into(made)
             made.build()
             if not made.rows("select 1 from pleo_recorded limit 1"):
                 made.rows(accountant_world.RECORD, accountant_world.BALANCE)

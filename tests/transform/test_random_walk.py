@@ -72,10 +72,7 @@ class Walk:
             message = json.loads(text, parse_float=Decimal)
             if message["type"] == "RECORD" and message["stream"] in KEYS:
                 load.rows.append((message["stream"], message["record"]))
-        if self.warehouse.kind == "duckdb":
-            load.into_files(self.warehouse.files)
-        else:
-            load.into_postgres(self.warehouse.server, self.warehouse.database)
+        load.into(self.warehouse)
         self.judge.read(load.rows)
 
     def _record(self, share: float) -> None:

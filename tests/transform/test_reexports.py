@@ -25,10 +25,7 @@ UPDATES = 'select "jobId", "accountingEntryId", status, "externalId" from pleo__
 
 
 def build(made: Warehouse, load: Load) -> None:
-    if made.kind == "postgres":
-        load.into_postgres(made.server, made.database)
-    else:
-        load.into_files(made.files)
+    load.into(made)
     made.build()
 
 

@@ -44,10 +44,7 @@ class World:
         load = Load()
         for number, (event, amount, status) in events.items():
             self._happen(load, number, event, amount, status)
-        if self.warehouse.kind == "duckdb":
-            load.into_files(self.warehouse.files)
-        else:
-            load.into_postgres(self.warehouse.server, self.warehouse.database)
+        load.into(self.warehouse)
         self._build()
         for entry in self.entries.values():
             entry.build()
