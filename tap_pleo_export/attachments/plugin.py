@@ -83,7 +83,7 @@ class AttachmentsMapper(StreamMapper):
         match message.type, message.stream == messages.ITEMS:
             case "SCHEMA", True:
                 self._pass_on(messages.extended_schema(message.members, keep_urls=self._keep_urls))
-            case "RECORD", True if item := messages.item(message.line, message.members):
+            case "RECORD", True if item := messages.item(message.unchanged(), message.members):
                 self._archive(item, len(message.unchanged()))
             case "BATCH", True:
                 raise InputError(

@@ -33,16 +33,15 @@ class InputMessage:
     """A Singer message; the constructor raises an InputError for other lines.
 
     Attributes:
-        line: The line of input without its newline.
         members: The message's members, undecoded.
         stream: The member `stream` if it is a string.
         number: Line number in the input, from 1; 0 if unknown.
     """
 
-    __slots__ = ("line", "members", "number", "stream", "type")
+    __slots__ = ("_line", "members", "number", "stream", "type")
 
     def __init__(self, line: bytes) -> None:
-        self.line = line
+        self._line = line
         self.number = 0
         try:
             self.members = members(line)
@@ -55,12 +54,12 @@ class InputMessage:
         self.type = kind
 
     def unchanged(self) -> bytes:
-        """Return the line to pass on; raise an InputError if it is not UTF-8, which decoding would detect."""
+        """Return the line without its newline; raise an InputError if it is not UTF-8, which decoding would detect."""
         try:
-            str(self.line, "utf-8")
+            str(self._line, "utf-8")
         except UnicodeDecodeError:
             raise InputError("is not UTF-8 text") from None
-        return self.line
+        return self._line.rstrip(b"\n")
 
 
 @lru_cache(maxsize=256)
@@ -106,7 +105,7 @@ class MessageReader(GenericSingerReader[bytes]):
             if not line or line.isspace():
                 continue
             try:
-                message = self.deserialize_json(line.rstrip(b"\n"))
+                message = self.deserialize_json(line)
                 message.number = number
                 callbacks.get(message.type, self._unknown)(message)
             except InputError as problem:
