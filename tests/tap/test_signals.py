@@ -181,3 +181,31 @@ def test_a_line_torn_by_a_kill_is_not_a_message(pleo: Sandbox, start_tap: StartT
     assert torn.startswith(b'{"type":"RECORD","stream":"export_items"')
     with pytest.raises(json.JSONDecodeError):
         json.loads(torn)
+
+
+def test_killed_while_an_ended_job_is_emitted_for_the_last_time(
+    pleo: Sandbox, start_tap: StartTap, run_tap: RunTap, outputs: Outputs
+) -> None:
+    job = pleo.add_job(items=PAGE * PAGES)
+    state = run_tap().state
+    job.finish("failed", pleo.now(), "canceled_by_user", "No")
+    rng = replayable_random()
+
+    for marker, most in ((b'"stream":"export_jobs","record"', 1), (b'"stream":"export_job_items","record"', 350)):
+        process = start_tap(state=state)
+        # What remains does not fit in it: the state cannot be written before the kill.
+        fcntl.fcntl(process.stdout or 0, fcntl.F_SETPIPE_SZ, SMALLEST_PIPE)
+        head = read_until(process.stdout, marker, rng.randint(1, most))
+        process.kill()
+        run = finish(process, outputs)
+        run = Run(run.returncode, head + run.stdout, run.stderr)
+        assert run.returncode == -signal.SIGKILL
+        assert [record["status"] for record in run.records("export_jobs")] == ["failed"]
+        state = run.states[-1] if run.states else state
+        assert [entry["context"]["jobId"] for entry in partitions(state)] == [job.id]
+
+    last = run_tap(state=state)
+    assert last.returncode == 0
+    assert [record["status"] for record in last.records("export_jobs")] == ["failed"]
+    assert [record["status"] for record in last.records("export_job_items")] == ["abandoned"] * PAGE * PAGES
+    assert partitions(last.state) == []
