@@ -67,7 +67,7 @@ class WalkedWorld:
             items=items,
             company_id=self.company,
             status="in_progress" if started else "pending",
-            created_at=self._pleo.now() - BEHIND / 2 + timedelta(seconds=len(self._pleo.jobs)),
+            created_at=self._pleo.now() - BEHIND / 2 + timedelta(seconds=len(self.jobs)),
             expires_in=PAST if rng.random() < 0.15 else LONG,
         )
         self.jobs.append(job)
