@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.voucher_records import Load, item, uuid
+from tests.helpers.voucher_records import Load, failed, item, uuid
 from tests.helpers.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -87,3 +87,67 @@ def test_a_booking_that_returns_is_to_be_booked_again(
     assert made.rows(waiting) == [(reversal,), (f"{ENTRY}/expense/5",)]
     amount = "select sum(amount) from pleo__voucher_lines where debit <> 0 and voucher_id = "
     assert made.rows(f"{amount}'{ENTRY}/expense/5'") == made.rows(f"{amount}'{ENTRY}/expense/1'")
+
+
+FAILURE = "missing_configuration"
+RESULTS = "insert into pleo_recorded (voucher_id, external_id, recorded_at) values " + ", ".join(
+    f"('{uuid(number)}/{document}/1', '{external_id}', timestamp with time zone '2026-11-25 12:0{minute}:00+00')"
+    for number, document, external_id, minute in (
+        (20, "payment", "JE-20P", 1), (20, "bill", "JE-20B", 2), (21, "payment", "JE-21P", 1),
+        (25, "expense", "JE-25", 1), (26, "expense", "JE-26", 1),
+    )
+)  # fmt: skip
+Row = tuple[int, str, str | None, str | None]
+SETTLED: dict[int, tuple[str, list[Row]]] = {
+    20: ("two documents are recorded: the id of the one recorded first", [(1, "successful", "JE-20P", None)]),
+    21: ("one document of two is recorded", []),
+    22: ("another integration reported it, then it comes again", [(2, "successful", "X-22", None)]),
+    23: ("a later job's item fails", [(job, "failed", None, FAILURE) for job in (1, 2)]),
+    24: ("it failed before, and passes in the later job", [(1, "failed", None, FAILURE)]),
+    25: ("open in two jobs", [(job, "successful", "JE-25", None) for job in (1, 2)]),
+    26: ("the later item fails, but the entry is recorded", [(job, "successful", "JE-26", None) for job in (1, 2)]),
+    27: ("nothing to book in either", [(job, "successful", None, None) for job in (1, 2)]),
+    28: ("its only job has expired", []),
+    29: ("failed, and its only job was cancelled", []),
+    30: ("failed in Pleo by another integration, then open again", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["postgres", "duckdb"])
+def test_each_open_item_has_the_row_that_its_entry_calls_for(server: Postgres, tmp_path: Path, kind: str) -> None:
+    server.create_database(f"outbox_{kind}")
+    made = Warehouse(kind, tmp_path, server, f"outbox_{kind}", tmp_path)
+    load = Load()
+    for job in (1, 2):
+        load.job(job)
+    load.job(3, expiresAt="2026-11-20T12:00:00Z")
+    load.job(4, "failed", failureReasonType="canceled_by_user")
+    vendor = {"vendor": {"id": None, "name": "Nordlys", "code": "V-1"}}
+    for number in (20, 21):
+        load.deliver(1, item(number, method="accounts_payable", **vendor))
+    load.deliver(1, item(22))
+    load.status(1, uuid(22), "successful", externalId="X-22")
+    load.deliver(1, failed(item(24)))
+    for number in (23, 25, 26):
+        load.deliver(1, item(number))
+    load.deliver(1, item(27, amount=0))
+    load.deliver(3, item(28))
+    load.deliver(4, failed(item(29)))
+    load.deliver(1, item(30))
+    load.status(1, uuid(30), "failed", failureReasonType=FAILURE)
+    build(made, load)
+    made.rows(RESULTS)
+
+    load = Load()
+    for number in (22, 24, 25, 30):
+        load.deliver(2, item(number))
+    load.deliver(2, item(27, amount=0))
+    for number in (23, 26):
+        load.deliver(2, failed(item(number)))
+    build(made, load)
+    for number, (story, rows) in SETTLED.items():
+        found = made.rows(
+            'select "jobId", status, "externalId", "failureReasonType" from pleo__item_updates '
+            f"""where "accountingEntryId" = '{uuid(number)}' order by 1"""
+        )
+        assert found == [(uuid(job, 1), *rest) for job, *rest in rows], story
