@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -122,7 +122,7 @@ def test_each_open_item_has_the_row_that_its_entry_calls_for(server: Postgres, t
         load.job(job)
     load.job(3, expiresAt="2026-11-20T12:00:00Z")
     load.job(4, "failed", failureReasonType="canceled_by_user")
-    vendor = {"vendor": {"id": None, "name": "Nordlys", "code": "V-1"}}
+    vendor: dict[str, Any] = {"vendor": {"id": None, "name": "Nordlys", "code": "V-1"}}
     for number in (20, 21):
         load.deliver(1, item(number, method="accounts_payable", **vendor))
     load.deliver(1, item(22))
