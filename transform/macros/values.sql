@@ -112,6 +112,9 @@ cast(floor(extract(epoch from {{ moment }} - current_timestamp) / 60) as integer
 {%- endmacro %}
 {% macro duckdb__pleo_minutes_until(moment) %}cast(floor((epoch_ms({{ moment }}) - epoch_ms(current_timestamp)) / 60000) as integer){% endmacro %}
 
+{# Whether an export job is over now; its own column `is_over` is as of the last build. #}
+{% macro pleo_is_over(jobs) %}coalesce({{ jobs }}.is_over or {{ jobs }}.expires_at <= current_timestamp, false){% endmacro %}
+
 {# ISO 8601 text of a moment, in UTC. #}
 {% macro pleo_iso(moment) %}{{ return(adapter.dispatch('pleo_iso', 'pleo_export')(moment)) }}{% endmacro %}
 {% macro postgres__pleo_iso(moment) %}to_char({{ moment }} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'){% endmacro %}

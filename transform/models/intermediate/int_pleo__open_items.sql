@@ -3,5 +3,4 @@ select items.job_id, items.accounting_entry_id
 from (select * from {{ ref('stg_pleo__export_job_items') }}) as items
 left join (select * from {{ ref('stg_pleo__export_jobs') }}) as jobs on jobs.job_id = items.job_id
 where coalesce(items.status, 'pending') not in ('successful', 'failed', 'abandoned')
-  and not coalesce(jobs.is_over, false)
-  and coalesce(jobs.expires_at > current_timestamp, true)
+  and not {{ pleo_is_over('jobs') }}

@@ -40,7 +40,7 @@ select
   jobs.status,
   jobs.created_at,
   jobs.expires_at,
-  coalesce(jobs.is_over or jobs.expires_at <= current_timestamp, false) as is_over,
+  {{ pleo_is_over('jobs') }} as is_over,
   case
     when jobs.status in ('pending', 'in_progress') and jobs.expires_at > current_timestamp
       then {{ pleo_minutes_until('jobs.expires_at') }}
