@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -17,6 +16,7 @@ from msgspec import UNSET, Raw, UnsetType
 from singer_sdk.pagination import BaseAPIPaginator
 
 from tap_pleo_export.api.errors import AnswerTooLarge, CursorStuckError, RequestRefused
+from tap_pleo_export.numbers import exact_number
 from tap_pleo_export.text import storable
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class PageDecoder(Generic[Row]):
 
 def _envelope(row_type: TypeForm) -> msgspec.json.Decoder[Any]:
     envelope = msgspec.defstruct("Envelope", [("data", list[row_type]), ("pagination", Raw)])
-    return msgspec.json.Decoder(envelope, float_hook=Decimal)
+    return msgspec.json.Decoder(envelope, float_hook=exact_number)
 
 
 @dataclass(frozen=True, slots=True)

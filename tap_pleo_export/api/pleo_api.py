@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -39,6 +38,7 @@ from tap_pleo_export.api.retry import RetryPolicy, attempts_made
 from tap_pleo_export.api.sender import Sender
 from tap_pleo_export.api.token_endpoint import TokenEndpoint
 from tap_pleo_export.api.token_file import TokenFile
+from tap_pleo_export.numbers import exact_number
 
 if TYPE_CHECKING:
     from tap_pleo_export.api.credentials import Authenticator
@@ -61,7 +61,7 @@ NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 JOBS = "/v3/export-jobs"
 _ROWS: PageDecoder[dict[str, Any]] = PageDecoder(dict[str, Any])
-_decode_values = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+_decode_values = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number).decode
 
 logger = logging.getLogger("tap-pleo-export.client")
 

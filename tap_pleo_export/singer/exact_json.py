@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from tap_pleo_export.numbers import exact_number
+
 Json = bytes | msgspec.Raw
 """Encoded JSON."""
 
@@ -22,7 +24,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 _encode = _encoder.encode
 encode_into = _encoder.encode_into
 """Encode JSON at the end (-1) of a buffer; raises UnicodeEncodeError for text that only :func:`encode` accepts."""
-_value = msgspec.json.Decoder(float_hook=Decimal).decode
+_value = msgspec.json.Decoder(float_hook=exact_number).decode
 _members: Callable[[Json], Members] = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode  # type: ignore[assignment]
 _elements: Callable[[Json], list[Json]] = msgspec.json.Decoder(list[msgspec.Raw]).decode  # type: ignore[assignment]
 # Matches any escape, so that each is consumed once; captures those of surrogates.
@@ -38,7 +40,10 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: Json) -> Any:  # noqa: ANN401 - JSON
-    """Decode JSON with exact numbers (int or Decimal); a ValueError for other text, a RecursionError if too deep."""
+    """Decode JSON with exact numbers; a ValueError for other text, a RecursionError if too deep.
+
+    Numbers are int or Decimal, or msgspec.Raw where the exponent has more than 18 digits.
+    """
     try:
         return _value(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -102,4 +107,4 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-_standard = json.JSONDecoder(parse_float=Decimal, parse_int=_integer, parse_constant=_no_constant)
+_standard = json.JSONDecoder(parse_float=exact_number, parse_int=_integer, parse_constant=_no_constant)

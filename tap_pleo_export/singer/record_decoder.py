@@ -7,13 +7,13 @@ every digit. Members that the stream's schema does not declare move to ``additio
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from tap_pleo_export.numbers import exact_number
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ADDITIONAL_FIELDS = "additionalFields"
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_exact_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_exact_decoder = msgspec.json.Decoder(float_hook=exact_number)
 encode = _encoder.encode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import logging
 import re
 import traceback
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus
+from functools import lru_cache
+from urllib.parse import quote_plus
 
 from tap_pleo_export.text import escaped
 
@@ -45,16 +48,18 @@ class SecretsFilter(logging.Filter):
         self._any_secret = re.compile(r"(?!)")
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Mask these values from now on: plain, URL-encoded and JSON-escaped."""
-        known = set(self._secrets)
-        for secret in (value for given in secrets for value in (given, given.strip())):
-            spellings = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
-            known |= {spelling for spelling in spellings if len(spelling) >= MIN_SECRET}
+        """Mask these values from now on: plain, in base64, and with any character escaped as in URLs, JSON or HTML."""
+        known = {secret for given in secrets for secret in (given, given.strip()) if len(secret) >= MIN_SECRET}
+        # Basic authentication of OAuth clients takes the URL-encoded form (RFC 6749, 2.3.1).
+        known |= set(self._secrets).union(
+            *(_in_base64(form) for secret in known for form in (secret, quote_plus(secret)))
+        )
         # A new list, because other threads may read the old one. Longest first: one may be the prefix of another.
         self._secrets = sorted(known, key=lambda secret: (-len(secret), secret))
         if known:
             # Case-insensitive: types of Pleo's errors are quoted in upper case.
-            self._any_secret = re.compile("|".join(map(re.escape, self._secrets)), re.IGNORECASE)
+            spellings = ("".join(map(_any_spelling, secret)) for secret in self._secrets)
+            self._any_secret = re.compile("|".join(spellings), re.IGNORECASE)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record's message, traceback and stack; always return True."""
@@ -108,6 +113,37 @@ class SecretsFilter(logging.Filter):
     def _indented(self, text: str) -> str:
         # Indented, so that no line can be mistaken for a log line.
         return "\n".join(f"  {self.one_line(line)}" for line in text.split("\n"))
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """Yield the characters that a secret has in base64 after any text, such as a user name."""
+    for before, mixed in ((0, 0), (1, 2), (2, 3)):
+        data = b"\0" * before + secret.encode(errors="surrogatepass")
+        for encoded in (base64.b64encode(data), base64.urlsafe_b64encode(data)):
+            # The last character is mixed with the text that follows, unless it ends at a whole group.
+            whole = len(data) * 8 // 6
+            if len(found := encoded[mixed:whole].decode()) >= 2 * MIN_SECRET:
+                yield found
+
+
+@lru_cache(maxsize=256)
+def _any_spelling(character: str) -> str:
+    """Return a pattern of a character, plain or escaped; encoders leave letters and digits as they are."""
+    if character.isascii() and character.isalnum():
+        return character
+    units = character.encode("utf-16-be", errors="surrogatepass").hex()
+    spellings = {
+        character,
+        "".join(f"%{byte:02x}" for byte in character.encode(errors="surrogatepass")),
+        re.sub(r"(.{4})", r"\\u\1", units),
+        json.dumps(character)[1:-1],
+        f"\\{character}",
+        html.escape(character),
+        f"&#{ord(character)};",
+        f"&#x{ord(character):x};",
+        "+" if character == " " else character,
+    }
+    return f"(?:{'|'.join(map(re.escape, sorted(spellings, key=len, reverse=True)))})"
 
 
 def _cut(text: str) -> str:

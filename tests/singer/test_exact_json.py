@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_pleo_export.api.paging import Page, PageDecoder
 from tap_pleo_export.singer.exact_json import decode, elements, encode, join, members
 
 JSON = st.recursive(
@@ -60,3 +61,13 @@ def test_elements_keep_their_values(value: list[Any], indent: int | None) -> Non
 def test_non_array_has_no_elements(text: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - of any kind
         elements(text)
+
+
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "-1.50E-99999999999999999999", "0E+99999999999999999999"])
+def test_numbers_beyond_all_decimals_keep_their_digits(number: str) -> None:
+    text = f'{{"a":[{number}],"b":1.10}}'.encode()
+    assert encode(decode(text)) == text
+    page: Page[dict[str, Any]] = PageDecoder(dict[str, Any]).decode(
+        b'{"data":[' + text + b'],"pagination":{"hasNextPage":false}}'
+    )
+    assert [encode(row) for row in page.records] == [text]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import io
+import json
 import logging
+import re
 import sys
 import time
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 from hypothesis import given
@@ -99,6 +104,35 @@ def test_similar_text_is_not_masked(message: str) -> None:
 )
 def test_secret_is_masked_in_every_encoding(written: str) -> None:
     assert "s3cr" not in logged(["s3cr&t/ \n"], "it is %s.", written).lower()
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "url": quote,
+    "url, all": lambda text: quote(text, safe=""),
+    "form": lambda text: urlencode({"client_secret": text}),
+    "json": json.dumps,
+    "json, slashes": lambda text: json.dumps(text).replace("/", r"\/"),
+    "json as .NET": lambda text: re.sub(r"[^A-Za-z0-9]", lambda found: rf"\u{ord(found[0]):04X}", text),
+    "html": html.escape,
+    "shell": lambda text: re.sub(r"[^A-Za-z0-9]", r"\\\g<0>", text),
+    "api key": lambda text: b64encode(f"{text}:".encode()).decode(),
+    "client secret": lambda text: b64encode(f"user:{text}".encode()).decode(),
+    "client secret of a longer id": lambda text: b64encode(f"users:{text} ".encode()).decode(),
+    "base64 of the form": lambda text: b64encode(f"client:{quote_plus(text)}".encode()).decode(),
+    "url-safe base64": lambda text: urlsafe_b64encode(text.encode()).decode().rstrip("="),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@given(secret=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=12))
+def test_secret_is_masked_in_every_spelling_in_which_it_may_be_sent(spelling: str, secret: str) -> None:
+    written = SPELLINGS[spelling](secret)
+
+    masked = logged([secret], "%s", f"Header {written} is odd")
+
+    assert "***" in masked
+    # Base64 mixes the first and the last character with their neighbours.
+    assert len(masked.replace("***", "")) <= len(f"Header {SPELLINGS[spelling]('')} is odd") + 6
 
 
 def test_truncated_secret_is_masked() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -62,15 +63,19 @@ def test_quoted_secrets_are_masked(pleo: Sandbox, run_tap: RunTap, what: str, me
 
 
 @pytest.mark.parametrize("filler", [0, 280], ids=["whole", "cut"])
-def test_a_credential_that_pleo_quotes_is_masked(pleo: Sandbox, run_tap: RunTap, filler: int) -> None:
+@pytest.mark.parametrize("in_base64", [False, True], ids=["plain", "base64"])
+def test_a_credential_that_pleo_quotes_is_masked(
+    pleo: Sandbox, run_tap: RunTap, filler: int, *, in_base64: bool
+) -> None:
     pleo.add_job(items=3)
-    refuse(pleo, pleo.api_key, message="." * filler + "{} was sent")
+    key = b64encode(f"{pleo.api_key}:".encode()).decode() if in_base64 else pleo.api_key
+    refuse(pleo, key, message="." * filler + "{} was sent")
 
     run = run_tap()
 
     assert run.returncode == 1
     assert any(line.count("***") == 1 for line in run.errors)
-    assert pleo.api_key[:8] not in run.stderr
+    assert key[:8] not in run.stderr
 
 
 def test_a_quoted_rotated_token_is_masked(pleo: Sandbox, run_tap: RunTap, tmp_path: Path, outputs: Outputs) -> None:

@@ -159,3 +159,25 @@ def test_emit_updates_only_drops_versions_and_unknown_messages() -> None:
         ("RECORD", "export_job_item_updates"),
         ("STATE", None),
     ]
+
+
+BEYOND = "1e99999999999999999999"
+
+
+@pytest.mark.parametrize(
+    "path", ["/novelty", "/note", "/amount/inWalletCurrency/value", "/accountingEntryLines/0/tax/rate"]
+)
+def test_number_that_no_decimal_can_be_passes_digit_by_digit(path: str) -> None:
+    odd = item(1, novelty=None)
+    *parents, name = path.strip("/").split("/")
+    place: Any = odd
+    for parent in parents:
+        place = place[int(parent) if parent.isdigit() else parent]
+    place[name] = "BEYOND"
+    data = schema() + record(odd).replace(b'"BEYOND"', BEYOND.encode()) + record(item(2))
+
+    output = run(data, EVERY_CHECK)
+
+    first, second = (text for text in output.lines if b'"RECORD"' in text)
+    assert f'"{name}":{BEYOND}'.encode() in first
+    assert b'"validationStatus":"passed"' in second
