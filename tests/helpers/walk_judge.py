@@ -80,8 +80,10 @@ class WalkedEntry(Entry):
             return "successful", min(known)[1] if known else self.reported()[len(self.vouchers)]
         if self.booked is None and deciding and deciding.status != "failed" and _is_nothing(deciding):
             return "successful", None
-        failing = deciding and "failed" in {deciding.verdict, deciding.status}
         succeeded = any(delivery.status == "successful" for delivery in self.deliveries.values())
+        if self.booked is None and succeeded and _is_nothing(own):
+            return "successful", None
+        failing = deciding and "failed" in {deciding.verdict, deciding.status}
         if own.verdict == "failed" or (failing and self.booked is None and not succeeded):
             return "failed", None
         return None

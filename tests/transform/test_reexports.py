@@ -109,6 +109,7 @@ SETTLED: dict[int, tuple[str, list[Row]]] = {
     27: ("nothing to book in either", [(job, "successful", None, None) for job in (1, 2)]),
     28: ("its only job has expired", []),
     29: ("failed, and its only job was cancelled", []),
+    31: ("nothing to book, once reported, and a later item that has failed", [(2, "successful", None, None)]),
     30: ("failed in Pleo by another integration, then open again", []),
 }  # fmt: skip
 
@@ -135,13 +136,17 @@ def test_each_open_item_has_the_row_that_its_entry_calls_for(server: Postgres, t
     load.deliver(4, failed(item(29)))
     load.deliver(1, item(30))
     load.status(1, uuid(30), "failed", failureReasonType=FAILURE)
+    load.deliver(1, item(31, amount=0), "successful")
     build(made, load)
     made.rows(RESULTS)
 
     load = Load()
     for number in (22, 24, 25, 30):
         load.deliver(2, item(number))
-    load.deliver(2, item(27, amount=0))
+    for number in (27, 31):
+        load.deliver(2, item(number, amount=0))
+    load.job(5)
+    load.deliver(5, failed(item(31)), "failed")
     for number in (23, 26):
         load.deliver(2, failed(item(number)))
     build(made, load)

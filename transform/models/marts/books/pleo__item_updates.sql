@@ -48,13 +48,16 @@ failed as (
   group by job_id, accounting_entry_id
 ),
 
--- An item without findings fails with its entry, if a later job's item has failed and the entry is not booked.
+-- An item without findings fails with its entry, if a later job's item has failed and the entry is not booked, unless
+-- there is nothing to book and Pleo calls the entry successful.
 judged as (
   select
     items.job_id,
     items.accounting_entry_id,
     case
-      when booked.are_recorded or booked.are_recorded is null and entries.decision = 'nothing' then 'successful'
+      when booked.are_recorded then 'successful'
+      when booked.are_recorded is null
+        and (entries.decision = 'nothing' or entries.has_succeeded and own.outcome = 'nothing_to_book') then 'successful'
       when coalesce(failed.failure_reason_type, latest.failure_reason_type, in_pleo.failure_reason_type) is not null
         then 'failed'
     end as status,
@@ -65,6 +68,8 @@ judged as (
     booked.recorded_at
   from (select * from {{ ref('int_pleo__open_items') }}) as items
   left join (select * from {{ ref('int_pleo__entries') }}) as entries on entries.accounting_entry_id = items.accounting_entry_id
+  left join (select * from {{ ref('stg_pleo__export_items') }}) as own
+    on own.job_id = items.job_id and own.accounting_entry_id = items.accounting_entry_id
   left join current_vouchers as booked
     on booked.accounting_entry_id = items.accounting_entry_id and booked.place = 1
   left join failed on failed.job_id = items.job_id and failed.accounting_entry_id = items.accounting_entry_id
