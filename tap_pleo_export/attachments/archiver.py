@@ -55,7 +55,8 @@ class Archiver:
         self._lock = threading.Lock()
         self._policy = policy
         self._pool = pool
-        self._hosts = HostBreaker(policy.deadline)
+        # A host that stays silent then takes a sixth of the time at most.
+        self._hosts = HostBreaker(5 * policy.deadline)
         # The latest call for each name, as long as anyone waits for it.
         self._latest: WeakValueDictionary[str, Future[FileOutcome]] = WeakValueDictionary()
         self._store_failures = 0
