@@ -174,7 +174,7 @@ class _Incoming:
 
     def __init__(self, pieces: Iterator[bytes], stated: object, stop: threading.Event) -> None:
         self._pieces = pieces
-        # What cannot be a size is not compared: it must not cost the file.
+        # An impossible size must not cost the file.
         self._stated = stated if type(stated) is int and 0 < stated <= MAX_SIZE else None
         self._stop = stop
         self.digest = hashlib.sha256()

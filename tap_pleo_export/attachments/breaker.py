@@ -1,4 +1,4 @@
-"""When files are no longer asked for: an outage must not hold up the load. No I/O."""
+"""Pauses requests to a host that keeps failing, so that an outage does not delay the load. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder as destination: files are written beside their place, flushed to the disk, and moved there whole."""
+"""A folder as destination: each file is written under a temporary name, flushed to the disk, and renamed."""
 
 from __future__ import annotations
 
