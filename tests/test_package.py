@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,23 @@ def test_the_report_asks_for_its_extra(installed: Path, tmp_path: Path) -> None:
 
     assert run.returncode == 1
     assert run.stderr.decode() == ("pleo-export-report: jinja2 is not installed: install tap-pleo-export[report]\n")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tap-pleo-export", "map-pleo-validation", "target-pleo-export", "map-pleo-attachments", "pleo-export-report"],
+)
+def test_the_wheel_runs_from_a_zip(wheel: Path, tmp_path: Path, name: str) -> None:
+    """The command's entry point, from the wheel itself; its version comes from the installed package."""
+    (entry,) = entry_points(group="console_scripts", name=name)
+    arguments = ["--help"] if name == "pleo-export-report" else ["--about", "--format=json"]
+    code = (
+        f"import sys; sys.path.insert(0, {str(wheel)!r}); sys.argv = {[name, *arguments]!r}; "
+        f"from {entry.module} import {entry.attr} as main; import tap_pleo_export.blocked_report.causes; "
+        f"assert '.whl' in tap_pleo_export.__file__; sys.exit(main())"
+    )
+
+    run = run_in(tmp_path, sys.executable, "-c", code)
+
+    assert run.returncode == 0, run.stderr.decode()
+    assert name in run.stdout.decode()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Sockets, buffers, pools and arguments as the libraries type them.
 Untyped = Any
 
+RAW_TARGET = "X-Raw-Target"
+"""A header that is never sent: the request line gets its value, where `urllib3` would normalise path and query."""
 _INFORMATIONAL = re.compile(rb"HTTP/1\.\d 1\d\d\b")
 
 
@@ -62,6 +64,8 @@ class DeadlineAdapter(HTTPAdapter):
             connection = _SecureConnection if pool.scheme == "https" else _Connection
             resolve = None if select_proxy(request.url or "", proxies) else self._resolve
             pool.ConnectionCls = functools.partial(connection, resolve=resolve)
+        elif not isinstance(pool.ConnectionCls, functools.partial):
+            request.headers.pop(RAW_TARGET, None)
         return pool
 
 
@@ -101,6 +105,15 @@ class _Connection(HTTPConnection):
             finally:
                 self.host = name
         return None
+
+    def request(self, method: str, url: str, body: Untyped = None, headers: Untyped = None, **options: Untyped) -> None:
+        if headers and RAW_TARGET in headers:
+            headers = dict(headers)
+            target = headers.pop(RAW_TARGET)
+            # Proxies without a tunnel get a whole URL.
+            origin = "" if url.startswith("/") else "/".join(url.split("/", 3)[:3])
+            url = origin + target
+        super().request(method, url, body, headers, **options)
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as in the base class
         # A failure closes the connection, which resets this.

@@ -252,8 +252,10 @@ def _as_failure(error: Exception, timeout: float) -> Exception:
 def _connection_failure(error: Exception) -> Exception:
     *_, reason = _causes(error)
     if isinstance(reason, ssl.SSLCertVerificationError):
+        # The rest of "Hostname mismatch, certificate is not valid for …" may be the host of a signed link.
+        problem = reason.verify_message.partition(",")[0]
         return NetworkUnusable(
-            f"the server's certificate cannot be verified ({reason.verify_message})",
+            f"the server's certificate cannot be verified ({problem})",
             "If a proxy here decrypts connections, let REQUESTS_CA_BUNDLE name a file with its authority",
         )
     if isinstance(reason, ssl.SSLError) and reason.library == "X509":

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 import requests
 from requests.structures import CaseInsensitiveDict
 
+from tap_pleo_export.api.deadline import RAW_TARGET
 from tap_pleo_export.api.errors import NetworkUnusable, TransientFailure
 from tap_pleo_export.api.retry import parse_retry_after
 from tap_pleo_export.api.sender import Sender, pieces
-from tap_pleo_export.attachments.addresses import PRIVATE, joined, may_connect, refusal
+from tap_pleo_export.attachments.addresses import PRIVATE, joined, may_connect, refusal, target
 from tap_pleo_export.attachments.errors import DownloadFailed
 
 MAX_REDIRECTS = 3
@@ -32,30 +33,32 @@ class Downloads:
     Args:
         allowed: Names of hosts, in lower case, that may be private.
         max_bytes: Maximum bytes of one file.
-        timeout: Seconds for a whole file, from connecting to its last byte, redirects included.
         user_agent: The User-Agent header.
     """
 
-    def __init__(self, *, allowed: frozenset[str], max_bytes: int, timeout: float, user_agent: str) -> None:
+    def __init__(self, *, allowed: frozenset[str], max_bytes: int, user_agent: str) -> None:
         self._allowed = allowed
         self._max_bytes = max_bytes
-        self._timeout = timeout
         # No encoding: the bytes are stored as they are sent.
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
         self._sender = Sender(self._resolve)
 
     @contextlib.contextmanager
-    def open(self, link: object) -> Iterator[Iterator[bytes]]:
+    def open(self, link: object, ends: float) -> Iterator[Iterator[bytes]]:
         """Request a file and give its pieces; the connection is reused only if all of them were taken.
+
+        Args:
+            link: The link, of any type.
+            ends: When the last byte must have arrived, redirects included, on the clock of `time.monotonic`.
 
         Raises:
             DownloadFailed: The file cannot be had; also raised while the pieces are read.
             TransientFailure: Another attempt may succeed; likewise.
         """
-        ends = time.monotonic() + self._timeout
+        timeout = ends - time.monotonic()
         response = self._follow(link, ends)
         try:
-            yield self._limited(pieces(response, self._timeout))
+            yield self._limited(pieces(response, timeout))
         except BaseException:
             response.raw.close()
             raise
@@ -92,10 +95,10 @@ class Downloads:
     def _send(self, link: str, ends: float) -> requests.Response:
         request = requests.PreparedRequest()
         request.method, request.url = "GET", link
-        request.headers = CaseInsensitiveDict(self._headers)
+        request.headers = CaseInsensitiveDict(self._headers | {RAW_TARGET: target(link)})
         left = ends - time.monotonic()
         if left <= 0:
-            raise TransientFailure(f"no answer within {self._timeout:g} s")
+            raise TransientFailure("no answer in time")
         try:
             return self._sender.open(request, left)
         except NetworkUnusable as error:

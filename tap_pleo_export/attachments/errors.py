@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from tap_pleo_export.api.errors import TransientFailure
+
 
 class DownloadFailed(Exception):
     """A file cannot be downloaded, however often it is tried."""
 
 
-class StoreFailed(Exception):
-    """A file was not stored; `refused` is whether every other file will probably be refused, too."""
+class TooShort(TransientFailure):
+    """A whole answer has fewer bytes than Pleo states: the file is at fault, not its host."""
 
-    def __init__(self, reason: str, *, refused: bool = False) -> None:
+
+class StoreFailed(Exception):
+    """A file was not stored; `too_large` is whether the store may still accept smaller ones."""
+
+    def __init__(self, reason: str, *, too_large: bool = False) -> None:
         super().__init__(reason)
-        self.refused = refused
+        self.too_large = too_large
 
 
 class StoreUnusable(Exception):

@@ -24,11 +24,23 @@ class Pipeline:
     """Emits entries in order, each once its calls are done and all entries before it have been emitted.
 
     The waiting entries together have at most `max_calls` calls and `max_bytes`; a single entry may exceed either.
+
+    Args:
+        max_calls: Limit for calls.
+        max_bytes: Limit for bytes.
+        in_doubt: Whether later calls decide about an entry, whose calls are done. It waits for them, unless there are
+            none. An exception of this function ends the method that asked.
     """
 
-    def __init__(self, max_calls: int, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        max_calls: int,
+        max_bytes: int = MAX_BYTES,
+        in_doubt: Callable[[Sequence[Future[Any]]], bool] = lambda _: False,
+    ) -> None:
         self._max_calls = max_calls
         self._max_bytes = max_bytes
+        self._in_doubt = in_doubt
         self._waiting: deque[_Entry] = deque()
         self._calls = 0
         self._bytes = 0
@@ -45,10 +57,9 @@ class Pipeline:
     def flush_ready(self) -> bool:
         """Emit the entries that are ready; return whether any are still waiting."""
         while self._waiting and all(call.done() for call in self._waiting[0].calls):
-            first = self._waiting.popleft()
-            self._calls -= len(first.calls)
-            self._bytes -= first.size
-            first.emit()
+            if self._in_doubt(self._waiting[0].calls):
+                break
+            self._emit()
         return bool(self._waiting)
 
     def finish(self) -> None:
@@ -62,6 +73,17 @@ class Pipeline:
         self._waiting.clear()
         concurrent.futures.wait(calls, timeout)
 
+    def _emit(self) -> None:
+        first = self._waiting.popleft()
+        self._calls -= len(first.calls)
+        self._bytes -= first.size
+        first.emit()
+
     def _wait(self) -> None:
-        concurrent.futures.wait(self._waiting[0].calls)
+        first = self._waiting[0].calls
+        concurrent.futures.wait(first)
+        if self._in_doubt(first):
+            concurrent.futures.wait([call for entry in self._waiting for call in entry.calls])
+            self._in_doubt(first)
+        self._emit()
         self.flush_ready()

@@ -46,7 +46,7 @@ class AttachmentsMapper(StreamMapper):
         for line in settings.unknown_settings(self.config, self.config_jsonschema):
             self.logger.warning(line)
         self._archiver = self._open_archiver()
-        self._pipeline = Pipeline(LOOKAHEAD)
+        self._pipeline = Pipeline(LOOKAHEAD, in_doubt=self._archiver.in_doubt)
         self._keep_urls = bool(self.config["keep_urls"])
         self._items = 0
         self._failed = 0
@@ -128,7 +128,9 @@ class AttachmentsMapper(StreamMapper):
         self._pipeline.cancel()
         if self._failed > MAX_NAMED:
             self.logger.warning("%d more files are not stored", self._failed - MAX_NAMED)
-        level = INFO if not self._failed else WARNING if self.config["on_failure"] == "warn" else ERROR
+        # An error that ended the run has a line already.
+        mild = self.config["on_failure"] == "warn" or self._archiver.unusable
+        level = INFO if not self._failed else WARNING if mild else ERROR
         stored, size = self._archiver.stored, self._archiver.stored_bytes
         summary = "%s: %d items with files, %d files stored (%d bytes), %d not stored"
         self.logger.log(level, summary, messages.ITEMS, self._items, stored, size, self._failed)
@@ -140,7 +142,7 @@ class AttachmentsMapper(StreamMapper):
         calls = [self._archiver.start(file) for file in item.files]
 
         def emit() -> None:
-            outcomes = [call.result() for call in calls]
+            outcomes = [self._archiver.outcome(call) for call in calls]
             self.write_message(item.line(outcomes, keep_urls=self._keep_urls))
             self._count(item, outcomes)
 

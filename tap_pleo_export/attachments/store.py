@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions
-from obstore.store import LocalStore, from_url
+from obstore.store import from_url
 
 from tap_pleo_export.attachments.errors import StoreFailed, StoreUnusable
+from tap_pleo_export.attachments.folder import Folder
 from tap_pleo_export.attachments.names import MEDIA_TYPES
 
 # The smallest part that S3 accepts; each upload has about two in memory.
 PART_BYTES = 5 * 1024 * 1024
-LOCAL_PART_BYTES = 1024 * 1024
 LOCAL = ("", "file")
 # Default: servers other than Amazon's have no regions.
 ANY_REGION = "us-east-1"
 
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _STATUS = re.compile(r"status(?: code)?:? (\d{3})", re.IGNORECASE)
+# The addresses that hand out credentials within a cloud, asked only if the environment has none.
+_METADATA = re.compile(r"169\.254\.\d+\.\d+|metadata\.google|computeMetadata|/metadata/", re.IGNORECASE)
 _REFUSALS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (exceptions.UnauthenticatedError, "the credentials were refused"),
     ((exceptions.PermissionDeniedError, PermissionError), "permission to write was denied"),
@@ -49,12 +50,11 @@ class Store:
     """
 
     def __init__(self, destination: str, *, endpoint: str | None, timeout: float, retries: int) -> None:
-        self._local = urlsplit(destination).scheme in LOCAL
-        self._part_bytes = LOCAL_PART_BYTES if self._local else PART_BYTES
-        if self._local:
-            self._store: Any = _folder(destination)
+        self._put: Callable[[str, bytes | Iterator[bytes]], None]
+        if urlsplit(destination).scheme in LOCAL:
+            self._put = Folder(destination).put
         else:
-            self._store = _bucket(destination, endpoint, timedelta(seconds=timeout), retries)
+            self._put = partial(_upload, _bucket(destination, endpoint, timedelta(seconds=timeout), retries))
 
     def put(self, name: str, content: bytes | Iterator[bytes]) -> None:
         """Store a file, replacing one of that name atomically.
@@ -66,26 +66,14 @@ class Store:
         Raises:
             StoreFailed: The file was not stored.
         """
-        # A folder stores bytes only.
-        attributes = None if self._local else _attributes(name)
         try:
-            part = self._part_bytes
-            obstore.put(self._store, name, content, attributes=attributes, chunk_size=part, max_concurrency=1)
+            self._put(name, content)
         except (exceptions.BaseError, OSError, ValueError) as error:
             raise _failure(error) from None
 
 
-def _folder(destination: str) -> LocalStore:
-    address = urlsplit(destination)
-    path = Path(unquote(address.path) if address.scheme else destination).expanduser()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        # An existing folder may still refuse files.
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise StoreUnusable(f"Setting 'destination': files cannot be written there ({error.strerror})") from None
-    return LocalStore(path)
+def _upload(bucket: Any, name: str, content: bytes | Iterator[bytes]) -> None:  # noqa: ANN401 - any store
+    obstore.put(bucket, name, content, attributes=_attributes(name), chunk_size=PART_BYTES, max_concurrency=1)
 
 
 def _bucket(destination: str, endpoint: str | None, timeout: timedelta, retries: int) -> Any:  # noqa: ANN401 - any store
@@ -112,12 +100,16 @@ def _attributes(name: str) -> dict[str, str]:
 
 def _failure(error: Exception) -> StoreFailed:
     """Describe a failure; the library's text contains addresses, keys and pages of detail."""
+    text = str(error)
+    if _METADATA.search(text):
+        return StoreFailed("the environment has no credentials for it")
     for kinds, reason in _REFUSALS:
         if isinstance(error, kinds):
-            return StoreFailed(reason, refused=True)
-    text = str(error)
-    if number := _OS_ERROR.search(text):
-        return StoreFailed(os.strerror(int(number[1])).lower())
+            return StoreFailed(reason)
+    if isinstance(error, OSError) and error.strerror:
+        return StoreFailed(error.strerror.lower(), too_large=error.errno == errno.EFBIG)
     if status := _STATUS.search(text):
         return StoreFailed(f"the store answers HTTP {status[1]}")
-    return StoreFailed("the store cannot be reached" if "error sending request" in text else type(error).__name__)
+    if "error sending request" in text:
+        return StoreFailed("the store cannot be reached")
+    return StoreFailed(f"something else than a store answers there ({type(error).__name__})")

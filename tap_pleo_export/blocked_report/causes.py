@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib import resources
 from typing import Any, Final
 
 import msgspec
@@ -65,7 +65,7 @@ class _Texts(msgspec.Struct):
     remedies: dict[str, Remedy]
 
 
-_TEXTS: Final = msgspec.json.decode(Path(__file__).with_name("remedies.json").read_bytes(), type=_Texts)
+_TEXTS: Final = msgspec.json.decode(resources.files(__package__).joinpath("remedies.json").read_bytes(), type=_Texts)
 PLACES: Final = _TEXTS.places
 """Places where causes are fixed, and who can do it."""
 _IN_PLEO: Final = {"Pleo setting", "Item in Pleo"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from importlib import resources
 from pathlib import Path
 
 _MAX_DIGITS = 60
@@ -17,9 +18,9 @@ Sums = dict[str, Decimal]
 
 def _exponents() -> dict[str, int]:
     # The wheel has a copy of the dbt package's seed.
-    path = next(path for path in (Path(__file__).with_name(_SEED), _CHECKOUT / _SEED) if path.is_file())
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["code"]: int(row["exponent"]) for row in csv.DictReader(file)}
+    installed = resources.files(__package__).joinpath(_SEED)
+    seed = installed if installed.is_file() else _CHECKOUT / _SEED
+    return {row["code"]: int(row["exponent"]) for row in csv.DictReader(seed.read_text("utf-8").splitlines())}
 
 
 EXPONENTS = _exponents()

@@ -65,7 +65,9 @@ def test_wrong_size_is_not_stored(
     assert stored(destination) == []
 
 
-@pytest.mark.parametrize("size", [None, "12", True, 1e400, {}])
+@pytest.mark.parametrize(
+    "size", [None, "12", "x", "NaN", "", True, False, -1, 0, 1.5, 1e30, 10**30, -(10**30), 2**63, 1e400, {}, []]
+)
 def test_invalid_size_is_ignored(pleo: Sandbox, config: dict[str, Any], size: Any) -> None:
     text = with_files(pleo, 1, "picture.png", size=size).replace(b"Infinity", b"1e400")
 

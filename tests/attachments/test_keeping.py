@@ -90,6 +90,26 @@ def test_other_messages_pass_unchanged(config: dict[str, Any], tmp_path: Path) -
     assert done.returncode == 0
 
 
+def test_positions_count_nulls(pleo: Sandbox, config: dict[str, Any], destination: Path) -> None:
+    files = [None, pleo.files.entry("document.pdf", pleo.now())]
+
+    done = run_here(items_schema() + record(item(1, files=files)), config)
+
+    assert done.files()[0] is None
+    assert stored(destination) == [f"{folder()}/2.pdf"]
+
+
+def test_same_bytes_in_an_earlier_member_stay(pleo: Sandbox, config: dict[str, Any]) -> None:
+    files = [pleo.files.entry("picture.png", pleo.now())]
+    changed = {"copyOfFiles": files} | item(1, files=files)
+
+    done = run_here(items_schema() + record(changed), config)
+
+    (line_,) = done.output.records()
+    assert line_["copyOfFiles"] == files
+    assert "storedPath" in line_["files"][0]
+
+
 def test_keep_urls_false_drops_links(pleo: Sandbox, config: dict[str, Any]) -> None:
     done = archive(pleo, config | {"keep_urls": False}, "picture.png", "empty.pdf")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import threading
 from concurrent.futures import Future
@@ -14,6 +15,7 @@ from sandbox import Fault, Sandbox
 from tap_pleo_export.attachments.pipeline import Pipeline
 from tests.helpers.attachments import folder, items_schema, run, run_here, start_until_state, stored, with_files
 from tests.helpers.mapper import Output, item, record, state
+from tests.helpers.web import PDF, Answer, serving
 
 
 def test_lines_keep_their_order(pleo: Sandbox, config: dict[str, Any]) -> None:
@@ -79,6 +81,29 @@ def test_record_is_written_as_soon_as_its_files_are_done(pleo: Sandbox, config: 
     assert b"storedPath" in seen
 
 
+@pytest.mark.parametrize("upper", [False, True])
+def test_item_that_is_read_twice_keeps_the_bytes_of_the_later_one(
+    config: dict[str, Any], destination: Path, upper: bool
+) -> None:
+    slow = threading.Event()
+
+    def answer(path: str) -> Answer:
+        slow.wait(0.3 if path == "/1" else 0)
+        return 200, {}, PDF + path.encode()
+
+    with serving(answer) as web:
+        twice = [item(1, files=[{"url": f"{web.url}/{number}"}]) for number in (1, 2)]
+        if upper:
+            twice[1]["accountingEntryId"] = twice[1]["accountingEntryId"].upper()
+        done = run_here(items_schema() + b"".join(map(record, twice)), config)
+
+    (first,), (second,) = done.files(), done.files(1)
+    assert first["storedPath"] == second["storedPath"]
+    content = (destination / second["storedPath"]).read_bytes()
+    assert content == PDF + b"/2"
+    assert second["sha256"] == hashlib.sha256(content).hexdigest()
+
+
 class Lines:
     def __init__(self) -> None:
         self.left: list[int] = []
@@ -133,3 +158,30 @@ def test_cancelled_entry_is_never_emitted() -> None:
 
     assert pipeline.flush_ready() is False
     assert lines.left == []
+
+
+def test_entry_in_doubt_waits_for_later_calls() -> None:
+    doubted: list[bool] = [True]
+    lines, pipeline = Lines(), Pipeline(9, in_doubt=lambda _: doubted[0])
+    lines.push(pipeline, 0)
+    lines.push(pipeline, 1)
+    lines.calls[0].set_result(None)
+    waits, before = pipeline.flush_ready(), list(lines.left)
+    lines.calls[1].set_result(None)
+
+    doubted[0] = False
+
+    assert (waits, before) == (True, [])
+    assert pipeline.flush_ready() is False
+    assert lines.left == [0, 1]
+
+
+def test_entry_in_doubt_is_emitted_when_nothing_can_decide_any_more() -> None:
+    lines, pipeline = Lines(), Pipeline(9, in_doubt=lambda _: True)
+    for number in range(2):
+        lines.push(pipeline, number)
+        lines.calls[number].set_result(None)
+
+    pipeline.finish()
+
+    assert lines.left == [0, 1]

@@ -136,12 +136,14 @@ def test_missing_bucket_ends_the_run_without_state(pleo: Sandbox, config: dict[s
     assert done.output.order == [("SCHEMA", "export_items"), ("STATE", None)]
 
 
-def test_unreachable_store_fails_its_files(pleo: Sandbox, config: dict[str, Any], tmp_path: Path) -> None:
-    data = items_schema() + with_files(pleo, 1, "picture.png")
+def test_unreachable_store_ends_the_run_without_state(pleo: Sandbox, config: dict[str, Any], tmp_path: Path) -> None:
+    data = items_schema() + with_files(pleo, 1, "picture.png") + state(1)
 
     # The port of discard, where nothing listens.
     done = run(data, config | {"endpoint": "http://127.0.0.1:9", "timeout": 5}, tmp_path, **CREDENTIALS)
 
-    assert done.returncode == 0
-    assert done.files()[0]["storeError"] == "could not be stored: the store cannot be reached"
+    assert done.returncode == 1
+    (error,) = done.log("ERROR")
+    assert error.startswith("Setting 'destination': the store cannot be reached. Nothing was stored")
+    assert done.output.order == [("SCHEMA", "export_items")]
     assert "127.0.0.1" not in done.stderr

@@ -43,6 +43,7 @@ DOCX = MEDIA_TYPES["docx"]
         (None, OFFICE, "bin"),
         ("text/plain", "Bäckerei 4,20 €".encode(), "txt"),
         ("text/csv", b"a;b\n1;2\n", "csv"),
+        ("text/csv; charset=utf-8", b"a;b\n1;2\n", "csv"),
         ("application/xml", b"<?xml version='1.0'?><Invoice/>", "xml"),
         (None, b"whatever", "bin"),
         ("application/x-sh", b"#!/bin/sh\n", "bin"),

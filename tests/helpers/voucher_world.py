@@ -12,6 +12,13 @@ from tests.helpers.warehouse import Warehouse
 
 AMOUNTS = (11900, -11900, Decimal("1000.5"), Decimal("-0.5"), 1)
 TAX = {"amount": 1900}
+SIZES: list[tuple[Any, int | None]] = [
+    (40000, 40000), (Decimal("4E+4"), 40000), (0, 0), (2**63 - 1, 2**63 - 1), ("12", 12),
+    (2**63, None), (Decimal("1E+30"), None), (10**20, None), (10**400, None), (Decimal("1E+999"), None),
+    (-1, None), (Decimal("1.5"), None), (Decimal("1E-9"), None),
+    ("x", None), ("NaN", None), ("Infinity", None), ("", None), (True, None), (None, None), ([], None), ({}, None),
+]  # fmt: skip
+"""Sizes of files as they may arrive, and as the models have them."""
 
 VARS = {
     "pleo_currency_exponents": {"XBT": 8},
@@ -99,7 +106,11 @@ SPECIAL: dict[str, dict[str, Any]] = {
             }
         ],
     },
-    "exponent": {"amount": money(Decimal("1E+3")), "accountingEntryLines": [line(Decimal("1E+3"))]},
+    "exponent": {
+        "amount": money(Decimal("1E+3")),
+        "accountingEntryLines": [line(Decimal("1E+3"))],
+        "files": [{"url": f"https://files.example/{size}", "size": size, "storedBytes": size} for size, _ in SIZES],
+    },
     "foreign": {"amount": money(11900, "EUR", (13000, "USD"))},
     "invoice": {
         "type": "invoice",

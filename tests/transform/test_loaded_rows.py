@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.voucher_records import uuid
+from tests.helpers.voucher_world import SIZES
 from tests.helpers.warehouse import Warehouse
 
 # The first test of a database also loads it and builds the models.
@@ -41,6 +42,12 @@ def test_stored_files_count_and_those_without_address_do_not(books: Warehouse, i
     assert rows(books, items, "invoice", "number_of_attachments, invoice_number, invoice_date, due_date") == [
         (3, "INV-7", "2026-11-01", "2026-12-01")
     ]
+
+
+def test_an_odd_size_costs_only_itself(books: Warehouse, items: Items) -> None:
+    columns = "file_number, size_bytes, stored_bytes"
+    found = rows(books, items, "exponent", columns, "pleo__attachments")
+    assert sorted(found) == [(number, size, size) for number, (_, size) in enumerate(SIZES, 1)]
 
 
 def test_the_code_of_an_account_wins_over_its_identifier(books: Warehouse, items: Items) -> None:

@@ -62,6 +62,15 @@ case when {{ text }} ~ '^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$' then cast({
 {%- endmacro %}
 {% macro duckdb__pleo_number(text) %}try_cast({{ text }} as decimal(38, 12)){% endmacro %}
 
+{# A number of bytes; null if the text is no whole number of them, or has more than 64 bits. #}
+{% macro pleo_bytes(text) -%}
+case
+  when {{ pleo_number(text) }} between 0 and 9223372036854775807
+    and {{ pleo_number(text) }} = trunc({{ pleo_number(text) }})
+    then cast({{ pleo_number(text) }} as bigint)
+end
+{%- endmacro %}
+
 {# A fraction such as a rate. #}
 {% macro pleo_fraction(text) %}{{ return(adapter.dispatch('pleo_fraction', 'pleo_export')(text)) }}{% endmacro %}
 {% macro postgres__pleo_fraction(text) %}{{ return(pleo_number(text)) }}{% endmacro %}

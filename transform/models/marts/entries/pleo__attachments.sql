@@ -15,10 +15,10 @@ files as (
     items.job_id,
     {{ pleo_text('file.element', ['url']) }} as url,
     {{ pleo_text('file.element', ['type']) }} as media_type,
-    cast({{ pleo_number(pleo_text('file.element', ['size'])) }} as bigint) as size_bytes,
+    {{ pleo_bytes(pleo_text('file.element', ['size'])) }} as size_bytes,
     {{ pleo_text('file.element', ['storedPath']) }} as stored_path,
     {{ pleo_text('file.element', ['sha256']) }} as sha256,
-    cast({{ pleo_number(pleo_text('file.element', ['storedBytes'])) }} as bigint) as stored_bytes,
+    {{ pleo_bytes(pleo_text('file.element', ['storedBytes'])) }} as stored_bytes,
     {{ pleo_timestamp(pleo_text('file.element', ['storedAt'])) }} as stored_at,
     {{ pleo_text('file.element', ['storeError']) }} as store_error
   from items
