@@ -9,9 +9,11 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -95,9 +97,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("files", nargs="*", metavar="FILE", help="output of pleo-validate, or JSONL files of a loader; - is stdin")
     add("--sqlalchemy-url", help="read the loader's database instead of files")
     add("--schema", help="schema of the loader's tables")
-    add("--output", type=Path, metavar="FILE", help="write the report as HTML to this file")
-    add("--csv", type=Path, metavar="FILE", help="write all items as CSV to this file")
-    add("--locale", help="locale of numbers, such as de-DE; by default the browser's, or the terminal's")
+    add("--output", type=Path, metavar="FILE", help="write the report as HTML to this file; - is stdout")
+    add("--csv", type=Path, metavar="FILE", help="write all items as CSV to this file; - is stdout")
+    add(
+        "--locale",
+        help="locale of numbers and CSV, such as de-DE; by default the browser's or terminal's, CSV in English",
+    )
     add("--time-zone", default="UTC", help="time zone of the items' days, such as Europe/Copenhagen; UTC by default")
     add("--all-jobs", action="store_true", help="include export jobs that have ended")
     add("--version", action="version", version=f"{_PROGRAM} {_version()}")
@@ -112,6 +117,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         if sys.stdin.isatty():
             parser.error("nothing to read: give files or --sqlalchemy-url, or pipe in the output of pleo-validate")
         options.files = [_STDIN]
+    if options.output == options.csv == Path(_STDIN):
+        parser.error("--output and --csv cannot both be -")
     if options.locale is not None and find_locale(options.locale) is None:
         parser.error(
             f"--locale: unknown locale {options.locale!r}; write a language with an optional country: de, de-CH"
@@ -124,27 +131,31 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
-    locale = find_locale(options.locale or "") or environment_locale(os.environ)
+    own_locale = find_locale(options.locale or "")
+    locale = own_locale or environment_locale(os.environ)
     now = _now()
     with contextlib.ExitStack() as stack:
         # Opened before minutes of reading, so that a wrong path is reported immediately.
-        html = stack.enter_context(_atomic_file(options.output, "utf-8")) if options.output else None
-        table = stack.enter_context(_atomic_file(options.csv, ENCODING)) if options.csv else None
+        html = stack.enter_context(_output(options.output, "utf-8")) if options.output else None
+        table = stack.enter_context(_output(options.csv, ENCODING)) if options.csv else None
         store = stack.enter_context(contextlib.closing(RecordStore(options.time_zone, now)))
         try:
             _read(options, store)
         except sqlite3.Error as error:
             raise ReportError(f"no space for temporary data ({error}): free some, or set SQLITE_TMPDIR") from None
         _require_verdicts(store)
-        summary = _summarize(store, table, all_jobs=options.all_jobs)
+        sheet = Spreadsheet(table, own_locale) if table else None
+        summary = _summarize(store, sheet, all_jobs=options.all_jobs)
         counts |= summary.counts()
         if html is not None:
-            keep = bool(options.locale)
-            html.writelines(page.render(summary, now, locale, keep_locale=keep, version=_version()))
+            html.writelines(page.render(summary, now, locale, keep_locale=bool(own_locale), version=_version()))
+    files = [path for path in (options.output, options.csv) if path]
+    terminal = sys.stderr if Path(_STDIN) in files else sys.stdout
     for line in _terminal_lines(summary, now, locale):
-        print(line)
-    for path in filter(None, (options.output, options.csv)):
-        print(f"Written: {path}")
+        print(line, file=terminal)
+    for path in files:
+        if path != Path(_STDIN):
+            print(f"Written: {path}", file=terminal)
 
 
 def _read(options: argparse.Namespace, store: RecordStore) -> None:
@@ -199,12 +210,11 @@ def _require_verdicts(store: RecordStore) -> None:
         )
 
 
-def _summarize(store: RecordStore, table: IO[str] | None, *, all_jobs: bool) -> Summary:
+def _summarize(store: RecordStore, sheet: Spreadsheet | None, *, all_jobs: bool) -> Summary:
     jobs = store.jobs()
     ended = set() if all_jobs else {job.id for job in jobs if is_listed_as_ended(job)}
     jobs = [job for job in jobs if job.id not in ended]
     summary = Summary(jobs, ended=len(ended), unreadable=store.unreadable, as_of=store.as_of)
-    sheet = Spreadsheet(table) if table is not None else None
     for item in store.items_except(ended):
         state = summary.add(item)
         if sheet is not None:
@@ -260,16 +270,35 @@ def _amounts(sums: Sums, locale: Locale) -> str:
 
 
 @contextlib.contextmanager
-def _atomic_file(path: Path, encoding: str) -> Iterator[IO[str]]:
-    """Open a temporary file that replaces the file at this path when it is complete."""
+def _output(path: Path, encoding: str) -> Iterator[IO[str]]:
+    """Open a file whose content replaces the one at this path when it is complete; devices and pipes are written to."""
+    try:
+        if path == Path(_STDIN):
+            with open(sys.stdout.fileno(), "w", encoding=encoding, newline="", closefd=False) as file:
+                yield file
+        elif path.exists() and not (path.is_file() or path.is_dir()):
+            with path.open("w", encoding=encoding, newline="") as file:
+                yield file
+        else:
+            # The directory's, but without a name: a kill leaves no copy of names and amounts behind.
+            with tempfile.TemporaryFile("w+", encoding=encoding, newline="", dir=path.resolve().parent) as file:
+                yield file
+                _replace(path.resolve(), file, encoding)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ReportError(f"{path} cannot be written ({error.strerror})") from None
+
+
+def _replace(path: Path, text: IO[str], encoding: str) -> None:
+    """Replace a file by a complete one."""
+    text.seek(0)
     # Named before it is created, so that a signal at any moment leaves nothing behind.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("x", encoding=encoding, newline="") as file:
-            yield file
+            shutil.copyfileobj(text, file)
         temporary.replace(path)
-    except OSError as error:
-        raise ReportError(f"{path} cannot be written ({error.strerror})") from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

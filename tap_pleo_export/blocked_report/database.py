@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from tap_pleo_export.blocked_report.grouping import FINAL_STATUSES
 from tap_pleo_export.blocked_report.record_store import ReportError
 from tap_pleo_export.blocked_report.text import MAX_REASON, clean_text
-from tap_pleo_export.singer.exact_json import members
+from tap_pleo_export.singer.exact_json import decode, encode, members
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -30,6 +30,11 @@ _ITEM = (
     "_links", "validationStatus", "validationFailureReasonType", "validationFailureReason", "validationChecks",
     _EXTRACTED,
 )  # fmt: skip
+# Parts of objects that a loader has flattened, by one level or more.
+_FLATTENED = (
+    *(f"amount__in{whose}Currency{part}" for whose in ("Wallet", "Supplier") for part in ("", "__currency", "__value")),
+    *("vendor__name", "supplier__name", "user__name", "_links__web", "_links__web__exportItem"),
+)
 # The columns that are read: never notes, files and bank details. Later tables win where records repeat.
 _COLUMNS = {
     "export_jobs": (
@@ -38,8 +43,8 @@ _COLUMNS = {
     "export_job_items": (
         "exportJobId", "accountingEntryId", "status", "failureReasonType", "failureReason", _EXTRACTED,
     ),
-    "export_items_failed": _ITEM,
-    "export_items": _ITEM,
+    "export_items_failed": (*_ITEM, *_FLATTENED),
+    "export_items": (*_ITEM, *_FLATTENED),
 }  # fmt: skip
 
 
@@ -91,8 +96,9 @@ class _Tables:
         self._connection = connection
         self._schema = schema
         inspector = sa.inspect(connection)
-        present = set(inspector.get_table_names(schema))
-        self._columns = {name: _columns(inspector, name, schema) for name in _COLUMNS if name in present}
+        # Views count as tables.
+        present = [name for name in _COLUMNS if inspector.has_table(name, schema)]
+        self._columns = {name: _columns(inspector, name, schema) for name in present}
         if "export_items" not in self._columns:
             where = f"schema {schema!r}" if schema else "the connection's default schema"
             raise ReportError(f"{where} has no table export_items: name the loader's schema with --schema")
@@ -119,7 +125,7 @@ class _Tables:
         for row in self._connection.execute(query):
             found = members(row[0].encode()) if in_json else _as_json(row._asdict())
             at = msgspec.json.decode(found.pop(_EXTRACTED, b"null"))
-            yield found, at if isinstance(at, str) else ""
+            yield _unflattened(found), at if isinstance(at, str) else ""
 
     def _is_open(self, job: sa.ColumnElement[str]) -> Iterator[sa.ColumnElement[bool]]:
         columns = self._columns.get("export_jobs", {})
@@ -134,6 +140,19 @@ def _columns(inspector: sa.Inspector, table: str, schema: str | None) -> dict[st
     found = {column["name"].replace("_", "").lower(): column["name"] for column in inspector.get_columns(table, schema)}
     names = ((name, found.get(name.replace("_", "").lower())) for name in _COLUMNS[table])
     return {name: column for name, column in names if column}
+
+
+def _unflattened(found: Members) -> Members:
+    """Put flattened objects together again."""
+    objects: dict[str, Any] = {}
+    for name in found.keys() & _FLATTENED:
+        value = decode(found.pop(name))
+        *parents, last = name.split("__")
+        place = objects
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = decode(value.encode()) if isinstance(value, str) and value.startswith("{") else value
+    return found | {name: encode(value) for name, value in objects.items()} if objects else found
 
 
 def _as_json(row: dict[str, object]) -> Members:

@@ -12,6 +12,8 @@ from tap_pleo_export.blocked_report.grouping import NEEDS, need_of
 from tap_pleo_export.blocked_report.money import in_major_units
 
 if TYPE_CHECKING:
+    from babel import Locale
+
     from tap_pleo_export.blocked_report.causes import Cause
     from tap_pleo_export.blocked_report.grouping import State
     from tap_pleo_export.blocked_report.item import ReportItem, ReportJob
@@ -27,17 +29,27 @@ _FORMULA = re.compile(r"(^|[;,\t|])([\s'\"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])
 
 
 class Spreadsheet:
-    """Writes rows of CSV to a file opened with ``newline=""`` and :data:`ENCODING`."""
+    """Writes rows of CSV to a file opened with ``newline=""`` and :data:`ENCODING`.
 
-    def __init__(self, file: IO[str]) -> None:
-        self._writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+    Args:
+        file: The file.
+        locale: Whose decimal sign to write; where it is a comma, spreadsheets expect semicolons between cells. None
+            stands for decimal points and commas.
+    """
+
+    def __init__(self, file: IO[str], locale: Locale | None = None) -> None:
+        self._decimal = locale.number_symbols["latn"]["decimal"] if locale else "."
+        separator = ";" if self._decimal == "," else ","
+        self._writer = csv.writer(file, quoting=csv.QUOTE_ALL, delimiter=separator)
         self._writer.writerow(_COLUMNS)
 
     def add(self, item: ReportItem, state: State, job: ReportJob) -> None:
         """Write an item."""
         reasons, advice, places, warnings = _words(item.causes)
         # A number is not a formula, even with a minus.
-        amount = "" if item.minor is None else f"{in_major_units(item.minor, item.currency):f}"
+        amount = (
+            "" if item.minor is None else f"{in_major_units(item.minor, item.currency):f}".replace(".", self._decimal)
+        )
         need = need_of(job, item.status, item.verdict, item.causes)
         texts = (item.date, item.person, item.supplier, item.type)
         more = (item.currency, item.link, item.job, job.created, item.company, item.entry)

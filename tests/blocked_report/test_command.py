@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import pty
@@ -212,13 +213,85 @@ def test_a_failed_run_keeps_the_older_report(make_report: Make) -> None:
     assert sorted(path.name for path in failed.html.parent.iterdir()) == ["report.csv", "report.html"]
 
 
+def has_begun(pid: int, folder: Path) -> bool:
+    """Return whether a process has opened a file in a folder, even one without a name."""
+    try:
+        files = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    except FileNotFoundError:  # closed meanwhile
+        return False
+    return any(name.startswith(f"{folder}/") for name in files)
+
+
+def test_a_kill_leaves_no_names_and_amounts_behind(tmp_path: Path) -> None:
+    command = (BIN / "pleo-export-report", "--output", tmp_path / "report.html", "--csv", tmp_path / "report.csv")
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        while not has_begun(process.pid, tmp_path) and time.monotonic() < deadline:
+            os.sched_yield()
+        process.kill()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_devices_and_pipes_are_written_to_and_links_are_followed(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "report.csv"
+    os.mkfifo(pipe)
+    link.symlink_to("linked.csv")
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        command = (BIN / "pleo-export-report", "--output", pipe, "--csv", link)
+        done = subprocess.run(command, input=books.scene(), capture_output=True, check=False)
+        page = reader.communicate(timeout=30)[0]
+
+    assert done.returncode == 0, done.stderr
+    assert b"</html>" in page
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert (tmp_path / "linked.csv").read_text("utf-8-sig").startswith('"state"')
+    command = (BIN / "pleo-export-report", "--output", Path("/dev/null"), "--csv", Path("/dev/stdout"))
+    assert b'"state"' in subprocess.run(command, input=books.scene(), capture_output=True, check=True).stdout
+    assert not Path("/dev/null").is_file()
+
+
+@pytest.mark.parametrize("option", ["--output", "--csv"])
+def test_a_dash_is_standard_output(tmp_path: Path, option: str) -> None:
+    command = (BIN / "pleo-export-report", option, "-")
+    done = subprocess.run(command, input=books.scene(), capture_output=True, check=True, cwd=tmp_path)
+
+    assert done.stdout.decode("utf-8-sig").startswith("<!DOCTYPE html>" if option == "--output" else '"state"')
+    assert "34  blocked" in done.stderr.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("locale", "separator", "decimal"),
+    [
+        ("de-DE", ";", ","),
+        ("da", ";", ","),
+        ("sv-SE", ";", ","),
+        ("de-CH", ",", "."),
+        ("en-GB", ",", "."),
+        (None, ",", "."),
+    ],
+)
+def test_csv_opens_in_a_spreadsheet_of_the_locale(
+    make_report: Make, locale: str | None, separator: str, decimal: str
+) -> None:
+    made = make_report(books.scene(), *(("--locale", locale) if locale else ()))
+
+    with made.csv.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=separator))
+    amounts = {row["amount"] for row in rows}
+    assert any(decimal in amount for amount in amounts)
+    assert all(set(amount) <= {*"-0123456789", decimal} for amount in amounts)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_deletes_temporary_files(tmp_path: Path, number: signal.Signals) -> None:
     command = (BIN / "pleo-export-report", "--output", tmp_path / "report.html")
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 30
-        while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        while not has_begun(process.pid, tmp_path) and time.monotonic() < deadline:
             os.sched_yield()
         process.send_signal(number)
         _, stderr = process.communicate(timeout=30)
