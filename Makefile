@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-meltano test-warehouse coverage mutants soak bench image lint format clean fleet-demo test-fleet bench-fleet
+.PHONY: help demo test test-meltano test-warehouse coverage mutants mutants-sql soak bench image lint format clean fleet-demo test-fleet bench-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -47,6 +47,9 @@ mutants: $(VENV) ## Mutate the modules without I/O: a test must fail, or docs/mu
 	@rm -rf mutants
 	@$(BIN)/mutmut run --max-children 2 >/dev/null
 	@$(BIN)/python -m tools.docs.mutants
+
+mutants-sql: $(DEMO_PLUGINS) $(WAREHOUSE_PLUGINS) ## Mutate the SQL of transform/: a dbt or Python test must fail (ARGS="--sample 40 --seed 1")
+	@$(BIN)/python -m tools.sql_mutants $(ARGS)
 
 soak: $(DEMO_PLUGINS) $(WAREHOUSE_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing or wrong (SECONDS=600 SEED=1)
 	@$(BIN)/python -m tools.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))

@@ -179,6 +179,28 @@ def test_unusable_input_is_one_line_and_writes_nothing(make_report: Make, data: 
 
 
 @pytest.mark.parametrize(
+    "torn",
+    [
+        b'{"jobId": "torn\n',
+        '{"note": "ü'.encode()[:-1] + b"\n",
+        b'{"jobId": "torn{"jobId": "j"}\n',
+        b"\x00\x00\n",
+        b"42\n",
+        b"[]\n",
+    ],
+)
+def test_broken_lines_are_skipped_with_a_warning(tmp_path: Path, make_report: Make, torn: bytes) -> None:
+    lines = jsonl(books.scene(), "export_items").splitlines(keepends=True)
+    items = tmp_path / "items.jsonl"
+    items.write_bytes(torn + lines[0] + torn + b"".join(lines[1:]) + torn[:-1])
+    made = make_report(None, str(items))
+
+    assert made.returncode == 0
+    assert made.run_summary["tags"]["items"] == len(lines)
+    assert made.errors == f"WARNING {items}: skipped line 1, which is not a JSON object, and 2 more like it\n"
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("nowhere.jsonl",), "nowhere.jsonl cannot be read (No such file or directory)"),

@@ -66,6 +66,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "account_identifier": {
         "accountingEntryLines": [line(11900) | {"account": {"code": " ", "identifier": "gl-1", "name": "G"}}]
     },
+    "both_codes": {
+        "accountingEntryLines": [line(11900) | {"account": {"code": "6200", "identifier": "gl-2", "name": "G"}}]
+    },
     "own_account": {"contraAccount": {"name": "Pleo EUR", "code": "1240", "identifier": "gl-w"}},
     "tags": {
         "accountingEntryLines": [
@@ -120,7 +123,12 @@ SPECIAL: dict[str, dict[str, Any]] = {
             "attendees": ["Zoë"],
             "invoiceInformation": {"invoiceNumber": "INV-7", "dueDate": "2026-12-01", "invoiceDate": "2026-11-01"},
         },
-        "files": [{"storedPath": "a/1.pdf"}, {"url": "https://files.example/2"}, {"storedPath": "a/2.pdf"}],
+        "files": [
+            {"storedPath": "a/1.pdf"},
+            {"url": "https://files.example/2"},
+            {"type": "pdf"},
+            {"storedPath": "a/2.pdf"},
+        ],
     },
 }
 """Card purchases of 119.00 EUR but for these members."""
@@ -130,6 +138,7 @@ UNBOOKABLE: dict[str, dict[str, Any]] = {
     "lines_do_not_add_up": {"accountingEntryLines": [line(Decimal("11900.001"))]},
     "line_without_account": {"accountingEntryLines": [line(11900, None)]},
     "currencies_differ": {"accountingEntryLines": [line(11900, currency="USD")]},
+    "two_currencies": {"accountingEntryLines": [line(5950), line(5950, currency="USD")]},
     "date_unknown": {"date": "2025-02-30T25:00:00Z"},
     "amount_unknown": {"amount": money(None)},
     "not_validated": {"posting": None, "validationStatus": None},
@@ -175,6 +184,15 @@ def _other_jobs(load: Load, items: dict[str, dict[str, Any]]) -> None:
     load.deliver(2, records.failed(twice))
     load.deliver(2, records.failed(twice | {"note": "last line"}))
     load.deliver(4, items["twice"])
+    # The other case of the job's id; and jobs that are complete in part, over with an open item, and not loaded.
+    load.rows[-2][1]["jobId"] = load.rows[-1][1]["exportJobId"] = records.uuid(4, 1).upper()
+    load.job(5, "completed", numberOfItems=3)
+    for number in (1, 2):
+        load.status(5, records.uuid(900 + number), "successful")
+    load.job(6, expiresAt=(records.NOW - timedelta(minutes=1)).isoformat())
+    items["expired"] = records.failed(item(len(items) + 1))
+    load.deliver(6, items["expired"])
+    load.job(7, numberOfItems=0)
     over = item(len(items) + 1)
     items["over"] = over
     load.deliver(3, records.failed(over), "successful")

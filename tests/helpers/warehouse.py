@@ -16,6 +16,8 @@ from tools.meltano import CHECKOUT, dbt_environment
 from tools.postgres import Postgres
 
 PLUGINS = CHECKOUT / ".meltano"
+# Another one in a mutation run.
+PACKAGE = Path(os.environ.get("TEST_DBT_PACKAGE", CHECKOUT / "transform"))
 MODELS = (
     "pleo__expenses",
     "pleo__accounting_entry_lines",
@@ -71,7 +73,7 @@ class Warehouse:
     schema: str = "pleo_models"
     user: str = "postgres"
 
-    def dbt(self, *arguments: str, project: Path = CHECKOUT / "transform") -> subprocess.CompletedProcess[str]:
+    def dbt(self, *arguments: str, project: Path = PACKAGE) -> subprocess.CompletedProcess[str]:
         """Run dbt, its output and errors in one."""
         environment = dbt_environment(self.kind, self.folder, self.server.socket, self.files) | {
             "DBT_PROJECT_DIR": str(project),

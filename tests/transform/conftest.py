@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -137,20 +137,32 @@ def items() -> dict[str, dict[str, Any]]:
     return voucher_world()[1]
 
 
+class BuiltOnDemand(dict[str, Warehouse]):
+    """Warehouses by kind, each built when a test first needs it."""
+
+    def __init__(self, build: Callable[[str], Warehouse]) -> None:
+        """Remember how to build one."""
+        self._build = build
+
+    def __missing__(self, kind: str) -> Warehouse:
+        """Build the warehouse."""
+        self[kind] = self._build(kind)
+        return self[kind]
+
+
 @pytest.fixture(scope="session")
 def booked(server: pg.Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
     """The world of vouchers, built on both databases."""
-    found = {}
-    made_load, _ = voucher_world()
-    server.create_database("vouchers")
-    made_load.into_postgres(server, "vouchers")
-    for kind in ("postgres", "duckdb"):
+
+    def build(kind: str) -> Warehouse:
         folder = tmp_path_factory.mktemp(kind)
-        made = Warehouse(kind, folder, server, "vouchers", folder)
-        made_load.into_files(folder)
+        server.create_database(f"vouchers_{kind}")
+        made = Warehouse(kind, folder, server, f"vouchers_{kind}", folder)
+        voucher_world()[0].into(made)
         made.build("--vars", json.dumps(VARS))
-        found[kind] = made
-    return found
+        return made
+
+    return BuiltOnDemand(build)
 
 
 @pytest.fixture(params=["postgres", "duckdb"])

@@ -20,6 +20,18 @@ from tools.postgres import Postgres
 pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(900)]
 DIGITS = "1234567890123456789.123456789012"
 DOCUMENT = (CHECKOUT / "docs" / "warehouse.md").read_text("utf-8")
+BROKEN = (
+    b"\xef\xbb\xbf\n",
+    b'{"jobId": "torn\n',
+    '{"note": "ü'.encode()[:-1] + b"\n",
+    b'{"jobId": "torn{"jobId": "j", "accountingEntryId": "e"}\n',
+    b'{"jobId": "j", "accountingEntryId": "e", "note": "\x01"}\n',
+    b'{"jobId": "j", "accountingEntryId": null}\n',
+    b"\x00" * 9 + b"\n",
+    b"42\n",
+    b"[]\n",
+)
+"""After an empty line: lines that are not a record."""
 QUERIES = re.findall(r"```sql\n(.*?)```\n\n(\|.*?\n)\n", DOCUMENT, re.DOTALL)
 
 
@@ -126,10 +138,19 @@ def test_files_that_are_missing_torn_or_replaced(server: Postgres, tmp_path: Pat
     assert "WARN 1 pleo_lines_are_valid" in made.build()
     assert made.rows("select count(*) from pleo__expenses") == [(2,)]
 
-    (tmp_path / "export_items.jsonl").unlink()
+    # Another file: empty, then with what crashes and other programs leave behind.
+    (tmp_path / "export_items.jsonl").write_bytes(b"")
+    made.build()
+    assert made.rows("select count(*) from pleo__expenses") == [(2,)]
+    (tmp_path / "export_items.jsonl").write_bytes(b"".join(BROKEN))
     load = Load()
     load.deliver(1, item(1, amount=500))
-    load.deliver(1, item(3))
+    load.deliver(1, item(3, note="ü"))
     load.into_files(tmp_path)
-    made.build()
+    (tmp_path / "export_jobs.jsonl").write_bytes((tmp_path / "export_jobs.jsonl").read_bytes().replace(b"\n", b"\r\n"))
+    output = made.build()
+    assert (
+        f"export_items.jsonl: left out {len(BROKEN) - 1} lines that are not a record, the first is number 2" in output
+    )
+    assert "torn" not in output
     assert made.rows("select count(*), sum(wallet_amount) from pleo__expenses") == [(3, 5 + 119 + 119)]

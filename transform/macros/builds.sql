@@ -12,21 +12,30 @@
   }) }}
 {% endmacro %}
 
+{# The tables to fill may be in a schema that several targets share; how far a target was built is its own matter. #}
 {% macro pleo_kept(table) %}
-  {{ return(api.Relation.create(database=target.database, schema=var('pleo_recorded_schema', target.schema), identifier=table)) }}
+  {% set is_shared = table in ('pleo_recorded', 'pleo_balances') %}
+  {% set schema = var('pleo_recorded_schema', target.schema) if is_shared else target.schema %}
+  {{ return(api.Relation.create(database=target.database, schema=schema, identifier=table)) }}
+{% endmacro %}
+
+{# Whether a kept table exists. Not by adapter.get_relation: that may begin a transaction, which dbt rolls back after a hook. #}
+{% macro pleo_is_there(table) %}
+  {% set query = "select count(*) from information_schema.tables where table_schema = '" ~ table.schema | replace("'", "''")
+    ~ "' and table_name = '" ~ table.identifier ~ "' and table_catalog = '" ~ table.database | replace("'", "''") ~ "'" %}
+  {{ return(run_query(query).rows[0][0] > 0) }}
 {% endmacro %}
 
 {# Before a run: make the kept tables that are missing, and number the build. #}
 {% macro pleo_prepare() %}
   {% if execute and flags.WHICH in ('run', 'build', 'test', 'seed') %}
-    {% set place = pleo_kept('pleo_builds') %}
-    {# Only where it is missing: a role that owns the schema need not be able to create others. #}
-    {% if not adapter.check_schema_exists(place.database, place.schema) %}
-      {% do adapter.create_schema(place) %}
-    {% endif %}
     {% for name, columns in pleo_kept_tables().items() %}
       {% set table = pleo_kept(name) %}
-      {% if adapter.get_relation(table.database, table.schema, table.identifier) is none %}
+      {# Only where it is missing: a role that owns the schema need not be able to create others. #}
+      {% if not adapter.check_schema_exists(table.database, table.schema) %}
+        {% do run_query('create schema if not exists ' ~ table.include(database=target.type == 'duckdb', identifier=false)) %}
+      {% endif %}
+      {% if not pleo_is_there(table) %}
         {% do run_query('create table if not exists ' ~ table ~ ' (' ~ columns ~ ')') %}
       {% endif %}
     {% endfor %}
@@ -82,13 +91,13 @@
 {% endmacro %}
 
 {# Number of this build, and of the last one that was complete. As literals, so that PostgreSQL plans by them. #}
-{% macro pleo_build() %}{{ return(pleo_literal(source('pleo_export', 'pleo_builds'), 'pleo_builds', 'build', 'true')) }}{% endmacro %}
-{% macro pleo_last_build() %}{{ return(pleo_literal(source('pleo_export', 'pleo_builds'), 'pleo_builds', 'build', 'complete')) }}{% endmacro %}
+{% macro pleo_build() %}{{ return(pleo_literal(source('pleo_export_builds', 'pleo_builds'), 'pleo_builds', 'build', 'true')) }}{% endmacro %}
+{% macro pleo_last_build() %}{{ return(pleo_literal(source('pleo_export_builds', 'pleo_builds'), 'pleo_builds', 'build', 'complete')) }}{% endmacro %}
 
 {% macro pleo_literal(relation, name, column, condition) %}
   {% if execute and not flags.EMPTY %}
     {% set table = pleo_kept(name) %}
-    {% if adapter.get_relation(table.database, table.schema, table.identifier) is not none %}
+    {% if pleo_is_there(table) %}
       {{ return(run_query('select coalesce(max(' ~ column ~ '), 0) from ' ~ table ~ ' where ' ~ condition).rows[0][0] | string) }}
     {% endif %}
   {% endif %}

@@ -102,9 +102,22 @@
 {# Hook of a staging table: note how far its file was read. #}
 {% macro pleo_advance(stream) %}
   {%- if target.type == 'duckdb' and not flags.EMPTY -%}
-  delete from {{ source('pleo_export', 'pleo_read_positions') }} where stream = '{{ stream }}'
+  delete from {{ source('pleo_export_builds', 'pleo_read_positions') }} where stream = '{{ stream }}'
     and exists (select 1 from {{ ref('base_pleo__new_lines') }} where stream = '{{ stream }}');
-  insert into {{ source('pleo_export', 'pleo_read_positions') }}
+  insert into {{ source('pleo_export_builds', 'pleo_read_positions') }}
   select distinct stream, file_position, file_digest from {{ ref('base_pleo__new_lines') }} where stream = '{{ stream }}'
+  {%- endif -%}
+{% endmacro %}
+
+{# Hook: a warning for each file with lines that are left out, without their content. #}
+{% macro pleo_name_invalid_lines() %}
+  {%- if execute -%}
+    {%- set found = run_query('select stream, count(*), min(file_line) from ' ~ this ~ ' where not is_valid group by stream') -%}
+    {%- for stream, lines, first in found.rows -%}
+      {%- do exceptions.warn(
+        stream ~ '.jsonl: left out ' ~ lines ~ (' line that is' if lines == 1 else ' lines that are') ~ ' not a record'
+        ~ (', number ' if lines == 1 else ', the first is number ') ~ first ~ '; load again from the tap if the record is missing'
+      ) -%}
+    {%- endfor -%}
   {%- endif -%}
 {% endmacro %}

@@ -216,3 +216,13 @@ to_json(list(struct_pack({% for name, value in columns.items() %}{{ name }} := {
 
 {% macro pleo_empty_object() %}cast('{}' as {{ pleo_json_type() }}){% endmacro %}
 {% macro pleo_json_type() %}{{ 'json' if target.type == 'duckdb' else 'jsonb' }}{% endmacro %}
+
+{# The name of a column in `pleo_tag_columns`. PostgreSQL would cut longer ones, which then count as missing. #}
+{% macro pleo_column_name(name) %}
+  {%- if (name | string).encode() | length > 63 or '"' in name | string -%}
+    {%- do exceptions.raise_compiler_error(
+      "pleo_tag_columns: '" ~ name ~ "' cannot be a column; write at most 63 bytes, without quotes"
+    ) -%}
+  {%- endif -%}
+  {{ return(name | string) }}
+{% endmacro %}

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 Session = Any
 
-STREAMS = ("export_jobs", "export_job_items", "export_items")
+KEYS = {
+    "export_jobs": ("id",),
+    "export_job_items": ("exportJobId", "accountingEntryId"),
+    "export_items": ("jobId", "accountingEntryId"),
+}
 DIGEST_BYTES = 4096
 CHUNK_BYTES = 1 << 24
 LONGEST_LINE = 1 << 27
@@ -22,18 +28,21 @@ LINES = (
 )
 TABLE = (
     "create or replace temp table pleo_new_lines (stream varchar, line_number bigint, line varchar, is_valid boolean, "
-    "file_position bigint, file_digest varchar)"
+    "file_line bigint, file_position bigint, file_digest varchar)"
 )
+# DuckDB reads neither these two nor text that is not UTF-8: what is replaced by 2 is not JSON, so the line is left out.
+CONTROLS = bytes.maketrans(b"\x01\r", b"\x02 ")
+codecs.register_error("pleo_not_text", lambda error: ("\x02" * (error.end - error.start), error.end))
 
 
 def model(dbt: Any, session: Session) -> Any:  # noqa: ANN401 - dbt's objects have no types
     """Return the new lines of each stream, each with the position read so far and a digest of the bytes before it."""
     dbt.config(materialized="table")
     folder = Path(dbt.config.get("pleo_files"))
-    known = dbt.source("pleo_export", "pleo_read_positions").fetchall()
+    known = dbt.source("pleo_export_builds", "pleo_read_positions").fetchall()
     positions = {stream: (position, digest) for stream, position, digest in known}
     session.execute(TABLE)
-    for stream in STREAMS:
+    for stream in KEYS:
         path = folder / f"{stream}.jsonl"
         if path.exists():
             read_new(session, stream, path, positions.get(stream))
@@ -49,17 +58,39 @@ def read_new(session: Session, stream: str, path: Path, known: tuple[int, str] |
             return
         digest = digest_before(file, end)
         with tempfile.NamedTemporaryFile(suffix=".jsonl") as tail:
-            file.seek(start)
-            remaining = end - start
-            while remaining and (chunk := file.read(min(CHUNK_BYTES, remaining))):
-                tail.write(chunk)
-                remaining -= len(chunk)
-            tail.flush()
+            copy(file, start, end, tail)
             session.execute(
-                f"insert into pleo_new_lines select ?, ? + number, line, json_valid(line), ?, ? from ({LINES}) "
-                "where trim(line) <> ''",
-                [stream, start, end, digest, tail.name],
+                f"insert into pleo_new_lines select ?, ? + number, line, case when json_valid(line) "
+                "then list_count(json_extract_string(line, ?)) = ? else false end, null, ?, ? "
+                f"from ({LINES}) where trim(line) <> ''",
+                [stream, start, [f"$.{key}" for key in KEYS[stream]], len(KEYS[stream]), end, digest, tail.name],
             )
+        invalid = "stream = ? and not is_valid"
+        if session.execute(f"select 1 from pleo_new_lines where {invalid} limit 1", [stream]).fetchall():
+            before = lines_before(file, start) - start
+            session.execute(f"update pleo_new_lines set file_line = line_number + ? where {invalid}", [before, stream])
+
+
+def copy(file: IO[bytes], start: int, end: int, to: IO[bytes]) -> None:
+    """Copy a part of a file, with all that DuckDB cannot read replaced."""
+    decoder = codecs.getincrementaldecoder("utf-8")("pleo_not_text")
+    for chunk in chunks(file, start, end):
+        to.write(decoder.decode(chunk.translate(CONTROLS)).encode())
+    to.write(decoder.decode(b"", final=True).encode())
+    to.flush()
+
+
+def chunks(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+    """Yield a part of a file."""
+    file.seek(start)
+    while start < end and (chunk := file.read(min(CHUNK_BYTES, end - start))):
+        start += len(chunk)
+        yield chunk
+
+
+def lines_before(file: IO[bytes], position: int) -> int:
+    """Return the number of lines before a position."""
+    return sum(chunk.count(b"\n") for chunk in chunks(file, 0, position))
 
 
 def digest_before(file: IO[bytes], position: int) -> str:

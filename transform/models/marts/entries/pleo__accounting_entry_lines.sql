@@ -57,7 +57,7 @@ select
     from (select * from {{ ref('pleo__tags') }}) as tags
     where tags.accounting_entry_id = valued.accounting_entry_id and tags.line_number = valued.line_number
       and tags.group_code = '{{ group | string | replace("'", "''") }}'
-  ) as {{ adapter.quote(column) }}
+  ) as {{ adapter.quote(pleo_column_name(column)) }}
 {%- endfor %}
 from valued
 left join (select * from {{ ref('int_pleo__currencies') }}) as wallet on wallet.code = valued.wallet_currency
