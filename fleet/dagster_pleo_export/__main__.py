@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from dagster_pleo_export import limits, runtime, secrets
-from dagster_pleo_export.companies import FleetError
+from dagster_pleo_export import checkup, limits, runtime
+from dagster_pleo_export.fleet_file import FleetError
 from dagster_pleo_export.secrets import SecretMissing
 from tap_pleo_export.singer.redaction import guard_logs
 
@@ -22,14 +22,9 @@ if TYPE_CHECKING:
 
 
 def check(_: argparse.Namespace) -> int:
-    """Check the fleet file, and that every secret exists; sends nothing to Pleo."""
+    """Check the fleet file, secrets and Meltano's environment; sends nothing to Pleo."""
     fleet = runtime.fleet()
-    problems = []
-    for name in sorted(fleet.sharing):
-        try:
-            secrets.look_up_all(fleet.credential(name), fleet.folder)
-        except SecretMissing as missing:
-            problems.append(f"Credential '{name}': {missing}")
+    problems = list(checkup.problems(fleet))
     print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
     print(f"{len(fleet.companies)} companies, {len(fleet.sharing)} credentials, {len(problems)} problems")
     return 1 if problems else 0

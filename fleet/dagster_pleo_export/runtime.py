@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy
 
 from dagster_pleo_export import secrets
-from dagster_pleo_export.companies import Fleet, FleetError, read, read_file
+from dagster_pleo_export.companies import Fleet, read, read_file
 from dagster_pleo_export.discovery import Discovery
-from dagster_pleo_export.fleet_file import CompanyTable
+from dagster_pleo_export.fleet_file import CompanyTable, FleetError
 
 _lock = threading.Lock()
 _cache: dict[Path, tuple[tuple[int, int], Fleet]] = {}
@@ -59,7 +59,12 @@ def _stamp(where: Path) -> tuple[int, int]:
 
 
 def _rows(table: CompanyTable, folder: Path) -> list[dict[str, Any]]:
-    engine = sqlalchemy.create_engine(secrets.look_up(table.url, folder), poolclass=sqlalchemy.NullPool)
+    url = secrets.look_up(table.url, folder)
+    try:
+        engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError) as error:
+        # Their texts may contain the address, so its password.
+        raise FleetError(f"The address of the table of companies cannot be used: {type(error).__name__}") from None
     try:
         with engine.connect() as connection:
             return [dict(row) for row in connection.execute(sqlalchemy.text(table.query)).mappings()]

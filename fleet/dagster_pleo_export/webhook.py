@@ -23,7 +23,8 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dagster_pleo_export import runtime, secrets
-from dagster_pleo_export.companies import NAME, FleetError
+from dagster_pleo_export.companies import NAME
+from dagster_pleo_export.fleet_file import FleetError
 from dagster_pleo_export.secrets import SecretMissing
 from tap_pleo_export.text import one_line
 
