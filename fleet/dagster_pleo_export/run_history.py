@@ -27,6 +27,11 @@ ACTIVE = [
     DagsterRunStatus.CANCELING,
 ]
 MAX_RECORDS = 1000
+# The dynamic partitions.
+COMPANIES = "companies"
+INTERRUPTED = "ExecutionInterrupted"
+STOPPED = "The worker was stopped, with Dagster or by hand; the next run continues from the company's state"
+VANISHED = "The worker vanished; Dagster starts it again, and it continues from the company's state"
 
 
 def of_jobs(instance: dg.DagsterInstance, jobs: Iterable[ExportJob], *, busy: bool) -> dict[str, RunHistory]:
@@ -57,6 +62,26 @@ def busy_companies(instance: dg.DagsterInstance) -> set[str]:
     """Return the companies with a queued or running run."""
     runs = instance.get_runs(dg.RunsFilter(statuses=ACTIVE))
     return {partition for run in runs if (partition := run.tags.get(PARTITION_TAG))}
+
+
+def asked_companies(instance: dg.DagsterInstance) -> set[str]:
+    """Return the companies that discovery has asked about."""
+    return set(instance.get_dynamic_partitions(COMPANIES))
+
+
+def failure_reason(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Return why a run failed."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        data = entry.dagster_event.event_specific_data if entry.dagster_event else None
+        error = getattr(data, "error", None)
+        failure = getattr(data, "user_failure_data", None)
+        if failure and failure.description:
+            return str(failure.description).rstrip(".")
+        if error and INTERRUPTED in (error.cls_name or ""):
+            return STOPPED
+        if error:
+            return f"{(error.cause or error).message}".strip().rstrip(".")
+    return VANISHED
 
 
 def discovery_state(instance: dg.DagsterInstance) -> DiscoveryState:
