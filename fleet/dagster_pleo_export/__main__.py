@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import logging
 import signal
@@ -48,7 +47,7 @@ def webhook(options: argparse.Namespace) -> int:
         # The server stops on its own handler, then raises the signal again for this one.
         signal.signal(number, lambda *_: None)
     with dg.DagsterInstance.get() as dagster:
-        webhook.serve(options.host, options.port, functools.partial(run_history.deliver, dagster))
+        webhook.serve(options.host, options.port, run_history.DeliveryLog(dagster).deliver)
     return 0
 
 

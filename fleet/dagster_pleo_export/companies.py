@@ -41,6 +41,7 @@ class Fleet(Struct, frozen=True):
         sharing: How many companies use a credential, by its name.
         left_out: The problems of companies that cannot be used, by name; those without one by their place.
         problems: A line for each problem of a company or credential that is left out.
+        of_credential: The companies by credential, then by ``company_id`` in lower case or None.
         secret_variables: The environment variables of all secrets, those of entries left out included.
     """
 
@@ -51,6 +52,7 @@ class Fleet(Struct, frozen=True):
     left_out: dict[str, list[str]] = {}
     problems: tuple[str, ...] = ()
     secret_variables: frozenset[str] = frozenset()
+    of_credential: dict[str, dict[str | None, Company]] = {}
 
     def credential_of(self, company: Company) -> Credential:
         """Return a company's credential, with its name filled in."""
@@ -103,9 +105,18 @@ def read(path: Path, rows: Iterable[Mapping[str, Any]] | None = None) -> Fleet:
     if (lines := entries.lines()) and not entries.usable():
         raise FleetError(_capped(lines))
     usable = {company.id: company for company in sorted(entries.usable(), key=lambda company: company.id)}
-    sharing = Counter(company.credential_name for company in usable.values())
+    of_credential: dict[str, dict[str | None, Company]] = defaultdict(dict)
+    for company in usable.values():
+        of_credential[company.credential_name][company.company_id and company.company_id.lower()] = company
     return Fleet(
-        file, fleet.folder, usable, dict(sharing), entries.left_out, tuple(lines), frozenset(entries.secret_variables())
+        file,
+        fleet.folder,
+        usable,
+        {name: len(companies) for name, companies in of_credential.items()},
+        entries.left_out,
+        tuple(lines),
+        frozenset(entries.secret_variables()),
+        dict(of_credential),
     )
 
 

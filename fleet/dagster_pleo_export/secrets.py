@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from typing import TYPE_CHECKING
@@ -46,8 +47,13 @@ def look_up(secret: Secret, folder: Path) -> str:
         where = f"the file {_shown_path(path, secret)} is empty"
     if not value:
         raise SecretMissing(f"A secret is missing: {where}")
-    SECRETS.learn([value])
+    _learn(value)
     return value
+
+
+@functools.cache
+def _learn(value: str) -> None:
+    SECRETS.learn([value])
 
 
 def look_up_all(credential: Credential, folder: Path) -> dict[str, str]:
