@@ -212,7 +212,7 @@ class _LimitedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         # A request that is being passed on goes on when its client has left.
-        if max(len(self.connections), len(self.tasks)) > MAX_CONNECTIONS:
+        if len(self.connections) > MAX_CONNECTIONS or len(self.tasks) >= MAX_CONNECTIONS:
             transport.abort()
         else:
             self._restart_deadline()

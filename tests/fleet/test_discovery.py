@@ -117,11 +117,16 @@ def test_a_corrected_credential_is_used_by_the_next_request(pleo: Sandbox, new_f
 def test_a_credential_that_pleo_accepts_again_works_at_the_second_look(
     pleo: Sandbox, new_fleet: Callable[..., Fleet]
 ) -> None:
-    discovery, fleet = Discovery(1), new_fleet(1)
-    pleo.add_fault(Fault(path=JOBS, status=401))
-    assert "401" in str(ask_all(discovery, fleet)["c0"].failure)
+    planted = {"client_id": pleo.client_id, "client_secret": pleo.client_secret, "refresh_token": pleo.refresh_token}
+    oauth: dict[str, Any] = {name: {"file": name} for name in planted}
+    discovery, fleet = Discovery(1), new_fleet(1, {"c0": oauth | {"token_file": "t.json", "auth_url": pleo.auth_url}})
+    for name, secret in planted.items():
+        (fleet.folder / name).write_text(secret)
+    pleo.add_fault(Fault(path="/oauth/token", method="POST", times=2, status=400, body={"error": "invalid_grant"}))
+    assert ask_all(discovery, fleet)["c0"].failure
+    pleo.faults.clear()
 
-    # The key is the same; the client that has failed with it must not be used again.
+    # The settings are the same; the client that has failed with them must not be used again.
     assert ask_all(discovery, fleet)["c0"].failure is None
 
 
