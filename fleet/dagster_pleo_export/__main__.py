@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import logging
 import signal
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from dagster_pleo_export import limits, runtime, secrets
-from dagster_pleo_export.companies import FleetError
+from dagster_pleo_export import checkup, limits, runtime
+from dagster_pleo_export.fleet_file import FleetError
 from dagster_pleo_export.secrets import SecretMissing
 from tap_pleo_export.singer.redaction import guard_logs
 
@@ -22,14 +21,9 @@ if TYPE_CHECKING:
 
 
 def check(_: argparse.Namespace) -> int:
-    """Check the fleet file, and that every secret exists; sends nothing to Pleo."""
+    """Check the fleet file, secrets and Meltano's environment; sends nothing to Pleo."""
     fleet = runtime.fleet()
-    problems = []
-    for name in sorted(fleet.sharing):
-        try:
-            secrets.look_up_all(fleet.credential(name), fleet.folder)
-        except SecretMissing as missing:
-            problems.append(f"Credential '{name}': {missing}")
+    problems = list(checkup.problems(fleet))
     print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
     print(f"{len(fleet.companies)} companies, {len(fleet.sharing)} credentials, {len(problems)} problems")
     return 1 if problems else 0
@@ -53,7 +47,7 @@ def webhook(options: argparse.Namespace) -> int:
         # The server stops on its own handler, then raises the signal again for this one.
         signal.signal(number, lambda *_: None)
     with dg.DagsterInstance.get() as dagster:
-        webhook.serve(options.host, options.port, functools.partial(run_history.deliver, dagster))
+        webhook.serve(options.host, options.port, run_history.DeliveryLog(dagster).deliver)
     return 0
 
 

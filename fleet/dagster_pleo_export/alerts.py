@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 import requests
 
-from dagster_pleo_export import runtime, secrets
-from dagster_pleo_export.companies import FleetError
+from dagster_pleo_export import run_history, runtime, secrets
+from dagster_pleo_export.fleet_file import FleetError
 from dagster_pleo_export.limits import PARTITION_TAG
 from dagster_pleo_export.run_planning import COMPANY_TAG, failure_message
 from dagster_pleo_export.secrets import SecretMissing
@@ -15,9 +15,6 @@ from tap_pleo_export.singer.redaction import SECRETS
 
 # Five alerts in one evaluation must fit into Dagster's minute.
 POST_TIMEOUT = 5
-INTERRUPTED = "ExecutionInterrupted"
-STOPPED = "The worker was stopped, with Dagster or by hand; the next run continues from the company's state"
-VANISHED = "The worker vanished; Dagster starts it again, and it continues from the company's state"
 
 
 def build(job: Any, tick: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolved job
@@ -38,7 +35,7 @@ def build(job: Any, tick: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster
     def alerts(context: dg.RunFailureSensorContext) -> None:
         tags = context.dagster_run.tags
         company = tags.get(COMPANY_TAG) or tags.get(PARTITION_TAG, "unknown")
-        why = _reason(context).removeprefix(f"{company}: ")
+        why = run_history.failure_reason(context.instance, context.dagster_run.run_id).removeprefix(f"{company}: ")
         line = SECRETS.one_line(failure_message(company, tags, why, datetime.now(UTC)))
         context.log.error(line)
         try:
@@ -55,16 +52,3 @@ def build(job: Any, tick: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster
             context.log.warning("The alert could not be posted: %s%s", type(error).__name__, status)
 
     return alerts
-
-
-def _reason(context: dg.RunFailureSensorContext) -> str:
-    for event in context.get_step_failure_events():
-        error = getattr(event.event_specific_data, "error", None)
-        failure = getattr(event.event_specific_data, "user_failure_data", None)
-        if failure and failure.description:
-            return str(failure.description).rstrip(".")
-        if error and INTERRUPTED in (error.cls_name or ""):
-            return STOPPED
-        if error:
-            return f"{(error.cause or error).message}".strip().rstrip(".")
-    return VANISHED

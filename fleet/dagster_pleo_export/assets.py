@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from dagster_pleo_export import pipeline, runtime
+from dagster_pleo_export import pipeline, run_history, runtime
 from dagster_pleo_export.companies import Fleet
 from dagster_pleo_export.fleet_file import Company
 from dagster_pleo_export.run_planning import jobs_in
 from dagster_pleo_export.secrets import SecretMissing
 
-COMPANIES = dg.DynamicPartitionsDefinition(name="companies")
+COMPANIES = dg.DynamicPartitionsDefinition(name=run_history.COMPANIES)
 LOAD = dg.AssetKey("load")
 REPORT = dg.AssetKey("report")
 # When another run of the company is active, or was killed a moment ago.
@@ -53,7 +53,8 @@ def _company(context: dg.AssetExecutionContext) -> tuple[Fleet, Company]:
     fleet = runtime.fleet()
     company = fleet.companies.get(context.partition_key)
     if company is None:
-        raise dg.Failure(f"Company '{context.partition_key}' is not in the fleet file", allow_retries=False)
+        why = fleet.left_out.get(context.partition_key, [f"Company '{context.partition_key}' is not in the fleet file"])
+        raise dg.Failure("; ".join(why), allow_retries=False)
     return fleet, company
 
 

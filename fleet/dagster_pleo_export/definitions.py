@@ -4,7 +4,8 @@ import dagster as dg
 
 from dagster_pleo_export import alerts, run_history, runtime, sensor
 from dagster_pleo_export.assets import LOAD, REPORT, load, report
-from dagster_pleo_export.companies import FleetError, read_file
+from dagster_pleo_export.companies import read_file
+from dagster_pleo_export.fleet_file import FleetError
 from tap_pleo_export.singer.redaction import guard_logs
 
 DEFAULT_TICK = 15

@@ -52,6 +52,7 @@ class DiscoveryState(Struct):
         delivery: The last webhook delivery that was handled.
         failing: Companies whose jobs could not be listed.
         open: Companies with readable jobs that have no complete load yet.
+        left_out: The problems of companies and credentials that are left out, already logged.
     """
 
     started: float = 0.0
@@ -59,6 +60,7 @@ class DiscoveryState(Struct):
     delivery: int = 0
     failing: dict[str, FailingCompany] = field(default_factory=dict)
     open: dict[str, list[PendingJob]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     @classmethod
     def from_cursor(cls, cursor: str | None) -> DiscoveryState:
@@ -77,6 +79,11 @@ class DiscoveryState(Struct):
         known = set(companies)
         self.failing = {name: value for name, value in self.failing.items() if name in known}
         self.open = {name: value for name, value in self.open.items() if name in known}
+
+    def new_problems(self, problems: Iterable[str]) -> list[str]:
+        """Record the problems of entries that are left out; return those that are new."""
+        known, self.left_out = set(self.left_out), list(problems)
+        return [problem for problem in self.left_out if problem not in known]
 
     def next(self, companies: Iterable[str], hinted: Iterable[str], now: float, interval: float) -> list[str]:
         """Return the companies to ask, in order; start a new round if it is time.

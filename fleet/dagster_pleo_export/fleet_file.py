@@ -9,6 +9,10 @@ from msgspec import Struct, field
 from tap_pleo_export.pleo_plugin.settings import CREDENTIALS
 
 
+class FleetError(Exception):
+    """The fleet file cannot be used; ``str()`` has a line for each problem."""
+
+
 class Secret(Struct, frozen=True, forbid_unknown_fields=True):
     """Where to find a secret, never the secret itself: an environment variable's name, or a file's path."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -27,6 +29,13 @@ ACTIVE = [
     DagsterRunStatus.CANCELING,
 ]
 MAX_RECORDS = 1000
+# Metadata of deliveries: the last delivery of each company.
+NAMED = "companies"
+# The dynamic partitions.
+COMPANIES = "companies"
+INTERRUPTED = "ExecutionInterrupted"
+STOPPED = "The worker was stopped, with Dagster or by hand; the next run continues from the company's state"
+VANISHED = "The worker vanished; Dagster starts it again, and it continues from the company's state"
 
 
 def of_jobs(instance: dg.DagsterInstance, jobs: Iterable[ExportJob], *, busy: bool) -> dict[str, RunHistory]:
@@ -59,6 +68,26 @@ def busy_companies(instance: dg.DagsterInstance) -> set[str]:
     return {partition for run in runs if (partition := run.tags.get(PARTITION_TAG))}
 
 
+def asked_companies(instance: dg.DagsterInstance) -> set[str]:
+    """Return the companies that discovery has asked about."""
+    return set(instance.get_dynamic_partitions(COMPANIES))
+
+
+def failure_reason(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Return why a run failed."""
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        data = entry.dagster_event.event_specific_data if entry.dagster_event else None
+        error = getattr(data, "error", None)
+        failure = getattr(data, "user_failure_data", None)
+        if failure and failure.description:
+            return str(failure.description).rstrip(".")
+        if error and INTERRUPTED in (error.cls_name or ""):
+            return STOPPED
+        if error:
+            return f"{(error.cause or error).message}".strip().rstrip(".")
+    return VANISHED
+
+
 def discovery_state(instance: dg.DagsterInstance) -> DiscoveryState:
     """Return the state that the sensor stored last."""
     for state in instance.all_instigator_state():
@@ -68,14 +97,48 @@ def discovery_state(instance: dg.DagsterInstance) -> DiscoveryState:
 
 
 def deliveries(instance: dg.DagsterInstance, after: int) -> tuple[list[str], int]:
-    """Return the companies named by webhooks since a delivery, and the number of the last delivery."""
+    """Return the companies named by webhooks since a record of :class:`DeliveryLog`, and the number of the last one."""
     records_filter = dg.AssetRecordsFilter(asset_key=WEBHOOKS, after_storage_id=after)
     found = instance.fetch_observations(records_filter, limit=MAX_RECORDS, ascending=True).records
-    companies = [name for record in found if (name := record.partition_key)]
-    return companies, max((record.storage_id for record in found), default=after)
+    observed = [record.asset_observation for record in found]
+    named = [one.metadata[NAMED].value for one in observed if one and NAMED in one.metadata]
+    companies = dict.fromkeys(name for names in named if isinstance(names, dict) for name in names)
+    return list(companies), max((record.storage_id for record in found), default=after)
 
 
-def deliver(instance: dg.DagsterInstance, company: str, delivery: str) -> None:
-    """Record that a webhook named a company."""
-    event = dg.AssetObservation(asset_key=WEBHOOKS, partition=company, metadata={"delivery": delivery})
-    instance.report_runless_asset_event(event)
+class DeliveryLog:
+    """Records companies named by webhooks; deliveries that arrive during a write are written together.
+
+    Args:
+        instance: Dagster's.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._waiting: list[tuple[str, str, Future[None]]] = []
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+
+    def deliver(self, company: str, delivery: str) -> None:
+        """Record that a delivery named a company; return when Dagster has it. Safe to share between threads."""
+        outcome: Future[None] = Future()
+        with self._lock:
+            self._waiting.append((company, delivery, outcome))
+        with self._writing:
+            if not outcome.done():
+                with self._lock:
+                    batch, self._waiting = self._waiting, []
+                self._write(batch)
+        outcome.result()
+
+    def _write(self, batch: list[tuple[str, str, Future[None]]]) -> None:
+        named = {company: delivery for company, delivery, _ in batch}
+        try:
+            metadata = {NAMED: dg.MetadataValue.json(named), "deliveries": len(batch)}
+            self._instance.report_runless_asset_event(dg.AssetObservation(asset_key=WEBHOOKS, metadata=metadata))
+        except BaseException as error:
+            for _, _, outcome in batch:
+                outcome.set_exception(error)
+            raise
+        for _, _, outcome in batch:
+            outcome.set_result(None)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
 
 from dagster_pleo_export import secrets
-from dagster_pleo_export.companies import Fleet, FleetError, read, read_file
+from dagster_pleo_export.companies import Fleet, read, read_file
 from dagster_pleo_export.discovery import Discovery
-from dagster_pleo_export.fleet_file import CompanyTable
+from dagster_pleo_export.fleet_file import CompanyTable, FleetError
 
 _lock = threading.Lock()
 _cache: dict[Path, tuple[tuple[int, int], Fleet]] = {}
+# Fleets with a table, and when they were read.
+_tables: dict[Path, tuple[float, Fleet]] = {}
 
 
 def path() -> Path:
@@ -24,8 +27,11 @@ def path() -> Path:
     return Path(os.environ.get("PLEO_FLEET", "fleet.yml"))
 
 
-def fleet() -> Fleet:
+def fleet(max_age: float = 0.0) -> Fleet:
     """Return the fleet as the file, and its table of companies if any, describe it now.
+
+    Args:
+        max_age: How many seconds old the table's rows may be.
 
     Raises:
         FleetError: It cannot be used.
@@ -36,9 +42,12 @@ def fleet() -> Fleet:
         stamp = _stamp(where)
         if where in _cache and _cache[where][0] == stamp:
             return _cache[where][1]
+        if where in _tables and time.monotonic() - _tables[where][0] < max_age:
+            return _tables[where][1]
         file = read_file(where)
         if isinstance(file.companies, CompanyTable):
-            return read(where, _rows(file.companies, where.parent))
+            _tables[where] = time.monotonic(), read(where, _rows(file.companies, where.parent))
+            return _tables[where][1]
         _cache[where] = stamp, read(where)
         return _cache[where][1]
 
@@ -59,7 +68,12 @@ def _stamp(where: Path) -> tuple[int, int]:
 
 
 def _rows(table: CompanyTable, folder: Path) -> list[dict[str, Any]]:
-    engine = sqlalchemy.create_engine(secrets.look_up(table.url, folder), poolclass=sqlalchemy.NullPool)
+    url = secrets.look_up(table.url, folder)
+    try:
+        engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError) as error:
+        # Their texts may contain the address, so its password.
+        raise FleetError(f"The address of the table of companies cannot be used: {type(error).__name__}") from None
     try:
         with engine.connect() as connection:
             return [dict(row) for row in connection.execute(sqlalchemy.text(table.query)).mappings()]

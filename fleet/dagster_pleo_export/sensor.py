@@ -7,9 +7,10 @@ import dagster as dg
 
 from dagster_pleo_export import run_history, run_planning, runtime
 from dagster_pleo_export.assets import COMPANIES, LOAD
-from dagster_pleo_export.companies import Fleet, FleetError
+from dagster_pleo_export.companies import MAX_PROBLEMS, Fleet
 from dagster_pleo_export.discovery import DiscoveryResult
 from dagster_pleo_export.discovery_state import DiscoveryState, PendingJob
+from dagster_pleo_export.fleet_file import FleetError
 from dagster_pleo_export.run_planning import PlannedRun
 from dagster_pleo_export.secrets import SecretMissing
 
@@ -51,6 +52,8 @@ class _Evaluation:
         self.instance = context.instance
         self.state = DiscoveryState.from_cursor(context.cursor)
         self.state.retain(fleet.companies)
+        for problem in self.state.new_problems(fleet.problems):
+            self.log.error("Left out: %s", problem)
         self.busy = run_history.busy_companies(self.instance)
 
     def result(self) -> dg.SensorResult:
@@ -76,7 +79,7 @@ class _Evaluation:
                 for run in run_planning.in_order(runs)
             ],
             cursor=self.state.to_cursor(),
-            dynamic_partitions_requests=self._partitions(),
+            dynamic_partitions_requests=self._partitions(asked),
             asset_events=[self._evaluation()] if complete else [],
         )
 
@@ -99,13 +102,14 @@ class _Evaluation:
             runs,
         )
 
-    def _partitions(self) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
-        existing, wanted = set(self.instance.get_dynamic_partitions(str(COMPANIES.name))), set(self.fleet.companies)
+    def _partitions(self, asked: list[str]) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
+        """Return the changes of partitions: a company gets one when it is first asked, which `status` relies on."""
+        existing = run_history.asked_companies(self.instance)
         requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
-        if wanted - existing:
-            requests.append(COMPANIES.build_add_request(sorted(wanted - existing)))
-        if existing - wanted:
-            requests.append(COMPANIES.build_delete_request(sorted(existing - wanted)))
+        if new := set(asked) - existing:
+            requests.append(COMPANIES.build_add_request(sorted(new)))
+        if gone := existing - {*self.fleet.companies, *self.fleet.left_out}:
+            requests.append(COMPANIES.build_delete_request(sorted(gone)))
         return requests
 
     def _evaluation(self) -> dg.AssetCheckEvaluation:
@@ -120,15 +124,16 @@ class _Evaluation:
 
 
 def freshness(state: DiscoveryState, fleet: Fleet) -> dg.AssetCheckResult:
-    """Check that no company is late or failing."""
+    """Check that no company is late, failing or left out."""
     now = time.time()
     late = state.late(now, fleet.file.alerts.fresh_minutes)
     return dg.AssetCheckResult(
-        passed=not late and not state.failing,
+        passed=not late and not state.failing and not fleet.problems,
         severity=dg.AssetCheckSeverity.ERROR if late else dg.AssetCheckSeverity.WARN,
         metadata={
             "late": dg.MetadataValue.json({name: _describe(job, now) for name, job in late.items()}),
             "failing": dg.MetadataValue.json({name: failing.why for name, failing in state.failing.items()}),
+            "left out": dg.MetadataValue.json(list(fleet.problems[:MAX_PROBLEMS])),
             "companies": len(fleet.companies),
         },
     )

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import threading
+import time
+from concurrent.futures import Future
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +20,15 @@ import uvicorn
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dagster_pleo_export import runtime, secrets
-from dagster_pleo_export.companies import NAME, FleetError
+from dagster_pleo_export.companies import NAME
+from dagster_pleo_export.fleet_file import FleetError
 from dagster_pleo_export.secrets import SecretMissing
 from tap_pleo_export.text import one_line
 
@@ -36,12 +41,21 @@ if TYPE_CHECKING:
 
 EVENT = "v1.export-job.created"
 MAX_BODY = 256 * 1024
+# Head, body and trailers as sent.
+MAX_REQUEST = 2 * MAX_BODY
 MAX_CONNECTIONS = 100
 # For a whole request, from connecting to the response.
 REQUEST_SECONDS = 10
 # More than a subscription delivers within the five minutes that a signature is valid for.
 MAX_REMEMBERED = 10_000
+# Refusals in the log, in so many seconds: strangers must not be able to fill it.
+MAX_REFUSALS = 20
+REFUSALS_SECONDS = 60
+# How old the fleet may be: strangers must not be able to make us query the table of companies.
+FLEET_SECONDS = 5.0
 HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+CLOSE = {"Connection": "close"}
+TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 logger = logging.getLogger("dagster_pleo_export.webhook")
 
@@ -63,7 +77,7 @@ class Receiver:
 
     def __init__(self, deliver: Callable[[str, str], None]) -> None:
         self._deliver = deliver
-        self._delivered: dict[tuple[str, str], None] = {}
+        self._outcomes: dict[tuple[str, str], Future[None]] = {}
         self._lock = threading.Lock()
 
     def receive(self, credential: str, headers: Mapping[str, str], body: bytes) -> None:
@@ -73,20 +87,29 @@ class Receiver:
             DeliveryRefused: Its signature is wrong, or the fleet file cannot be used.
         """
         try:
-            fleet = runtime.fleet()
+            fleet = runtime.fleet(max_age=FLEET_SECONDS)
             verify(_secret(fleet, credential), headers, body)
         except (FleetError, SecretMissing) as error:
             raise DeliveryRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
         delivery = credential, headers["webhook-id"]
         with self._lock:
-            if delivery in self._delivered:
-                return
+            known = self._outcomes.get(delivery)
+            outcome = self._outcomes.setdefault(delivery, Future())
+            if len(self._outcomes) > MAX_REMEMBERED:
+                del self._outcomes[next(iter(self._outcomes))]
+        if known:
+            # A replay: the same result, also while the first one is still being passed on.
+            return known.result()
+        try:
             for company in hinted(fleet, credential, body):
                 self._deliver(company.id, one_line(delivery[1]))
-            # Only now: a delivery that failed must work when it is repeated.
-            self._delivered[delivery] = None
-            if len(self._delivered) > MAX_REMEMBERED:
-                del self._delivered[next(iter(self._delivered))]
+        except BaseException as error:
+            # A delivery that failed must work when it is repeated.
+            with self._lock:
+                self._outcomes.pop(delivery, None)
+            outcome.set_exception(error)
+            raise
+        return outcome.set_result(None)
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes) -> None:
@@ -100,6 +123,9 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes) -> None:
     Raises:
         DeliveryRefused: They are wrong.
     """
+    if not TIMESTAMP.fullmatch(headers["webhook-timestamp"]):
+        # The library also takes 1.7e9, and signs whole seconds only.
+        raise DeliveryRefused(HTTPStatus.UNAUTHORIZED, "webhook-timestamp is missing, given twice or not whole seconds")
     try:
         Webhook(secret).verify(body, dict(headers), json_parse=False)
     except WebhookVerificationError as error:
@@ -111,16 +137,16 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes) -> None:
 
 def hinted(fleet: Fleet, credential: str, body: bytes) -> list[Company]:
     """Return the companies that an event may be about: the one it names, or else all of the credential."""
-    companies = [c for c in fleet.companies.values() if c.credential_name == credential]
+    companies = fleet.of_credential.get(credential, {})
     try:
         event: Any = json.loads(body)
         if event.get("eventType", EVENT) != EVENT:
             return []
         named = str(event["data"]["companyId"]).lower()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return companies
-    own = [company for company in companies if company.company_id and company.company_id.lower() == named]
-    return own or [company for company in companies if company.company_id is None]
+        return list(companies.values())
+    found = companies.get(named) or companies.get(None)
+    return [found] if found else []
 
 
 def serve(host: str, port: int, deliver: Callable[[str, str], None]) -> None:
@@ -137,13 +163,21 @@ def serve(host: str, port: int, deliver: Callable[[str, str], None]) -> None:
 
 
 def server(deliver: Callable[[str, str], None]) -> uvicorn.Server:
-    """Return the server; one request per connection, so that the limits of a connection are those of a request."""
+    """Return the server; it keeps a connection only after a delivery with a signature."""
     receiver = Receiver(deliver)
+    refusals = _RefusalLog()
 
     async def post(request: Request) -> Response:
-        return Response(status_code=await _status(receiver, request), headers={"Connection": "close"})
+        status = await _status(receiver, refusals, request)
+        return Response(status_code=status, headers=None if status == HTTPStatus.ACCEPTED else CLOSE)
 
-    app = Starlette(routes=[Route("/{credential:path}", post, methods=["POST"])])
+    async def refuse(_: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
+        return Response(status_code=status, headers=CLOSE)
+
+    app = Starlette(
+        routes=[Route("/{credential:path}", post, methods=["POST"])], exception_handlers={HTTPException: refuse}
+    )
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -155,22 +189,43 @@ def server(deliver: Callable[[str, str], None]) -> uvicorn.Server:
             log_level="error",
             log_config=None,
             server_header=False,
+            timeout_keep_alive=REQUEST_SECONDS,
             timeout_graceful_shutdown=REQUEST_SECONDS,
         )
     )
 
 
 class _LimitedProtocol(H11Protocol):
-    """Limits connections, and the seconds of each one."""
+    """Limits connections, and the seconds from connecting, or from the last response, to the next response."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _received = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        # A body's limit does not count what surrounds its chunks, which costs most.
+        if self._received > MAX_REQUEST:
+            self.transport.abort()
+        else:
+            super().data_received(data)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
+        # A request that is being passed on goes on when its client has left.
+        if len(self.connections) > MAX_CONNECTIONS or len(self.tasks) >= MAX_CONNECTIONS:
             transport.abort()
         else:
-            self._deadline = self.loop.call_later(REQUEST_SECONDS, transport.abort)
+            self._restart_deadline()
+
+    def on_response_complete(self) -> None:
+        self._restart_deadline()
+        self._received = 0
+        super().on_response_complete()
+
+    def _restart_deadline(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._deadline:
@@ -178,13 +233,32 @@ class _LimitedProtocol(H11Protocol):
         super().connection_lost(exc)
 
 
-async def _status(receiver: Receiver, request: Request) -> HTTPStatus:
+class _RefusalLog:
+    """Logs the first refusals of a minute, and how many more there were."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._count = 0
+
+    def log(self, credential: str, refused: DeliveryRefused) -> None:
+        if time.monotonic() - self._began > REFUSALS_SECONDS:
+            if self._count > MAX_REFUSALS:
+                logger.warning("%d more deliveries refused", self._count - MAX_REFUSALS)
+            self._began, self._count = time.monotonic(), 0
+        self._count += 1
+        if self._count <= MAX_REFUSALS:
+            logger.warning("Delivery to /%s refused (%d): %s", one_line(credential), refused.status, refused)
+
+
+async def _status(receiver: Receiver, refusals: _RefusalLog, request: Request) -> HTTPStatus:
     credential = request.path_params["credential"].strip("/")
-    headers = {name: request.headers.get(name, "") for name in HEADERS}
+    given = {name: request.headers.getlist(name) for name in HEADERS}
+    # Twice the same header: it is unclear which one counts.
+    headers = {name: values[0] if len(values) == 1 else "" for name, values in given.items()}
     try:
         await run_in_threadpool(receiver.receive, credential, headers, await _body(request))
     except DeliveryRefused as refused:
-        logger.warning("Delivery to /%s refused (%d): %s", one_line(credential), refused.status, refused)
+        refusals.log(credential, refused)
         return refused.status
     except ClientDisconnect:
         return HTTPStatus.REQUEST_TIMEOUT

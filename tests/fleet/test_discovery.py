@@ -114,6 +114,38 @@ def test_a_corrected_credential_is_used_by_the_next_request(pleo: Sandbox, new_f
     assert ask_all(discovery, fleet)["c0"].failure is None
 
 
+def test_a_credential_that_pleo_accepts_again_works_at_the_second_look(
+    pleo: Sandbox, new_fleet: Callable[..., Fleet]
+) -> None:
+    planted = {"client_id": pleo.client_id, "client_secret": pleo.client_secret, "refresh_token": pleo.refresh_token}
+    oauth: dict[str, Any] = {name: {"file": name} for name in planted}
+    discovery, fleet = Discovery(1), new_fleet(1, {"c0": oauth | {"token_file": "t.json", "auth_url": pleo.auth_url}})
+    for name, secret in planted.items():
+        (fleet.folder / name).write_text(secret)
+    pleo.add_fault(Fault(path="/oauth/token", method="POST", times=2, status=400, body={"error": "invalid_grant"}))
+    assert ask_all(discovery, fleet)["c0"].failure
+    pleo.faults.clear()
+
+    # The settings are the same; the client that has failed with them must not be used again.
+    assert ask_all(discovery, fleet)["c0"].failure is None
+
+
+def test_a_job_that_is_not_readable_is_dropped_even_if_pleo_lists_it(
+    pleo: Sandbox, new_fleet: Callable[..., Fleet]
+) -> None:
+    jobs = [pleo.add_job(items=1, company_id=uuid(0)) for _ in range(2)]
+
+    def complete_the_first(page: Any) -> Any:
+        for row in page["data"]:
+            if row["id"] == jobs[0].id:
+                row["status"] = "completed"
+        return page
+
+    pleo.add_fault(Fault(path=JOBS, nth=None, kind="rewrite", rewrite=complete_the_first))
+
+    assert [job.id for job in ask_all(Discovery(1), new_fleet(1))["c0"].jobs] == [jobs[1].id]
+
+
 def test_a_long_wait_is_postponed_to_a_later_round(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, status=429, headers={"Retry-After": "600"}))
 

@@ -83,3 +83,21 @@ def test_a_job_without_a_complete_load_becomes_late() -> None:
     assert state.late(START, 39)["c"].job == "j1"
     state.record(DiscoveryResult("c", (job(),)), [], START, 60)
     assert state.late(START, 1) == {}
+
+
+def test_the_older_of_two_late_jobs_is_named() -> None:
+    state = DiscoveryState()
+    jobs = [job("younger", left=15), job("older", left=5), job("new", left=59)]
+    state.record(DiscoveryResult("c", tuple(jobs)), jobs, START, 60)
+
+    assert state.late(START, 40)["c"].job == "older"
+
+
+def test_problems_of_entries_left_out_are_new_once_and_again_after_a_correction() -> None:
+    state = DiscoveryState()
+
+    assert state.new_problems(["a", "b"]) == ["a", "b"]
+    state = DiscoveryState.from_cursor(state.to_cursor())
+    assert state.new_problems(["a", "c"]) == ["c"]
+    assert state.new_problems([]) == []
+    assert state.new_problems(["a"]) == ["a"]

@@ -53,6 +53,21 @@ def test_the_nearest_to_its_expiry_comes_first() -> None:
     assert int(runs[1].tags["dagster/priority"]) > int(runs[0].tags["dagster/priority"])
 
 
+def test_a_known_expiry_comes_before_an_unknown_one() -> None:
+    unknown = ExportJob("a", "pending", NOW, None, 20)
+    runs = [
+        run_planning.plan(Company("a"), [unknown], {}, NOW),
+        run_planning.plan(Company("b"), [job("b", left=59)], {}, NOW),
+    ]
+
+    assert [run.company for run in run_planning.in_order([run for run in runs if run])] == ["b", "a"]
+    both = planned([unknown, job("b", left=59)], {})
+    assert both.tags["pleo/expires"] == "20261125T125900Z"
+    assert both.key == "acme|pleo.job/b:20|pleo.job/a:20|1"
+    assert both.expires_at == NOW + timedelta(minutes=59)
+    assert planned([unknown], {}).tags["dagster/priority"] == "-1000000"
+
+
 def test_tags_name_company_credential_and_jobs_but_no_secret() -> None:
     run = planned([job("j1"), job("j2", None, 10)], {})
 

@@ -1,0 +1,51 @@
+"""Runs in Dagster's environment without a daemon: two evaluations of the sensor, runs of two companies, the status.
+
+Prints a JSON object: the rows of ``status`` before, between and after, and what the sensor and the history say.
+"""
+
+import json
+import sys
+from typing import Any
+
+import dagster as dg
+
+from dagster_pleo_export import run_history, runtime, status
+from dagster_pleo_export.definitions import definitions
+from tap_pleo_export.api.jobs import ExportJob
+
+sensor = definitions.resolve_sensor_def("discovery")
+
+
+def tick(instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
+    """Evaluate the sensor, and add the partitions that it requests."""
+    context = dg.build_sensor_context(instance=instance, cursor=cursor, definitions=definitions)
+    result = sensor(context)
+    assert isinstance(result, dg.SensorResult)
+    for request in result.dynamic_partitions_requests or ():
+        if isinstance(request, dg.AddDynamicPartitionsRequest):
+            instance.add_dynamic_partitions(run_history.COMPANIES, list(request.partition_keys))
+    return result
+
+
+def story(instance: dg.DagsterInstance) -> dict[str, Any]:
+    """Tell what there is to see before and after each step."""
+    printed: dict[str, Any] = {"before": status.rows(instance, runtime.fleet())}
+    first = tick(instance, None)
+    printed["requested"] = [request.partition_key for request in first.run_requests or ()]
+    printed["asked"] = status.rows(instance, runtime.fleet())
+    printed["cursor"] = json.loads(tick(instance, first.cursor).cursor or "")
+    job = definitions.resolve_job_def("company")
+    for company in ("acme", "bad"):
+        instance.add_dynamic_partitions(run_history.COMPANIES, [company])
+        job.execute_in_process(instance=instance, partition_key=company, raise_on_error=False)
+    printed["after"] = status.rows(instance, runtime.fleet())
+    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": "bad"}))
+    printed["bad"] = run_history.failure_reason(instance, runs[0].run_id)
+    # A run that was started by hand names no job.
+    jobs = [ExportJob("j1", "pending", None, None, 1)]
+    printed["histories"] = [run_history.of_jobs(instance, jobs, busy=busy)["j1"].state for busy in (True, False)]
+    return printed
+
+
+with dg.DagsterInstance.get() as dagster:
+    sys.stdout.write(json.dumps(story(dagster)))
