@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -161,3 +162,53 @@ def test_what_waits_is_shown_by_need(make_report: Make) -> None:
     assert card.count("<span>") == 4
     assert '<data value="2">2</data> to be corrected in Pleo' in card
     assert "since 3 Mar 2026, 13:48 UTC" in card
+
+
+@pytest.mark.parametrize(
+    ("in_item", "in_job_item", "state"),
+    [("pending", "successful", "already recorded"), ("successful", "pending", "ready to book")],
+)
+def test_the_status_of_the_job_item_wins(make_report: Make, in_item: str, in_job_item: str, state: str) -> None:
+    data = messages([job(NEW, 20)], [listed(NEW, in_job_item)], [mapper.item() | {"jobId": NEW, "itemStatus": in_item}])
+
+    made = make_report(data)
+
+    assert re.search(rf"\b1  {state}", made.stdout), made.stdout
+
+
+@pytest.mark.parametrize("status", ["failed", "completed", "completed_with_errors"])
+def test_ended_jobs_are_left_out(make_report: Make, status: str) -> None:
+    data = messages([job(NEW, 20, status=status)], [listed(NEW)], [mapper.failing() | {"jobId": NEW}])
+
+    assert "0  blocked" in make_report(data).stdout
+    assert "1  blocked" in make_report(data, "--all-jobs").stdout
+
+
+def test_of_two_lines_without_a_time_the_last_counts(make_report: Make, tmp_path: Path) -> None:
+    lines = [mapper.item(itemStatus=None), mapper.failing()]
+    judged = mapper.run(mapper.schema() + b"".join(map(mapper.record, lines)), mapper.GOOD).records()
+    (tmp_path / "export_items.jsonl").write_bytes(b"".join(map(mapper.line, judged)))
+
+    made = make_report(None, str(tmp_path / "export_items.jsonl"))
+
+    assert "1  blocked" in made.stdout
+    assert "0  ready" in made.stdout
+
+
+def test_an_update_is_not_an_item(make_report: Make) -> None:
+    update = {"jobId": OLD, "accountingEntryId": ENTRY, "status": "failed", "failureReason": "No"}
+    judged = mapper.run(mapper.schema() + mapper.record(mapper.failing() | {"jobId": OLD}), mapper.GOOD).records()
+
+    made = make_report(b"".join(map(mapper.line, [*judged, update])))
+
+    assert "1  blocked" in made.stdout
+    assert "not checked" not in made.stdout
+
+
+def test_a_finding_without_a_severity_blocks(make_report: Make) -> None:
+    finding = {"check": "own", "status": "failed", "failureReason": "No project", "path": ""}
+    verdict = {"validationStatus": "failed", "validationChecks": [finding]}
+
+    made = make_report(mapper.line(mapper.item() | {"jobId": OLD} | verdict))
+
+    assert "What to fix first:\n        1  No project" in made.stdout

@@ -158,3 +158,20 @@ def test_developers_with_a_schema_each(server: Postgres, tmp_path: Path) -> None
         developer.build(*shared)
         assert developer.rows("select count(*) from pleo__expenses") == [(2,)]
         assert developer.rows("select voucher_id from pleo__vouchers_to_book") == [(f"{uuid(2)}/expense/1",)]
+
+
+def test_a_flattened_table_is_refused_in_one_line(server: Postgres, tmp_path: Path) -> None:
+    server.create_database("flattened")
+    made = Warehouse("postgres", tmp_path, server, "flattened", tmp_path)
+    load = Load()
+    load.job(1)
+    load.deliver(1, item(1))
+    load.into(made)
+    with server.connect("flattened") as connection:
+        connection.execute('alter table pleo.export_items rename column amount to "amount__inWalletCurrency"')
+
+    built = made.dbt("build")
+
+    assert built.returncode == 1
+    said = "export_items has the column 'amount__inWalletCurrency' instead of 'amount': load it without flattening"
+    assert said in built.stdout

@@ -31,6 +31,13 @@
 {% macro postgres__pleo_new_rows(stream, keys) %}
   {%- set relation = source('pleo', stream) -%}
   {%- set loaded = adapter.get_columns_in_relation(relation) | map(attribute='name') | list if execute else [] -%}
+  {%- for name, kind in pleo_columns(stream).items() if kind == 'json' and name not in loaded -%}
+    {%- for column in loaded if column.startswith(name ~ '__') -%}
+      {%- do exceptions.raise_compiler_error(
+        stream ~ " has the column '" ~ column ~ "' instead of '" ~ name ~ "': load it without flattening (flattening_enabled)"
+      ) -%}
+    {%- endfor -%}
+  {%- endfor -%}
   {%- set types = {'text': 'text', 'json': 'jsonb', 'integer': 'bigint'} -%}
   {%- set times = ['_sdc_batched_at', '_sdc_received_at', '_sdc_extracted_at'] | select('in', loaded) | list -%}
   {%- set time = 'rows."' ~ times[0] ~ '"' if times else 'cast(null as timestamp)' -%}
