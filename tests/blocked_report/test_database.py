@@ -11,6 +11,8 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from tap_pleo_export.blocked_report.database import read_database
+from tap_pleo_export.blocked_report.record_store import RecordStore
 from tests.blocked_report.conftest import ReportRun, load_sqlite
 from tests.helpers import books, mapper
 from tools import postgres as pg
@@ -167,6 +169,32 @@ def test_unreachable_server_is_reported_without_the_password(make_report: Make, 
     assert "the database cannot be read" in made.errors
     assert made.errors.count("\n") == 1
     assert "s3cr3t" not in made.errors
+
+
+def test_a_password_that_the_driver_quotes_is_masked(make_report: Make, postgres: pg.Postgres) -> None:
+    url = postgres.url("s3cr3t-passw0rd").replace("postgres@", "postgres:s3cr3t-passw0rd@")
+
+    made = make_report(None, "--sqlalchemy-url", url)
+
+    assert made.returncode == 1
+    assert 'database "***" does not exist' in made.errors
+
+
+def test_rows_that_arrive_while_it_reads_are_not_seen(postgres: pg.Postgres) -> None:
+    load(postgres, "snapshot", books.validated([mapper.item(1), mapper.item(2)]))
+    store = RecordStore()
+
+    inserted: list[int] = []
+
+    def insert_once(_rows: int) -> None:
+        if not inserted:
+            with postgres.connect() as connection:
+                again = "INSERT INTO snapshot.export_items SELECT * FROM snapshot.export_items"
+                inserted.append(connection.execute(again).rowcount)
+
+    read_database(postgres.url(), "snapshot", store, insert_once)
+    assert (inserted, store.items) == ([2], 2)
+    store.close()
 
 
 def test_json_text_and_renamed_columns_are_read(make_report: Make, tmp_path: Path) -> None:

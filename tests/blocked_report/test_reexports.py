@@ -212,3 +212,18 @@ def test_a_finding_without_a_severity_blocks(make_report: Make) -> None:
     made = make_report(mapper.line(mapper.item() | {"jobId": OLD} | verdict))
 
     assert "What to fix first:\n        1  No project" in made.stdout
+
+
+def test_causes_and_warnings_do_not_share_numbers(make_report: Make) -> None:
+    lines = []
+    for number, (severity, status) in enumerate((("error", "failed"), ("warning", "passed")), 1):
+        finding = {"check": f"own_{severity}", "status": "failed", "severity": severity, "failureReason": severity}
+        verdict = {"validationStatus": status, "validationChecks": [finding | {"path": ""}]}
+        lines.append(mapper.line(mapper.item(number) | {"jobId": OLD} | verdict))
+
+    page = make_report(b"".join(lines)).page
+
+    numbers = re.findall(r'<tr role="row" data-c="([^"]*)"', page)
+    assert len(numbers) == 2
+    assert not set(numbers[0].split()) & set(numbers[1].split()), numbers
+    assert all(numbers)
