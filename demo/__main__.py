@@ -198,7 +198,7 @@ class Demo:
         jobs = [job for job in pleo.jobs.values() if job.running]
         vouchers, updates = books.book(connection), books.outbox(connection)
         ledger = books.LEDGER.relative_to(CHECKOUT)
-        self.say(f"A stand-in for an accounting system, {ledger}: {vouchers} vouchers booked")
+        self.say(f"A simple accounting system, {ledger}: {vouchers} vouchers booked")
         text = f"Back to Pleo: {updates} updates in the outbox, for {len(items)} items"
         each = self.verdict(text, good=updates == len(items))
         self.run(project, OUTBOX)

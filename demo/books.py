@@ -1,4 +1,4 @@
-"""A stand-in for an accounting system: it books the models, and its results are reported to Pleo."""
+"""A simple accounting system: it books the models, and its results are reported to Pleo."""
 
 from __future__ import annotations
 

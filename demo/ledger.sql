@@ -1,4 +1,4 @@
--- A stand-in for an accounting system: book new vouchers, and list them for Pleo.
+-- A simple accounting system: book new vouchers, and list them for Pleo.
 CREATE SCHEMA IF NOT EXISTS books;
 
 CREATE TABLE IF NOT EXISTS books.vouchers (

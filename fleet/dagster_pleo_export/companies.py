@@ -136,7 +136,7 @@ def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Entries:
-    """Companies and credentials: those of the right form, and what is wrong with the others.
+    """Companies and credentials: those of the right form, and the problems of the others.
 
     Args:
         content: The file's.

@@ -34,7 +34,7 @@ class Spreadsheet:
     Args:
         file: The file.
         locale: Whose decimal sign to write; where it is a comma, spreadsheets expect semicolons between cells. None
-            stands for decimal points and commas.
+            means decimal points and commas.
     """
 
     def __init__(self, file: IO[str], locale: Locale | None = None) -> None:

@@ -191,8 +191,7 @@ class Booking(msgspec.Struct, frozen=True, eq=False):
 
 
 OwnParts = tuple[bool, str | None, str | None, bool]
-"""What an item brings itself: whether a line to book has an account, its wallet, its payables account, and whether it
-has a vendor."""
+"""The item's parts: whether a line to book has an account, its wallet, its payables account, and a vendor or not."""
 
 
 class Bookings:

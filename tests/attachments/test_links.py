@@ -56,7 +56,7 @@ def test_request_line_has_the_link_as_it_came(config: dict[str, Any], target: st
         ("/a#part", "/a"),
         ("/a?b#part?c", "/a?b"),
         ("#part", "/"),
-        # What a request line cannot contain is escaped as browsers do, the rest is left alone.
+        # Characters that a request line cannot contain are escaped as browsers do, the others are left alone.
         ("/my receipt.pdf?a b=%2f", "/my%20receipt.pdf?a%20b=%2f"),
         ("/quittung-\u00fc.pdf?\u20ac=%e2", "/quittung-%C3%BC.pdf?%E2%82%AC=%e2"),
         ("/a\u00a0\u200b", "/a%C2%A0%E2%80%8B"),

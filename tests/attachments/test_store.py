@@ -86,7 +86,7 @@ def test_store_that_fails_in_a_row_ends_the_run_before_the_first_failure(
     assert done.returncode == 1
     (error,) = done.log("ERROR")
     assert error.startswith("Setting 'destination': the store answers HTTP 500, for 4 files in a row after 2 stored")
-    assert kinds(done) == ["SCHEMA", "RECORD", "STATE", "RECORD", "STATE"], "what was stored is acknowledged"
+    assert kinds(done) == ["SCHEMA", "RECORD", "STATE", "RECORD", "STATE"], "stored files are acknowledged"
 
 
 @pytest.mark.parametrize("failures", [1, MAX_IN_A_ROW - 1])
@@ -194,7 +194,7 @@ def test_replaced_file_becomes_private(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "1.pdf").stat().st_mode) == 0o600
 
 
-def test_next_run_removes_what_a_kill_left(
+def test_next_run_removes_the_leftovers_of_a_kill(
     pleo: Sandbox, config: dict[str, Any], destination: Path, tmp_path: Path
 ) -> None:
     process, _ = start_until_state(records(pleo, 1), config, tmp_path)

@@ -116,7 +116,7 @@ def test_flattened_tables_give_the_same_report(make_report: Make, postgres: pg.P
 
 
 def flattened(row: dict[str, Any], levels: int) -> dict[str, Any]:
-    """Return a record as the loader flattens it; what is nested deeper, and arrays, are text."""
+    """Return a record as the loader flattens it; deeper objects and arrays are text."""
     found: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, dict) and levels:

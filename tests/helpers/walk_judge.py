@@ -16,12 +16,12 @@ Update = tuple[str, str, str, str | None]
 
 @dataclass
 class WalkedEntry(Entry):
-    """An entry, with what Pleo says of it.
+    """An entry, with its statuses in Pleo.
 
     Attributes:
         documents: Of its vouchers, each with the same versions.
         sources: The job of the delivery that each booking is made of, by version.
-        results: What was recorded: place in time and external id, by document and version.
+        results: Place in time and external id of each recorded voucher, by document and version.
         successes: External id by job, where Pleo calls the entry successful.
     """
 

@@ -30,12 +30,12 @@ def behind() -> datetime:
 
 
 class WalkedWorld:
-    """A company of a sandbox, and what happens to it.
+    """A company of a sandbox, and its events.
 
     Attributes:
         company: Its id.
         rng: Draws the events; the same seed and number repeat them.
-        log: What has happened, for messages.
+        log: Past events, for messages.
     """
 
     def __init__(self, pleo: Sandbox, seed: object, number: int) -> None:

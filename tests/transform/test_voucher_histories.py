@@ -115,7 +115,7 @@ class World:
             assert sums[uuid(number)] == ({"line": amount, "wallet": -amount} if amount else {})
 
     def _to_book(self) -> None:
-        """Current bookings wait, unless recorded or reported; what is done and what waits come to the booking."""
+        """Current bookings wait, unless recorded or reported; recorded and waiting vouchers come to it."""
         waiting = defaultdict(set)
         for voucher, entry_id in self.warehouse.rows(
             "select voucher_id, accounting_entry_id from pleo__vouchers_to_book"

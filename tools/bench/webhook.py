@@ -1,7 +1,7 @@
 """Deliveries of webhooks at a fixed rate: the real server with Dagster on PostgreSQL.
 
-``python -m tools.bench.webhook [RATE [SECONDS]]`` prints what was answered, how quickly, what Dagster has recorded, and
-the server's memory. One delivery in a hundred has a wrong signature, one is sent twice.
+``python -m tools.bench.webhook [RATE [SECONDS]]`` prints the answers, their speed, Dagster's records, and the
+server's memory. One delivery in a hundred has a wrong signature, one is sent twice.
 """
 
 from __future__ import annotations

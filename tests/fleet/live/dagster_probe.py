@@ -1,6 +1,6 @@
 """Runs in Dagster's environment without a daemon: two evaluations of the sensor, runs of two companies, the status.
 
-Prints a JSON object: the rows of ``status`` before, between and after, and what the sensor and the history say.
+Prints a JSON object: the rows of ``status`` before, between and after, and the results of sensor and history.
 """
 
 import json
@@ -28,7 +28,7 @@ def tick(instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
 
 
 def story(instance: dg.DagsterInstance) -> dict[str, Any]:
-    """Tell what there is to see before and after each step."""
+    """Return the status before and after each step."""
     printed: dict[str, Any] = {"before": status.rows(instance, runtime.fleet())}
     first = tick(instance, None)
     printed["requested"] = [request.partition_key for request in first.run_requests or ()]

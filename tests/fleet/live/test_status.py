@@ -20,7 +20,7 @@ NAMES = ("acme", "beta")
 
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
-    """Return what the probe printed, and its log."""
+    """Return the output of the probe, and its log."""
     folder = tmp_path_factory.mktemp("status")
     with Sandbox() as pleo:
         job = pleo.add_job(items=1)

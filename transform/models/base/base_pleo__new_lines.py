@@ -30,7 +30,7 @@ TABLE = (
     "create or replace temp table pleo_new_lines (stream varchar, line_number bigint, line varchar, is_valid boolean, "
     "file_line bigint, file_position bigint, file_digest varchar)"
 )
-# DuckDB reads neither these two nor text that is not UTF-8: what is replaced by 2 is not JSON, so the line is left out.
+# DuckDB reads neither these two nor text that is not UTF-8. A line with a 2 is not JSON, so it is left out.
 CONTROLS = bytes.maketrans(b"\x01\r", b"\x02 ")
 codecs.register_error("pleo_not_text", lambda error: ("\x02" * (error.end - error.start), error.end))
 

@@ -13,7 +13,7 @@ with items as (
   group by job_id
 ),
 
--- Open items by what they wait for: a row of the outbox to be sent, a voucher to be recorded, or neither.
+-- Open items by need: a row of the outbox to be sent, a voucher to be recorded, or neither.
 waiting as (
   select
     open_items.job_id,
