@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ def test_files_for_other_projects_are_rendered_from_meltano_yml() -> None:
     for path, text in tables.files().items():
         assert path.read_text("utf-8") == text, "run: python -m tools.docs.tables"
     assert {path for path in tables.files() if path.parent == tables.PLUGINS} == set(tables.PLUGINS.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, d in tables.definitions(tables.PROJECT).items() if "$" in d["pip_url"]]
+)
+def test_the_package_may_be_in_a_folder_with_a_space(name: str) -> None:
+    url = tables.definitions(tables.PROJECT)[name]["pip_url"]
+
+    # As Meltano reads it: variables first, then words.
+    package, *more = shlex.split(url.replace("${PLEO_EXPORT_PACKAGE}", "/srv/my plugins/tap-pleo-export"))
+
+    assert package == "/srv/my plugins/tap-pleo-export"
+    assert all("==" in requirement for requirement in more)
 
 
 @pytest.mark.parametrize(
