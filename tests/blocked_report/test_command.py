@@ -54,6 +54,25 @@ def test_page_csv_terminal_and_run_summary_agree(make_report: Make) -> None:
     assert {row["reason"] for row in table if row["currency"] == "USD"} == {"No contra account for USD"}
 
 
+def test_the_reasons_of_items_refused_earlier_are_shown(make_report: Make, tmp_path: Path) -> None:
+    statuses = tmp_path / "export_job_items.jsonl"
+    job = json.loads(jsonl(books.scene(), "export_jobs").splitlines()[0])["id"]
+    listed = {"exportJobId": job, "status": "failed", "failureReasonType": "vendor_unknown"}
+    entries = [{"accountingEntryId": f"00000000-0000-4000-8000-{number:012}"} for number in range(3)]
+    reasons = [{"failureReason": "Vendor <b>77</b> is blocked"}] * 2 + [{"failureReason": None}]
+    lines = [json.dumps(listed | entry | reason) for entry, reason in zip(entries, reasons, strict=True)]
+    statuses.write_text("".join(f"{line}\n" for line in lines))
+    messages = tmp_path / "messages.jsonl"
+    messages.write_bytes(books.scene())
+
+    before = make_report(None, str(messages)).page
+    made = make_report(None, str(messages), str(statuses))
+
+    assert '<bdi>Vendor &lt;b&gt;77&lt;/b&gt; is blocked</bdi>: <data value="2">2</data> items' in made.page
+    assert "<bdi>Vendor unknown</bdi>" in made.page
+    assert "<bdi>Vendor unknown</bdi>" not in before
+
+
 def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
     items = tmp_path / "items.jsonl"
     items.write_bytes(jsonl(books.scene(), "export_items"))
