@@ -68,6 +68,16 @@ def test_meltano_yml_declares_the_plugin_of_the_code(plugin: type[PleoPlugin], o
             assert setting["description"] == declared["description"], name
 
 
+@pytest.mark.parametrize("file", ["meltano.yml", "image/meltano.yml"])
+def test_every_job_into_a_warehouse_validates(file: str) -> None:
+    project = yaml.safe_load((CHECKOUT / file).read_text("utf-8"))
+    tasks = [task.split() for job in project["jobs"] for task in job["tasks"]]
+    loads = [task for task in tasks if "tap-pleo-export" in task and "target-pleo-export" not in task]
+
+    assert len(loads) >= 3
+    assert [task for task in loads if "pleo-validate" not in task] == []
+
+
 @pytest.mark.parametrize("page", ["guarantees.md", "pleo-api-notes.md"])
 def test_pages_name_tests_that_exist(page: str) -> None:
     found = TEST_NAME.findall((CHECKOUT / "docs" / page).read_text("utf-8"))

@@ -146,6 +146,10 @@ def test_truncated_secret_is_masked() -> None:
     assert logged(["abcdefghijkl"], "Pleo said abcdefgh… and ab…") == "Pleo said ***… and ab…"
 
 
+def test_four_characters_of_a_truncated_secret_are_masked() -> None:
+    assert logged(["abcdefghijkl"], "Pleo said abcd…") == "Pleo said ***…"
+
+
 def test_message_is_one_line_of_limited_length() -> None:
     forged = "job\n2026-01-01 00:00:00,000 | ERROR    | x | forged\x1b[31m\r\u2028\u202e\ud800"
 
