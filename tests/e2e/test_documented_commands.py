@@ -188,3 +188,25 @@ def test_updates_of_separated_items_are_reported_from_a_file(
 
     assert (code, words[0].partition(";")[0]) == (0, "3 accepted, 0 already reported, 0 refused, 0 unsent")
     assert {json.loads(line)["accountingEntryId"] for line in failed} == set(job.outcomes)
+
+
+@pytest.mark.warehouse
+def test_duckdb_works_without_meltano(
+    pleo: Sandbox, new_project: Callable[..., MeltanoProject], tmp_path: Path
+) -> None:
+    pleo.add_job(items=len(KINDS))
+    (tmp_path / "output").mkdir()
+    (tmp_path / "transform").symlink_to(CHECKOUT / "transform")
+    (tmp_path / ".venv-dbt").symlink_to(CHECKOUT / ".meltano" / "utilities" / "dbt-duckdb" / "venv")
+    project = new_project(pleo, TARGET_JSONL_DESTINATION_PATH=str(tmp_path / "output"))
+    project.run("run", "tap-pleo-export", "pleo-validate", "target-jsonl")
+    assert project.returncode == 0
+    venv, install, *build = printed("warehouse.md", "duckdb.sh").splitlines()
+
+    script = "\n".join(["set -e", *build])
+    done = shell(script, tmp_path, DBT_TARGET_PATH=str(tmp_path / "target"), DBT_LOG_PATH=str(tmp_path / "logs"))
+
+    assert done.returncode == 0, done.stdout
+    assert (venv, install.split()[:2]) == ("python3 -m venv .venv-dbt", [".venv-dbt/bin/pip", "install"])
+    assert "Completed successfully" in done.stdout or "Completed with" in done.stdout
+    assert (tmp_path / "output" / "pleo.duckdb").stat().st_size > 0
