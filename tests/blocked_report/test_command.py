@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.blocked_report.conftest import ReportRun, split_errors
-from tests.conftest import BIN
+from tests.conftest import BIN, CHECKOUT
 from tests.helpers import books, mapper
 
 Make = Callable[..., ReportRun]
@@ -52,6 +52,16 @@ def test_page_csv_terminal_and_run_summary_agree(make_report: Make) -> None:
     assert [row["state"] for row in table].count("blocked") == 34
     assert len(table) == 197
     assert {row["reason"] for row in table if row["currency"] == "USD"} == {"No contra account for USD"}
+
+
+def test_the_picture_in_the_readme_is_the_demos(make_report: Make, demo_messages: bytes) -> None:
+    made = make_report(demo_messages, env={"SOURCE_DATE_EPOCH": str(int(time.time()))})
+
+    counts = made.run_summary["tags"]
+    (title,) = re.findall("<title>Pleo export: (.*) blocked</title>", made.page)
+    readme = (CHECKOUT / "README.md").read_text("utf-8")
+    assert title == f"{counts['failed']} of {counts['items']} items"
+    assert f'alt="The report of the demo: {title} are blocked;' in readme
 
 
 def test_the_reasons_of_items_refused_earlier_are_shown(make_report: Make, tmp_path: Path) -> None:
