@@ -112,7 +112,7 @@ def demo_messages(tmp_path_factory: pytest.TempPathFactory) -> bytes:
             capture_output=True,
             check=True,
         )
-    mapping = [BIN / "map-pleo-validation", "--config", config]
+    mapping = [str(BIN / "map-pleo-validation"), "--config", str(config)]
     return subprocess.run(mapping, input=tap.stdout, capture_output=True, check=True).stdout
 
 
