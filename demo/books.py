@@ -44,10 +44,10 @@ _REVERSALS = "SELECT count(*) FROM pleo_models.pleo__vouchers WHERE kind = 'reve
 _OUTBOX = 'SELECT count(*) FROM pleo_models."pleo__item_updates"'
 
 
-def outbox_settings(server: Postgres) -> dict[str, str]:
+def outbox_settings(server: Postgres, database: str = USER) -> dict[str, str]:
     """Return the settings of ``tap-pleo-outbox``, which requires a password even if the server does not."""
     socket = quote(str(server.socket), safe="")
-    url = f"postgresql+psycopg2://{USER}:none@localhost/{USER}?host={socket}&port={PORT}"
+    url = f"postgresql+psycopg2://{USER}:none@localhost/{database}?host={socket}&port={PORT}"
     return {"TAP_PLEO_OUTBOX_SQLALCHEMY_URL": url}
 
 

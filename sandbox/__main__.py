@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import threading
 
@@ -23,12 +24,14 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with Sandbox.holding(options.world, port=options.port, seed=options.seed) as pleo:
+        oauth = [f"TAP_PLEO_EXPORT_{name.upper()}={shlex.quote(getattr(pleo, name))}" for name in OAUTH]
+        oauth.append("TAP_PLEO_EXPORT_TOKEN_FILE=tokens.json")
         print(
             "# A local Pleo with fake credentials. Paste these lines into a shell:",
             f"export TAP_PLEO_EXPORT_API_URL={pleo.url}",
-            f"export TAP_PLEO_EXPORT_API_KEY={pleo.api_key}",
+            f"export TAP_PLEO_EXPORT_API_KEY={shlex.quote(pleo.api_key)}",
             "# For OAuth, instead of the API key:",
-            *(f"# export TAP_PLEO_EXPORT_{name.upper()}={getattr(pleo, name)}" for name in OAUTH),
+            f"# unset TAP_PLEO_EXPORT_API_KEY; export {' '.join(oauth)}",
             sep="\n",
             flush=True,
         )

@@ -39,6 +39,6 @@ def report() -> None:
         from tap_pleo_export.blocked_report.command import main  # noqa: PLC0415 - slow
     except ImportError as error:
         raise SystemExit(
-            f"pleo-export-report: {error.name} is not installed: install tap-pleo-export[report]"
+            f"pleo-export-report: {error.name} is not installed: pip install babel jinja2 sqlalchemy"
         ) from None
     raise SystemExit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,19 @@ def test_files_for_other_projects_are_rendered_from_meltano_yml() -> None:
 
 
 @pytest.mark.parametrize(
+    "name", [name for name, d in tables.definitions(tables.PROJECT).items() if "$" in d["pip_url"]]
+)
+def test_the_package_may_be_in_a_folder_with_a_space(name: str) -> None:
+    url = tables.definitions(tables.PROJECT)[name]["pip_url"]
+
+    # As Meltano reads it: variables first, then words.
+    package, *more = shlex.split(url.replace("${PLEO_EXPORT_PACKAGE}", "/srv/my plugins/tap-pleo-export"))
+
+    assert package == "/srv/my plugins/tap-pleo-export"
+    assert all("==" in requirement for requirement in more)
+
+
+@pytest.mark.parametrize(
     ("plugin", "own"), [(TapPleoExport, SETTINGS), (TargetPleoExport, TARGET_SETTINGS)], ids=["tap", "target"]
 )
 def test_meltano_yml_declares_the_plugin_of_the_code(plugin: type[PleoPlugin], own: dict[str, Any]) -> None:
@@ -52,6 +66,16 @@ def test_meltano_yml_declares_the_plugin_of_the_code(plugin: type[PleoPlugin], o
         if name in own["properties"]:
             assert setting.get("value") == declared.get("default"), name
             assert setting["description"] == declared["description"], name
+
+
+@pytest.mark.parametrize("file", ["meltano.yml", "image/meltano.yml"])
+def test_every_job_into_a_warehouse_validates(file: str) -> None:
+    project = yaml.safe_load((CHECKOUT / file).read_text("utf-8"))
+    tasks = [task.split() for job in project["jobs"] for task in job["tasks"]]
+    loads = [task for task in tasks if "tap-pleo-export" in task and "target-pleo-export" not in task]
+
+    assert len(loads) >= 3
+    assert [task for task in loads if "pleo-validate" not in task] == []
 
 
 @pytest.mark.parametrize("page", ["guarantees.md", "pleo-api-notes.md"])

@@ -57,7 +57,7 @@ def test_the_report_asks_for_its_extra(installed: Path, tmp_path: Path) -> None:
     run = run_in(tmp_path, installed / "pleo-export-report", "--output", "report.html", "-")
 
     assert run.returncode == 1
-    assert run.stderr.decode() == ("pleo-export-report: jinja2 is not installed: install tap-pleo-export[report]\n")
+    assert run.stderr.decode() == ("pleo-export-report: jinja2 is not installed: pip install babel jinja2 sqlalchemy\n")
 
 
 @pytest.mark.parametrize(

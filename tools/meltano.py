@@ -109,15 +109,15 @@ class MeltanoProject:
             "XDG_STATE_HOME": str(self.root / ".meltano" / "logs"),
             "MELTANO_PROJECT_ROOT": str(self.root),
             "MELTANO_ENVIRONMENT": "sandbox",
-            "MELTANO_AUTO_INSTALL": "false",
             "MELTANO_CLI_LOG_FORMAT": "json",
             **self.settings,
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start ``meltano`` with these arguments, its output in one pipe, in a new process group."""
+        """Start ``meltano`` with these arguments, its output in one pipe, in a new process group; install nothing."""
+        command, *rest = arguments
         return subprocess.Popen(
-            [MELTANO, *arguments],
+            [MELTANO, command, *(["--no-install"] if command in {"run", "invoke"} else []), *rest],
             cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,

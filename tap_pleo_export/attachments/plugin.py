@@ -70,7 +70,7 @@ class AttachmentsMapper(StreamMapper):
 
             return open_archiver(self.config, user_agent)
         except ImportError:
-            refuse(["The extra is not installed: pip install 'tap-pleo-export[attachments]'"])
+            refuse(["The package obstore is not installed: pip install obstore"])
             raise
         except StoreUnusable as problem:
             refuse([str(problem)])

@@ -221,6 +221,8 @@ def _summarize(store: RecordStore, sheet: Spreadsheet | None, *, all_jobs: bool)
             sheet.add(item, state, summary.jobs[item.job].job)
     for job, status, items in store.job_items_only():
         summary.add_job_items(job, status, items)
+    for refusal in store.refused_earlier():
+        summary.add_refusal(refusal)
     for job, items in store.counted_elsewhere():
         if job in summary.jobs:
             summary.jobs[job].elsewhere = items

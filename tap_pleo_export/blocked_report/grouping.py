@@ -124,6 +124,7 @@ class Summary:
         unreadable: Number of records without ids.
         as_of: Time of the newest record, if known.
         other_causes: Items of the causes beyond :data:`MAX_CAUSES`.
+        refused: Number of the items refused earlier, by Pleo's reason.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Summary:
         self.jobs = {job.id: JobTotals(job) for job in jobs}
         self.causes: dict[Cause, Total] = {}
         self.other_causes = Total()
+        self.refused: Counter[str] = Counter()
         self.blocked = LargestItems(MAX_BLOCKED)
         self.ready = LargestItems(MAX_READY)
         self.totals = JobTotals(ReportJob(""))
@@ -165,6 +167,13 @@ class Summary:
         if status in states and job:
             job[states[status]].items += items
             self.totals[states[status]].items += items
+
+    def add_refusal(self, listed: JobItemStatus) -> None:
+        """Count the reason of an item refused earlier."""
+        if listed.job in self.jobs:
+            reason = refused(listed.failure_type, listed.reason).reason
+            known = reason in self.refused or len(self.refused) < MAX_CAUSES
+            self.refused[reason if known else "Other reasons"] += 1
 
     def counts(self) -> dict[str, int]:
         """Return the counts of the run summary: jobs, and items by state."""

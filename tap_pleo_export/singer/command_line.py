@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 from dotenv import find_dotenv, load_dotenv
+from singer_sdk.about import AboutInfo, TextFormatter
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import PluginBase
 
@@ -49,6 +50,13 @@ class CommandLine(PluginBase):
         sys.exit(code)
 
     @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the SDK's command; its help begins with the plugin's purpose."""
+        command = super().get_singer_command()
+        command.help = f"{cls.__doc__}\n\nSettings are listed by --about."
+        return command
+
+    @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401 - the SDK's own
         """Read the settings files; report an unreadable one as a usage error."""
         try:
@@ -57,6 +65,21 @@ class CommandLine(PluginBase):
             raise click.ClickException(
                 f"--config: {' or '.join(value)} is not a readable JSON object with settings"
             ) from None
+
+
+class _SettingsFormatter(TextFormatter, format_name="text"):
+    """The SDK's text of ``--about``, each setting with its default and description."""
+
+    def format_about(self, about_info: AboutInfo) -> str:
+        """Return the text."""
+        lines = super().format_about(about_info).splitlines()
+        for name, declared in about_info.settings.get("properties", {}).items():
+            at = lines.index(f"  - Name: {name}") + 1
+            if "description" in declared:
+                lines.insert(at, f"    Description: {' '.join(declared['description'].split())}")
+            if declared.get("default") is not None:
+                lines.insert(at, f"    Default: {json.dumps(declared['default'])}")
+        return "\n".join(lines)
 
 
 def read_dotenv() -> None:

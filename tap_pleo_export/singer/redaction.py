@@ -30,7 +30,13 @@ _NAMED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _USER = re.compile(r"(://)[^\s/@\"']+@")
-# A URL, or a path in a debug line of the HTTP library, up to its query.
+# A URL, also escaped or URL-encoded, up to its path: some stores sign it. Pleo's own paths are known.
+_FOREIGN_URL = re.compile(
+    r"""(https?(?::|%3A)(?:\\?/|%2F){2}[^\s"'<>\\/?\#%]+(?:\\?/|%2F))
+        (?!(?:v3/export-[a-z]|oauth/token\b))[^\s"'<>]*[^\s"'<>.,;:)\]]""",
+    re.VERBOSE | re.IGNORECASE,
+)
+# A path in a debug line of the HTTP library, or Pleo's URL, up to its query.
 _QUERY = re.compile(r"""((?:https?:)?(?:\\?/)[^\s"'<>?]*)\?[^\s"'<>]+""")
 _IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=[ -]?[A-Za-z0-9])")
 _IBAN = re.compile(r"[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}")
@@ -88,13 +94,14 @@ class SecretsFilter(logging.Filter):
         return _cut(escaped(self.mask(_cut(message))))
 
     def mask(self, text: str) -> str:
-        """Return the text without secrets, URL queries and IBANs."""
+        """Return the text without secrets, paths and queries of URLs, and IBANs."""
         text = self._any_secret.sub(MASK, text)
         if CUT in text:
             text = self._without_pieces(text)
         text = _AUTHORIZATION.sub(rf"\1 {MASK}", text)
         text = _NAMED.sub(rf"\1{MASK}", text)
         text = _USER.sub(rf"\1{MASK}@", text)
+        text = _FOREIGN_URL.sub(rf"\1{MASK}", text)
         text = _QUERY.sub(rf"\1?{MASK}", text)
         return "".join(_without_ibans(text))
 

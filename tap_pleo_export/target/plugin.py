@@ -101,6 +101,8 @@ class TargetPleoExport(PleoPlugin, Target):
             whole = run_reader(self.logger, self.interrupts, lambda: self._listen(file_input), OutputError, PleoError)
         finally:
             self.close()
+            for name in SINKS.keys() & self._sinks_active.keys():
+                self.get_sink(name).clean_up()
             self.logger.info(self.outcomes.summary(dry_run=self.config["dry_run"]))
         return 1 if self.outcomes.refused or self._unreadable or not whole else 0
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STREAMS_FILE = "report_streams.json"
 SDK_MEMBERS = "_sdc_"
 EXPORTED_AT = "exportedAt"
+MAX_NAMED_MEMBERS = 5
 # Texts for JSON Schema keywords; they quote no values.
 MISTAKES = {"falseSchema": "is allowed with 'failed' only", "pattern": "is not a UUID", "type": "is not text"}
 
@@ -39,7 +40,7 @@ class ReportingSink(RecordSink):
         self._outcomes: Outcomes = target.outcomes
         self._declared = self.declared()
         self._rules = jsonschema_rs.Draft202012Validator(self._declared)
-        self._unknown: set[str] = set()
+        self._unknown: dict[str, None] = {}
 
     @classmethod
     def declared(cls) -> dict[str, Any]:
@@ -64,17 +65,25 @@ class ReportingSink(RecordSink):
             members[EXPORTED_AT] = format_time(time)
         self.report(members.pop("jobId").lower(), members, context["line"])
 
+    def clean_up(self) -> None:
+        """Warn about the unknown members of all records, in one line."""
+        if self._unknown:
+            names = [f"'{one_line(name)}'" for name in list(self._unknown)[:MAX_NAMED_MEMBERS]]
+            more = f" and {len(self._unknown) - len(names)} more" if len(self._unknown) > len(names) else ""
+            self.logger.warning(
+                "Ignored %d unknown member(s) of '%s': %s%s", len(self._unknown), self.name, ", ".join(names), more
+            )
+
     @abc.abstractmethod
     def report(self, job_id: str, members: dict[str, Any], line: int) -> None:
         """Report a valid record."""
 
     def _present(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Return the declared members without null and ""; warn once about each unknown one."""
+        """Return the declared members without null and ""; note the names of unknown ones."""
         declared = self.schema["properties"]
-        for name in record.keys() - declared.keys() - self._unknown:
-            if not name.startswith(SDK_MEMBERS):
-                self._unknown.add(name)
-                self.logger.warning("Ignored unknown member '%s' of '%s'", one_line(name), self.name)
+        self._unknown |= dict.fromkeys(
+            name for name in record if name not in declared and not name.startswith(SDK_MEMBERS)
+        )
         return {name: value for name, value in record.items() if name in declared and value is not None and value != ""}
 
 

@@ -107,7 +107,7 @@ def test_missing_extra_is_reported(config: dict[str, Any], tmp_path: Path) -> No
     done = run(items_schema(), config, tmp_path, PYTHONPATH=str(tmp_path))
 
     assert done.returncode == 1
-    assert done.log("ERROR")[:1] == ["The extra is not installed: pip install 'tap-pleo-export[attachments]'"]
+    assert done.log("ERROR")[:1] == ["The package obstore is not installed: pip install obstore"]
 
 
 def test_other_plugins_do_not_import_the_extra() -> None:

@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from playwright.sync_api import Browser
 
-from tests.conftest import BIN, TIMEOUT
+from demo.__main__ import WORLDS
+from sandbox import Sandbox
+from tests.conftest import BIN, CHECKOUT, TIMEOUT
 from tests.helpers import books, mapper
+from tools.meltano import environment_without_settings
 
 STREAMS = ("export_jobs", "export_job_items", "export_items")
 _NAMES = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
@@ -92,6 +96,24 @@ def make_report(tmp_path: Path) -> Callable[..., ReportRun]:
         return ReportRun(run.returncode, run.stdout.decode(), *split_errors(run.stderr), html, table)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def demo_messages(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What `make demo` reads and validates."""
+    project = yaml.safe_load((CHECKOUT / "meltano.yml").read_text("utf-8"))["plugins"]
+    config = tmp_path_factory.mktemp("demo") / "mapping.json"
+    config.write_text(json.dumps(project["mappers"][0]["mappings"][0]["config"]))
+    with Sandbox.holding(*WORLDS) as pleo:
+        settings = {"TAP_PLEO_EXPORT_API_URL": pleo.url, "TAP_PLEO_EXPORT_API_KEY": pleo.api_key}
+        tap = subprocess.run(
+            [BIN / "tap-pleo-export", "--config=ENV"],
+            env=environment_without_settings() | settings,
+            capture_output=True,
+            check=True,
+        )
+    mapping = [str(BIN / "map-pleo-validation"), "--config", str(config)]
+    return subprocess.run(mapping, input=tap.stdout, capture_output=True, check=True).stdout
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.blocked_report.conftest import ReportRun, split_errors
-from tests.conftest import BIN
+from tests.conftest import BIN, CHECKOUT
 from tests.helpers import books, mapper
 
 Make = Callable[..., ReportRun]
@@ -53,6 +53,35 @@ def test_page_csv_terminal_and_run_summary_agree(make_report: Make) -> None:
     assert [row["state"] for row in table].count("blocked") == 34
     assert len(table) == 197
     assert {row["reason"] for row in table if row["currency"] == "USD"} == {"No contra account for USD"}
+
+
+def test_the_picture_in_the_readme_is_the_demos(make_report: Make, demo_messages: bytes) -> None:
+    made = make_report(demo_messages, env={"SOURCE_DATE_EPOCH": str(int(time.time()))})
+
+    counts = made.run_summary["tags"]
+    (title,) = re.findall("<title>Pleo export: (.*) blocked</title>", made.page)
+    readme = (CHECKOUT / "README.md").read_text("utf-8")
+    assert title == f"{counts['failed']} of {counts['items']} items"
+    assert f'alt="The report of the demo: {title} are blocked;' in readme
+
+
+def test_the_reasons_of_items_refused_earlier_are_shown(make_report: Make, tmp_path: Path) -> None:
+    statuses = tmp_path / "export_job_items.jsonl"
+    job = json.loads(jsonl(books.scene(), "export_jobs").splitlines()[0])["id"]
+    listed = {"exportJobId": job, "status": "failed", "failureReasonType": "vendor_unknown"}
+    entries = [{"accountingEntryId": f"00000000-0000-4000-8000-{number:012}"} for number in range(3)]
+    reasons = [{"failureReason": "Vendor <b>77</b> is blocked"}] * 2 + [{"failureReason": None}]
+    lines = [json.dumps(listed | entry | reason) for entry, reason in zip(entries, reasons, strict=True)]
+    statuses.write_text("".join(f"{line}\n" for line in lines))
+    messages = tmp_path / "messages.jsonl"
+    messages.write_bytes(books.scene())
+
+    before = make_report(None, str(messages)).page
+    made = make_report(None, str(messages), str(statuses))
+
+    assert '<bdi>Vendor &lt;b&gt;77&lt;/b&gt; is blocked</bdi>: <data value="2">2</data> items' in made.page
+    assert "<bdi>Vendor unknown</bdi>" in made.page
+    assert "<bdi>Vendor unknown</bdi>" not in before
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:

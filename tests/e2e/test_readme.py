@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -101,9 +102,12 @@ def test_readme_block_works_in_an_empty_project(
 
 def test_plugins_are_added_by_one_command_each(tmp_path: Path, wheel: Path, outputs: Outputs, pleo: Sandbox) -> None:
     job = pleo.add_job(items=3)
+    spaced = tmp_path / "my plugins" / wheel.name
+    spaced.parent.mkdir()
+    shutil.copy(wheel, spaced)
     destination = tmp_path / "output"
     destination.mkdir()
-    project = Elsewhere(tmp_path, outputs, **settings(pleo, wheel, ""), TARGET_JSONL_DESTINATION_PATH=str(destination))
+    project = Elsewhere(tmp_path, outputs, **settings(pleo, spaced, ""), TARGET_JSONL_DESTINATION_PATH=str(destination))
     commands = re.findall(r"^meltano add (.*)$", README, re.MULTILINE)
     assert len(commands) > 2
     for command in commands:

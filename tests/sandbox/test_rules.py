@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import requests
 from sandbox import Change, Sandbox
 from sandbox.conformance import violations
 from sandbox.jobs import JOB_STATUSES
-from tests.conftest import CHECKOUT
+from tests.conftest import BIN, CHECKOUT
 from tests.sandbox.conftest import Client, Clock
 
 UNKNOWN = "59540ed2-0d68-4e36-9e31-58223975d9e9"
@@ -143,13 +144,22 @@ def test_refresh_tokens_rotate_and_a_spent_one_ends_the_authorisation(pleo: Sand
     assert refresh(pleo.refresh_token) == 200
 
 
-def test_the_command_prints_settings_that_a_shell_accepts() -> None:
+def test_the_command_prints_settings_that_a_shell_accepts(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sandbox", "--seed", "3", "--world", "empty"]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(8)]
+        lines = [process.stdout.readline() for _ in range(5)]
         shell = subprocess.run(["sh", "-c", f"{''.join(lines)}env"], capture_output=True, text=True, check=True)
         settings = dict(line.split("=", 1) for line in shell.stdout.splitlines() if line.startswith("TAP_PLEO"))
+        pasted = lines[-1].removeprefix("# ")
+        oauth = subprocess.run(
+            ["sh", "-c", f"{''.join(lines)}{pasted}exec {BIN / 'tap-pleo-export'} --config=ENV --test"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Connected to" in oauth.stderr
         key = settings["TAP_PLEO_EXPORT_API_KEY"]
         answer = requests.get(f"{settings['TAP_PLEO_EXPORT_API_URL']}/v3/export-jobs", auth=(key, ""), timeout=10)
         process.send_signal(signal.SIGTERM)

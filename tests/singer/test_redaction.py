@@ -63,8 +63,15 @@ def test_ordinary_lines_are_unchanged() -> None:
 @pytest.mark.parametrize(
     ("message", "masked"),
     [
-        ("see https://files.pleo.io/a/b.jpg?X-Sig=abc&e=1 now", "see https://files.pleo.io/a/b.jpg?*** now"),
-        (r'"url":"https:\/\/files.pleo.io\/b?sig=abc"', r'"url":"https:\/\/files.pleo.io\/b?***"'),
+        ("see https://files.pleo.io/a/b.jpg?X-Sig=abc&e=1 now", "see https://files.pleo.io/*** now"),
+        (r'"url":"https:\/\/files.pleo.io\/b?sig=abc"', r'"url":"https:\/\/files.pleo.io\/***"'),
+        ("not at https://files.example/s/Zm9vYmFy/1.pdf.", "not at https://files.example/***."),
+        ("HTTPS://FILES.EXAMPLE:8443/S/ZM9V", "HTTPS://FILES.EXAMPLE:8443/***"),
+        ("https%3A%2F%2Ffiles.example%2Fs%2FZm9v", "https%3A%2F%2Ffiles.example%2F***"),
+        ("https://files.example?sig=abc", "https://files.example?***"),
+        ("https://u:p@files.example/s/Zm9v)", "https://***@files.example/***)"),
+        ("https://external.pleo.io/v3/export-items?job_id=1", "https://external.pleo.io/v3/export-items?***"),
+        ("like https://auth.pleo.io/oauth/token", "like https://auth.pleo.io/oauth/token"),
         (
             'http://127.0.0.1:80 "GET /v3/items?job_id=1&after=x HTTP/1.1"',
             'http://127.0.0.1:80 "GET /v3/items?*** HTTP/1.1"',
@@ -137,6 +144,10 @@ def test_secret_is_masked_in_every_spelling_in_which_it_may_be_sent(spelling: st
 
 def test_truncated_secret_is_masked() -> None:
     assert logged(["abcdefghijkl"], "Pleo said abcdefgh… and ab…") == "Pleo said ***… and ab…"
+
+
+def test_four_characters_of_a_truncated_secret_are_masked() -> None:
+    assert logged(["abcdefghijkl"], "Pleo said abcd…") == "Pleo said ***…"
 
 
 def test_message_is_one_line_of_limited_length() -> None:

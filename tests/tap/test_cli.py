@@ -98,6 +98,17 @@ def test_discovery_needs_neither_network_nor_credentials(pleo: Sandbox, run_tap:
     assert {entry["replication_method"] for entry in streams} == {"FULL_TABLE"}
 
 
+def test_a_catalog_that_is_not_utf_8_is_refused_in_one_line(run_tap: RunTap, tmp_path: Path) -> None:
+    catalog = tmp_path / "latin.json"
+    catalog.write_bytes('{"streams": "é"}'.encode("latin-1"))
+
+    run = run_tap("--catalog", str(catalog))
+
+    assert run.returncode == 1
+    assert run.stderr.strip().splitlines()[-1] == f"Error: --catalog: {catalog} does not contain a JSON object"
+    assert "Traceback" not in run.stderr
+
+
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
 def test_about_names_every_setting(run_tap: RunTap, form: str) -> None:
     run = run_tap("--about", *([] if form == "text" else [f"--format={form}"]), api_key=None)

@@ -104,7 +104,7 @@ def test_a_traceback_is_masked(run_tap: RunTap) -> None:
         run = run_tap(api_url=f"http://127.0.0.1:{port}", env={"LOGLEVEL": "DEBUG"})
 
     assert "HeaderParsingError" in run.stderr
-    assert "files.pleo.example/receipts/1.jpg?***" in run.stderr
+    assert "files.pleo.example/***" in run.stderr
     assert "Basic ***" in run.stderr
     assert SIGNATURE not in run.stderr
     assert IBAN not in run.stderr

@@ -92,9 +92,12 @@ COMPLETIONS = [
     ),
     completed_with_errors(
         id="another run reports the rest before the end",
-        setup=lambda pleo, job: [
-            job.update(entry, {"status": "failed"}, pleo.now()) for entry in list(job.item_statuses)[2:]
-        ],
+        # After this run has read the items.
+        setup=before_put(
+            lambda pleo, job: [
+                job.update(entry, {"status": "failed"}, pleo.now()) for entry in list(job.item_statuses)[2:]
+            ]
+        ),
         input=only(two),
         puts=(2,),
         items="ssff",

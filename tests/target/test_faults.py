@@ -129,6 +129,20 @@ PARTIAL = [
         setup=answering(lambda answer: answer["data"][1].update(status="in_progress")),
         counts=(6, 0),
     ),
+    Row(
+        id="an item that Pleo leaves with another status, once",
+        setup=both(
+            lambda _, job: job.ignored.add(entry(job, 1)),
+            before_put(lambda _, job: job.ignored.clear(), nth=2),
+            lambda pleo, job: answering(
+                lambda answer: answer["data"].append(
+                    {"exportJobId": job.id, "accountingEntryId": entry(job, 1), "status": "in_progress"}
+                )
+            )(pleo, job),
+        ),
+        puts=(4, 1, 2),
+        counts=(6, 0),
+    ),
     item_refused(
         id="an item both updated and refused: the control layer decides",
         setup=both(
@@ -319,6 +333,12 @@ READS = [
         setup=on_job(kind="rewrite", rewrite=lambda answer: {"data": answer["data"] | {"id": "x"}}),
         sees=("Export job {job}: an answer belongs to another job, x; ",),
         puts=(),
+    ),
+    Row(
+        id="the job's id in upper case in the answer",
+        setup=on_job(
+            kind="rewrite", rewrite=lambda answer: {"data": answer["data"] | {"id": answer["data"]["id"].upper()}}
+        ),
     ),
     run_ends(
         id="400 on the control layer",

@@ -109,7 +109,18 @@ def test_empty_and_unknown_members_are_not_sent(pleo: Sandbox, report: Report) -
         {"status": "successful", "exportedAt": "2026-01-31T12:00:00.123456Z"},
         {"status": "successful", "exportedAt": "2026-01-31T00:00:00Z"},
     ]
-    assert sorted(said(run)) == [f"Ignored unknown member '{name}' of '{UPDATES}'" for name in ("colour", "note")]
+    assert said(run) == [f"Ignored 2 unknown member(s) of '{UPDATES}': 'note', 'colour'"]
+
+
+def test_many_unknown_members_are_one_warning(pleo: Sandbox, report: Report) -> None:
+    job = pleo.add_job(items=2, status="in_progress")
+    names = [f"member {number}" for number in range(3_000)]
+
+    run = report(*(update(job, number, **dict.fromkeys(names, "x")) for number in range(2)))
+
+    assert run.returncode == 0
+    named = ", ".join(f"'{name}'" for name in names[:5])
+    assert run.warnings == [f"Ignored 3000 unknown member(s) of '{UPDATES}': {named} and 2995 more"]
 
 
 def test_updates_are_grouped_by_job(pleo: Sandbox, report: Report) -> None:

@@ -28,7 +28,8 @@ HERE = "-e . -c constraints.txt"
 # An extra cannot be requested of a package that may be a path or an address: its dependency is named instead.
 HERE_WITH_ATTACHMENTS = "-e .[attachments] -c constraints.txt"
 ATTACHMENTS = "obstore==0.12.1"
-PACKAGE = "${PLEO_EXPORT_PACKAGE}"
+# In quotes: its path may have a space.
+PACKAGE = '"${PLEO_EXPORT_PACKAGE}"'
 CONSTRAINTS = " -c constraints.txt"
 # dbt needs the models: transform/README.md says how other projects install them.
 CHECKOUT_ONLY = ("utilities",)

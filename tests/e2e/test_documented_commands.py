@@ -1,0 +1,212 @@
+"""The commands of the documents, run as printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox import Fault, Sandbox
+from sandbox.kinds import KINDS
+from tests.conftest import BIN, CHECKOUT
+from tests.e2e.test_reporting import writing
+from tests.e2e.test_result_files import report
+from tools.expectation import expected_items, loaded_keys
+from tools.meltano import MELTANO, MeltanoProject, environment_without_settings
+from tools.pipes import ANY_COMPANY, TARGET
+from tools.postgres import Postgres
+
+
+def printed(page: str, name: str) -> str:
+    """Return a block of a document."""
+    (found,) = re.findall(
+        rf"<!-- {re.escape(name)} -->\n```\w+\n(.*?)```", (CHECKOUT / "docs" / page).read_text("utf-8"), re.DOTALL
+    )
+    return str(found)
+
+
+def moved(script: str, folder: Path) -> str:
+    return script.replace("/srv/pleo", str(folder))
+
+
+def shell(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=environment_without_settings("PLEO_EXPORT", "PIP_CONSTRAINT")
+        | {"NO_PROXY": "127.0.0.1", "XDG_STATE_HOME": str(folder / "state")}
+        | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def mails(tmp_path: Path) -> Path:
+    """A file with what was mailed; `mail` is in the folder `bin`."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "mail").write_text(f'#!/bin/sh\n{{ echo "$@"; cat; }} >> {tmp_path / "mails"}\n')
+    (tmp_path / "bin" / "mail").chmod(0o755)
+    return tmp_path / "mails"
+
+
+@pytest.mark.timeout(900)
+def test_the_set_up_works_in_an_empty_folder(tmp_path: Path, mails: Path, postgres: Postgres, database: str) -> None:
+    folder = tmp_path / "srv"
+    setup = moved(printed("operating.md", "setup.sh"), folder).replace("/path/to/tap-pleo-export", str(CHECKOUT))
+    with Sandbox.demo() as pleo:
+        setup = setup.replace("TAP_PLEO_EXPORT_API_KEY='...'", f"TAP_PLEO_EXPORT_API_KEY='{pleo.api_key}'")
+        setup = setup.replace("postgresql+psycopg://user:password@host/database", postgres.url(database))
+        done = shell(f"set -e\n{setup}", tmp_path, TAP_PLEO_EXPORT_API_URL=pleo.url)
+        assert done.returncode == 0, done.stdout + done.stderr
+        expected = expected_items(pleo)
+        (folder / "alerts.py").write_text(printed("operating.md", "alerts.py"))
+        (folder / "run.sh").write_text(moved(printed("operating.md", "run.sh"), folder))
+        path = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TAP_PLEO_EXPORT_API_URL": pleo.url}
+        assert shell("bash run.sh", folder, **path).returncode == 0
+        assert not mails.exists()
+
+    with postgres.connect(database) as connection:
+        assert loaded_keys(connection, "export_items") == dict.fromkeys(expected, 1)
+
+
+@pytest.fixture
+def project(
+    new_project: Callable[..., MeltanoProject], postgres: Postgres, database: str, pleo: Sandbox
+) -> MeltanoProject:
+    """A project with the scripts of docs/operating.md and docs/fleet.md."""
+    project = new_project(pleo, TARGET_POSTGRES_SQLALCHEMY_URL=postgres.url(database))
+    (project.root / ".venv" / "bin").mkdir(parents=True)
+    for executable in (MELTANO, sys.executable):
+        (project.root / ".venv" / "bin" / Path(executable).name.rstrip("0123456789.")).symlink_to(executable)
+    (project.root / "logs").mkdir()
+    (project.root / "alerts.py").write_text(printed("operating.md", "alerts.py"))
+    (project.root / "run.sh").write_text(moved(printed("operating.md", "run.sh"), project.root))
+    (project.root / "load.sh").write_text(printed("fleet.md", "load.sh"))
+    return project
+
+
+def test_cron_mails_only_if_something_needs_attention(
+    pleo: Sandbox, project: MeltanoProject, mails: Path, tmp_path: Path
+) -> None:
+    environment = project.environment | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    pleo.add_job(items=2)
+    assert shell("bash run.sh", project.root, **environment).returncode == 0
+    assert not mails.exists()
+
+    pleo.add_job(items=len(KINDS))
+    shell("bash run.sh", project.root, **environment)
+    assert "map-pleo-validation: failed 3" in mails.read_text().splitlines()
+
+    mails.unlink()
+    pleo.add_fault(Fault(path="/v3/export-jobs", nth=None, status=401))
+    shell("bash run.sh", project.root, **environment)
+    assert "tap-pleo-export: Pleo rejected the credentials (401 on /v3/export-jobs)" in mails.read_text()
+
+
+def test_companies_load_at_the_same_time(
+    pleo: Sandbox, project: MeltanoProject, postgres: Postgres, database: str
+) -> None:
+    jobs = [pleo.add_job(items=20) for _ in range(4)]
+    (project.root / "keys").mkdir()
+    for number, job in enumerate(jobs):
+        (project.root / "keys" / f"c{number}").write_text(f"{pleo.api_key}\n")
+        with (project.root / "companies.txt").open("a") as companies:
+            companies.write(f"c{number} {job.record['companyId']}\n")
+    environment = project.environment | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    del environment["TAP_PLEO_EXPORT_API_KEY"]
+
+    for _ in range(2):
+        done = shell(printed("fleet.md", "load-all.sh"), project.root, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    with postgres.connect(database) as connection:
+        assert loaded_keys(connection, "export_items") == dict.fromkeys(expected_items(pleo), 1)
+    # The second run found the state of the first.
+    assert len(pleo.requests_to("/v3/export-items")) == len(jobs)
+
+
+def test_a_plain_pipe_continues_from_its_state(
+    pleo: Sandbox, tmp_path: Path, postgres: Postgres, database: str
+) -> None:
+    pleo.add_job(items=250)
+    files = {
+        "tap": {"api_url": pleo.url, "api_key": pleo.api_key, "max_retries": 0},
+        "mapping": {"configuration": [ANY_COMPANY]},
+        "target": {
+            "sqlalchemy_url": postgres.url(database),
+            "default_target_schema": "pleo",
+            "use_copy": True,
+            "validate_records": False,
+        },
+    }
+    for name, content in files.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    script = moved(printed("operating.md", "pipe.sh"), tmp_path)
+    path = {"PATH": f"{BIN}:{TARGET.parent}:{os.environ['PATH']}"}
+
+    pleo.add_fault(Fault(path="/v3/export-items", nth=2, status=500, times=9))
+    assert shell(script, tmp_path, **path).returncode != 0
+    pleo.faults.clear()
+    assert shell(script, tmp_path, **path).returncode == 0
+    requests = len(pleo.requests_to("/v3/export-items"))
+    assert shell(script, tmp_path, **path).returncode == 0
+
+    assert len(pleo.requests_to("/v3/export-items")) == requests
+    assert json.loads((tmp_path / "state.json").read_text())["bookmarks"]
+    with postgres.connect(database) as connection:
+        assert loaded_keys(connection, "export_items") == dict.fromkeys(expected_items(pleo), 1)
+
+
+def test_updates_of_separated_items_are_reported_from_a_file(
+    pleo: Sandbox, new_project: Callable[..., MeltanoProject]
+) -> None:
+    job = pleo.add_job(items=len(KINDS), status="in_progress")
+    project = new_project(pleo, **writing(pleo))
+    file = project.root / "meltano.yml"
+    mapping = "- name: pleo-validate\n      config:\n"
+    text = file.read_text("utf-8")
+    assert mapping in text
+    file.write_text(
+        text.replace(mapping, f"{mapping}        on_failure: separate\n        emit_updates: true\n"), "utf-8"
+    )
+    (project.root / "output").mkdir()
+    (project.root / "results").mkdir()
+
+    log = project.run("run", "tap-pleo-export", "pleo-validate", "target-jsonl")
+    assert project.returncode == 0, "".join(line.raw for line in log)
+    failed = (project.root / "output" / "export_items_failed.jsonl").read_text().splitlines()
+    (project.root / "output" / "export_job_item_updates.jsonl").rename(project.root / "results" / "updates.jsonl")
+    code, words, _ = report(project)
+
+    assert (code, words[0].partition(";")[0]) == (0, "3 accepted, 0 already reported, 0 refused, 0 unsent")
+    assert {json.loads(line)["accountingEntryId"] for line in failed} == set(job.outcomes)
+
+
+@pytest.mark.warehouse
+def test_duckdb_works_without_meltano(
+    pleo: Sandbox, new_project: Callable[..., MeltanoProject], tmp_path: Path
+) -> None:
+    pleo.add_job(items=len(KINDS))
+    (tmp_path / "output").mkdir()
+    (tmp_path / "transform").symlink_to(CHECKOUT / "transform")
+    (tmp_path / ".venv-dbt").symlink_to(CHECKOUT / ".meltano" / "utilities" / "dbt-duckdb" / "venv")
+    project = new_project(pleo, TARGET_JSONL_DESTINATION_PATH=str(tmp_path / "output"))
+    project.run("run", "tap-pleo-export", "pleo-validate", "target-jsonl")
+    assert project.returncode == 0
+    venv, install, *build = printed("warehouse.md", "duckdb.sh").splitlines()
+
+    script = "\n".join(["set -e", *build])
+    done = shell(script, tmp_path, DBT_TARGET_PATH=str(tmp_path / "target"), DBT_LOG_PATH=str(tmp_path / "logs"))
+
+    assert done.returncode == 0, done.stdout
+    assert (venv, install.split()[:2]) == ("python3 -m venv .venv-dbt", [".venv-dbt/bin/pip", "install"])
+    assert "Completed successfully" in done.stdout or "Completed with" in done.stdout
+    assert (tmp_path / "output" / "pleo.duckdb").stat().st_size > 0
