@@ -60,7 +60,8 @@ def run(
     meltano = fleet.file.meltano
     # A path starts at the fleet file's folder; a plain name is looked up on PATH.
     executable = str(fleet.folder / meltano.executable) if "/" in meltano.executable else meltano.executable
-    command = [*_ends_with_this_process(), executable, "run", f"--state-id-suffix={company.id}", *plugins]
+    options = ("--no-install", f"--state-id-suffix={company.id}")
+    command = [*_ends_with_this_process(), executable, "run", *options, *plugins]
     began = time.monotonic()
     log = RunLog()
     root = fleet.folder / meltano.project
@@ -101,7 +102,6 @@ def environment(fleet: Fleet, company: Company) -> dict[str, str]:
         **target,
         "MELTANO_ENVIRONMENT": file.meltano.environment,
         "MELTANO_CLI_LOG_FORMAT": "json",
-        "MELTANO_AUTO_INSTALL": "false",
     }
 
 

@@ -18,7 +18,7 @@ from tests.conftest import BIN, CHECKOUT
 from tests.e2e.test_reporting import writing
 from tests.e2e.test_result_files import report
 from tools.expectation import expected_items, loaded_keys
-from tools.meltano import MELTANO, MeltanoProject, environment_without_settings
+from tools.meltano import MELTANO, PLUGIN_KINDS, MeltanoProject, environment_without_settings
 from tools.pipes import ANY_COMPANY, TARGET
 from tools.postgres import Postgres
 
@@ -33,6 +33,13 @@ def printed(page: str, name: str) -> str:
 
 def moved(script: str, folder: Path) -> str:
     return script.replace("/srv/pleo", str(folder))
+
+
+def link_executables(folder: Path) -> None:
+    """Give a folder an environment with Meltano."""
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for executable in (MELTANO, sys.executable):
+        (folder / ".venv" / "bin" / Path(executable).name.rstrip("0123456789.")).symlink_to(executable)
 
 
 def shell(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -57,10 +64,26 @@ def mails(tmp_path: Path) -> Path:
     return tmp_path / "mails"
 
 
-@pytest.mark.timeout(900)
+INSTALLING = [
+    "python3 -m venv .venv",
+    '.venv/bin/pip install -c "$PLEO/constraints.txt" meltano',
+    ".venv/bin/meltano install tap-pleo-export map-pleo-validation target-postgres",
+]
+
+
 def test_the_set_up_works_in_an_empty_folder(tmp_path: Path, mails: Path, postgres: Postgres, database: str) -> None:
     folder = tmp_path / "srv"
     setup = moved(printed("operating.md", "setup.sh"), folder).replace("/path/to/tap-pleo-export", str(CHECKOUT))
+    lines = setup.splitlines()
+    # Tests have no network: what these install is linked from the checkout.
+    assert [
+        line for line in lines if ("install " in line and "--no-install" not in line) or "venv " in line
+    ] == INSTALLING
+    setup = "\n".join(line for line in lines if line not in INSTALLING)
+    link_executables(folder)
+    (folder / ".meltano").mkdir()
+    for kind in PLUGIN_KINDS:
+        (folder / ".meltano" / kind).symlink_to(CHECKOUT / ".meltano" / kind)
     with Sandbox.demo() as pleo:
         setup = setup.replace("TAP_PLEO_EXPORT_API_KEY='...'", f"TAP_PLEO_EXPORT_API_KEY='{pleo.api_key}'")
         setup = setup.replace("postgresql+psycopg://user:password@host/database", postgres.url(database))
@@ -83,9 +106,7 @@ def project(
 ) -> MeltanoProject:
     """A project with the scripts of docs/operating.md and docs/fleet.md."""
     project = new_project(pleo, TARGET_POSTGRES_SQLALCHEMY_URL=postgres.url(database))
-    (project.root / ".venv" / "bin").mkdir(parents=True)
-    for executable in (MELTANO, sys.executable):
-        (project.root / ".venv" / "bin" / Path(executable).name.rstrip("0123456789.")).symlink_to(executable)
+    link_executables(project.root)
     (project.root / "logs").mkdir()
     (project.root / "alerts.py").write_text(printed("operating.md", "alerts.py"))
     (project.root / "run.sh").write_text(moved(printed("operating.md", "run.sh"), project.root))
