@@ -12,6 +12,7 @@ from tests.helpers import document
 from tests.helpers.decoding import lines, streams
 from tests.helpers.document import ITEM_FAILURES, to_the_digit
 from tests.helpers.mapper import GOOD, Output, check_protocol, line, run
+from tests.validation.oracle import reason_of
 
 STREAMS = streams()
 REFERENCES = {"gl_accounts": ["6100"], "tax_codes": ["6100"], "tags": ["6100"], "vendors": ["0007"]}
@@ -57,7 +58,7 @@ def check_verdict(record: dict[str, Any]) -> None:
     assert {check["failureReasonType"] for check in checks} <= {*ITEM_FAILURES, None}
     assert record["validationStatus"] == ("failed" if failures else "passed")
     assert record["validationFailureReasonType"] == (failures[0]["failureReasonType"] if failures else None)
-    assert record["validationFailureReason"] == ("; ".join(c["failureReason"] for c in failures) or None)
+    assert record["validationFailureReason"] == (reason_of(failures) or None)
     assert record["bookkeepingMethod"] in {"journal", "accounts_payable"}
     for check in failures:
         steps = check["path"].split("/")[1:]
