@@ -64,7 +64,7 @@ fleet-demo: $(DEMO_PLUGINS) $(FLEET_VENV) ## Twenty companies of a local Pleo on
 	@$(BIN)/python -m demo.fleet
 
 test-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Run the tests of many companies on Dagster's real daemon (ARGS="-k webhook")
-	@$(BIN)/python -m pytest tests/fleet -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest tests/fleet/live -n 2 --dist loadfile $(ARGS)
 
 bench-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Measure discovery of 1,000 companies against runs, and minutes from job to rows
 	@$(BIN)/python -m tools.bench.fleet $(ARGS)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.logging import ConsoleFormatter, StructuredFormatter
 from singer_sdk.metrics import Metric, Point
@@ -131,6 +131,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
+@settings(max_examples=25)
 @given(secret=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=12))
 def test_secret_is_masked_in_every_spelling_in_which_it_may_be_sent(spelling: str, secret: str) -> None:
     written = SPELLINGS[spelling](secret)
