@@ -33,7 +33,7 @@ test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests, except thos
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live $(ARGS)
 
 test-meltano: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests with the real Meltano and PostgreSQL, including kills
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(or $(ARGS),tests/e2e)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" $(or $(ARGS),tests/e2e)
 
 test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the dbt models of transform/ on PostgreSQL and DuckDB
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m warehouse $(ARGS)
