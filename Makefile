@@ -36,7 +36,7 @@ test-meltano: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests with
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" $(or $(ARGS),tests/e2e)
 
 test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the dbt models of transform/ on PostgreSQL and DuckDB
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m warehouse $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m warehouse $(ARGS)
 
 coverage: $(VENV) ## Report lines that no test reaches, without the processes in Meltano's environments (.coverage/html)
 	@rm -rf .coverage
