@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from typing import TYPE_CHECKING
@@ -47,13 +46,8 @@ def look_up(secret: Secret, folder: Path) -> str:
         where = f"the file {_shown_path(path, secret)} is empty"
     if not value:
         raise SecretMissing(f"A secret is missing: {where}")
-    _learn(value)
-    return value
-
-
-@functools.cache
-def _learn(value: str) -> None:
     SECRETS.learn([value])
+    return value
 
 
 def look_up_all(credential: Credential, folder: Path) -> dict[str, str]:

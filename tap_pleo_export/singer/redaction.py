@@ -10,7 +10,7 @@ import re
 import traceback
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 from tap_pleo_export.text import escaped
 
@@ -55,17 +55,16 @@ class SecretsFilter(logging.Filter):
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Mask these values from now on: plain, in base64, and with any character escaped as in URLs, JSON or HTML."""
-        known = {secret for given in secrets for secret in (given, given.strip()) if len(secret) >= MIN_SECRET}
-        # Basic authentication of OAuth clients takes the URL-encoded form (RFC 6749, 2.3.1).
-        known |= set(self._secrets).union(
-            *(_in_base64(form) for secret in known for form in (secret, quote_plus(secret)))
-        )
+        given = {value for secret in secrets for value in (secret, secret.strip())}
+        new = {spelling for secret in given for spelling in _spellings(secret) if len(spelling) >= MIN_SECRET}
+        known = new.union(self._secrets)
+        if len(known) == len(self._secrets):
+            return
         # A new list, because other threads may read the old one. Longest first: one may be the prefix of another.
         self._secrets = sorted(known, key=lambda secret: (-len(secret), secret))
-        if known:
-            # Case-insensitive: types of Pleo's errors are quoted in upper case.
-            spellings = ("".join(map(_any_spelling, secret)) for secret in self._secrets)
-            self._any_secret = re.compile("|".join(spellings), re.IGNORECASE)
+        # Case-insensitive: types of Pleo's errors are quoted in upper case.
+        patterns = ("".join(map(_any_spelling, secret)) for secret in self._secrets)
+        self._any_secret = re.compile("|".join(patterns), re.IGNORECASE)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record's message, traceback and stack; always return True."""
@@ -120,6 +119,14 @@ class SecretsFilter(logging.Filter):
     def _indented(self, text: str) -> str:
         # Indented, so that no line can be mistaken for a log line.
         return "\n".join(f"  {self.one_line(line)}" for line in text.split("\n"))
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """Yield the spellings by which a truncated secret is recognised."""
+    form = quote_plus(secret)
+    yield from (secret, form, quote(secret, safe=""), json.dumps(secret)[1:-1])
+    # Basic authentication of OAuth clients takes the URL-encoded form (RFC 6749, 2.3.1).
+    yield from (*_in_base64(secret), *_in_base64(form))
 
 
 def _in_base64(secret: str) -> Iterator[str]:

@@ -147,6 +147,13 @@ def test_truncated_secret_is_masked() -> None:
     assert logged(["abcdefghijkl"], "Pleo said abcdefgh… and ab…") == "Pleo said ***… and ab…"
 
 
+@pytest.mark.parametrize("spelling", ["url, all", "json"])
+def test_truncated_secret_is_masked_in_its_spelling(spelling: str) -> None:
+    secret = 'k"y/of+many'
+    written = SPELLINGS[spelling](secret).strip('"')[:9]
+    assert logged([secret], "%s", f"Pleo said {written}…") == "Pleo said ***…"
+
+
 def test_four_characters_of_a_truncated_secret_are_masked() -> None:
     assert logged(["abcdefghijkl"], "Pleo said abcd…") == "Pleo said ***…"
 
