@@ -143,7 +143,7 @@ class _Entries:
         rows: Of the companies' table.
     """
 
-    def __init__(self, content: Any, rows: list[dict[str, Any]]) -> None:  # noqa: ANN401 - whatever the YAML has
+    def __init__(self, content: Any, rows: list[dict[str, Any]]) -> None:  # noqa: ANN401 - any YAML
         self.content = content if isinstance(content, dict) else {}
         self._is_object = isinstance(content, dict)
         listed = self.content.get("companies")

@@ -26,7 +26,7 @@ MERGE = "<<"
 QUOTE_IT = ": put it in quotes, because YAML reads words like no, on and 012 as other types"
 
 
-def load(path: Path) -> Any:  # noqa: ANN401 - whatever the YAML has
+def load(path: Path) -> Any:  # noqa: ANN401 - any YAML
     """Read a YAML file.
 
     Raises:

@@ -45,6 +45,7 @@ URL_VARIABLE = "PLEO_EXPORT_REPORT_SQLALCHEMY_URL"
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _PROGRAM = "pleo-export-report"
 _STDIN = "-"
+_STDOUT = Path("-")
 _MAX_CAUSES = 10
 _MAX_JOBS = 10
 _UNKNOWN_STEPS = 50_000
@@ -117,7 +118,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         if sys.stdin.isatty():
             parser.error("nothing to read: give files or --sqlalchemy-url, or pipe in the output of pleo-validate")
         options.files = [_STDIN]
-    if options.output == options.csv == Path(_STDIN):
+    if options.output == options.csv == _STDOUT:
         parser.error("--output and --csv cannot both be -")
     if options.locale is not None and find_locale(options.locale) is None:
         parser.error(
@@ -150,11 +151,11 @@ def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
         if html is not None:
             html.writelines(page.render(summary, now, locale, keep_locale=bool(own_locale), version=_version()))
     files = [path for path in (options.output, options.csv) if path]
-    terminal = sys.stderr if Path(_STDIN) in files else sys.stdout
+    terminal = sys.stderr if _STDOUT in files else sys.stdout
     for line in _terminal_lines(summary, now, locale):
         print(line, file=terminal)
     for path in files:
-        if path != Path(_STDIN):
+        if path != _STDOUT:
             print(f"Written: {path}", file=terminal)
 
 
@@ -275,7 +276,7 @@ def _amounts(sums: Sums, locale: Locale) -> str:
 def _output(path: Path, encoding: str) -> Iterator[IO[str]]:
     """Open a file whose content replaces the one at this path when it is complete; devices and pipes are written to."""
     try:
-        if path == Path(_STDIN):
+        if path == _STDOUT:
             with open(sys.stdout.fileno(), "w", encoding=encoding, newline="", closefd=False) as file:
                 yield file
         elif path.exists() and not (path.is_file() or path.is_dir()):

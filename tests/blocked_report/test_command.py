@@ -264,21 +264,21 @@ def test_a_failed_run_keeps_the_older_report(make_report: Make) -> None:
     assert sorted(path.name for path in failed.html.parent.iterdir()) == ["report.csv", "report.html"]
 
 
-def has_begun(pid: int, folder: Path) -> bool:
-    """Return whether a process has opened a file in a folder, even one without a name."""
-    try:
-        files = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
-    except FileNotFoundError:  # closed meanwhile
-        return False
-    return any(name.startswith(f"{folder}/") for name in files)
+def wait_until_begun(pid: int, folder: Path) -> None:
+    """Wait until a process has opened a file in a folder, even one without a name."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        # A file may be closed between the two calls.
+        with contextlib.suppress(FileNotFoundError):
+            if any(f"{path.readlink()}".startswith(f"{folder}/") for path in Path(f"/proc/{pid}/fd").iterdir()):
+                return
+        os.sched_yield()
 
 
 def test_a_kill_leaves_no_names_and_amounts_behind(tmp_path: Path) -> None:
     command = (BIN / "pleo-export-report", "--output", tmp_path / "report.html", "--csv", tmp_path / "report.csv")
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 30
-        while not has_begun(process.pid, tmp_path) and time.monotonic() < deadline:
-            os.sched_yield()
+        wait_until_begun(process.pid, tmp_path)
         process.kill()
 
     assert list(tmp_path.iterdir()) == []
@@ -341,9 +341,7 @@ def test_a_signal_deletes_temporary_files(tmp_path: Path, number: signal.Signals
     command = (BIN / "pleo-export-report", "--output", tmp_path / "report.html")
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        deadline = time.monotonic() + 30
-        while not has_begun(process.pid, tmp_path) and time.monotonic() < deadline:
-            os.sched_yield()
+        wait_until_begun(process.pid, tmp_path)
         process.send_signal(number)
         _, stderr = process.communicate(timeout=30)
     finally:

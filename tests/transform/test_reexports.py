@@ -26,7 +26,7 @@ UPDATES = 'select "jobId", "accountingEntryId", status, "externalId" from pleo__
 
 def build(made: Warehouse, load: Load) -> None:
     load.into(made)
-    made.build("--exclude-resource-type", "test", "unit_test")
+    made.build()
 
 
 @pytest.mark.parametrize("kind", ["postgres", "duckdb"])
