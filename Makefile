@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-meltano test-warehouse coverage mutants mutants-sql soak bench image lint format clean fleet-demo test-fleet bench-fleet
+.PHONY: help demo docs test test-meltano test-warehouse coverage mutants mutants-sql soak bench image lint format clean fleet-demo test-fleet bench-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -13,6 +13,7 @@ VENV := .venv/.installed
 DEMO_PLUGINS := .meltano/.demo-plugins
 TEST_PLUGINS := .meltano/.test-plugins
 S3_SERVER := .meltano/.s3-server
+DOCS := .meltano/docs
 WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
 FLEET_BIN := .venv-fleet/bin
 FLEET_CREATED := .venv-fleet/.created
@@ -57,6 +58,9 @@ soak: $(DEMO_PLUGINS) $(WAREHOUSE_PLUGINS) ## Random kills and faults for three 
 bench: $(DEMO_PLUGINS) ## Measure speed and memory against hand-written loops (ARGS="--only cpu", ARGS="--against DIR")
 	@$(BIN)/python -m tools.bench $(ARGS)
 
+docs: $(DOCS)/.installed ## Build the docs site into .docs/site; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build
+
 image: $(VENV) ## Build the container image with docker or buildah, and load a local Pleo with it (ARGS="build options")
 	@$(BIN)/python -m tools.image $(ARGS)
 
@@ -81,7 +85,7 @@ format: $(VENV) ## Format the code and fix what can be fixed automatically
 	@$(BIN)/ruff check --fix .
 
 clean: ## Remove everything the other targets made
-	rm -rf .venv .venv-fleet .meltano .demo .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
+	rm -rf .venv .venv-fleet .meltano .demo .docs .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(CREATED):
@@ -128,6 +132,12 @@ $(S3_SERVER): $(VENV)
 	@echo "Installing an S3 server for the tests into .meltano/moto, once ..."
 	@$(BIN)/python -m venv --clear .meltano/moto
 	@.meltano/moto/bin/python -m pip install -qq --no-input 'moto[server]==5.2.5'
+	@touch $@
+
+$(DOCS)/.installed: $(VENV)
+	@echo "Installing mkdocs-material into $(DOCS), once ..."
+	@$(BIN)/python -m venv --clear $(DOCS)
+	@$(DOCS)/bin/python -m pip install -qq --no-input mkdocs==1.6.1 mkdocs-material==9.8.2
 	@touch $@
 
 $(WAREHOUSE_PLUGINS): $(DEMO_PLUGINS)

@@ -1,4 +1,4 @@
-"""docs/operating.md: its table lists every message of the code, and its alert script works on real logs."""
+"""docs/messages.md lists every message of the code, and the alert script of docs/operating.md works on real logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from tools.meltano import MeltanoProject
 
 Alerts = Callable[[str], subprocess.CompletedProcess[str]]
 
-PAGE = (CHECKOUT / "docs" / "operating.md").read_text("utf-8")
+MESSAGES = (CHECKOUT / "docs" / "messages.md").read_text("utf-8")
+OPERATING = (CHECKOUT / "docs" / "operating.md").read_text("utf-8")
 PACKAGE = CHECKOUT / "tap_pleo_export"
 # Texts shorter than this between two values are too common to search for.
 MIN_LENGTH = 12
@@ -55,14 +56,14 @@ def messages() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 @pytest.mark.parametrize(("place", "clauses"), list(messages()))
 def test_every_message_is_documented(place: str, clauses: tuple[str, ...]) -> None:
-    rows = " ".join(line for line in PAGE.splitlines() if line.startswith("| `"))
+    rows = " ".join(line for line in MESSAGES.splitlines() if line.startswith("| `"))
     assert any(clause in rows for clause in clauses), f"{place}: {clauses}"
 
 
 @pytest.fixture(scope="module")
 def alerts() -> Alerts:
     """Return a function that gives the page's script a log on standard input."""
-    (code,) = re.findall(r"<!-- alerts.py -->\n```python\n(.*?)```", PAGE, re.DOTALL)
+    (code,) = re.findall(r"<!-- alerts.py -->\n```python\n(.*?)```", OPERATING, re.DOTALL)
 
     def run(log: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-c", code], input=log, capture_output=True, text=True, check=False)

@@ -1,8 +1,9 @@
-"""The README's instructions for another Meltano project, followed in an empty folder with a wheel."""
+"""The instructions for another Meltano project, in README.md and docs/meltano.md, followed in an empty folder."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -11,12 +12,13 @@ from pathlib import Path
 
 from demo.report import failing
 from sandbox import Sandbox
-from tests.conftest import CHECKOUT, Outputs
+from tests.conftest import BIN, CHECKOUT, Outputs
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 from tools.meltano import MELTANO, environment_without_settings
 from tools.postgres import Postgres
 
 README = (CHECKOUT / "README.md").read_text("utf-8")
+ALL_PLUGINS = (CHECKOUT / "docs" / "meltano.md").read_text("utf-8")
 HEADER = """\
 requires_meltano: '>=4.4,<5'
 default_environment: dev
@@ -25,6 +27,7 @@ environments:
 - name: dev
 """
 INSTALL_SECONDS = 600
+MAX_LINES = 25
 
 
 class Elsewhere:
@@ -56,11 +59,10 @@ class Elsewhere:
         return done
 
 
-def blocks() -> str:
-    """Return the README's blocks for `meltano.yml`."""
-    found = re.findall(r"<!-- meltano: [^\n]*-->\n```yaml\n(.*?)```\n<!-- end -->", README, re.DOTALL)
-    assert found
-    return "".join(found)
+def printed(page: str, name: str) -> str:
+    """Return a block of a page."""
+    (found,) = re.findall(rf"<!-- {name}[^\n]*-->\n```\w+\n(.*?)```", page, re.DOTALL)
+    return str(found)
 
 
 def settings(sandbox: Sandbox, wheel: Path, database_url: str) -> dict[str, str]:
@@ -72,13 +74,13 @@ def settings(sandbox: Sandbox, wheel: Path, database_url: str) -> dict[str, str]
     }
 
 
-def test_readme_block_works_in_an_empty_project(
+def test_block_with_all_plugins_works_in_an_empty_project(
     tmp_path: Path, wheel: Path, postgres: Postgres, database: str, outputs: Outputs
 ) -> None:
     with Sandbox.demo() as sandbox:
         outputs.secrets.add(sandbox.api_key)
         project = Elsewhere(tmp_path, outputs, **settings(sandbox, wheel, postgres.url(database)))
-        project.add(blocks())
+        project.add(printed(ALL_PLUGINS, "meltano"))
         project.meltano("install")
 
         tested = project.meltano("invoke", "tap-pleo-export", "--test")
@@ -108,7 +110,7 @@ def test_plugins_are_added_by_one_command_each(tmp_path: Path, wheel: Path, outp
     destination = tmp_path / "output"
     destination.mkdir()
     project = Elsewhere(tmp_path, outputs, **settings(pleo, spaced, ""), TARGET_JSONL_DESTINATION_PATH=str(destination))
-    commands = re.findall(r"^meltano add (.*)$", README, re.MULTILINE)
+    commands = re.findall(r"^meltano add (.*)$", ALL_PLUGINS, re.MULTILINE)
     assert len(commands) > 2
     for command in commands:
         project.meltano("add", *command.replace("$PLUGINS", str(CHECKOUT / "plugins")).split())
@@ -120,3 +122,46 @@ def test_plugins_are_added_by_one_command_each(tmp_path: Path, wheel: Path, outp
     lines = (destination / "export_items.jsonl").read_text("utf-8").splitlines()
     assert {json.loads(line)["jobId"] for line in lines} == {job.id}
     assert len(lines) == 3
+
+
+def test_the_readmes_first_load_works_as_printed(
+    tmp_path: Path, wheel: Path, postgres: Postgres, database: str, outputs: Outputs, pleo: Sandbox
+) -> None:
+    pleo.add_job(items=3)
+    project = Elsewhere(tmp_path, outputs, **settings(pleo, wheel, postgres.url(database)))
+    block = printed(README, "minimal: meltano.yml")
+    assert block.count("\n") <= MAX_LINES
+    (tmp_path / "meltano.yml").write_text(block, "utf-8")
+
+    commands = re.findall(r"^meltano (install|invoke .*?|run .*?)(?: +#.*)?$", README, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["install", "invoke", "run"]
+    for command in commands:
+        project.meltano(*command.split())
+
+    with postgres.connect(database) as connection:
+        assert loaded_keys(connection, "export_items") == dict.fromkeys(expected_items(pleo), 1)
+        # The next run has the state of the first.
+        pleo.add_job(items=2)
+        before = len(pleo.requests_to("/v3/export-items"))
+        project.meltano(*commands[-1].split())
+        assert loaded_keys(connection, "export_items") == dict.fromkeys(expected_items(pleo), 1)
+    assert len(pleo.requests_to("/v3/export-items")) == before + 1
+
+
+def test_the_readmes_pipe_works_as_printed(tmp_path: Path, pleo: Sandbox) -> None:
+    pleo.add_job(items=3)
+    script = printed(README, "pipe.sh").replace("=...", f"={pleo.api_key}")
+
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=environment_without_settings("PLEO_EXPORT")
+        | {"PATH": f"{BIN}:{os.environ['PATH']}", "TAP_PLEO_EXPORT_API_URL": pleo.url, "NO_PROXY": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\b3  ready to book\b", done.stdout)
+    assert "<html" in (tmp_path / "report.html").read_text("utf-8")

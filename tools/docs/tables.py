@@ -63,7 +63,7 @@ def streams() -> str:
         declared = vars(stream)
         keys = ", ".join(f"`{key}`" for key in declared["primary_keys"])
         rows.append((f"`{declared['name']}`", keys, _first_line(stream)))
-    return table(("stream", "primary key", "holds"), rows)
+    return table(("stream", "primary key", "records"), rows)
 
 
 BASES = {
@@ -156,9 +156,9 @@ OWN_TARGET_SETTINGS = {
     name: d for name, d in TARGET_SETTINGS["properties"].items() if d != SETTINGS["properties"].get(name)
 }
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
-    DOCS.parent / "README.md": {
-        "meltano": lambda: block(PROJECT),
-        "streams": streams,
+    DOCS / "meltano.md": {"meltano": lambda: block(PROJECT)},
+    DOCS / "streams.md": {"streams": streams},
+    DOCS / "settings.md": {
         "settings": lambda: _settings(SETTINGS["properties"]),
         "target settings": lambda: _settings(OWN_TARGET_SETTINGS),
     },
