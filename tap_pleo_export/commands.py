@@ -42,3 +42,12 @@ def report() -> None:
             f"pleo-export-report: {error.name} is not installed: pip install babel jinja2 sqlalchemy"
         ) from None
     raise SystemExit(main())
+
+
+def doctor() -> None:
+    """Run `pleo-export-doctor`."""
+    try:
+        from tap_pleo_export.doctor.command import main  # noqa: PLC0415 - slow
+    except ImportError as error:
+        raise SystemExit(f"pleo-export-doctor: {error.name} is not installed: pip install pyyaml") from None
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""`pleo-export-doctor`: what would go wrong, before the first scheduled run."""
