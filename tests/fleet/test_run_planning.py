@@ -99,5 +99,11 @@ def test_an_alert_names_company_job_time_left_cause_and_next_attempt() -> None:
     )
 
 
+def test_an_alert_names_all_jobs_of_the_run() -> None:
+    assert "load export job j1, j2 failed" in run_planning.failure_message(
+        "acme", {"pleo.job/j1": "1", "pleo.job/j2": "2"}, "why", NOW
+    )
+
+
 def test_a_run_started_by_hand_has_no_tags() -> None:
     assert "export job unknown failed, expiry unknown" in run_planning.failure_message("acme", {}, "why", NOW)
