@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tap_pleo_export.blocked_report.number_format import (
     ENGLISH,
+    day,
     environment_locale,
     find_locale,
     language_tag,
@@ -67,5 +68,8 @@ def test_time_span(minutes: int, expected: str) -> None:
     assert span(minutes) == expected
 
 
-def test_date_and_time() -> None:
-    assert time_of_day(datetime(2026, 9, 5, 7, 4, tzinfo=UTC)) == "5 Sep 2026, 07:04 UTC"
+def test_dates_are_english_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("babel.dates.LC_TIME", "fr_FR")
+    moment = datetime(2026, 9, 5, 7, 4, tzinfo=UTC)
+    assert time_of_day(moment) == "5 Sep 2026, 07:04 UTC"
+    assert day(moment) == "5 Sep 2026"

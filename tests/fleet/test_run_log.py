@@ -81,3 +81,12 @@ def test_counts_of_several_summaries_add_up_and_absent_ones_are_nothing() -> Non
         log.read(raw)
 
     assert (log.items, log.pages, log.failed) == (7, 3, 3)
+
+
+def test_only_the_first_errors_are_kept() -> None:
+    log = RunLog()
+    for number in range(30):
+        log.read(line(f"error {number}", "error", "tap-pleo-export"))
+
+    assert log.errors == [f"error {number}" for number in range(20)]
+    assert log.why == "error 0; error 1; error 2"
