@@ -18,7 +18,15 @@ from tap_pleo_export.blocked_report.number_format import (
     time_of_day,
 )
 
-SPANS = {0: "0 min", 59: "59 min", 60: "1 h 0 min", 1500: "25 h 0 min", 2880: "2 days", 2**25: "more than a year"}
+SPANS = {
+    0: "0 min",
+    59: "59 min",
+    60: "1 h 0 min",
+    1500: "25 h 0 min",
+    2880: "2 days",
+    365 * 1440: "365 days",
+    2**25: "more than a year",
+}
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def test_lines_of_plugins_are_shown_and_those_of_meltano_only_from_warnings_on()
     assert log.read(line("waiting 41 s", plugin="tap-pleo-export")) == ("info", "tap-pleo-export: waiting 41 s")
     assert log.read(line("No state was found", "warning")) == ("warning", "No state was found")
     assert log.read(line("Running catalog discovery")) is None
+    assert log.read(json.dumps({"event": "without a level"})) is None
 
 
 def test_counts_of_several_summaries_add_up_and_absent_ones_are_nothing() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -80,6 +81,16 @@ def test_tags_name_company_credential_and_jobs_but_no_secret() -> None:
         "pleo/expires": "20261125T121000Z",
         "dagster/priority": "-600",
     }
+
+
+def test_expiry_is_tagged_in_utc_on_machines_in_another_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        tags = planned([job(left=10)], {}).tags
+    time.tzset()
+
+    assert tags["pleo/expires"] == "20261125T121000Z"
 
 
 @pytest.mark.parametrize(("tag", "left"), [("20261125T121059Z", 10), ("20261125T115900Z", 0), (None, None)])
