@@ -63,6 +63,7 @@ def test_unknown_locale_is_not_found(locale: str) -> None:
     [
         ({"LANG": "de_DE", "LC_NUMERIC": "fr_FR"}, "fr-FR"),
         ({"LANG": "de_DE", "LC_ALL": "", "LC_NUMERIC": ""}, "de-DE"),
+        ({"LANG": "de_DE", "LC_ALL": "it_IT"}, "it-IT"),
         ({"LANG": "nonsense"}, "en"),
         ({}, "en"),
     ],

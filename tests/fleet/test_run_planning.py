@@ -93,7 +93,9 @@ def test_expiry_is_tagged_in_utc_on_machines_in_another_zone(monkeypatch: pytest
     assert tags["pleo/expires"] == "20261125T121000Z"
 
 
-@pytest.mark.parametrize(("tag", "left"), [("20261125T121059Z", 10), ("20261125T115900Z", 0), (None, None)])
+@pytest.mark.parametrize(
+    ("tag", "left"), [("20261125T121059Z", 10), ("20261125T125900Z", 59), ("20261125T115900Z", 0), (None, None)]
+)
 def test_minutes_left_are_whole(tag: str | None, left: int | None) -> None:
     assert run_planning.minutes_left(tag, NOW) == left
 
