@@ -68,7 +68,10 @@ TABLE: list[tuple[str, str, str | None, list[tuple[str, str, str]], str]] = [
         (J, "direct_reimbursement", sub_type, [("reimbursement_returned", "wallet", "outOfPocket")], "in")
         for sub_type in ("reimbursement_to_employee_refund", "reimbursement_to_company")
     ),
-    (J, "external_reimbursement", None, [("reimbursement", "outOfPocket", "externalReimbursement")], "out"),
+    *(
+        (J, "external_reimbursement", sub_type, [("reimbursement", "outOfPocket", "externalReimbursement")], "out")
+        for sub_type in (None, "reimbursement_to_employee")
+    ),
     *(
         (
             J,
