@@ -182,6 +182,8 @@ def test_external_reimbursements_fall_back_to_the_contra_account() -> None:
     configuration = [CONFIGURATION | {"accounts": accounts}]
     (voucher,) = booked(item(type="external_reimbursement"), configuration=configuration)["vouchers"]
     assert voucher["credit"] == {"role": "contra", "account": ACCOUNTS["contra"]}
+    returned = item(type="external_reimbursement", subType="reimbursement_to_company")
+    assert booked(returned, configuration=configuration)["vouchers"][0]["debit"] == voucher["credit"]
 
 
 @pytest.mark.parametrize("type_", ["direct_reimbursement", "invoice_payment", "wallet_topup", "personal_spend"])
