@@ -44,8 +44,9 @@ coverage: $(VENV) ## Report lines that no test reaches, without the processes in
 	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
 	$(BIN)/coverage combine -q && rm -f .coverage/data.* && $(BIN)/coverage html -q && $(BIN)/coverage report && exit $$tests
 
-mutants: $(VENV) ## Mutate the modules without I/O: a test must fail, or docs/mutants.md must explain why none does
-	@rm -rf mutants
+mutants: $(VENV) ## Mutate the code and the booking table: a test must fail, or docs/mutants.md must explain why none does
+	@rm -rf mutants && ln -sfn fleet src
+	@$(BIN)/python -m tools.booking_mutants
 	@$(BIN)/mutmut run --max-children 2 >/dev/null
 	@$(BIN)/python -m tools.docs.mutants
 
@@ -85,7 +86,7 @@ format: $(VENV) ## Format the code and fix what can be fixed automatically
 	@$(BIN)/ruff check --fix .
 
 clean: ## Remove everything the other targets made
-	rm -rf .venv .venv-fleet .meltano .demo .docs .coverage mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
+	rm -rf .venv .venv-fleet .meltano .demo .docs .coverage mutants src .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(CREATED):

@@ -61,7 +61,7 @@ def test_extension(declared: object, head: bytes, wanted: str) -> None:
     "head", [b"<!DOCTYPE html><title>Sign in", b"\xef\xbb\xbf\n <HTML>", b"<!-- x --><html lang='en'>"]
 )
 def test_web_page_is_refused(declared: object, head: bytes) -> None:
-    with pytest.raises(TypeMismatch, match="is a web page"):
+    with pytest.raises(TypeMismatch, match=r"^is a web page, not a file$"):
         extension(declared, head)
 
 

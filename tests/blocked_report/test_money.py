@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.blocked_report.money import EXPONENTS, Sums, add, in_major_units, minor_units
+from tap_pleo_export.blocked_report.money import EXPONENTS, Sums, _exponents, add, in_major_units, minor_units
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,8 @@ def test_sums_are_exact() -> None:
 )
 def test_unusable_amount_has_no_minor_units(value: Any) -> None:
     assert minor_units(value) is None
+
+
+def test_decimals_of_currencies_come_from_the_seed_of_the_models() -> None:
+    assert _exponents() == EXPONENTS
+    assert [EXPONENTS[currency] for currency in ("EUR", "JPY", "KWD")] == [2, 0, 3]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tap_pleo_export.blocked_report.number_format import (
     ENGLISH,
+    day,
     environment_locale,
     find_locale,
     language_tag,
@@ -17,7 +18,15 @@ from tap_pleo_export.blocked_report.number_format import (
     time_of_day,
 )
 
-SPANS = {0: "0 min", 59: "59 min", 60: "1 h 0 min", 1500: "25 h 0 min", 2880: "2 days", 2**25: "more than a year"}
+SPANS = {
+    0: "0 min",
+    59: "59 min",
+    60: "1 h 0 min",
+    1500: "25 h 0 min",
+    2880: "2 days",
+    365 * 1440: "365 days",
+    2**25: "more than a year",
+}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +63,7 @@ def test_unknown_locale_is_not_found(locale: str) -> None:
     [
         ({"LANG": "de_DE", "LC_NUMERIC": "fr_FR"}, "fr-FR"),
         ({"LANG": "de_DE", "LC_ALL": "", "LC_NUMERIC": ""}, "de-DE"),
+        ({"LANG": "de_DE", "LC_ALL": "it_IT"}, "it-IT"),
         ({"LANG": "nonsense"}, "en"),
         ({}, "en"),
     ],
@@ -67,5 +77,8 @@ def test_time_span(minutes: int, expected: str) -> None:
     assert span(minutes) == expected
 
 
-def test_date_and_time() -> None:
-    assert time_of_day(datetime(2026, 9, 5, 7, 4, tzinfo=UTC)) == "5 Sep 2026, 07:04 UTC"
+def test_dates_are_english_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("babel.dates.LC_TIME", "fr_FR")
+    moment = datetime(2026, 9, 5, 7, 4, tzinfo=UTC)
+    assert time_of_day(moment) == "5 Sep 2026, 07:04 UTC"
+    assert day(moment) == "5 Sep 2026"

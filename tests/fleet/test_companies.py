@@ -168,6 +168,12 @@ def test_discovery_and_runs_together_stay_within_the_budget(per_minute: int, com
     assert sum(limits.share_with_target(budget.run)) <= max(budget.run, 2)
 
 
+def test_discovery_gets_its_rounds_and_some_spare_and_runs_share_the_rest() -> None:
+    assert limits.divide(60, 40, 120, 2) == (30, 15)
+    assert limits.divide(500, 1, 120, 7) == (11, 69)
+    assert limits.share_with_target(15) == (12, 3)
+
+
 GOOD = [{"id": "good"}, {"id": "fine"}]
 GOOD_KEYS = {"good": KEY, "fine": KEY}
 
@@ -436,9 +442,11 @@ def test_an_address_of_the_table_that_is_not_one_is_refused_in_one_line(
     assert url not in str(refused.value)
 
 
-def checked(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+def checked(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str = "check"
+) -> tuple[int, str, str]:
     monkeypatch.setenv("PLEO_FLEET", str(path))
-    monkeypatch.setattr("sys.argv", ["dagster-pleo-export", "check"])
+    monkeypatch.setattr("sys.argv", ["dagster-pleo-export", command])
     code = __main__.main()
     return code, *capsys.readouterr()
 
@@ -483,3 +491,28 @@ def test_check_accepts_a_usable_fleet(
     path = written(tmp_path, [{"id": "acme"}], {"acme": KEY}, alerts={"url": {"env": "ALERT"}})
 
     assert checked(path, monkeypatch, capsys) == (0, "1 companies, 1 credentials, 0 problems\n", "")
+
+
+def test_instance_prints_dagsters_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, [{"id": "acme"}], {"acme": KEY}, limits={"runs": 7, "runs_per_credential": 3})
+    code, out, _ = checked(path, monkeypatch, capsys, "instance")
+
+    assert code == 0
+    # One run of a company at a time, three of a credential, seven in all; retries of runs whose worker vanished.
+    assert yaml.safe_load(out) == {
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
+        "concurrency": {
+            "runs": {
+                "max_concurrent_runs": 7,
+                "tag_concurrency_limits": [
+                    {"key": "pleo/credential", "value": {"applyLimitPerUniqueValue": True}, "limit": 3},
+                    {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1},
+                ],
+            }
+        },
+        "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
+        "run_monitoring": {"enabled": True, "start_timeout_seconds": 180, "poll_interval_seconds": 30},
+    }

@@ -65,3 +65,38 @@ def test_lines_of_plugins_are_shown_and_those_of_meltano_only_from_warnings_on()
     assert log.read(line("waiting 41 s", plugin="tap-pleo-export")) == ("info", "tap-pleo-export: waiting 41 s")
     assert log.read(line("No state was found", "warning")) == ("warning", "No state was found")
     assert log.read(line("Running catalog discovery")) is None
+    assert log.read(json.dumps({"event": "without a level"})) is None
+    assert log.read(json.dumps({"event": "x", "string_id": "dbt"})) == ("info", "dbt: x")
+
+
+def test_counts_of_several_summaries_add_up_and_absent_ones_are_nothing() -> None:
+    log = RunLog()
+    for raw in (
+        summary("tap-pleo-export", items=3, pages=1),
+        summary("tap-pleo-export", items=4, pages=2),
+        summary("tap-pleo-export"),
+        summary("map-pleo-validation", failed=1),
+        summary("map-pleo-validation", failed=2),
+        summary("map-pleo-validation"),
+        line("METRIC", plugin="tap-pleo-export", metric_info={"metric": "run_summary", "value": 2}),
+    ):
+        log.read(raw)
+
+    assert (log.items, log.pages, log.failed) == (7, 3, 3)
+
+
+def test_only_the_first_errors_are_kept() -> None:
+    log = RunLog()
+    for number in range(30):
+        log.read(line(f"error {number}", "error", "tap-pleo-export"))
+
+    assert log.errors == [f"error {number}" for number in range(20)]
+    assert log.why == "error 0; error 1; error 2"
+
+
+def test_the_plugins_errors_come_before_those_of_meltano() -> None:
+    log = RunLog()
+    log.read(line("Extractor failed", "error"))
+    log.read(line("Pleo is down", "error", "tap-pleo-export", err="more"))
+
+    assert log.why == "Pleo is down"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -82,7 +83,19 @@ def test_tags_name_company_credential_and_jobs_but_no_secret() -> None:
     }
 
 
-@pytest.mark.parametrize(("tag", "left"), [("20261125T121059Z", 10), ("20261125T115900Z", 0), (None, None)])
+def test_expiry_is_tagged_in_utc_on_machines_in_another_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        tags = planned([job(left=10)], {}).tags
+    time.tzset()
+
+    assert tags["pleo/expires"] == "20261125T121000Z"
+
+
+@pytest.mark.parametrize(
+    ("tag", "left"), [("20261125T121059Z", 10), ("20261125T125900Z", 59), ("20261125T115900Z", 0), (None, None)]
+)
 def test_minutes_left_are_whole(tag: str | None, left: int | None) -> None:
     assert run_planning.minutes_left(tag, NOW) == left
 
@@ -96,6 +109,12 @@ def test_an_alert_names_company_job_time_left_cause_and_next_attempt() -> None:
         "Company acme: attempt 3 to load export job j1 failed, 12 minutes left. Pleo rejected the credentials (401). "
         "It is retried automatically, in 4 min at the earliest; if the job expires first, export the entries again in "
         "Pleo"
+    )
+
+
+def test_an_alert_names_all_jobs_of_the_run() -> None:
+    assert "load export job j1, j2 failed" in run_planning.failure_message(
+        "acme", {"pleo.job/j1": "1", "pleo.job/j2": "2"}, "why", NOW
     )
 
 

@@ -23,7 +23,6 @@ from tests.helpers.target import (
     update,
     updates,
 )
-from tools.meltano import environment_without_settings
 
 Setup = Callable[[Sandbox, Job], object]
 
@@ -156,7 +155,7 @@ def entry(job: Job, number: int) -> str:
     return list(job.item_statuses)[number]
 
 
-def play(row: Row, folder: Path, outputs: Outputs) -> RowResult:
+def play(row: Row, folder: Path, environment: dict[str, str], outputs: Outputs) -> RowResult:
     """Run the target against a row's fault."""
     folder.mkdir()
     words = {letter: word for word, letter in LETTERS.items()}
@@ -173,7 +172,7 @@ def play(row: Row, folder: Path, outputs: Outputs) -> RowResult:
         names |= {f"item{number}": id_ for number, id_ in enumerate(job.item_statuses)}
         messages = row.input(job, other)
         row.setup(pleo, job)
-        process = start_target(folder, environment_without_settings("LOGLEVEL"), settings_of(pleo, **row.settings))
+        process = start_target(folder, environment, settings_of(pleo, **row.settings))
         run = feed(process, SCHEMAS + messages, outputs)
         items = "".join(LETTERS[status] for status in job.item_statuses.values())
         return RowResult(run, names, pleo.requests, pleo.changes, items, job.status)

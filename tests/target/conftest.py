@@ -14,6 +14,7 @@ from sandbox import Sandbox
 from tests.conftest import Outputs, Run
 from tests.helpers.target import SCHEMAS, feed, settings_of, start_target
 from tests.helpers.target_faults import RowResult, play
+from tools.meltano import environment_without_settings
 
 Report = Callable[..., Run]
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -48,5 +49,10 @@ def results(
     rows = [row for row in request.module.MATRIX if f"test_row[{row.id}]" in selected]
     assert len({row.id for row in rows}) == len(rows)
     folder = tmp_path_factory.mktemp("rows")
+    # Read before the threads start: pytest changes its environment with each test.
+    environment = environment_without_settings("LOGLEVEL")
     with ThreadPoolExecutor(4) as pool:
-        yield {row.id: pool.submit(play, row, folder / str(number), outputs) for number, row in enumerate(rows)}
+        yield {
+            row.id: pool.submit(play, row, folder / str(number), environment, outputs)
+            for number, row in enumerate(rows)
+        }

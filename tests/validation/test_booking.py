@@ -68,7 +68,10 @@ TABLE: list[tuple[str, str, str | None, list[tuple[str, str, str]], str]] = [
         (J, "direct_reimbursement", sub_type, [("reimbursement_returned", "wallet", "outOfPocket")], "in")
         for sub_type in ("reimbursement_to_employee_refund", "reimbursement_to_company")
     ),
-    (J, "external_reimbursement", None, [("reimbursement", "outOfPocket", "externalReimbursement")], "out"),
+    *(
+        (J, "external_reimbursement", sub_type, [("reimbursement", "outOfPocket", "externalReimbursement")], "out")
+        for sub_type in (None, "reimbursement_to_employee")
+    ),
     *(
         (
             J,
@@ -95,7 +98,44 @@ def test_each_type_becomes_its_vouchers(
     assert {v["way"] for v in posting["vouchers"]} == {way}
 
 
+# Where it is not "documented" throughout.
+BASES: dict[tuple[str, str, str | None], list[str]] = {
+    **{(AP, type_, None): ["documented", "double_entry"] for type_ in ("card_purchase", "card_invoice", "fee")},
+    **{(AP, type_, None): ["documented", "double_entry"] for type_ in ("refund", "chargeback", "cashback")},
+    **{(AP, type_, None): ["assumption", "assumption"] for type_ in ("out_of_pocket", "mileage", "per_diem")},
+    (AP, "fee", "interest"): ["documented", "double_entry"],
+    (J, "invoice_payment", "invoice_payment_returned"): ["double_entry"],
+    (J, "fee", None): ["wallet_documented"],
+    (J, "fee", "interest"): ["wallet_documented"],
+    (J, "cashback", None): ["wallet_documented"],
+    (J, "direct_reimbursement", "reimbursement_to_employee_refund"): ["assumption"],
+    (J, "direct_reimbursement", "reimbursement_to_company"): ["assumption"],
+    (J, "external_reimbursement", "reimbursement_to_employee_refund"): ["meaning_documented"],
+    (J, "external_reimbursement", "reimbursement_to_company"): ["meaning_documented"],
+}
+
+
+@pytest.mark.parametrize(("method", "type_", "sub_type"), [row[:3] for row in TABLE])
+def test_each_voucher_names_its_source(method: str, type_: str, sub_type: str | None) -> None:
+    vouchers = booked(item(type=type_, subType=sub_type, method=method))["vouchers"]
+    assert [voucher["basis"] for voucher in vouchers] == BASES.get((method, type_, sub_type), ["documented"])
+
+
+@pytest.mark.parametrize(("method", "type_"), sorted({row[:2] for row in TABLE}))
+def test_an_unknown_subtype_is_not_booked(method: str, type_: str) -> None:
+    reason = booked(item(type=type_, subType="unheard_of", method=method))["reason"]
+    assert reason == f"Type {type_} with subtype unheard_of is not in the booking table: give it a row in 'booking'"
+
+
 ACCOUNTS = CONFIGURATION["accounts"]
+
+
+@pytest.mark.parametrize(("type_", "role"), [("fee", "fees"), ("cashback", "otherIncome")])
+def test_a_category_comes_before_the_configured_account(type_: str, role: str) -> None:
+    (voucher,) = booked(item(type=type_), configuration=[CONFIGURATION | {"accounts": ACCOUNTS | {role: "9"}}])[
+        "vouchers"
+    ]
+    assert {"role": "line", "account": None} in (voucher["debit"], voucher["credit"])
 
 
 def test_accounts_come_from_the_item_the_vendor_and_the_configuration() -> None:
@@ -142,6 +182,8 @@ def test_external_reimbursements_fall_back_to_the_contra_account() -> None:
     configuration = [CONFIGURATION | {"accounts": accounts}]
     (voucher,) = booked(item(type="external_reimbursement"), configuration=configuration)["vouchers"]
     assert voucher["credit"] == {"role": "contra", "account": ACCOUNTS["contra"]}
+    returned = item(type="external_reimbursement", subType="reimbursement_to_company")
+    assert booked(returned, configuration=configuration)["vouchers"][0]["debit"] == voucher["credit"]
 
 
 @pytest.mark.parametrize("type_", ["direct_reimbursement", "invoice_payment", "wallet_topup", "personal_spend"])
@@ -248,9 +290,19 @@ def test_a_missing_role_is_named_with_its_document(
     assert {name: finding["subject"][name] for name in subject} == subject
 
 
-def test_a_payable_without_a_vendor_fails() -> None:
-    verdict = judge(item(type="card_purchase", method=AP, vendor=None))
+@pytest.mark.parametrize(
+    ("type_", "sub_type"), [row[1:3] for row in TABLE if row[0] == AP and row[1] != "invoice_payment"]
+)
+def test_a_payable_without_a_vendor_fails(type_: str, sub_type: str | None) -> None:
+    verdict = judge(item(type=type_, subType=sub_type, method=AP, vendor=None))
     assert verdict["validationFailureReasonType"] == "vendor_unknown"
+
+
+@pytest.mark.parametrize(
+    ("type_", "sub_type"), [row[1:3] for row in TABLE if row[0] == J or row[1] == "invoice_payment"]
+)
+def test_the_others_need_no_vendor(type_: str, sub_type: str | None) -> None:
+    assert booked(item(type=type_, subType=sub_type, vendor=None))["outcome"] == "booked"
 
 
 def test_amounts_that_do_not_add_up_fail() -> None:
