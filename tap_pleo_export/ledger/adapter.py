@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tap_pleo_export.books.vouchers import Voucher
+if TYPE_CHECKING:
+    from tap_pleo_export.books.vouchers import Voucher
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,6 @@ class Ledger(ABC):
         return {key: found for key in keys if (found := self.find(key))}
 
     def book_all(self, vouchers: Sequence[Voucher]) -> Iterator[tuple[Voucher, Booked | Refused]]:
-        """Book vouchers in order, and yield each with its answer at once. Override it where one request can book many."""
+        """Book vouchers in order, and yield each with its answer. Override it where one request can book many."""
         for voucher in vouchers:
             yield voucher, self.book(voucher)
