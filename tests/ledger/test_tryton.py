@@ -1,0 +1,347 @@
+"""The adapter on a real Tryton: `make test-ledger`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import defaultdict
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_pleo_export.books.vouchers import Party, Voucher
+from tap_pleo_export.ledger.adapter import Booked, LedgerUnavailable, Refused
+from tap_pleo_export.ledger.tryton import Tryton
+from tap_pleo_export.ledger.tryton_rpc import TrytonRpc
+from tests.ledger.conftest import NAMES, OTHER, bill, expense, legs, new_entry, payment, reversal, voucher
+
+pytestmark = pytest.mark.ledger
+
+
+def posted(rpc: TrytonRpc, found: Voucher) -> dict[str, Decimal]:
+    """The posted balance by account of everything that carries a voucher's key."""
+    key = f"pleo:{found.id}"
+    conditions = [
+        ("move_state", "=", "posted"),
+        ["OR", ("move.description", "=", key), ("move.origin.description", "=", key, "account.invoice")],
+    ]
+    sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for row in rpc.search("account.move.line", conditions, ["account.code", "debit", "credit"]):
+        sums[row["account."]["code"]] += row["debit"] - row["credit"]
+    return dict(sums)
+
+
+def expected(found: Voucher) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for leg in found.legs:
+        sums[leg.account] = sums.get(leg.account, Decimal(0)) + leg.amount
+    return sums
+
+
+def copies(rpc: TrytonRpc, key: str) -> int:
+    return sum(
+        len(rpc.search(model, [("description", "=", f"pleo:{key}")], ["id"]))
+        for model in ("account.move", "account.invoice")
+    )
+
+
+def invoice(rpc: TrytonRpc, found: Voucher, *fields: str) -> dict[str, Any]:
+    (row,) = rpc.search("account.invoice", [("description", "=", f"pleo:{found.id}")], fields)
+    return row
+
+
+def vendor(code: str) -> Party:
+    return Party(code=code, name=f"Vendor {code}")
+
+
+def test_a_bill_becomes_a_supplier_invoice(ledger: Tryton, rpc: TrytonRpc) -> None:
+    found = bill(number="RE-1", due_date=date(2026, 4, 3), vendor=vendor("bill"))
+    answer = ledger.book(found)
+    assert isinstance(answer, Booked)
+    assert answer.number.startswith("BILL-2026-")
+    fields = "number", "reference", "type", "state", "total_amount", "tax_amount", "invoice_date", "accounting_date"
+    row = invoice(rpc, found, *fields, "party.code", "lines_to_pay")
+    assert answer.url == f"{rpc.url}/#tryton/model/account.invoice/{row['id']}"
+    assert (row["number"], row["reference"], row["type"], row["state"]) == (answer.number, "RE-1", "in", "posted")
+    assert (row["total_amount"], row["tax_amount"], row["party."]["code"]) == (Decimal(125), Decimal(25), "bill")
+    assert (row["invoice_date"], row["accounting_date"]) == (date(2026, 3, 4), date(2026, 3, 5))
+    (line,) = rpc.search("account.move.line", [("id", "in", row["lines_to_pay"])], ["maturity_date"])
+    assert line["maturity_date"] == date(2026, 4, 3)
+    assert posted(rpc, found) == expected(found)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        expense(),
+        voucher("refund", ("wallet", "1000", "5.00"), ("line", "6000", "-5.00")),
+        voucher("advance", ("outOfPocket", "2100", "5.00"), ("wallet", "1000", "-5.00")),
+        voucher("transfer", ("wallet", "1000", "500.00"), ("contra", "1100", "-500.00")),
+        voucher(
+            "credit_note",
+            ("accountsPayable", "2000", "30.00"),
+            ("line", "6000", "-24.00", "net"),
+            ("taxIngoing", "2500", "-6.00", "tax"),
+        ),
+        voucher(
+            "bill",
+            ("line", "6000", "80.00", "net"),
+            ("taxIngoing", "2500", "20.00", "reverse_in"),
+            ("taxOutgoing", "2600", "-20.00", "reverse_out"),
+            ("accountsPayable", "2000", "-80.00"),
+        ),
+        voucher("expense", ("line", "6000", "0.00"), ("line", "6100", "3.00"), ("wallet", "1000", "-3.00")),
+        bill(currency="DKK", company=OTHER),
+    ],
+    ids=lambda found: found.document,
+)
+def test_each_document_is_posted_with_its_legs(ledger: Tryton, rpc: TrytonRpc, found: Voucher) -> None:
+    assert isinstance(ledger.book(found), Booked)
+    assert posted(rpc, found) == expected(found)
+
+
+def test_a_bill_on_accounts_that_invoices_cannot_have_becomes_a_move(ledger: Tryton, rpc: TrytonRpc) -> None:
+    found = voucher("bill", ("line", "1100", "9.00"), ("accountsPayable", "2000", "-9.00"), due_date=date(2026, 5, 1))
+    answer = ledger.book(found)
+    assert isinstance(answer, Booked)
+    assert answer.number.startswith("JE-2026-")
+    assert posted(rpc, found) == expected(found)
+    conditions = [("move.description", "=", f"pleo:{found.id}"), ("account.code", "=", "2000")]
+    (line,) = rpc.search("account.move.line", conditions, ["maturity_date", "party.code"])
+    assert (line["maturity_date"], line["party."]["code"]) == (date(2026, 5, 1), "V-1")
+
+
+LEDGERS = "accounting_system_validation_failure"
+REFUSED = [
+    (expense(posting_date=date(2026, 2, 3)), "2026-02-01 to 2026-02-28 of Nordlicht GmbH is closed", LEDGERS),
+    (expense(posting_date=date(2031, 2, 3)), "2031-02-03 is in no accounting period", LEDGERS),
+    (
+        voucher("expense", ("line", "9999", "1"), ("wallet", "1000", "-1")),
+        "Account 9999 does not exist in Tryton's company Nordlicht GmbH",
+        "account_unknown",
+    ),
+    (expense("0.005"), "An amount has 3 decimals, EUR has 2", LEDGERS),
+    (payment(vendor=Party()), "Account 2000 needs a vendor: choose one in Pleo", "vendor_unknown"),
+    (
+        voucher("advance", ("outOfPocket", "2100", "5"), ("wallet", "1000", "-5"), employee=Party()),
+        "Account 2100 needs an employee",
+        "validation_failure",
+    ),
+    (
+        voucher("expense", ("line", "6000", "10.00"), ("wallet", "1000", "-9.99")),
+        "Debit and credit differ by 0.01 EUR",
+        "unexpected_failure",
+    ),
+    (
+        expense(currency="DKK"),
+        "The amounts are in DKK, but Nordlicht GmbH keeps its books in EUR",
+        "invalid_configuration",
+    ),
+    (expense(journal="NOPE"), "Tryton has no journal NOPE", "invalid_configuration"),
+    (expense(files=("gone/1.pdf",)), "The stored receipt gone/1.pdf cannot be read", "receipt_upload_failure"),
+]
+
+
+@pytest.mark.parametrize(
+    ("found", "reason", "kind"), REFUSED, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_refusal_has_a_reason_and_leaves_nothing(
+    ledger: Tryton, rpc: TrytonRpc, found: Voucher, reason: str, kind: str
+) -> None:
+    good = [expense(), expense()]
+    answers = {each.id: answer for each, answer in ledger.book_all([good[0], found, good[1]])}
+    refused = answers.pop(found.id)
+    assert isinstance(refused, Refused)
+    assert reason in refused.reason
+    assert refused.type == kind
+    assert copies(rpc, found.id) == 0
+    assert ledger.find(found.id) is None
+    assert all(isinstance(answer, Booked) for answer in answers.values())
+    assert [copies(rpc, each.id) for each in good] == [1, 1]
+
+
+def test_another_invoice_of_the_same_number_is_refused(ledger: Tryton, rpc: TrytonRpc) -> None:
+    first, second = (bill(number="RE-77", vendor=vendor("similar")) for _ in range(2))
+    answers = [answer for _, answer in ledger.book_all([first, second])]
+    assert isinstance(answers[0], Booked)
+    assert isinstance(answers[1], Refused)
+    assert "Tryton already has an invoice RE-77 of this vendor" in answers[1].reason
+    assert [copies(rpc, each.id) for each in (first, second)] == [1, 0]
+
+
+def test_a_corrected_invoice_replaces_the_reversed_one(ledger: Tryton, rpc: TrytonRpc) -> None:
+    first = bill(number="RE-78", vendor=vendor("corrected"))
+    back = reversal(first)
+    second = bill("250.00", number="RE-78", vendor=vendor("corrected"), entry=first.entry, version=3)
+    assert all(isinstance(answer, Booked) for _, answer in ledger.book_all([first, back, second]))
+    assert invoice(rpc, first, "state")["state"] == "cancelled"
+    assert invoice(rpc, second, "state", "amount_to_pay") | {"id": 0} == {
+        "id": 0,
+        "state": "posted",
+        "amount_to_pay": Decimal(250),
+    }
+    assert posted(rpc, back) == expected(back)
+    (row,) = rpc.search("account.move", [("description", "=", f"pleo:{back.id}")], ["origin"])
+    assert row["origin"] == f"account.move,{invoice(rpc, first, 'move')['move']}"
+
+
+def test_a_reversal_of_an_unknown_voucher_is_refused(ledger: Tryton) -> None:
+    refused = ledger.book(reversal(bill()))
+    assert isinstance(refused, Refused)
+    assert "is not in Tryton" in refused.reason
+
+
+def test_payments_clear_the_oldest_bill_of_their_amount(ledger: Tryton, rpc: TrytonRpc) -> None:
+    old, new, other = (
+        bill(amount, vendor=vendor("paid"), posting_date=date(2026, 3, day))
+        for amount, day in (("60", 5), ("60", 6), ("70", 4))
+    )
+    assert all(
+        isinstance(answer, Booked)
+        for _, answer in ledger.book_all([new, old, other, payment("60", vendor=vendor("paid"))])
+    )
+    states = [invoice(rpc, each, "state")["state"] for each in (old, new, other)]
+    assert states == ["paid", "posted", "posted"]
+    for part in ("100", "30"):
+        ledger.book(payment(part, vendor=vendor("paid")))
+    assert [invoice(rpc, each, "state")["state"] for each in (old, new, other)] == ["paid", "paid", "paid"]
+
+
+def test_a_purchase_clears_the_bill_of_its_entry(ledger: Tryton, rpc: TrytonRpc) -> None:
+    entry = new_entry()
+    other, own = bill(vendor=vendor("own")), bill(vendor=vendor("own"), entry=entry)
+    list(ledger.book_all([other, own, payment(vendor=vendor("own"), entry=entry)]))
+    assert [invoice(rpc, each, "state")["state"] for each in (other, own)] == ["posted", "paid"]
+
+
+def test_a_paid_bill_and_its_payment_are_reversed(ledger: Tryton, rpc: TrytonRpc) -> None:
+    entry = new_entry()
+    first, paid = bill(vendor=vendor("undone"), entry=entry), payment(vendor=vendor("undone"), entry=entry)
+    list(ledger.book_all([first, paid]))
+    assert all(isinstance(answer, Booked) for _, answer in ledger.book_all([reversal(first), reversal(paid)]))
+    conditions = [("party.code", "=", "undone"), ("reconciliation", "=", None)]
+    assert rpc.search("account.move.line", conditions, ["id"]) == []
+
+
+def test_receipts_are_attached_byte_by_byte(ledger: Tryton, rpc: TrytonRpc, tmp_path: Path) -> None:
+    (tmp_path / "entry").mkdir()
+    contents = {f"{number}.pdf": bytes(range(256)) * number for number in (1, 2)}
+    for name, content in contents.items():
+        (tmp_path / "entry" / name).write_bytes(content)
+    found = bill(files=tuple(f"entry/{name}" for name in contents), vendor=vendor("receipts"))
+    ledger.book(found)
+    record = f"account.invoice,{invoice(rpc, found)['id']}"
+    rows = rpc.search("ir.attachment", [("resource", "=", record)], ["name", "data"])
+    assert {row["name"]: hashlib.sha256(row["data"]).digest() for row in rows} == {
+        name: hashlib.sha256(content).digest() for name, content in contents.items()
+    }
+
+
+def test_a_receipt_outside_the_folder_is_not_read(ledger: Tryton) -> None:
+    assert isinstance(ledger.book(expense(files=("../../../etc/hostname",))), Refused)
+
+
+@pytest.mark.parametrize("make", [bill, expense])
+@pytest.mark.parametrize("killed_before", ["ir.attachment.create", "post"])
+def test_a_killed_run_is_finished_by_the_next(
+    ledger: Tryton, rpc: TrytonRpc, tmp_path: Path, make: Any, killed_before: str
+) -> None:
+    (tmp_path / "1.pdf").write_bytes(b"%PDF-")
+    found = [make(files=("1.pdf",), number=f"{killed_before}-{index}") for index in range(3)]
+
+    class Killed(TrytonRpc):
+        def call(self, method: str, *arguments: object, company: int | None = None) -> Any:
+            if method.endswith(killed_before):
+                raise LedgerUnavailable("killed")
+            return super().call(method, *arguments, company=company)
+
+    dying = Killed(rpc.url, rpc.database, rpc._user, rpc._password)
+    with pytest.raises(LedgerUnavailable):
+        list(Tryton(dying, NAMES, receipts=tmp_path).book_all(found))
+    assert ledger.find_all([each.id for each in found]) == {}
+    answers = {each.id: answer for each, answer in ledger.book_all(found)}
+    assert all(isinstance(answer, Booked) for answer in answers.values())
+    assert ledger.find_all([each.id for each in found]) == answers
+    for each in found:
+        assert copies(rpc, each.id) == 1
+        records = [
+            f"{model},{row['id']}"
+            for model in ("account.move", "account.invoice")
+            for row in rpc.search(model, [("description", "=", f"pleo:{each.id}")], ["id"])
+        ]
+        assert len(rpc.search("ir.attachment", [("resource", "in", records)], ["id"])) == 1
+
+
+def test_a_run_killed_before_it_cleared_is_finished_by_the_next(ledger: Tryton, rpc: TrytonRpc) -> None:
+    entry = new_entry()
+    found = bill(vendor=vendor("uncleared"), entry=entry), payment(vendor=vendor("uncleared"), entry=entry)
+
+    class Killed(TrytonRpc):
+        def call(self, method: str, *arguments: object, company: int | None = None) -> Any:
+            if method.endswith("reconciliation.create"):
+                raise LedgerUnavailable("killed")
+            return super().call(method, *arguments, company=company)
+
+    with pytest.raises(LedgerUnavailable):
+        list(Tryton(Killed(rpc.url, rpc.database, rpc._user, rpc._password), NAMES).book_all(found))
+    assert invoice(rpc, found[0], "state")["state"] == "posted"
+    ledger.book(expense())
+    assert invoice(rpc, found[0], "state")["state"] == "paid"
+
+
+def test_a_posted_voucher_is_not_posted_twice(ledger: Tryton, rpc: TrytonRpc) -> None:
+    found = expense()
+    first = ledger.book(found)
+    assert ledger.book(found) == first
+    assert copies(rpc, found.id) == 1
+
+
+def test_vendors_are_found_by_code_and_by_name(ledger: Tryton, rpc: TrytonRpc) -> None:
+    names = Party(name="Only  a name", tax_identifier="DK1"), Party(name="Only a name", tax_identifier="DK1")
+    for party in names:
+        assert isinstance(ledger.book(payment(vendor=party)), Booked)
+    assert len(rpc.search("party.party", [("name", "=", "Only a name")], ["id"])) == 1
+    assert isinstance(ledger.book(payment(vendor=Party(name="Only a name", tax_identifier="DK2"))), Booked)
+    assert len(rpc.search("party.party", [("name", "=", "Only a name")], ["id"])) == 2
+    refused = ledger.__class__(rpc, NAMES).book(payment(vendor=Party(name="Only a name")))
+    assert isinstance(refused, Refused)
+    assert "2 parties named Only a name" in refused.reason
+
+
+def test_a_vendor_and_an_employee_of_one_code_are_two_parties(ledger: Tryton, rpc: TrytonRpc) -> None:
+    party = Party(code="9", name="Nine")
+    for found in (
+        payment(vendor=party),
+        voucher("advance", ("outOfPocket", "2100", "5"), ("wallet", "1000", "-5"), employee=party),
+    ):
+        assert isinstance(ledger.book(found), Booked)
+    assert {row["code"] for row in rpc.search("party.party", [("name", "=", "Nine")], ["code"])} == {"9", "EMP-9"}
+
+
+def test_texts_that_tryton_does_not_take_are_cleaned(ledger: Tryton, rpc: TrytonRpc) -> None:
+    found = bill(text="a\nb\0c\t'd' \N{PILE OF POO}", number="N\n1\0", vendor=Party(code="x\n1", name="y\0z"))
+    assert isinstance(ledger.book(found), Booked)
+    assert invoice(rpc, found, "reference")["reference"] == "N 1"
+
+
+def test_a_wrong_password_is_one_line(rpc: TrytonRpc) -> None:
+    wrong = TrytonRpc(rpc.url, rpc.database, "pleo", "wrong")
+    with pytest.raises(
+        LedgerUnavailable, match=r"refused the login of pleo \(401\): check user and PLEO_EXPORT_TRYTON"
+    ):
+        Tryton(wrong, NAMES).find("x")
+
+
+def test_an_unknown_company_is_one_line(rpc: TrytonRpc) -> None:
+    with pytest.raises(LedgerUnavailable, match="Tryton has no companies 'Nobody'"):
+        Tryton(rpc, {**NAMES, OTHER: "Nobody"}).book(expense(company=OTHER))
+
+
+def test_a_session_that_ended_is_renewed(ledger: Tryton, rpc: TrytonRpc) -> None:
+    rpc._token = "cGxlbzoxOng="
+    assert isinstance(
+        ledger.book(dataclasses.replace(expense(), legs=legs(("line", "6000", "1"), ("wallet", "1000", "-1")))), Booked
+    )
