@@ -18,12 +18,12 @@ from tap_pleo_export.books.vouchers import Leg, Party, Voucher
 URL_VARIABLE = "PLEO_EXPORT_BOOKS_DATABASE_URL"
 _DRIVER = re.compile(r"^postgres(ql)?(\+\w+)?://")
 _BATCH = 500
-# Settlements follow what they settle; versions of an entry follow each other.
+# Settlements follow what they settle; versions of an entry follow each other, whichever day they are posted on.
 _WAITING = """
     select voucher_id from {schema}.pleo__vouchers_to_book where company_id = %s
     order by
         publication, document in ('payment', 'payment_returned', 'reimbursement', 'reimbursement_returned'),
-        posting_date, accounting_entry_id, version, document
+        version, posting_date, accounting_entry_id, document
 """
 _VOUCHERS = """
     select v.*, (
