@@ -84,6 +84,7 @@ def main() -> None:
     """Read the description, fill the database, write the companies' ids."""
     settings = config.set_trytond(sys.argv[2], config_file=sys.argv[1])
     described = json.load(sys.stdin)
+    add("account.journal", name="Pleo", code="PLEO", type="general")
     users = Model.get("res.user")
     admin, companies = users(config.get_config().user), {}
     for each in described["companies"]:

@@ -6,18 +6,20 @@ of the invoice or move.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tap_pleo_export.ledger.adapter import Booked, Ledger, LedgerUnavailable, Refused
+from tap_pleo_export.ledger.adapter import Booked, Ledger, Refused
 from tap_pleo_export.ledger.tryton_company import read_company
 from tap_pleo_export.ledger.tryton_drafts import DEFAULT_JOURNALS, INVOICE, MOVE, Drafter, Values
 from tap_pleo_export.ledger.tryton_parties import Parties
-from tap_pleo_export.ledger.tryton_rpc import TrytonRefusal, TrytonRpc, char
+from tap_pleo_export.ledger.tryton_rpc import PASSWORD_VARIABLE, TrytonRefusal, TrytonRpc, char
 from tap_pleo_export.ledger.tryton_settlement import PREFIX, Settlement
+from tap_pleo_export.singer.redaction import SECRETS
 
 if TYPE_CHECKING:
     from tap_pleo_export.books.vouchers import Party, Voucher
@@ -58,31 +60,48 @@ class Draft:
 class Tryton(Ledger):
     """Tryton 8.0 with the modules `account` and `account_invoice`, on PostgreSQL."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of the configuration
         self,
-        rpc: TrytonRpc,
-        companies: Mapping[str, str | int],
-        *,
+        company: str | int,
         receipts: Path | None = None,
+        *,
+        url: str,
+        database: str,
+        user: str,
+        timeout: float = 120,
         journals: Mapping[str, str] | None = None,
         employee_prefix: str = "EMP-",
+        **options: object,
     ) -> None:
-        """Make an adapter; nothing is asked yet.
+        """Log in, and read the company's accounts, periods and journals.
 
         Args:
-            rpc: A session of Tryton.
-            companies: Name or id of Tryton's company by Pleo's id.
+            company: Its name or id in Tryton.
             receipts: Folder in which `map-pleo-attachments` stores; None to attach no receipts.
+            url: Of the server, without the database.
+            database: Its name.
+            user: Login of a user with the groups "Accounting" and "Party Administration".
+            timeout: Seconds until the whole answer to a request must have arrived.
             journals: Code of the journal by document, for vouchers without one; `*` for all others.
             employee_prefix: Stands before an employee's code in the code of the employee's party.
+            options: None; others are refused.
+
+        Raises:
+            LedgerUnavailable: Tryton does not answer, or does not know the user or the company.
+            ValueError: An option or the password is missing or wrong.
         """
-        self._rpc = rpc
-        self._names = companies
-        self._folder = receipts
-        self._journals = {**DEFAULT_JOURNALS, **(journals or {})}
-        self._parties = Parties(rpc, employee_prefix)
-        self._settlement = Settlement(rpc)
-        self._drafters: dict[str, Drafter] = {}
+        super().__init__(company, receipts, **options)
+        password = os.environ.get(PASSWORD_VARIABLE)
+        if not password:
+            raise ValueError(f"{PASSWORD_VARIABLE} is not set: set it to the password of {user}")
+        SECRETS.learn([password])
+        self.rpc = TrytonRpc(url, database, user, password, timeout)
+        self._parties = Parties(self.rpc, employee_prefix)
+        self._settlement = Settlement(self.rpc)
+        found = read_company(self.rpc, company)
+        self._company = found.id
+        self._drafter = Drafter(found, self._parties, {**DEFAULT_JOURNALS, **(journals or {})})
+        self._is_first = True
 
     def find(self, key: str) -> Booked | None:
         """Return the posted voucher of a key, or None."""
@@ -98,20 +117,19 @@ class Tryton(Ledger):
 
     def book_all(self, vouchers: Sequence[Voucher]) -> Iterator[tuple[Voucher, Answer]]:
         """Book vouchers in batches. A batch that Tryton refuses is taken back and booked one by one."""
+        if self._is_first:
+            # What a killed run has posted and not cleared.
+            self._settlement.settle(self._company, None)
+            self._is_first = False
         for batch in batches(vouchers):
-            answers = self._book_batch(self._drafter(batch[0].company), batch)
+            answers = self._book_batch(batch)
             yield from ((voucher, answers[voucher.id]) for voucher in batch)
 
-    def _drafter(self, company: str) -> Drafter:
-        if company not in self._drafters:
-            if company not in self._names:
-                raise LedgerUnavailable(f"Company {company} has no name in Tryton: add it to companies")
-            found = read_company(self._rpc, self._names[company])
-            self._drafters[company] = Drafter(found, self._parties, self._journals)
-            self._settlement.settle(found.id, None)
-        return self._drafters[company]
+    def close(self) -> None:
+        """Close the connection."""
+        self.rpc.close()
 
-    def _book_batch(self, drafter: Drafter, batch: Sequence[Voucher]) -> dict[str, Answer]:
+    def _book_batch(self, batch: Sequence[Voucher]) -> dict[str, Answer]:
         known = self._records([key for voucher in batch for key in (voucher.id, voucher.reverses) if key])
         self._parties.prepare(batch)
         answers: dict[str, Answer] = {}
@@ -121,30 +139,30 @@ class Tryton(Ledger):
             if record and record.is_posted:
                 answers[voucher.id] = self._booked(record)
                 continue
-            drafted = drafter.draft(voucher, reversed_.move if reversed_ and reversed_.is_posted else None)
+            drafted = self._drafter.draft(voucher, reversed_.move if reversed_ and reversed_.is_posted else None)
             if not isinstance(drafted, Refused):
                 drafts.append(Draft(voucher, *drafted, record))
                 continue
             answers[voucher.id] = drafted
             self._delete([record] if record else [])
-        answers |= self._post_all(drafter.company.id, drafts)
-        self._settle(drafter, [draft.voucher for draft in drafts if isinstance(answers[draft.voucher.id], Booked)])
+        answers |= self._post_all(drafts)
+        self._settle([draft.voucher for draft in drafts if isinstance(answers[draft.voucher.id], Booked)])
         return answers
 
-    def _post_all(self, company: int, drafts: Sequence[Draft]) -> dict[str, Answer]:
+    def _post_all(self, drafts: Sequence[Draft]) -> dict[str, Answer]:
         if not drafts:
             return {}
         try:
-            return dict(self._post(company, drafts))
+            return dict(self._post(drafts))
         except TrytonRefusal as refusal:
             if len(drafts) == 1:
                 return {drafts[0].voucher.id: _refused(refusal, drafts[0].voucher)}
         answers: dict[str, Answer] = {}
         for draft in drafts:
-            answers |= self._post_all(company, [draft])
+            answers |= self._post_all([draft])
         return answers
 
-    def _post(self, company: int, drafts: Sequence[Draft]) -> Iterator[tuple[str, Answer]]:
+    def _post(self, drafts: Sequence[Draft]) -> Iterator[tuple[str, Answer]]:
         """Create, attach receipts and post; a refusal leaves nothing.
 
         Raises:
@@ -153,11 +171,11 @@ class Tryton(Ledger):
         try:
             resumed = {draft.record.reference for draft in drafts if draft.record}
             for model in (INVOICE, MOVE):
-                self._create(company, model, [draft for draft in drafts if draft.model == model and not draft.record])
+                self._create(model, [draft for draft in drafts if draft.model == model and not draft.record])
             self._attach(drafts, resumed)
             records = [(draft, draft.record) for draft in drafts if draft.record]
             for model in (INVOICE, MOVE):
-                self._post_records(company, model, [pair for pair in records if pair[1].model == model])
+                self._post_records(model, [pair for pair in records if pair[1].model == model])
         except TrytonRefusal:
             self._delete([draft.record for draft in drafts if draft.record])
             for draft in drafts:
@@ -166,53 +184,51 @@ class Tryton(Ledger):
         for draft, record in records:
             yield draft.voucher.id, self._booked(record)
 
-    def _create(self, company: int, model: str, drafts: Sequence[Draft]) -> None:
+    def _create(self, model: str, drafts: Sequence[Draft]) -> None:
         if drafts:
-            ids = self._rpc.call(f"model.{model}.create", [draft.values for draft in drafts], company=company)
+            ids = self.rpc.call(f"model.{model}.create", [draft.values for draft in drafts], company=self._company)
             for draft, id_ in zip(drafts, ids, strict=True):
                 draft.record = Record(model, id_)
 
-    def _post_records(self, company: int, model: str, records: Sequence[tuple[Draft, Record]]) -> None:
+    def _post_records(self, model: str, records: Sequence[tuple[Draft, Record]]) -> None:
         ids = [record.id for _, record in records]
         if not ids:
             return
         if model == INVOICE:
-            self._compare_totals(company, records)
+            self._compare_totals(records)
         try:
-            self._rpc.call(f"model.{model}.post", ids, company=company)
+            self.rpc.call(f"model.{model}.post", ids, company=self._company)
         except TrytonRefusal as warning:
-            if not (
-                len(records) == 1 and warning.name.endswith(_SIMILAR) and self._is_correction(company, *records[0])
-            ):
+            if not (len(records) == 1 and warning.name.endswith(_SIMILAR) and self._is_correction(*records[0])):
                 raise
-            self._rpc.call("model.res.user.warning.skip", warning.name)
-            self._rpc.call(f"model.{model}.post", ids, company=company)
-        rows = self._rpc.call(f"model.{model}.read", ids, ["number"], company=company)
+            self.rpc.call("model.res.user.warning.skip", warning.name)
+            self.rpc.call(f"model.{model}.post", ids, company=self._company)
+        rows = self.rpc.call(f"model.{model}.read", ids, ["number"], company=self._company)
         numbers = {row["id"]: row["number"] for row in rows}
         for _, record in records:
             record.number, record.is_posted = numbers[record.id], True
 
-    def _compare_totals(self, company: int, records: Sequence[tuple[Draft, Record]]) -> None:
+    def _compare_totals(self, records: Sequence[tuple[Draft, Record]]) -> None:
         ids = [record.id for _, record in records]
-        rows = self._rpc.call(f"model.{INVOICE}.read", ids, ["total_amount"], company=company)
+        rows = self.rpc.call(f"model.{INVOICE}.read", ids, ["total_amount"], company=self._company)
         totals = {row["id"]: row["total_amount"] for row in rows}
         for draft, record in records:
             owed = -sum(leg.amount for leg in draft.voucher.legs if leg.role == "accountsPayable")
             if totals[record.id] != owed:
                 raise TrytonRefusal(f"The invoice's total in Tryton is {totals[record.id]}, not {owed}")
 
-    def _is_correction(self, company: int, draft: Draft, record: Record) -> bool:
+    def _is_correction(self, draft: Draft, record: Record) -> bool:
         """Return whether an invoice is like others only because it is the next version of the same entry."""
         values = draft.values
-        conditions = [("id", "!=", record.id), ("company", "=", company), ("type", "=", "in")]
+        conditions = [("id", "!=", record.id), ("company", "=", self._company), ("type", "=", "in")]
         same = [("party", "=", values["party"]), ("reference", "=", values["reference"])]
-        rows = self._rpc.search(INVOICE, conditions + same, ["description"], company)
+        rows = self.rpc.search(INVOICE, conditions + same, ["description"], self._company)
         return all((row["description"] or "").startswith(f"{PREFIX}{draft.voucher.entry}/") for row in rows)
 
     def _attach(self, drafts: Sequence[Draft], resumed: set[str]) -> None:
         """Attach the receipts, except those that a killed run has attached to its drafts."""
         rows = (
-            self._rpc.search("ir.attachment", [("resource", "in", list(resumed))], ["resource", "name"])
+            self.rpc.search("ir.attachment", [("resource", "in", list(resumed))], ["resource", "name"])
             if resumed
             else []
         )
@@ -223,30 +239,30 @@ class Tryton(Ledger):
             if not draft.record or draft.voucher.kind == "reversal":
                 continue
             for path in draft.voucher.files:
-                if self._folder is None or (draft.record.reference, Path(path).name) in there:
+                if self.receipts is None or (draft.record.reference, Path(path).name) in there:
                     continue
-                data = _content(self._folder, path)
+                data = _content(self.receipts, path)
                 if values and size + len(data) > _UPLOAD_BYTES:
-                    self._rpc.call("model.ir.attachment.create", values)
+                    self.rpc.call("model.ir.attachment.create", values)
                     values, size = [], 0
                 values.append({"name": Path(path).name, "resource": draft.record.reference, "data": data})
                 size += len(data)
         if values:
-            self._rpc.call("model.ir.attachment.create", values)
+            self.rpc.call("model.ir.attachment.create", values)
 
     def _delete(self, records: Sequence[Record]) -> None:
         for model in (INVOICE, MOVE):
             ids = [record.id for record in records if record.model == model]
             if ids:
-                self._rpc.call(f"model.{model}.delete", ids)
+                self.rpc.call(f"model.{model}.delete", ids)
 
-    def _settle(self, drafter: Drafter, booked: Sequence[Voucher]) -> None:
+    def _settle(self, booked: Sequence[Voucher]) -> None:
         settling = [voucher for voucher in booked if voucher.document.startswith("payment") or voucher.reverses]
         vendors = [voucher.vendor for voucher in settling if voucher.vendor]
         records = [self._parties.get(vendor, is_employee=False) for vendor in vendors]
         ids = {record.id for record in records if not isinstance(record, str)}
         if ids:
-            self._settlement.settle(drafter.company.id, ids)
+            self._settlement.settle(self._company, ids)
 
     def _records(self, keys: Sequence[str]) -> dict[str, Record]:
         """Return the invoices and moves by key, posted or not."""
@@ -256,25 +272,25 @@ class Tryton(Ledger):
             for model in (MOVE, INVOICE):
                 conditions = [("description", "in", descriptions[start : start + BATCH])]
                 fields = ["description", "number", "state", *(["move"] if model == INVOICE else [])]
-                for row in self._rpc.search(model, conditions, fields):
+                for row in self.rpc.search(model, conditions, fields):
                     record = Record(model, row["id"], row["number"] or "", row["state"] not in {"draft", "validated"})
                     record.move = row.get("move", row["id"])
                     found[row["description"].removeprefix(PREFIX)] = record
         return found
 
     def _booked(self, record: Record) -> Booked:
-        return Booked(record.number, f"{self._rpc.url}/#{self._rpc.database}/model/{record.model}/{record.id}")
+        return Booked(record.number, f"{self.rpc.url}/#{self.rpc.database}/model/{record.model}/{record.id}")
 
 
 def batches(vouchers: Sequence[Voucher]) -> Iterator[list[Voucher]]:
-    """Yield vouchers in order, split so that each batch has one company, and what depends on another comes later.
+    """Yield vouchers in order, split so that what depends on another comes in a later batch.
 
     A reversal needs its booking, and Tryton compares the numbers of a vendor's invoices.
     """
     batch: list[Voucher] = []
     for voucher in vouchers:
         is_dependent = any(other.id == voucher.reverses or _numbers(other) & _numbers(voucher) for other in batch)
-        if batch and (len(batch) == BATCH or is_dependent or batch[0].company != voucher.company):
+        if batch and (len(batch) == BATCH or is_dependent):
             yield batch
             batch = []
         batch.append(voucher)

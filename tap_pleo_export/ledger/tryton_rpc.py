@@ -86,6 +86,10 @@ class TrytonRpc:
                 return self._call(method, [*arguments, context])
         raise AssertionError  # the attempts end with a result or an exception
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
     def search(
         self, model: str, conditions: Sequence[object], fields: Sequence[str], company: int | None = None
     ) -> list[dict[str, Any]]:

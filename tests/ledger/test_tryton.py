@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -12,13 +14,60 @@ from typing import Any
 
 import pytest
 
+import tools.tryton
 from tap_pleo_export.books.vouchers import Party, Voucher
-from tap_pleo_export.ledger.adapter import Booked, LedgerUnavailable, Refused
+from tap_pleo_export.ledger.adapter import Booked, Ledger, LedgerUnavailable, Refused
+from tap_pleo_export.ledger.contract import LedgerContract
 from tap_pleo_export.ledger.tryton import Tryton
 from tap_pleo_export.ledger.tryton_rpc import TrytonRpc
-from tests.ledger.conftest import NAMES, OTHER, bill, expense, legs, new_entry, payment, reversal, voucher
+from tests.helpers.ledger import WORLD, bill, expense, legs, new_entry, payment, reversal, voucher
+from tests.helpers.tryton_faults import FAULTS, faulty
+from tools import postgres
 
 pytestmark = pytest.mark.ledger
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tools.tryton.Tryton]:
+    folder = tmp_path_factory.mktemp("tryton")
+    data = folder / "postgres"
+    tools.tryton.copy_cluster(data)
+    with (
+        postgres.running(data) as database,
+        tools.tryton.running(database, WORLD, folder=folder) as found,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("PLEO_EXPORT_TRYTON_PASSWORD", found.password)
+        yield found
+
+
+@pytest.fixture
+def options(server: tools.tryton.Tryton) -> dict[str, Any]:
+    return {"url": server.url, "database": server.database, "user": server.user}
+
+
+@pytest.fixture
+def ledger(options: dict[str, Any], tmp_path: Path) -> Iterator[Tryton]:
+    with closing(Tryton("Nordlicht GmbH", tmp_path, **options)) as found:
+        yield found
+
+
+@pytest.fixture
+def rpc(ledger: Tryton) -> TrytonRpc:
+    return ledger.rpc
+
+
+class Killed(TrytonRpc):
+    """Dies before it sends a method."""
+
+    def __init__(self, alive: TrytonRpc, method: str) -> None:
+        self.__dict__ |= vars(alive)
+        self.method = method
+
+    def call(self, method: str, *arguments: object, company: int | None = None) -> Any:
+        if method.endswith(self.method):
+            raise LedgerUnavailable("killed")
+        return super().call(method, *arguments, company=company)
 
 
 def posted(rpc: TrytonRpc, found: Voucher) -> dict[str, Decimal]:
@@ -32,6 +81,13 @@ def posted(rpc: TrytonRpc, found: Voucher) -> dict[str, Decimal]:
     for row in rpc.search("account.move.line", conditions, ["account.code", "debit", "credit"]):
         sums[row["account."]["code"]] += row["debit"] - row["credit"]
     return dict(sums)
+
+
+def moves(rpc: TrytonRpc, key: str) -> list[int]:
+    """Ids of the posted moves under a key, those of invoices included."""
+    text = f"pleo:{key}"
+    own = ["OR", ("description", "=", text), ("origin.description", "=", text, "account.invoice")]
+    return [row["id"] for row in rpc.search("account.move", [("state", "=", "posted"), own], ["id"])]
 
 
 def expected(found: Voucher) -> dict[str, Decimal]:
@@ -94,13 +150,19 @@ def test_a_bill_becomes_a_supplier_invoice(ledger: Tryton, rpc: TrytonRpc) -> No
             ("accountsPayable", "2000", "-80.00"),
         ),
         voucher("expense", ("line", "6000", "0.00"), ("line", "6100", "3.00"), ("wallet", "1000", "-3.00")),
-        bill(currency="DKK", company=OTHER),
     ],
     ids=lambda found: found.document,
 )
 def test_each_document_is_posted_with_its_legs(ledger: Tryton, rpc: TrytonRpc, found: Voucher) -> None:
     assert isinstance(ledger.book(found), Booked)
     assert posted(rpc, found) == expected(found)
+
+
+def test_each_company_has_its_own_books(options: dict[str, Any]) -> None:
+    with closing(Tryton(2, **options)) as ledger:
+        found = bill(currency="DKK")
+        assert isinstance(ledger.book(found), Booked)
+        assert posted(ledger.rpc, found) == expected(found)
 
 
 def test_a_bill_on_accounts_that_invoices_cannot_have_becomes_a_move(ledger: Tryton, rpc: TrytonRpc) -> None:
@@ -252,15 +314,10 @@ def test_a_killed_run_is_finished_by_the_next(
     (tmp_path / "1.pdf").write_bytes(b"%PDF-")
     found = [make(files=("1.pdf",), number=f"{killed_before}-{index}") for index in range(3)]
 
-    class Killed(TrytonRpc):
-        def call(self, method: str, *arguments: object, company: int | None = None) -> Any:
-            if method.endswith(killed_before):
-                raise LedgerUnavailable("killed")
-            return super().call(method, *arguments, company=company)
-
-    dying = Killed(rpc.url, rpc.database, rpc._user, rpc._password)
+    alive, ledger.rpc = ledger.rpc, Killed(ledger.rpc, killed_before)
     with pytest.raises(LedgerUnavailable):
-        list(Tryton(dying, NAMES, receipts=tmp_path).book_all(found))
+        list(ledger.book_all(found))
+    ledger.rpc = alive
     assert ledger.find_all([each.id for each in found]) == {}
     answers = {each.id: answer for each, answer in ledger.book_all(found)}
     assert all(isinstance(answer, Booked) for answer in answers.values())
@@ -275,18 +332,16 @@ def test_a_killed_run_is_finished_by_the_next(
         assert len(rpc.search("ir.attachment", [("resource", "in", records)], ["id"])) == 1
 
 
-def test_a_run_killed_before_it_cleared_is_finished_by_the_next(ledger: Tryton, rpc: TrytonRpc) -> None:
+def test_a_run_killed_before_it_cleared_is_finished_by_the_next(
+    ledger: Tryton, rpc: TrytonRpc, options: dict[str, Any]
+) -> None:
     entry = new_entry()
     found = bill(vendor=vendor("uncleared"), entry=entry), payment(vendor=vendor("uncleared"), entry=entry)
 
-    class Killed(TrytonRpc):
-        def call(self, method: str, *arguments: object, company: int | None = None) -> Any:
-            if method.endswith("reconciliation.create"):
-                raise LedgerUnavailable("killed")
-            return super().call(method, *arguments, company=company)
-
+    dying = Tryton("Nordlicht GmbH", **options)
+    dying._settlement._rpc = Killed(rpc, "reconciliation.create")
     with pytest.raises(LedgerUnavailable):
-        list(Tryton(Killed(rpc.url, rpc.database, rpc._user, rpc._password), NAMES).book_all(found))
+        list(dying.book_all(found))
     assert invoice(rpc, found[0], "state")["state"] == "posted"
     ledger.book(expense())
     assert invoice(rpc, found[0], "state")["state"] == "paid"
@@ -299,14 +354,14 @@ def test_a_posted_voucher_is_not_posted_twice(ledger: Tryton, rpc: TrytonRpc) ->
     assert copies(rpc, found.id) == 1
 
 
-def test_vendors_are_found_by_code_and_by_name(ledger: Tryton, rpc: TrytonRpc) -> None:
+def test_vendors_are_found_by_code_and_by_name(ledger: Tryton, rpc: TrytonRpc, options: dict[str, Any]) -> None:
     names = Party(name="Only  a name", tax_identifier="DK1"), Party(name="Only a name", tax_identifier="DK1")
     for party in names:
         assert isinstance(ledger.book(payment(vendor=party)), Booked)
     assert len(rpc.search("party.party", [("name", "=", "Only a name")], ["id"])) == 1
     assert isinstance(ledger.book(payment(vendor=Party(name="Only a name", tax_identifier="DK2"))), Booked)
     assert len(rpc.search("party.party", [("name", "=", "Only a name")], ["id"])) == 2
-    refused = ledger.__class__(rpc, NAMES).book(payment(vendor=Party(name="Only a name")))
+    refused = Tryton("Nordlicht GmbH", **options).book(payment(vendor=Party(name="Only a name")))
     assert isinstance(refused, Refused)
     assert "2 parties named Only a name" in refused.reason
 
@@ -327,17 +382,36 @@ def test_texts_that_tryton_does_not_take_are_cleaned(ledger: Tryton, rpc: Tryton
     assert invoice(rpc, found, "reference")["reference"] == "N 1"
 
 
-def test_a_wrong_password_is_one_line(rpc: TrytonRpc) -> None:
-    wrong = TrytonRpc(rpc.url, rpc.database, "pleo", "wrong")
-    with pytest.raises(
-        LedgerUnavailable, match=r"refused the login of pleo \(401\): check user and PLEO_EXPORT_TRYTON"
-    ):
-        Tryton(wrong, NAMES).find("x")
+@pytest.mark.parametrize(
+    ("company", "changes", "message"),
+    [
+        (
+            "Nordlicht GmbH",
+            {"user": "nobody"},
+            r"refused the login of nobody \(401\): check user and PLEO_",
+        ),
+        ("Nobody", {}, "Tryton has no companies 'Nobody'"),
+        ("Nordlicht GmbH", {"database": "none"}, "check url and database"),
+        (
+            "Nordlicht GmbH",
+            {"url": "http://127.0.0.1:9"},
+            r"127.0.0.1:9 does not answer \(ConnectionError\)",
+        ),
+    ],
+)
+def test_what_cannot_be_opened_is_one_line(
+    options: dict[str, Any], company: str, changes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(LedgerUnavailable, match=message):
+        Tryton(company, **(options | changes))
 
 
-def test_an_unknown_company_is_one_line(rpc: TrytonRpc) -> None:
-    with pytest.raises(LedgerUnavailable, match="Tryton has no companies 'Nobody'"):
-        Tryton(rpc, {**NAMES, OTHER: "Nobody"}).book(expense(company=OTHER))
+def test_options_are_checked(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="unknown options colour: remove them"):
+        Tryton("Nordlicht GmbH", **options, colour="blue")
+    monkeypatch.delenv("PLEO_EXPORT_TRYTON_PASSWORD")
+    with pytest.raises(ValueError, match="PLEO_EXPORT_TRYTON_PASSWORD is not set"):
+        Tryton("Nordlicht GmbH", **options)
 
 
 def test_a_session_that_ended_is_renewed(ledger: Tryton, rpc: TrytonRpc) -> None:
@@ -345,3 +419,47 @@ def test_a_session_that_ended_is_renewed(ledger: Tryton, rpc: TrytonRpc) -> None
     assert isinstance(
         ledger.book(dataclasses.replace(expense(), legs=legs(("line", "6000", "1"), ("wallet", "1000", "-1")))), Booked
     )
+
+
+class TestContract(LedgerContract):
+    expenses, payable, wallet, unknown_account = "6000", "2000", "1000", "no-such-account"
+    closed_day = date(2026, 2, 5)
+
+    @pytest.fixture(autouse=True)
+    def _server(self, options: dict[str, Any]) -> None:
+        self.options = options
+
+    def open(self) -> Tryton:
+        return Tryton("Nordlicht GmbH", self.receipts, **self.options)
+
+    def posted(self, key: str) -> list[dict[str, Decimal]]:
+        rpc = self.open().rpc
+        found = []
+        for move in moves(rpc, key):
+            sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+            for row in rpc.search("account.move.line", [("move", "=", move)], ["account.code", "debit", "credit"]):
+                sums[row["account."]["code"]] += row["debit"] - row["credit"]
+            found.append({account: amount for account, amount in sums.items() if amount})
+        return found
+
+    def attached(self, key: str) -> list[bytes]:
+        rpc = self.open().rpc
+        return [
+            row["data"]
+            for model in ("account.move", "account.invoice")
+            for record in rpc.search(model, [("description", "=", f"pleo:{key}")], ["id"])
+            for row in rpc.search("ir.attachment", [("resource", "=", f"{model},{record['id']}")], ["data"])
+        ]
+
+    @contextmanager
+    def dying(self, ledger: Ledger) -> Iterator[None]:
+        assert isinstance(ledger, Tryton)
+        alive, ledger.rpc = ledger.rpc, Killed(ledger.rpc, "post")
+        with suppress(LedgerUnavailable):
+            yield
+        ledger.rpc = alive
+
+    def faults(self, ledger: Ledger) -> Iterator[tuple[str, AbstractContextManager[object]]]:
+        assert isinstance(ledger, Tryton)
+        for name in FAULTS:
+            yield name, faulty(ledger.rpc, name)

@@ -1,23 +1,16 @@
+"""Vouchers, and a Tryton with two companies."""
+
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
-from uuid import UUID
-
-import pytest
+from uuid import uuid4
 
 from tap_pleo_export.books.vouchers import Leg, Party, Voucher
-from tap_pleo_export.ledger.tryton import Tryton
-from tap_pleo_export.ledger.tryton_rpc import TrytonRpc
-from tools import postgres, tryton
 
-COMPANY = "0a000000-0000-4000-8000-000000000001"
-OTHER = "0a000000-0000-4000-8000-000000000002"
+COMPANY = "12abc3d4-e567-890e-1234-abc56e78fabc"
 ACCOUNTS = [
     {"code": "1000", "name": "Pleo wallet", "kind": "asset"},
     {"code": "1100", "name": "Transit", "kind": "asset"},
@@ -35,14 +28,12 @@ WORLD = {
         {"name": "Bakken ApS", "currency": "DKK", "closed": [], "accounts": ACCOUNTS},
     ],
 }
-NAMES = {COMPANY: "Nordlicht GmbH", OTHER: "Bakken ApS"}
 VENDOR = Party(code="V-1", name="Acme & Søn", tax_identifier="DE123456789")
 EMPLOYEE = Party(code="7", name="Ada Lovelace", external_id="user-7")
-_entries = itertools.count(1)
 
 
 def new_entry() -> str:
-    return str(UUID(int=next(_entries) + (4 << 76) + (8 << 60)))
+    return str(uuid4())
 
 
 def legs(*rows: tuple[str, str, str] | tuple[str, str, str, str]) -> tuple[Leg, ...]:
@@ -107,23 +98,3 @@ def reversal(of: Voucher, **changes: Any) -> Voucher:
     head, _, version = of.id.rpartition("/")
     new = {"id": f"{head}/{int(version) + 1}", "kind": "reversal", "reverses": of.id, "legs": swapped}
     return dataclasses.replace(of, **(new | changes))
-
-
-@pytest.fixture(scope="session")
-def tryton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tryton.Tryton]:
-    folder = tmp_path_factory.mktemp("tryton")
-    data = folder / "postgres"
-    tryton.copy_cluster(data)
-    with postgres.running(data) as server, tryton.running(server, WORLD, folder=folder) as found:
-        yield found
-
-
-@pytest.fixture
-def rpc(tryton_server: tryton.Tryton) -> TrytonRpc:
-    found = tryton_server
-    return TrytonRpc(found.url, found.database, found.user, found.password)
-
-
-@pytest.fixture
-def ledger(rpc: TrytonRpc, tmp_path: Path) -> Tryton:
-    return Tryton(rpc, NAMES, receipts=tmp_path)
