@@ -147,3 +147,36 @@ def attached(file: Path | str, key: str) -> list[bytes]:
     with closing(sqlite3.connect(file)) as connection:
         query = "select content from files join moves on id = move where key = ? and number is not null"
         return [content for (content,) in connection.execute(query, (key,))]
+
+
+class BooksAnything(Reference):
+    """Has no objections."""
+
+    def objection(self, voucher: Voucher) -> str | None:
+        return voucher.id and None
+
+
+class SignalsItself(Reference):
+    """Sends a signal to its process while it books."""
+
+    def post(self, move: int, voucher: Voucher) -> Booked | Refused:
+        os.kill(os.getpid(), int(os.environ["REFERENCE_SIGNAL"]))
+        return super().post(move, voucher)
+
+
+class DownAtTheSecond(Reference):
+    """Has an outage after the first voucher."""
+
+    def post(self, move: int, voucher: Voucher) -> Booked | Refused:
+        answer = super().post(move, voucher)
+        self.down = True
+        return answer
+
+
+class BreaksAtTheSecond(Reference):
+    """Has a fault of its own after the first voucher."""
+
+    def create(self, voucher: Voucher) -> int:
+        if self.run("select 1 from moves"):
+            raise KeyError(voucher.id)
+        return super().create(voucher)
