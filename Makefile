@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-meltano test-warehouse test-ledger coverage mutants mutants-sql soak bench image lint format clean fleet-demo test-fleet bench-fleet
+.PHONY: help demo erp-demo test test-meltano test-warehouse test-ledger coverage mutants mutants-sql soak bench image lint format clean fleet-demo test-fleet bench-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -29,6 +29,9 @@ help: ## List the targets
 
 demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show the result (two minutes, plus installation the first time)
 	@$(BIN)/python -m demo
+
+erp-demo: $(DEMO_PLUGINS) $(TRYTON) ## Book a local Pleo in a local Tryton and report back (three minutes, plus installation the first time)
+	@$(BIN)/python -m demo.erp
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests, except those with a separate target (ARGS="-k name")
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not warehouse and not ledger" --ignore tests/e2e --ignore tests/fleet/live $(ARGS)

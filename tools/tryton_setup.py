@@ -90,7 +90,7 @@ def main() -> None:
     for each in described["companies"]:
         made = companies[each["name"]] = company(each)
         admin.companies.append(Model.get("company.company")(made.id))
-        admin.company, admin.company_filter = made, "all"
+        admin.company, admin.company_filter, admin.password = made, "all", described["password"]
         admin.save()
         settings._context = users.get_preferences(True, {})  # noqa: FBT003, SLF001 - as Tryton's own scenarios do
         accounts(made, each)
