@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_pleo_export.ledger.adapter import Booked, Ledger, Refused
-from tap_pleo_export.text import one_line
+from tap_pleo_export.text import escaped
 
 if TYPE_CHECKING:
     from tap_pleo_export.books.database import Books
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BATCH = 100
 MAX_REASON = 500
+"""Characters that people see in Pleo."""
 _MIN_LEGS = 2
 
 
@@ -96,7 +97,7 @@ class Booking:
 
     def _settle(self, voucher: Voucher, answer: Booked | Refused, *, was_there: bool = False) -> None:
         if isinstance(answer, Refused):
-            reason = one_line(answer.reason[:MAX_REASON])
+            reason = escaped(" ".join(answer.reason.split()))[:MAX_REASON]
             self._stopped.add(voucher.entry)
             self.outcome.reasons[reason] += 1
             if not self.dry_run:

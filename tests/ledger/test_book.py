@@ -54,6 +54,7 @@ def test_refusals_are_recorded_and_no_error(books: Books) -> None:
     for number in range(13):
         books.add(f"closed{number}", **CLOSED)
         books.add(f"unknown{number}", legs=[LEG | {"account_code": f"9{number}"}, CREDIT])
+    long = books.add("long", legs=[LEG | {"account_code": "9\n" * 600}, CREDIT])
     good = books.add("good")
 
     run = books.book()
@@ -61,17 +62,18 @@ def test_refusals_are_recorded_and_no_error(books: Books) -> None:
     assert run.returncode == 0
     warnings = [line for line in run.stderr.splitlines() if line.startswith("WARNING")]
     assert warnings[0] == "WARNING: 13 refused: Period 2026-10 is closed"
-    assert (len(warnings), warnings[-1]) == (11, "WARNING: 4 refused for 4 other reasons, see pleo_refused")
+    assert (len(warnings), warnings[-1]) == (11, "WARNING: 5 refused for 5 other reasons, see pleo_refused")
     assert set(books.recorded()) == {good}
     failures = books.refused()
     assert failures["closed0/expense/1"] == ("accounting_system_validation_failure", "Period 2026-10 is closed")
     assert failures["unknown12/expense/1"][1] == "Account 912 is unknown"
-    assert len(failures) == 26
+    assert len(failures) == 27
+    assert failures[long][1] == ("Account " + "9 " * 600)[:500]
     assert all(books.posted(key) == [] for key in failures)
 
     books.rows("update pleo__vouchers set posting_date = '2026-11-05'")
     assert summary(books.book().stderr)["booked"] == 13
-    assert set(books.refused()) == {f"unknown{number}/expense/1" for number in range(13)}
+    assert set(books.refused()) == {long, *(f"unknown{number}/expense/1" for number in range(13))}
 
 
 @pytest.mark.parametrize(
