@@ -221,7 +221,7 @@ class Tryton(Ledger):
         """Return whether an invoice is like others only because it is the next version of the same entry."""
         values = draft.values
         conditions = [("id", "!=", record.id), ("company", "=", self._company), ("type", "=", "in")]
-        same = [("party", "=", values["party"]), ("reference", "=", values["reference"])]
+        same = [(name, "=", values.get(name)) for name in ("party", "reference")]
         rows = self.rpc.search(INVOICE, conditions + same, ["description"], self._company)
         return all((row["description"] or "").startswith(f"{PREFIX}{draft.voucher.entry}/") for row in rows)
 
@@ -272,9 +272,10 @@ class Tryton(Ledger):
             for model in (MOVE, INVOICE):
                 conditions = [("description", "in", descriptions[start : start + BATCH])]
                 fields = ["description", "number", "state", *(["move"] if model == INVOICE else [])]
-                for row in self.rpc.search(model, conditions, fields):
-                    record = Record(model, row["id"], row["number"] or "", row["state"] not in {"draft", "validated"})
-                    record.move = row.get("move", row["id"])
+                for row in self.rpc.search(model, conditions, fields, self._company):
+                    record = Record(model, row["id"], row["number"] or "", move=row.get("move", row["id"]))
+                    # An invoice that a user cancelled while it was a draft has no move.
+                    record.is_posted = row["state"] not in {"draft", "validated"} and record.move is not None
                     found[row["description"].removeprefix(PREFIX)] = record
         return found
 

@@ -35,6 +35,14 @@ class Period:
 
 
 @dataclass(frozen=True)
+class Journal:
+    """A journal."""
+
+    id: int
+    takes_invoices: bool
+
+
+@dataclass(frozen=True)
 class Company:
     """A company's books."""
 
@@ -46,7 +54,7 @@ class Company:
     accounts: dict[str, Account | None]
     """By code; None where two accounts have the same code."""
     periods: list[Period]
-    journals: dict[str, int]
+    journals: dict[str, Journal]
 
     def period(self, day: date) -> Period | None:
         """Return the period of a day."""
@@ -76,7 +84,10 @@ def read_company(rpc: TrytonRpc, name: str | int) -> Company:
         decimals=currency["digits"],
         accounts=_accounts(rpc, company),
         periods=_periods(rpc, company),
-        journals={row["code"]: row["id"] for row in rpc.search("account.journal", [], ["code"], company)},
+        journals={
+            row["code"]: Journal(row["id"], takes_invoices=row["type"] == "expense")
+            for row in rpc.search("account.journal", [], ["code", "type"], company)
+        },
     )
 
 

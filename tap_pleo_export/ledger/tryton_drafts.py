@@ -51,29 +51,42 @@ class Drafter:
         """
         if voucher.reverses and reversed_move is None:
             return Refused("The voucher that this one reverses is not in Tryton: book the correction there by hand")
-        journal = self.company.journals.get(self._journal(voucher))
-        period = self.company.period(voucher.posting_date)
-        refused = self._amounts(voucher) or self._calendar(voucher)
-        if refused or period is None or journal is None:
-            return refused or Refused(
-                f"Tryton has no journal {self._journal(voucher)}: create it, or name another", "invalid_configuration"
-            )
+        if refused := self._amounts(voucher) or self._calendar(voucher):
+            return refused
         lines: list[Line] = []
         for leg in voucher.legs:
             line = self._line(voucher, leg)
             if isinstance(line, Refused):
                 return line
             lines.append(line)
-        common = {"company": self.company.id, "journal": journal, "description": PREFIX + voucher.id}
         payable = _payable(voucher, lines)
+        journal = self._journal(voucher, is_invoice=payable is not None)
+        if isinstance(journal, Refused):
+            return journal
+        common = {"company": self.company.id, "journal": journal, "description": PREFIX + voucher.id}
         if payable and payable.party:
             return INVOICE, common | self._invoice(voucher, payable, payable.party, lines)
-        origin = {"origin": f"{MOVE},{reversed_move}"} if reversed_move is not None else {}
-        values = {"period": period.id, "date": voucher.posting_date, **origin}
-        return MOVE, common | values | {"lines": [("create", [_move_line(voucher, line) for line in lines])]}
+        return MOVE, common | self._move(voucher, lines, reversed_move)
 
-    def _journal(self, voucher: Voucher) -> str:
-        return voucher.journal or self.journals.get(voucher.document, self.journals["*"])
+    def _journal(self, voucher: Voucher, *, is_invoice: bool) -> int | Refused:
+        """Return the voucher's journal; for an invoice, which Tryton keeps in others, that of the option if need be."""
+        default = self.journals.get(voucher.document, self.journals["*"])
+        named = self.company.journals.get(code := voucher.journal or default)
+        if named and is_invoice and not named.takes_invoices:
+            named = self.company.journals.get(code := default)
+        if named is None or (is_invoice and not named.takes_invoices):
+            kind = " of the type Expense" if named else ""
+            return Refused(f"Tryton has no journal {code}{kind}: create it, or name another", "invalid_configuration")
+        return named.id
+
+    def _move(self, voucher: Voucher, lines: list[Line], reversed_move: int | None) -> Values:
+        period = self.company.period(voucher.posting_date)
+        return {
+            "period": period.id if period else None,
+            "date": voucher.posting_date,
+            "origin": None if reversed_move is None else f"{MOVE},{reversed_move}",
+            "lines": [("create", [_move_line(voucher, line) for line in lines])],
+        }
 
     def _amounts(self, voucher: Voucher) -> Refused | None:
         name, decimals = self.company.name, self.company.decimals
@@ -162,7 +175,7 @@ def _payable(voucher: Voucher, lines: list[Line]) -> Line | None:
         for line in others
     )
     has_lines = any(line.leg.vat not in _TAXES for line in others)
-    return payable if payable.account.is_payable and is_allowed and has_lines else None
+    return payable if payable.party and payable.account.is_payable and is_allowed and has_lines else None
 
 
 def _move_line(voucher: Voucher, line: Line) -> Values:
