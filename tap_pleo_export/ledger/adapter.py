@@ -67,10 +67,10 @@ class Ledger(ABC):
     def book(self, voucher: Voucher) -> Booked | Refused:
         """Create the voucher under its key, or take the draft of that key; attach its receipts; post it.
 
-        A refused voucher leaves nothing behind.
+        A voucher that is posted already is returned as it is. A refused one leaves nothing behind.
 
         Raises:
-            LedgerUnavailable: Whether it is booked is unknown; `find` will tell.
+            LedgerUnavailable: Whether it is booked is unknown until `find` is asked.
         """
 
     def find_all(self, keys: Sequence[str]) -> dict[str, Booked]:

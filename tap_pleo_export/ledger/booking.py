@@ -23,7 +23,7 @@ _MIN_LEGS = 2
 
 @dataclass
 class Outcome:
-    """What happened to the vouchers of a run.
+    """Counts of a run, or of one of its companies.
 
     Attributes:
         booked: Vouchers that were booked.
@@ -38,7 +38,7 @@ class Outcome:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of vouchers by what happened to them."""
+        """Return the numbers of vouchers by outcome."""
         refused = self.reasons.total()
         return {"booked": self.booked, "found": self.found, "refused": refused, "waiting": self.waiting}
 
@@ -70,7 +70,7 @@ class Booking:
 
         Raises:
             BooksError: The warehouse cannot be used.
-            LedgerUnavailable: The ledger cannot be used; what was booked is recorded, or found by the next run.
+            LedgerUnavailable: The ledger cannot be used; booked vouchers are recorded, or found by the next run.
             SystemExit: A signal came; likewise.
         """
         for batch in batches(vouchers):

@@ -27,14 +27,14 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a TOML file says.
+    """Content of the TOML file.
 
     Attributes:
         path: Of the file.
         ledger: Class of the accounting system.
         companies: The companies' names or ids in the accounting system by Pleo's ids.
         receipts: Folder of the stored receipts.
-        options: Members of the accounting system's own.
+        options: Arguments of the accounting system's class.
     """
 
     path: Path

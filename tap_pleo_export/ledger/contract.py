@@ -25,7 +25,7 @@ RECEIPT = b"%PDF-1.7\n\x00\xff receipt \r\n"
 
 
 class LedgerContract:
-    """What `pleo-export-book` relies on. The attributes describe a company that exists in the accounting system.
+    """Everything that `pleo-export-book` relies on. The attributes describe a company in the accounting system.
 
     Attributes:
         company: Its id in Pleo, for `Voucher.company`.
@@ -51,7 +51,7 @@ class LedgerContract:
         raise NotImplementedError
 
     def posted(self, key: str) -> list[Balances]:
-        """Ask the accounting system itself, not the adapter: what is posted under a key, a member per voucher."""
+        """Ask the accounting system itself, not the adapter: the sums of each posted voucher with this key."""
         raise NotImplementedError
 
     def attached(self, key: str) -> list[bytes]:
@@ -175,7 +175,7 @@ class LedgerContract:
         assert self.attached(voucher.id) == [RECEIPT]
 
     def test_two_vouchers_in_turn_from_two_connections(self) -> None:
-        """Two writers: neither loses or doubles what the other booked."""
+        """Two writers: neither loses or doubles the other's vouchers."""
         first, second = self.open(), self.open()
         vouchers = [self.voucher() for _ in range(4)]
         for number, voucher in enumerate(vouchers):
@@ -198,7 +198,7 @@ class LedgerContract:
             self.books(self.open(), voucher)
 
     def test_a_reversal_takes_its_voucher_back(self) -> None:
-        """The reversal is a voucher of its own; both together come to zero on every account."""
+        """The reversal is a separate voucher; both together come to zero on every account."""
         for document in ("expense", "bill", "payment"):
             ledger, voucher = self.open(), self.voucher(document)
             legs = tuple(replace(leg, amount=-leg.amount) for leg in voucher.legs)
@@ -243,7 +243,7 @@ class LedgerContract:
 
 
 def balances(voucher: Voucher) -> Balances:
-    """Return what a voucher does to each account."""
+    """Return a voucher's sums by account, without those that are zero."""
     found: Balances = {}
     for leg in voucher.legs:
         found[leg.account] = found.get(leg.account, Decimal(0)) + leg.amount

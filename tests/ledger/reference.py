@@ -174,7 +174,7 @@ class DownAtTheSecond(Reference):
 
 
 class BreaksAtTheSecond(Reference):
-    """Has a fault of its own after the first voucher."""
+    """Raises an unexpected error at the second voucher."""
 
     def create(self, voucher: Voucher) -> int:
         if self.run("select 1 from moves"):
