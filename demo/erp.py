@@ -108,7 +108,7 @@ class ErpDemo(Demo):
             outcomes = [outcome for job in running for outcome in job.outcomes.values()]
             failed = Counter(outcome["failureReason"] for outcome in outcomes if "failureReason" in outcome)
             for reason, items in sorted(failed.items()):
-                self.say(f"[yellow]Failed in Pleo, {items} items:[/] {escape(reason)}")
+                self.say(f"[yellow]Failed in Pleo ({items}):[/] {escape(reason)}")
             reasons += failed
             if failed:
                 self.say("A bookkeeper corrects the items in Pleo, reopens the month in Tryton, and exports them again")

@@ -257,11 +257,10 @@ class Tryton(Ledger):
                 self.rpc.call(f"model.{model}.delete", ids)
 
     def _settle(self, booked: Sequence[Voucher]) -> None:
-        settling = [voucher for voucher in booked if voucher.document.startswith("payment") or voucher.reverses]
-        vendors = [voucher.vendor for voucher in settling if voucher.vendor]
-        records = [self._parties.get(vendor, is_employee=False) for vendor in vendors]
-        ids = {record.id for record in records if not isinstance(record, str)}
-        if ids:
+        """Clear what fits among the open items of the vendors concerned: a payment may come before its bill."""
+        owed = [voucher for voucher in booked if any(leg.role == "accountsPayable" for leg in voucher.legs)]
+        records = [self._parties.get(voucher.vendor, is_employee=False) for voucher in owed if voucher.vendor]
+        if ids := {record.id for record in records if not isinstance(record, str)}:
             self._settlement.settle(self._company, ids)
 
     def _records(self, keys: Sequence[str]) -> dict[str, Record]:

@@ -272,6 +272,13 @@ def test_payments_clear_the_oldest_bill_of_their_amount(ledger: Tryton, rpc: Try
     assert [invoice(rpc, each, "state")["state"] for each in (old, new, other)] == ["paid", "paid", "paid"]
 
 
+def test_a_payment_that_came_first_clears_its_bill(ledger: Tryton, rpc: TrytonRpc) -> None:
+    paid, owed = payment("45", vendor=vendor("early")), bill("45", vendor=vendor("early"))
+    assert isinstance(ledger.book(paid), Booked)
+    assert isinstance(ledger.book(owed), Booked)
+    assert invoice(rpc, owed, "state")["state"] == "paid"
+
+
 def test_a_purchase_clears_the_bill_of_its_entry(ledger: Tryton, rpc: TrytonRpc) -> None:
     entry = new_entry()
     other, own = bill(vendor=vendor("own")), bill(vendor=vendor("own"), entry=entry)
