@@ -37,7 +37,8 @@ class Record:
     model: str
     id: int
     number: str = ""
-    is_posted: bool = False
+    state: str = "draft"
+    """draft, validated (an invoice with a number and a draft of its move) or posted."""
     move: int | None = None
     """Id of an invoice's move, or its own."""
 
@@ -109,7 +110,7 @@ class Tryton(Ledger):
 
     def find_all(self, keys: Sequence[str]) -> dict[str, Booked]:
         """Return the posted vouchers by key."""
-        return {key: self._booked(record) for key, record in self._records(keys).items() if record.is_posted}
+        return {key: self._booked(record) for key, record in self._records(keys).items() if record.state == "posted"}
 
     def book(self, voucher: Voucher) -> Answer:
         """Book one voucher."""
@@ -136,10 +137,12 @@ class Tryton(Ledger):
         drafts = []
         for voucher in batch:
             record, reversed_ = known.get(voucher.id), known.get(voucher.reverses)
-            if record and record.is_posted:
+            if record and record.state == "posted":
                 answers[voucher.id] = self._booked(record)
                 continue
-            drafted = self._drafter.draft(voucher, reversed_.move if reversed_ and reversed_.is_posted else None)
+            drafted = self._drafter.draft(
+                voucher, reversed_.move if reversed_ and reversed_.state == "posted" else None
+            )
             if not isinstance(drafted, Refused):
                 drafts.append(Draft(voucher, *drafted, record))
                 continue
@@ -175,10 +178,13 @@ class Tryton(Ledger):
             self._attach(drafts, resumed)
             records = [(draft, draft.record) for draft in drafts if draft.record]
             for model in (INVOICE, MOVE):
-                self._post_records(model, [pair for pair in records if pair[1].model == model])
+                if found := [pair for pair in records if pair[1].model == model]:
+                    self._post_records(model, found)
         except TrytonRefusal:
-            self._delete([draft.record for draft in drafts if draft.record])
-            for draft in drafts:
+            # One by one, the others continue where the batch ended.
+            undone = [draft for draft in drafts if draft.record and (len(drafts) == 1 or draft.record.state == "draft")]
+            self._delete([draft.record for draft in undone if draft.record])
+            for draft in undone:
                 draft.record = None
             raise
         for draft, record in records:
@@ -191,22 +197,31 @@ class Tryton(Ledger):
                 draft.record = Record(model, id_)
 
     def _post_records(self, model: str, records: Sequence[tuple[Draft, Record]]) -> None:
+        if model == INVOICE:
+            drafts = [pair for pair in records if pair[1].state == "draft"]
+            self._compare_totals(drafts)
+            # Posted at once, Tryton would do this twice: it restarts when it locks the sequence of the moves.
+            self._step("validate_invoice", model, drafts)
+            for _, record in drafts:
+                record.state = "validated"
+        self._step("post", model, [pair for pair in records if pair[1].state != "posted"])
+        ids = [record.id for _, record in records]
+        rows = self.rpc.call(f"model.{model}.read", ids, ["number"], company=self._company)
+        numbers = {row["id"]: row["number"] for row in rows}
+        for _, record in records:
+            record.number, record.state = numbers[record.id], "posted"
+
+    def _step(self, method: str, model: str, records: Sequence[tuple[Draft, Record]]) -> None:
         ids = [record.id for _, record in records]
         if not ids:
             return
-        if model == INVOICE:
-            self._compare_totals(records)
         try:
-            self.rpc.call(f"model.{model}.post", ids, company=self._company)
+            self.rpc.call(f"model.{model}.{method}", ids, company=self._company)
         except TrytonRefusal as warning:
             if not (len(records) == 1 and warning.name.endswith(_SIMILAR) and self._is_correction(*records[0])):
                 raise
             self.rpc.call("model.res.user.warning.skip", warning.name)
-            self.rpc.call(f"model.{model}.post", ids, company=self._company)
-        rows = self.rpc.call(f"model.{model}.read", ids, ["number"], company=self._company)
-        numbers = {row["id"]: row["number"] for row in rows}
-        for _, record in records:
-            record.number, record.is_posted = numbers[record.id], True
+            self.rpc.call(f"model.{model}.{method}", ids, company=self._company)
 
     def _compare_totals(self, records: Sequence[tuple[Draft, Record]]) -> None:
         ids = [record.id for _, record in records]
@@ -251,10 +266,20 @@ class Tryton(Ledger):
             self.rpc.call("model.ir.attachment.create", values)
 
     def _delete(self, records: Sequence[Record]) -> None:
+        """Delete drafts. An invoice that has a number already can only be cancelled, and gives its key back."""
         for model in (INVOICE, MOVE):
             ids = [record.id for record in records if record.model == model]
-            if ids:
-                self.rpc.call(f"model.{model}.delete", ids)
+            if not ids:
+                continue
+            try:
+                self.rpc.call(f"model.{model}.delete", ids, company=self._company)
+            except TrytonRefusal:
+                if model == MOVE:
+                    raise
+                self.rpc.call(f"model.{model}.cancel", ids, company=self._company)
+                self.rpc.call(
+                    f"model.{model}.write", ids, {"description": None, "reference": None}, company=self._company
+                )
 
     def _settle(self, booked: Sequence[Voucher]) -> None:
         """Clear what fits among the open items of the vendors concerned: a payment may come before its bill."""
@@ -274,7 +299,8 @@ class Tryton(Ledger):
                 for row in self.rpc.search(model, conditions, fields, self._company):
                     record = Record(model, row["id"], row["number"] or "", move=row.get("move", row["id"]))
                     # An invoice that a user cancelled while it was a draft has no move.
-                    record.is_posted = row["state"] not in {"draft", "validated"} and record.move is not None
+                    is_done = row["state"] not in {"draft", "validated"} and record.move is not None
+                    record.state = "posted" if is_done else row["state"]
                     found[row["description"].removeprefix(PREFIX)] = record
         return found
 

@@ -19,7 +19,7 @@ from tap_pleo_export.books.vouchers import Party, Voucher
 from tap_pleo_export.ledger.adapter import Booked, Ledger, LedgerUnavailable, Refused
 from tap_pleo_export.ledger.contract import LedgerContract
 from tap_pleo_export.ledger.tryton import Tryton
-from tap_pleo_export.ledger.tryton_rpc import TrytonRpc
+from tap_pleo_export.ledger.tryton_rpc import TrytonRefusal, TrytonRpc
 from tests.helpers.ledger import WORLD, bill, expense, legs, new_entry, payment, reversal, voucher
 from tests.helpers.tryton_faults import FAULTS, faulty
 from tools import postgres
@@ -221,7 +221,7 @@ def test_a_refusal_has_a_reason_and_leaves_nothing(
     assert refused.type == kind
     assert copies(rpc, found.id) == 0
     assert ledger.find(found.id) is None
-    assert all(isinstance(answer, Booked) for answer in answers.values())
+    assert [answer for answer in answers.values() if isinstance(answer, Refused)] == []
     assert [copies(rpc, each.id) for each in good] == [1, 1]
 
 
@@ -314,7 +314,7 @@ def test_a_receipt_outside_the_folder_is_not_read(ledger: Tryton) -> None:
 
 
 @pytest.mark.parametrize("make", [bill, expense])
-@pytest.mark.parametrize("killed_before", ["ir.attachment.create", "post"])
+@pytest.mark.parametrize("killed_before", ["ir.attachment.create", ".post"])
 def test_a_killed_run_is_finished_by_the_next(
     ledger: Tryton, rpc: TrytonRpc, tmp_path: Path, make: Any, killed_before: str
 ) -> None:
@@ -327,7 +327,7 @@ def test_a_killed_run_is_finished_by_the_next(
     ledger.rpc = alive
     assert ledger.find_all([each.id for each in found]) == {}
     answers = {each.id: answer for each, answer in ledger.book_all(found)}
-    assert all(isinstance(answer, Booked) for answer in answers.values())
+    assert [answer for answer in answers.values() if isinstance(answer, Refused)] == []
     assert ledger.find_all([each.id for each in found]) == answers
     for each in found:
         assert copies(rpc, each.id) == 1
@@ -352,6 +352,29 @@ def test_a_run_killed_before_it_cleared_is_finished_by_the_next(
     assert invoice(rpc, found[0], "state")["state"] == "posted"
     ledger.book(expense())
     assert invoice(rpc, found[0], "state")["state"] == "paid"
+
+
+@pytest.mark.parametrize("refused", ["account.move.post", "account.invoice.post"])
+def test_a_batch_that_is_refused_halfway_is_booked_one_by_one(
+    ledger: Tryton, rpc: TrytonRpc, refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [make(vendor=vendor(refused), number=f"{refused}-{place}") for place in (1, 2) for make in (bill, expense)]
+
+    class Refusing(TrytonRpc):
+        def __init__(self) -> None:
+            self.__dict__ |= vars(rpc)
+
+        def call(self, method: str, *arguments: Any, company: int | None = None) -> Any:
+            if method.endswith(refused) and len(arguments[0]) > 1:
+                raise TrytonRefusal("not both")
+            return super().call(method, *arguments, company=company)
+
+    monkeypatch.setattr(ledger, "rpc", Refusing())
+    answers = {each.id: answer for each, answer in ledger.book_all(found)}
+    assert [answer for answer in answers.values() if isinstance(answer, Refused)] == []
+    assert ledger.find_all(list(answers)) == answers
+    assert [copies(rpc, each.id) for each in found] == [1, 1, 1, 1]
+    assert [posted(rpc, each) for each in found] == [expected(each) for each in found]
 
 
 def test_a_posted_voucher_is_not_posted_twice(ledger: Tryton, rpc: TrytonRpc) -> None:
