@@ -95,7 +95,7 @@ def test_no_ledger_is_asked_for_what_none_may_book(books: Books, legs: list[dict
 
 def test_later_vouchers_of_a_refused_entry_wait(books: Books) -> None:
     """No payment without its bill, and no new version without the reversal of the old one."""
-    books.add("e1", "bill", **CLOSED)
+    books.add("e1", "bill", posting_date="2026-11-06", legs=[LEG | {"account_code": "9"}, CREDIT])
     books.add("e1", "payment")
     books.add("e2", "expense", 2, kind="reversal", **CLOSED)
     books.add("e2", "expense", 3, posting_date="2026-11-01")
@@ -115,11 +115,13 @@ def test_receipts_are_attached_and_missing_ones_refused(books: Books) -> None:
     good = books.add("e1", files='["a/1.pdf"]')
     books.add("e2", files='["a/2.pdf"]')
     books.add("e3", files='["../secret"]')
+    reversal = books.add("e4", version=2, kind="reversal", files='["a/2.pdf"]')
     books.configure('receipts = "receipts"')
 
     books.book()
 
     assert attached(books.ledger, good) == [b"one"]
+    assert set(books.recorded()) == {good, reversal}
     assert books.refused() == {
         "e2/expense/1": ("receipt_upload_failure", "Receipt a/2.pdf is not among the stored files"),
         "e3/expense/1": ("receipt_upload_failure", "Receipt ../secret is not among the stored files"),
@@ -282,6 +284,19 @@ def test_a_missing_configuration_or_database_is_one_line(books: Books) -> None:
         assert run.stderr.startswith(f"pleo-export-book: {line}")
         assert run.stderr.count("\n") == 2
         assert "p4ssw0rd" not in run.stderr
+
+
+def test_answers_may_be_in_another_schema(books: Books) -> None:
+    good, closed = books.add("e1"), books.add("e2", **CLOSED)
+    books.rows("create schema answers")
+    for table in ("pleo_recorded", "pleo_refused"):
+        books.rows(f"create table answers.{table} (like pleo_models.{table} including all)")
+
+    assert books.book("--recorded-schema", "answers").returncode == 0
+
+    assert (books.recorded(), books.refused()) == ({}, {})
+    assert books.rows("select voucher_id from answers.pleo_recorded") == [(good,)]
+    assert books.rows("select voucher_id from answers.pleo_refused") == [(closed,)]
 
 
 def test_only_the_named_companies_are_booked(books: Books) -> None:
