@@ -129,13 +129,16 @@ def test_receipts_are_attached_and_missing_ones_refused(books: Books) -> None:
 
 
 def test_a_dry_run_writes_nothing(books: Books) -> None:
+    books.add("booked")
+    books.book()
+    books.rows("delete from pleo_recorded")
     books.add("e1")
     books.add("e2", legs=[LEG])
 
     run = books.book("--dry-run")
 
     assert (run.returncode, books.recorded(), books.refused(), books.posted("e1/expense/1")) == (0, {}, {}, [])
-    assert run.stdout == f"Nordlys ({COMPANY}): 1 to book, 0 found, 1 refused, 0 waiting\n"
+    assert run.stdout == f"Nordlys ({COMPANY}): 1 to book, 1 found, 1 refused, 0 waiting\n"
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
