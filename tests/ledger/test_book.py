@@ -48,6 +48,7 @@ def test_every_voucher_is_booked_and_recorded(books: Books) -> None:
     address = "select external_url like 'https://erp.example/JE-%%', recorded_at is not null from pleo_recorded"
     assert set(books.rows(address)) == {(True, True)}
     assert summary(books.book().stderr)["booked"] == 0
+    assert (books.folder / "books.sqlite.closed").exists()
 
 
 def test_refusals_are_recorded_and_no_error(books: Books) -> None:
