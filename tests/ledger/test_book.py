@@ -96,9 +96,10 @@ def test_no_ledger_is_asked_for_what_none_may_book(books: Books, legs: list[dict
 
 def test_later_vouchers_of_a_refused_entry_wait(books: Books) -> None:
     """No payment without its bill, and no new version without the reversal of the old one."""
-    books.add("e1", "bill", posting_date="2026-11-06", legs=[LEG | {"account_code": "9"}, CREDIT])
+    unbookable: dict[str, Any] = {"posting_date": "2026-11-06", "legs": [LEG | {"account_code": "9"}, CREDIT]}
+    books.add("e1", "bill", **unbookable)
     books.add("e1", "payment")
-    books.add("e2", "expense", 2, kind="reversal", **CLOSED)
+    books.add("e2", "expense", 2, kind="reversal", **unbookable)
     books.add("e2", "expense", 3, posting_date="2026-11-01")
     other = books.add("e3")
 
@@ -273,6 +274,7 @@ def test_a_missing_configuration_or_database_is_one_line(books: Books) -> None:
     config = books.configure()
     unset = books.book(PLEO_EXPORT_BOOKS_DATABASE_URL="")
     away = books.book(PLEO_EXPORT_BOOKS_DATABASE_URL="postgresql://u:p4ssw0rd-x@127.0.0.1:1/none")
+    odd = books.book(PLEO_EXPORT_BOOKS_DATABASE_URL="postgresql://u:p4ssw0rd%zz@127.0.0.1:1/none")
     without = books.book("--schema", "elsewhere")
     config.unlink()
     config.mkdir()
@@ -281,6 +283,7 @@ def test_a_missing_configuration_or_database_is_one_line(books: Books) -> None:
     for run, line in (
         (unset, "PLEO_EXPORT_BOOKS_DATABASE_URL is not set: set it to the models' database, postgresql://…"),
         (away, "the database of PLEO_EXPORT_BOOKS_DATABASE_URL cannot be reached: "),
+        (odd, "the database of PLEO_EXPORT_BOOKS_DATABASE_URL cannot be reached: "),
         (without, "the models' tables cannot be used, run `dbt build` first: "),
         (absent, f"{config} cannot be read (Is a directory): name it with --config"),
     ):
