@@ -86,8 +86,8 @@ class Ledger(ABC):
             yield voucher, self.book(voucher)
 
     def files_of(self, voucher: Voucher) -> list[Path]:
-        """Return the paths of a voucher's receipts on this machine; none if no folder is configured."""
-        return [self.receipts / path for path in voucher.files] if self.receipts else []
+        """Return the paths of a voucher's receipts on this machine; none for reversals, or without a folder."""
+        return [self.receipts / path for path in voucher.files] if self.receipts and voucher.kind == "booking" else []
 
     def close(self) -> None:  # noqa: B027 - few accounting systems need it
         """Close connections."""

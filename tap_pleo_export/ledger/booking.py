@@ -129,8 +129,7 @@ def problem(voucher: Voucher, ledger: Ledger) -> Refused | None:
         return Refused(f"The voucher has {len(voucher.legs)} lines instead of two or more: run `dbt build` again")
     if difference := sum(leg.amount for leg in voucher.legs):
         return Refused(f"Debits and credits differ by {difference} {voucher.currency}: run `dbt build` again")
-    if voucher.kind == "booking":
-        for path, file in zip(voucher.files, ledger.files_of(voucher), strict=False):
-            if not file.is_file() or not file.resolve().is_relative_to((ledger.receipts or file).resolve()):
-                return Refused(f"Receipt {path} is not among the stored files", "receipt_upload_failure")
+    for path, file in zip(voucher.files, ledger.files_of(voucher), strict=False):
+        if not file.is_file() or not file.resolve().is_relative_to((ledger.receipts or file).resolve()):
+            return Refused(f"Receipt {path} is not among the stored files", "receipt_upload_failure")
     return None

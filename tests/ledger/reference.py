@@ -116,6 +116,7 @@ class Reference(Ledger):
 
     def close(self) -> None:
         self._connection.close()
+        Path(f"{self.file}.closed").touch()
 
 
 def step() -> None:

@@ -48,6 +48,7 @@ def test_every_voucher_is_booked_and_recorded(books: Books) -> None:
     address = "select external_url like 'https://erp.example/JE-%%', recorded_at is not null from pleo_recorded"
     assert set(books.rows(address)) == {(True, True)}
     assert summary(books.book().stderr)["booked"] == 0
+    assert (books.folder / "books.sqlite.closed").exists()
 
 
 def test_refusals_are_recorded_and_no_error(books: Books) -> None:
@@ -95,9 +96,10 @@ def test_no_ledger_is_asked_for_what_none_may_book(books: Books, legs: list[dict
 
 def test_later_vouchers_of_a_refused_entry_wait(books: Books) -> None:
     """No payment without its bill, and no new version without the reversal of the old one."""
-    books.add("e1", "bill", **CLOSED)
+    unbookable: dict[str, Any] = {"posting_date": "2026-11-06", "legs": [LEG | {"account_code": "9"}, CREDIT]}
+    books.add("e1", "bill", **unbookable)
     books.add("e1", "payment")
-    books.add("e2", "expense", 2, kind="reversal", **CLOSED)
+    books.add("e2", "expense", 2, kind="reversal", **unbookable)
     books.add("e2", "expense", 3, posting_date="2026-11-01")
     other = books.add("e3")
 
@@ -115,11 +117,13 @@ def test_receipts_are_attached_and_missing_ones_refused(books: Books) -> None:
     good = books.add("e1", files='["a/1.pdf"]')
     books.add("e2", files='["a/2.pdf"]')
     books.add("e3", files='["../secret"]')
+    reversal = books.add("e4", version=2, kind="reversal", files='["a/2.pdf"]')
     books.configure('receipts = "receipts"')
 
     books.book()
 
     assert attached(books.ledger, good) == [b"one"]
+    assert set(books.recorded()) == {good, reversal}
     assert books.refused() == {
         "e2/expense/1": ("receipt_upload_failure", "Receipt a/2.pdf is not among the stored files"),
         "e3/expense/1": ("receipt_upload_failure", "Receipt ../secret is not among the stored files"),
@@ -127,13 +131,16 @@ def test_receipts_are_attached_and_missing_ones_refused(books: Books) -> None:
 
 
 def test_a_dry_run_writes_nothing(books: Books) -> None:
+    books.add("booked")
+    books.book()
+    books.rows("delete from pleo_recorded")
     books.add("e1")
     books.add("e2", legs=[LEG])
 
     run = books.book("--dry-run")
 
     assert (run.returncode, books.recorded(), books.refused(), books.posted("e1/expense/1")) == (0, {}, {}, [])
-    assert run.stdout == f"Nordlys ({COMPANY}): 1 to book, 0 found, 1 refused, 0 waiting\n"
+    assert run.stdout == f"Nordlys ({COMPANY}): 1 to book, 1 found, 1 refused, 0 waiting\n"
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -267,6 +274,7 @@ def test_a_missing_configuration_or_database_is_one_line(books: Books) -> None:
     config = books.configure()
     unset = books.book(PLEO_EXPORT_BOOKS_DATABASE_URL="")
     away = books.book(PLEO_EXPORT_BOOKS_DATABASE_URL="postgresql://u:p4ssw0rd-x@127.0.0.1:1/none")
+    odd = books.book(PLEO_EXPORT_BOOKS_DATABASE_URL="postgresql://u:p4ssw0rd%zz@127.0.0.1:1/none")
     without = books.book("--schema", "elsewhere")
     config.unlink()
     config.mkdir()
@@ -275,6 +283,7 @@ def test_a_missing_configuration_or_database_is_one_line(books: Books) -> None:
     for run, line in (
         (unset, "PLEO_EXPORT_BOOKS_DATABASE_URL is not set: set it to the models' database, postgresql://…"),
         (away, "the database of PLEO_EXPORT_BOOKS_DATABASE_URL cannot be reached: "),
+        (odd, "the database of PLEO_EXPORT_BOOKS_DATABASE_URL cannot be reached: "),
         (without, "the models' tables cannot be used, run `dbt build` first: "),
         (absent, f"{config} cannot be read (Is a directory): name it with --config"),
     ):
@@ -282,6 +291,19 @@ def test_a_missing_configuration_or_database_is_one_line(books: Books) -> None:
         assert run.stderr.startswith(f"pleo-export-book: {line}")
         assert run.stderr.count("\n") == 2
         assert "p4ssw0rd" not in run.stderr
+
+
+def test_answers_may_be_in_another_schema(books: Books) -> None:
+    good, closed = books.add("e1"), books.add("e2", **CLOSED)
+    books.rows("create schema answers")
+    for table in ("pleo_recorded", "pleo_refused"):
+        books.rows(f"create table answers.{table} (like pleo_models.{table} including all)")
+
+    assert books.book("--recorded-schema", "answers").returncode == 0
+
+    assert (books.recorded(), books.refused()) == ({}, {})
+    assert books.rows("select voucher_id from answers.pleo_recorded") == [(good,)]
+    assert books.rows("select voucher_id from answers.pleo_refused") == [(closed,)]
 
 
 def test_only_the_named_companies_are_booked(books: Books) -> None:
