@@ -38,7 +38,7 @@ class Record:
     id: int
     number: str = ""
     state: str = "draft"
-    """draft, validated (an invoice with a number and a draft of its move) or posted."""
+    """As in Tryton, but posted also for invoices that are paid, or cancelled by a reversal."""
     move: int | None = None
     """Id of an invoice's move, or its own."""
 
@@ -84,7 +84,7 @@ class Tryton(Ledger):
             user: Login of a user with the groups "Accounting" and "Party Administration".
             timeout: Seconds until the whole answer to a request must have arrived.
             journals: Code of the journal by document, for vouchers without one; `*` for all others.
-            employee_prefix: Stands before an employee's code in the code of the employee's party.
+            employee_prefix: Prefix of the code of an employee's party.
             options: None; others are refused.
 
         Raises:
@@ -198,30 +198,20 @@ class Tryton(Ledger):
 
     def _post_records(self, model: str, records: Sequence[tuple[Draft, Record]]) -> None:
         if model == INVOICE:
-            drafts = [pair for pair in records if pair[1].state == "draft"]
-            self._compare_totals(drafts)
-            # Posted at once, Tryton would do this twice: it restarts when it locks the sequence of the moves.
-            self._step("validate_invoice", model, drafts)
-            for _, record in drafts:
-                record.state = "validated"
-        self._step("post", model, [pair for pair in records if pair[1].state != "posted"])
+            self._compare_totals(records)
         ids = [record.id for _, record in records]
-        rows = self.rpc.call(f"model.{model}.read", ids, ["number"], company=self._company)
-        numbers = {row["id"]: row["number"] for row in rows}
-        for _, record in records:
-            record.number, record.state = numbers[record.id], "posted"
-
-    def _step(self, method: str, model: str, records: Sequence[tuple[Draft, Record]]) -> None:
-        ids = [record.id for _, record in records]
-        if not ids:
-            return
+        unposted = [record.id for _, record in records if record.state != "posted"]
         try:
-            self.rpc.call(f"model.{model}.{method}", ids, company=self._company)
+            self.rpc.call(f"model.{model}.post", unposted, company=self._company)
         except TrytonRefusal as warning:
             if not (len(records) == 1 and warning.name.endswith(_SIMILAR) and self._is_correction(*records[0])):
                 raise
             self.rpc.call("model.res.user.warning.skip", warning.name)
-            self.rpc.call(f"model.{model}.{method}", ids, company=self._company)
+            self.rpc.call(f"model.{model}.post", unposted, company=self._company)
+        rows = self.rpc.call(f"model.{model}.read", ids, ["number"], company=self._company)
+        numbers = {row["id"]: row["number"] for row in rows}
+        for _, record in records:
+            record.number, record.state = numbers[record.id], "posted"
 
     def _compare_totals(self, records: Sequence[tuple[Draft, Record]]) -> None:
         ids = [record.id for _, record in records]
@@ -242,11 +232,8 @@ class Tryton(Ledger):
 
     def _attach(self, drafts: Sequence[Draft], resumed: set[str]) -> None:
         """Attach the receipts, except those that a killed run has attached to its drafts."""
-        rows = (
-            self.rpc.search("ir.attachment", [("resource", "in", list(resumed))], ["resource", "name"])
-            if resumed
-            else []
-        )
+        conditions = [("resource", "in", list(resumed))]
+        rows = self.rpc.search("ir.attachment", conditions, ["resource", "name"]) if resumed else []
         there = {(row["resource"], row["name"]) for row in rows}
         values: list[Values] = []
         size = 0
@@ -266,20 +253,10 @@ class Tryton(Ledger):
             self.rpc.call("model.ir.attachment.create", values)
 
     def _delete(self, records: Sequence[Record]) -> None:
-        """Delete drafts. An invoice that has a number already can only be cancelled, and gives its key back."""
         for model in (INVOICE, MOVE):
             ids = [record.id for record in records if record.model == model]
-            if not ids:
-                continue
-            try:
+            if ids:
                 self.rpc.call(f"model.{model}.delete", ids, company=self._company)
-            except TrytonRefusal:
-                if model == MOVE:
-                    raise
-                self.rpc.call(f"model.{model}.cancel", ids, company=self._company)
-                self.rpc.call(
-                    f"model.{model}.write", ids, {"description": None, "reference": None}, company=self._company
-                )
 
     def _settle(self, booked: Sequence[Voucher]) -> None:
         """Clear what fits among the open items of the vendors concerned: a payment may come before its bill."""

@@ -16,7 +16,7 @@ from tap_pleo_export.ledger.tryton_rpc import TrytonRefusal, TrytonRpc
 logger = logging.getLogger(__name__)
 
 PREFIX = "pleo:"
-"""Stands before a voucher's id in the description of its invoice or move."""
+"""Prefix of a voucher's id in the description of its invoice or move."""
 _SETTLES = {"payment": ("bill", "payment_returned"), "payment_returned": ("credit_note",)}
 _FIELDS = ["account", "party", "debit", "credit", "date", "description", "move.description", "move.origin"]
 

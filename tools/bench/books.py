@@ -68,6 +68,7 @@ def main() -> int:
         with postgres.running(data) as server, tryton.running(server, world, folder=Path(folder)) as erp:
             os.environ[PASSWORD_VARIABLE] = erp.password
             ledger = Tryton(COMPANY, url=erp.url, database=erp.database, user=erp.user)
+            before = sum(psutil.Process(erp.process.pid).cpu_times()[:2])
             began, refused, done = time.monotonic(), 0, 0
             for batch in batches(vouchers(number)):
                 ledger.find_all([voucher.id for voucher in batch])
@@ -75,11 +76,12 @@ def main() -> int:
                 refused += sum(hasattr(answer, "reason") for _, answer in answers)
                 done += len(answers)
             seconds = time.monotonic() - began
-            memory = psutil.Process(erp.process.pid).memory_info().rss / 2**20
+            process = psutil.Process(erp.process.pid)
+            memory, cpu = process.memory_info().rss / 2**20, sum(process.cpu_times()[:2]) - before
             unpaid = ledger.rpc.search("account.invoice", [("state", "!=", "paid")], ["id"])
             ledger.close()
     print(f"{done} vouchers in {seconds:.1f} s, {done / seconds:.0f} a second; {refused} refused; ", end="")
-    print(f"{len(unpaid)} invoices not paid; Tryton's memory {memory:.0f} MB")
+    print(f"{len(unpaid)} invoices not paid; Tryton: {cpu:.0f} s of processor time, {memory:.0f} MB")
     return int(refused or bool(unpaid))
 
 
