@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo docs test test-meltano test-warehouse coverage mutants mutants-sql soak bench image lint format clean fleet-demo test-fleet bench-fleet
+.PHONY: help demo erp-demo docs test test-meltano test-warehouse test-ledger coverage mutants mutants-sql soak bench image lint format clean fleet-demo test-fleet bench-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -15,6 +15,7 @@ TEST_PLUGINS := .meltano/.test-plugins
 S3_SERVER := .meltano/.s3-server
 DOCS := .meltano/docs
 WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
+TRYTON := .meltano/.tryton
 FLEET_BIN := .venv-fleet/bin
 FLEET_CREATED := .venv-fleet/.created
 FLEET_VENV := .venv-fleet/.installed
@@ -30,18 +31,24 @@ help: ## List the targets
 demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show the result (two minutes, plus installation the first time)
 	@$(BIN)/python -m demo
 
+erp-demo: $(DEMO_PLUGINS) $(TRYTON) ## Book a local Pleo in a local Tryton and report back (three minutes, plus installation the first time)
+	@$(BIN)/python -m demo.erp
+
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests, except those with a separate target (ARGS="-k name")
-	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live $(ARGS)
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not warehouse and not ledger" --ignore tests/e2e --ignore tests/fleet/live $(ARGS)
 
 test-meltano: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests with the real Meltano and PostgreSQL, including kills
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" $(or $(ARGS),tests/e2e)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse and not ledger" $(or $(ARGS),tests/e2e)
 
 test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the dbt models of transform/ on PostgreSQL and DuckDB
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m warehouse $(ARGS)
 
+test-ledger: $(TRYTON) ## Book into a real accounting system, Tryton, which the first run installs (five minutes)
+	@$(BIN)/python -m pytest -m ledger $(or $(ARGS),tests/ledger)
+
 coverage: $(VENV) ## Report lines that no test reaches, without the processes in Meltano's environments (.coverage/html)
 	@rm -rf .coverage
-	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not warehouse and not ledger" --ignore tests/e2e --ignore tests/fleet/live --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
 	$(BIN)/coverage combine -q && rm -f .coverage/data.* && $(BIN)/coverage html -q && $(BIN)/coverage report && exit $$tests
 
 mutants: $(VENV) ## Mutate the code and the booking table: a test must fail, or docs/mutants.md must explain why none does
@@ -139,6 +146,15 @@ $(DOCS)/.installed: $(VENV)
 	@echo "Installing mkdocs-material into $(DOCS), once ..."
 	@$(BIN)/python -m venv --clear $(DOCS)
 	@$(DOCS)/bin/python -m pip install -qq --no-input mkdocs==1.6.1 mkdocs-material==9.8.2
+	@touch $@
+
+# A separate environment: Tryton is GPL software, which nothing here imports.
+$(TRYTON): $(VENV)
+	@echo "Installing Tryton into .meltano/tryton, once ..."
+	@rm -rf .meltano/tryton
+	@$(BIN)/python -m venv --clear .meltano/tryton/venv
+	@.meltano/tryton/venv/bin/python -m pip install -qq --no-input \
+		'trytond[postgresql]==8.0.12' 'trytond-account-invoice==8.0.2' 'proteus==8.0.0' 'psycopg[binary,pool]==3.3.9'
 	@touch $@
 
 $(WAREHOUSE_PLUGINS): $(DEMO_PLUGINS)

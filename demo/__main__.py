@@ -102,20 +102,7 @@ class Demo:
             version = connection.info.parameter_status("server_version")
         self.say(f"PostgreSQL {version}, data in {DATA}")
 
-        settings = {
-            "TAP_PLEO_EXPORT_API_URL": pleo.url,
-            "TAP_PLEO_EXPORT_API_KEY": pleo.api_key,
-            "TARGET_PLEO_EXPORT_API_URL": pleo.url,
-            "TARGET_PLEO_EXPORT_API_KEY": pleo.api_key,
-            "TARGET_POSTGRES_SQLALCHEMY_URL": server.url(),
-            "MAP_PLEO_ATTACHMENTS_DESTINATION": str(RECEIPTS.resolve()),
-            # Links to a local address are refused by default.
-            "MAP_PLEO_ATTACHMENTS_ALLOW_HOSTS": '["127.0.0.1"]',
-            "DBT_POSTGRES_HOST": str(server.socket),
-            "DBT_USE_COLORS": "false",
-            **books.outbox_settings(server),
-        }
-        project = MeltanoProject(HOME.resolve() / "meltano", settings)
+        project = MeltanoProject(HOME.resolve() / "meltano", settings(pleo, server, RECEIPTS))
         shutil.rmtree(RECEIPTS, ignore_errors=True)
         pleo.serve_files = True
         self.run(project, LOAD)
@@ -164,11 +151,7 @@ class Demo:
         self, project: MeltanoProject, pleo: Sandbox, items: books.Items, connection: psycopg.Connection[Any]
     ) -> bool:
         """Build and book the models, complete the jobs, do so again, and return whether Pleo and the books agree."""
-        project.settings |= {
-            "TARGET_PLEO_EXPORT_START_JOBS": "true",
-            "TARGET_PLEO_EXPORT_COMPLETE_JOBS": "true",
-            "TAP_PLEO_EXPORT_JOB_STATUSES": json.dumps(["pending", "in_progress", *books.ENDED]),
-        }
+        project.settings |= reporting_settings()
         self.console.print()
         self.say("The dbt models: expenses, vouchers, findings and the outbox, with their tests")
         self.run(project, MODELS)
@@ -227,6 +210,32 @@ class Demo:
             self.console.print(table(connection), "", sep="\n")
         text, equal = report.check(pleo, connection)
         return self.verdict(text, good=equal)
+
+
+def settings(pleo: Sandbox, server: postgres.Postgres, receipts: Path) -> dict[str, str]:
+    """Return the settings of all plugins for a sandbox, a warehouse and a folder of receipts."""
+    return {
+        "TAP_PLEO_EXPORT_API_URL": pleo.url,
+        "TAP_PLEO_EXPORT_API_KEY": pleo.api_key,
+        "TARGET_PLEO_EXPORT_API_URL": pleo.url,
+        "TARGET_PLEO_EXPORT_API_KEY": pleo.api_key,
+        "TARGET_POSTGRES_SQLALCHEMY_URL": server.url(),
+        "MAP_PLEO_ATTACHMENTS_DESTINATION": str(receipts.resolve()),
+        # Links to a local address are refused by default.
+        "MAP_PLEO_ATTACHMENTS_ALLOW_HOSTS": '["127.0.0.1"]',
+        "DBT_POSTGRES_HOST": str(server.socket),
+        "DBT_USE_COLORS": "false",
+        **books.outbox_settings(server),
+    }
+
+
+def reporting_settings() -> dict[str, str]:
+    """Return the settings with which jobs are started and completed, and ended ones are read."""
+    return {
+        "TARGET_PLEO_EXPORT_START_JOBS": "true",
+        "TARGET_PLEO_EXPORT_COMPLETE_JOBS": "true",
+        "TAP_PLEO_EXPORT_JOB_STATUSES": json.dumps(["pending", "in_progress", *books.ENDED]),
+    }
 
 
 def describe(line: LogLine) -> str | None:

@@ -129,13 +129,18 @@ def open_items(pleo: Sandbox) -> Items:
 
 def correct(pleo: Sandbox, items: Items) -> Job:
     """Export the failed items again, corrected, and return the running job that exports successful ones again."""
-    for job_id in sorted({job for job, _ in items}):
-        if "failed" in pleo.jobs[job_id].item_statuses.values():
-            export_corrected(pleo, pleo.jobs[job_id])
+    export_failed(pleo, [pleo.jobs[job] for job in sorted({job for job, _ in items})])
     done = {entry for job, entry in items if pleo.jobs[job].item_statuses[entry] == "successful"}
     again = next(job for job in pleo.jobs.values() if job.running and done & job.item_statuses.keys())
     pleo.afterwards[again.id] = export_again
     return again
+
+
+def export_failed(pleo: Sandbox, jobs: list[Job]) -> None:
+    """Export the failed items of jobs again, corrected."""
+    for job in jobs:
+        if "failed" in job.item_statuses.values():
+            export_corrected(pleo, job)
 
 
 def assumptions(connection: psycopg.Connection[Any]) -> Table:

@@ -51,3 +51,14 @@ def doctor() -> None:
     except ImportError as error:
         raise SystemExit(f"pleo-export-doctor: {error.name} is not installed: pip install pyyaml") from None
     raise SystemExit(main())
+
+
+def book() -> None:
+    """Run `pleo-export-book`."""
+    try:
+        from tap_pleo_export.ledger.command import main  # noqa: PLC0415 - slow
+    except ImportError as error:
+        raise SystemExit(
+            f"pleo-export-book: {error.name or error} is not installed: pip install 'psycopg[binary]'"
+        ) from None
+    raise SystemExit(main())

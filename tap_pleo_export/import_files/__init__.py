@@ -1,0 +1,1 @@
+"""Vouchers as files that accounting systems import."""

@@ -1,0 +1,1 @@
+"""Booking vouchers in an accounting system."""
