@@ -42,3 +42,12 @@ def report() -> None:
             f"pleo-export-report: {error.name} is not installed: pip install babel jinja2 sqlalchemy"
         ) from None
     raise SystemExit(main())
+
+
+def files() -> None:
+    """Run `pleo-export-files`."""
+    try:
+        from tap_pleo_export.import_files.command import main  # noqa: PLC0415 - slow
+    except ImportError as error:
+        raise SystemExit(f"pleo-export-files: {error.name} is not installed: pip install 'psycopg[binary]'") from None
+    raise SystemExit(main())
