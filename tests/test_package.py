@@ -60,14 +60,24 @@ def test_the_report_asks_for_its_extra(installed: Path, tmp_path: Path) -> None:
     assert run.stderr.decode() == ("pleo-export-report: jinja2 is not installed: pip install babel jinja2 sqlalchemy\n")
 
 
+def test_booking_asks_for_its_extra(installed: Path, tmp_path: Path) -> None:
+    run = run_in(tmp_path, installed / "pleo-export-book", "--config", "books.toml")
+
+    assert run.returncode == 1
+    assert run.stderr.decode() == "pleo-export-book: psycopg is not installed: pip install 'psycopg[binary]'\n"
+
+
 @pytest.mark.parametrize(
     "name",
-    ["tap-pleo-export", "map-pleo-validation", "target-pleo-export", "map-pleo-attachments", "pleo-export-report"],
+    [
+        *("tap-pleo-export", "map-pleo-validation", "target-pleo-export", "map-pleo-attachments"),
+        *("pleo-export-report", "pleo-export-book"),
+    ],
 )
 def test_the_wheel_runs_from_a_zip(wheel: Path, tmp_path: Path, name: str) -> None:
     """The command's entry point, from the wheel itself; its version comes from the installed package."""
     (entry,) = entry_points(group="console_scripts", name=name)
-    arguments = ["--help"] if name == "pleo-export-report" else ["--about", "--format=json"]
+    arguments = ["--help"] if name.startswith("pleo-export-") else ["--about", "--format=json"]
     code = (
         f"import sys; sys.path.insert(0, {str(wheel)!r}); sys.argv = {[name, *arguments]!r}; "
         f"from {entry.module} import {entry.attr} as main; import tap_pleo_export.blocked_report.causes; "

@@ -18,12 +18,12 @@ from tap_pleo_export.books.vouchers import Leg, Party, Voucher
 URL_VARIABLE = "PLEO_EXPORT_BOOKS_DATABASE_URL"
 _DRIVER = re.compile(r"^postgres(ql)?(\+\w+)?://")
 _BATCH = 500
-# Settlements follow what they settle; versions of an entry follow each other.
+# Settlements follow what they settle; versions of an entry follow each other, whichever day they are posted on.
 _WAITING = """
     select voucher_id from {schema}.pleo__vouchers_to_book where company_id = %s
     order by
         publication, document in ('payment', 'payment_returned', 'reimbursement', 'reimbursement_returned'),
-        posting_date, accounting_entry_id, version, document
+        version, posting_date, accounting_entry_id, document
 """
 _VOUCHERS = """
     select v.*, (
@@ -37,6 +37,7 @@ _VOUCHERS = """
     from {schema}.pleo__vouchers as v where v.voucher_id = any(%s)
 """
 _RECORD = """
+    with no_longer_refused as (delete from {answers}.pleo_refused where voucher_id = %s)
     insert into {answers}.pleo_recorded (voucher_id, external_id, external_url, recorded_at)
     values (%s, %s, %s, now()) on conflict (voucher_id) do nothing
 """
@@ -110,8 +111,7 @@ class Books:
 
     def record(self, voucher_id: str, external_id: str, external_url: str | None = None) -> None:
         """Record that a voucher is booked."""
-        self._run(_RECORD, voucher_id, external_id, external_url)
-        self._run("delete from {answers}.pleo_refused where voucher_id = %s", voucher_id)
+        self._run(_RECORD, voucher_id, voucher_id, external_id, external_url)
 
     def refuse(self, voucher_id: str, failure_reason_type: str, failure_reason: str) -> None:
         """Record that the accounting system refused a voucher: Pleo's failure reason type, and the reason."""

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,6 +23,7 @@ from tap_pleo_export.books.database import URL_VARIABLE, Books, BooksError
 from tap_pleo_export.import_files import csv_journal, datev, sie
 from tap_pleo_export.import_files.batch import Batch, Written
 from tap_pleo_export.import_files.store import REFUSED, FileError, FileStore
+from tap_pleo_export.singer.redaction import SECRETS
 from tap_pleo_export.singer.run_summary import run_summary
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         _run(options, counts)
         code = 0
     except (BooksError, FileError) as error:
-        print(f"{_PROGRAM}: {error}", file=sys.stderr)
+        print(SECRETS.one_line(f"{_PROGRAM}: {error}"), file=sys.stderr)
     except SystemExit as signalled:
         code = signalled.code if isinstance(signalled.code, int) else code
         raise
@@ -124,7 +126,8 @@ def _month(text: str) -> date:
 def _run(options: argparse.Namespace, counts: Counts) -> None:
     url = os.environ.get(URL_VARIABLE)
     if not url:
-        raise FileError(f"set {URL_VARIABLE} to the address of the warehouse: postgresql://user:password@host/name")
+        raise FileError(f"{URL_VARIABLE} is not set: set it to the models' database, postgresql://…")
+    SECRETS.learn([urlsplit(url).password or ""])
     config = _config(options.config)
     with Books(url, options.schema, options.recorded_schema) as books:
         store = FileStore(books)

@@ -9,31 +9,9 @@ from typing import Any
 import psycopg
 
 from tap_pleo_export.books.vouchers import Voucher
+from tests.conftest import CHECKOUT
 
-_TABLES = """
-    create schema pleo_models;
-    set search_path = pleo_models;
-    create table pleo__vouchers (
-        voucher_id text, kind text, reverses text, accounting_entry_id text, job_id text, company_id text,
-        document text, journal text, voucher_date date, posting_date date, due_date date, document_number text,
-        text text, type text, currency text, amount numeric, foreign_currency text, foreign_amount numeric,
-        vendor_code text, vendor_name text, vendor_external_id text, supplier_code text, supplier_name text,
-        supplier_tax_identifier text, supplier_country text, user_code text, user_name text, user_id text,
-        files jsonb, web_link text, version integer, publication bigint
-    );
-    create table pleo__voucher_lines (
-        voucher_id text, line_number integer, role text, account_code text, account_identifier text,
-        account_name text, amount numeric, tax_code text, tax_rate numeric, tax_amount numeric, vat text, tags jsonb
-    );
-    create table pleo_recorded (
-        voucher_id varchar unique, external_id varchar, external_url varchar, recorded_at timestamptz
-    );
-    create table pleo_refused (
-        voucher_id varchar unique not null, failure_reason_type varchar, failure_reason varchar, refused_at timestamptz
-    );
-    create view pleo__vouchers_to_book as select * from pleo__vouchers as vouchers
-    where not exists (select from pleo_recorded as recorded where recorded.voucher_id = vouchers.voucher_id)
-"""
+_TABLES = (CHECKOUT / "tests" / "ledger" / "tables.sql").read_text("utf-8")
 
 
 def create(connection: psycopg.Connection[Any], vouchers: Iterable[Voucher]) -> None:

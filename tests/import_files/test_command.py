@@ -219,7 +219,7 @@ def test_the_warehouse_must_be_named_and_reached(make_import: Callable[..., Impo
     missing = made.run(*made.arguments(), url="")
     unknown = made.run(*made.arguments(), url=made.server.url("unknown"))
 
-    assert missing.errors.startswith("pleo-export-files: set PLEO_EXPORT_BOOKS_DATABASE_URL to the address")
+    assert missing.errors.startswith("pleo-export-files: PLEO_EXPORT_BOOKS_DATABASE_URL is not set")
     assert "cannot be reached" in unknown.errors
     assert (missing.returncode, unknown.returncode) == (1, 1)
 

@@ -21,6 +21,9 @@ RECORD = (
     f"values ('{ENTRY}/expense/1', 'JE-1', timestamp with time zone '2026-11-25 12:00:00+00')"
 )
 VOUCHERS = "select voucher_id from pleo__vouchers order by voucher_id"
+DEFAULT_FAILURE = "accounting_system_validation_failure"
+FAILED = 'select "accountingEntryId", "failureReasonType", "failureReason" from pleo__item_updates '
+FAILED += "where status = 'failed'"
 UPDATES = 'select "jobId", "accountingEntryId", status, "externalId" from pleo__item_updates'
 
 
@@ -62,28 +65,35 @@ def test_an_entry_is_booked_once_whichever_job_delivers_it(server: Postgres, tmp
 def test_a_booking_that_returns_is_to_be_booked_again(server: Postgres, tmp_path: Path, kind: str) -> None:
     server.create_database(f"returns_{kind}")
     made = Warehouse(kind, tmp_path, server, f"returns_{kind}", tmp_path)
-    # The first is recorded here, the other by another integration.
+    # The first is recorded here, the second by another integration, the third refused.
     entries = {10: ENTRY, 11: OTHER}
     load = Load()
     load.job(1)
-    for number in entries:
+    for number in (*entries, 12):
         load.deliver(1, item(number))
     build(made, load)
     made.rows(RECORD)
+    made.rows(f"insert into pleo_refused (voucher_id, refused_at) values ('{uuid(12)}/expense/1', current_timestamp)")
+    assert made.rows(FAILED) == [(uuid(12), DEFAULT_FAILURE, "The accounting system refused it")]
 
     load = Load()
     load.job(2)
     for number, entry in entries.items():
         load.status(1, entry, "successful", externalId="JE-1")
         load.deliver(2, item(number, amount=500))
+    load.status(1, uuid(12), "failed", failureReasonType=DEFAULT_FAILURE)
     build(made, load)
     waiting = "select voucher_id from pleo__vouchers_to_book order by voucher_id"
     assert made.rows(waiting) == [(f"{entry}/expense/{version}",) for entry in entries.values() for version in (2, 3)]
 
     load = Load()
     load.job(2, "failed", failureReasonType="canceled_by_user")
+    load.job(3)
+    load.deliver(3, item(12))
     build(made, load)
-    assert made.rows(waiting) == [(f"{entry}/expense/{version}",) for entry in entries.values() for version in (2, 5)]
+    again = [(f"{entry}/expense/{version}",) for entry in entries.values() for version in (2, 5)]
+    assert made.rows(waiting) == [*again, (f"{uuid(12)}/expense/3",)]
+    assert made.rows(FAILED) == []
     amount = "select sum(amount) from pleo__voucher_lines where debit <> 0 and voucher_id = "
     for entry in entries.values():
         assert made.rows(f"{amount}'{entry}/expense/5'") == made.rows(f"{amount}'{entry}/expense/1'")
@@ -94,9 +104,22 @@ RESULTS = "insert into pleo_recorded (voucher_id, external_id, recorded_at) valu
     f"('{uuid(number)}/{document}/1', '{external_id}', timestamp with time zone '2026-11-25 12:0{minute}:00+00')"
     for number, document, external_id, minute in (
         (20, "payment", "JE-20P", 1), (20, "bill", "JE-20B", 2), (21, "payment", "JE-21P", 1),
-        (25, "expense", "JE-25", 1), (26, "expense", "JE-26", 1),
+        (25, "expense", "JE-25", 1), (26, "expense", "JE-26", 1), (33, "bill", "JE-33B", 1),
+        (34, "expense", "JE-34", 1), (38, "expense", "JE-38", 1),
     )
 )  # fmt: skip
+CLOSED = "account_unknown"
+# One after the first load, before the second; the other before both.
+NEWLY, BEFORE = "current_timestamp", "timestamp with time zone '2026-11-25 12:00:00+00'"
+REFUSED: tuple[tuple[int, str, str, str], ...] = (
+    (32, "expense/1", CLOSED, NEWLY), (33, "payment/1", "closed", NEWLY), (34, "expense/1", CLOSED, NEWLY),
+    (35, "bill/1", CLOSED, NEWLY), (35, "payment/1", "tag_unknown", NEWLY), (36, "expense/1", CLOSED, BEFORE),
+    (37, "expense/1", CLOSED, NEWLY),
+)  # fmt: skip
+REFUSALS = "insert into pleo_refused (voucher_id, failure_reason_type, failure_reason, refused_at) values " + ", ".join(
+    f"('{uuid(number).upper()}/{voucher}', '{kind}', '{'Period closed. ' * 50}', {at})"
+    for number, voucher, kind, at in REFUSED
+)
 Row = tuple[int, str, str | None, str | None]
 SETTLED: dict[int, tuple[str, list[Row]]] = {
     20: ("two documents are recorded: the id of the one recorded first", [(1, "successful", "JE-20P", None)]),
@@ -111,6 +134,13 @@ SETTLED: dict[int, tuple[str, list[Row]]] = {
     29: ("failed, and its only job was cancelled", []),
     31: ("nothing to book, once reported, and a later item that has failed", [(2, "successful", None, None)]),
     30: ("failed in Pleo by another integration, then open again", []),
+    32: ("refused", [(1, "failed", None, CLOSED)]),
+    33: ("one document of two is recorded, the other refused", [(1, "failed", None, DEFAULT_FAILURE)]),
+    34: ("refused, then recorded", [(1, "successful", "JE-34", None)]),
+    35: ("both documents are refused: the reason of the first", [(1, "failed", None, CLOSED)]),
+    36: ("refused before the job was created", []),
+    38: ("the reversal of its recorded voucher is refused", [(2, "failed", None, DEFAULT_FAILURE)]),
+    37: ("refused, and this job's item failed its checks", [(1, "failed", None, FAILURE)]),
 }  # fmt: skip
 
 
@@ -124,12 +154,12 @@ def test_each_open_item_has_the_row_that_its_entry_calls_for(server: Postgres, t
     load.job(3, expiresAt="2026-11-20T12:00:00Z")
     load.job(4, "failed", failureReasonType="canceled_by_user")
     vendor: dict[str, Any] = {"vendor": {"id": None, "name": "Nordlys", "code": "V-1"}}
-    for number in (20, 21):
+    for number in (20, 21, 33, 35):
         load.deliver(1, item(number, method="accounts_payable", **vendor))
     load.deliver(1, item(22))
     load.status(1, uuid(22), "successful", externalId="X-22")
     load.deliver(1, failed(item(24)))
-    for number in (23, 25, 26):
+    for number in (23, 25, 26, 32, 34, 36, 37, 38):
         load.deliver(1, item(number))
     load.deliver(1, item(27, amount=0))
     load.deliver(3, item(28))
@@ -139,6 +169,7 @@ def test_each_open_item_has_the_row_that_its_entry_calls_for(server: Postgres, t
     load.deliver(1, item(31, amount=0), "successful")
     build(made, load)
     made.rows(RESULTS)
+    made.rows(REFUSALS)
 
     load = Load()
     for number in (22, 24, 25, 30):
@@ -149,10 +180,18 @@ def test_each_open_item_has_the_row_that_its_entry_calls_for(server: Postgres, t
     load.deliver(5, failed(item(31)), "failed")
     for number in (23, 26):
         load.deliver(2, failed(item(number)))
+    load.deliver(1, failed(item(37)))
+    load.status(1, uuid(38), "successful", externalId="JE-38")
+    load.deliver(2, item(38, amount=500))
     build(made, load)
+    made.rows(f"insert into pleo_refused (voucher_id) values ('{uuid(38)}/expense/2')")
     for number, (story, rows) in SETTLED.items():
         found = made.rows(
             'select "jobId", status, "externalId", "failureReasonType" from pleo__item_updates '
             f"""where "accountingEntryId" = '{uuid(number)}' order by 1"""
         )
         assert found == [(uuid(job, 1), *rest) for job, *rest in rows], story
+    reasons = made.rows(f"{FAILED} and \"accountingEntryId\" = '{uuid(32)}'")
+    assert reasons == [(uuid(32), CLOSED, ("Period closed. " * 50)[:500].strip())]
+    progress = "select items_to_report, items_to_book from pleo__export_job_progress where job_id = "
+    assert made.rows(f"{progress}'{uuid(1, 1)}'") == [(11, 2)]

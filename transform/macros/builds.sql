@@ -1,10 +1,12 @@
-{# Tables that the package keeps next to the models. `pleo_recorded` and `pleo_balances` are the user's to fill. #}
+{# Tables that the package keeps next to the models. The accounting system fills `pleo_recorded` and `pleo_refused`, the user `pleo_balances`. #}
 {% macro pleo_kept_tables() %}
   {% set exact = 'decimal(38, 16)' if target.type == 'duckdb' else 'numeric' %}
   {{ return({
     'pleo_recorded': 'voucher_id varchar unique, job_id varchar, accounting_entry_id varchar, external_id varchar, '
       ~ 'external_url varchar, recorded_at timestamp with time zone, unique (job_id, accounting_entry_id), '
       ~ 'check (voucher_id is not null or (job_id is not null and accounting_entry_id is not null))',
+    'pleo_refused': 'voucher_id varchar not null unique, failure_reason_type varchar, failure_reason varchar, '
+      ~ 'refused_at timestamp with time zone',
     'pleo_balances': 'company_id varchar not null, currency varchar not null, balance_date date not null, '
       ~ 'balance ' ~ exact ~ ' not null, unique (company_id, currency, balance_date)',
     'pleo_builds': 'build bigint not null, complete boolean not null',
@@ -14,7 +16,7 @@
 
 {# The tables to fill may be in a schema that several targets share; how far a target was built is its own matter. #}
 {% macro pleo_kept(table) %}
-  {% set is_shared = table in ('pleo_recorded', 'pleo_balances') %}
+  {% set is_shared = table in ('pleo_recorded', 'pleo_refused', 'pleo_balances') %}
   {% set schema = var('pleo_recorded_schema', target.schema) if is_shared else target.schema %}
   {{ return(api.Relation.create(database=target.database, schema=schema, identifier=table)) }}
 {% endmacro %}

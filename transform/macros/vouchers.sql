@@ -27,3 +27,17 @@ greatest({{ day }}, coalesce({{ closed }} + 1, {{ day }}))
     'files', 'web_link', 'publication', 'published_at'
   ]) }}
 {% endmacro %}
+
+{# A failure type that Pleo's items can have; any other counts as the accounting system's. #}
+{% macro pleo_failure_type(column) -%}
+case
+  when {{ column }} in (
+    'receipt_upload_failure', 'receipt_download_failure', 'receipt_file_size_limit_exceeded',
+    'receipt_conversion_failure', 'unexpected_failure', 'invalid_configuration', 'missing_configuration',
+    'accounting_system_authentication_failure', 'accounting_system_rate_limit', 'accounting_system_unreachable',
+    'validation_failure', 'accounting_system_validation_failure', 'authorization_failure',
+    'accounting_system_timeout', 'vendor_unknown', 'account_unknown', 'tax_code_unknown', 'tag_unknown'
+  ) then {{ column }}
+  else 'accounting_system_validation_failure'
+end
+{%- endmacro %}

@@ -26,6 +26,26 @@ current_vouchers as (
     and vouchers.accounting_entry_id in (select accounting_entry_id from {{ ref('int_pleo__open_items') }})
 ),
 
+-- The first voucher of each open item's entry that waits to be recorded, and was refused since the item's job was created.
+refusals as (
+  select
+    items.job_id,
+    items.accounting_entry_id,
+    {{ pleo_failure_type('refused.failure_reason_type') }} as failure_reason_type,
+    coalesce(nullif(trim(left(refused.failure_reason, 500)), ''), 'The accounting system refused it') as failure_reason,
+    row_number() over (
+      partition by items.job_id, items.accounting_entry_id
+      order by vouchers.document, vouchers.version
+    ) as place
+  from (select * from {{ source('pleo_export', 'pleo_refused') }}) as refused
+  inner join (select * from {{ ref('pleo__vouchers_to_book') }}) as vouchers
+    on vouchers.voucher_id = lower(refused.voucher_id)
+  inner join (select * from {{ ref('int_pleo__open_items') }}) as items
+    on items.accounting_entry_id = vouchers.accounting_entry_id
+  left join (select * from {{ ref('stg_pleo__export_jobs') }}) as jobs on jobs.job_id = items.job_id
+  where coalesce(jobs.created_at <= refused.refused_at, true)
+),
+
 -- Findings are reported to Pleo; checks that broke are not.
 findings as (
   select
@@ -58,11 +78,11 @@ judged as (
       when booked.are_recorded then 'successful'
       when booked.are_recorded is null
         and (entries.decision = 'nothing' or entries.has_succeeded and own.outcome = 'nothing_to_book') then 'successful'
-      when coalesce(failed.failure_reason_type, latest.failure_reason_type, in_pleo.failure_reason_type) is not null
+      when coalesce(failed.failure_reason_type, refused.failure_reason_type, latest.failure_reason_type, in_pleo.failure_reason_type) is not null
         then 'failed'
     end as status,
-    coalesce(failed.failure_reason_type, latest.failure_reason_type, in_pleo.failure_reason_type) as failure_reason_type,
-    coalesce(failed.failure_reason, latest.failure_reason, in_pleo.failure_reason) as failure_reason,
+    coalesce(failed.failure_reason_type, refused.failure_reason_type, latest.failure_reason_type, in_pleo.failure_reason_type) as failure_reason_type,
+    coalesce(failed.failure_reason, refused.failure_reason, latest.failure_reason, in_pleo.failure_reason) as failure_reason,
     booked.external_id,
     booked.external_url,
     booked.recorded_at
@@ -73,6 +93,8 @@ judged as (
   left join current_vouchers as booked
     on booked.accounting_entry_id = items.accounting_entry_id and booked.place = 1
   left join failed on failed.job_id = items.job_id and failed.accounting_entry_id = items.accounting_entry_id
+  left join refusals as refused
+    on refused.job_id = items.job_id and refused.accounting_entry_id = items.accounting_entry_id and refused.place = 1
   left join failed as latest
     on latest.job_id = entries.job_id and latest.accounting_entry_id = entries.accounting_entry_id
     and entries.decision = 'withdraw' and booked.place is null
