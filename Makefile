@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-meltano test-warehouse coverage mutants mutants-sql soak bench image lint format clean fleet-demo test-fleet bench-fleet
+.PHONY: help demo test test-meltano test-warehouse test-ledger coverage mutants mutants-sql soak bench image lint format clean fleet-demo test-fleet bench-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -14,6 +14,7 @@ DEMO_PLUGINS := .meltano/.demo-plugins
 TEST_PLUGINS := .meltano/.test-plugins
 S3_SERVER := .meltano/.s3-server
 WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
+JUDGES := .meltano/.judges
 FLEET_BIN := .venv-fleet/bin
 FLEET_CREATED := .venv-fleet/.created
 FLEET_VENV := .venv-fleet/.installed
@@ -30,17 +31,20 @@ demo: $(DEMO_PLUGINS) ## Load a local Pleo into a local PostgreSQL and show the 
 	@$(BIN)/python -m demo
 
 test: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests, except those with a separate target (ARGS="-k name")
-	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live $(ARGS)
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m "not warehouse and not ledger" --ignore tests/e2e --ignore tests/fleet/live $(ARGS)
 
 test-meltano: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests with the real Meltano and PostgreSQL, including kills
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse" $(or $(ARGS),tests/e2e)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not warehouse and not ledger" $(or $(ARGS),tests/e2e)
 
 test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the dbt models of transform/ on PostgreSQL and DuckDB
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m warehouse $(ARGS)
 
+test-ledger: $(DEMO_PLUGINS) $(JUDGES) ## Read import files with independent judges, which the first run installs
+	@$(BIN)/python -m pytest -m ledger $(or $(ARGS),tests/ledger tests/import_files)
+
 coverage: $(VENV) ## Report lines that no test reaches, without the processes in Meltano's environments (.coverage/html)
 	@rm -rf .coverage
-	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not warehouse" --ignore tests/e2e --ignore tests/fleet/live --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not warehouse and not ledger" --ignore tests/e2e --ignore tests/fleet/live --ignore tests/test_speed_guard.py $(ARGS); tests=$$?; \
 	$(BIN)/coverage combine -q && rm -f .coverage/data.* && $(BIN)/coverage html -q && $(BIN)/coverage report && exit $$tests
 
 mutants: $(VENV) ## Mutate the modules without I/O: a test must fail, or docs/mutants.md must explain why none does
@@ -133,4 +137,11 @@ $(S3_SERVER): $(VENV)
 $(WAREHOUSE_PLUGINS): $(DEMO_PLUGINS)
 	@echo "Installing dbt for DuckDB into .meltano, once ..."
 	@$(MELTANO_INSTALL) dbt-duckdb
+	@touch $@
+
+# A separate environment: a reader of DATEV's files, and 200 MB of packages that nothing else here needs.
+$(JUDGES): $(VENV)
+	@echo "Installing a reader of DATEV's files into .meltano/judges, once ..."
+	@$(BIN)/python -m venv --clear .meltano/judges
+	@.meltano/judges/bin/python -m pip install -qq --no-input 'mloda-community-german-ledger==0.11.0'
 	@touch $@
