@@ -1,4 +1,4 @@
-"""What the formats share: the files and refusals of one run, and rules for what a format takes. No I/O."""
+"""Shared by the formats: files and refusals of a run, and rules for vouchers and texts. No I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CENT = Decimal("0.01")
 _DASHES, _SPACES = "Pd", "Zs"
 
 
-class CannotHold(Exception):
+class Unsuitable(Exception):
     """A format does not take a voucher; the message is the reason with its remedy."""
 
 
@@ -80,47 +80,55 @@ class Written:
 def sort_out(
     vouchers: Iterable[Voucher], rows: Callable[[Voucher], Rows]
 ) -> tuple[list[tuple[Voucher, Rows]], list[Refusal]]:
-    """Return the vouchers that a format takes, each with its rows, and the refusals."""
+    """Return the vouchers that a format takes, each with its rows, and the refusals.
+
+    Later vouchers of a refused one's entry are refused, too: no payment without its bill.
+    """
     taken, refused = [], []
+    first: dict[str, str] = {}
     for voucher in vouchers:
+        if earlier := first.get(voucher.entry):
+            refused.append(Refusal(voucher.id, f"waits for {earlier} of the same entry, which is refused"))
+            continue
         try:
             taken.append((voucher, rows(voucher)))
-        except CannotHold as reason:
+        except Unsuitable as reason:
+            first[voucher.entry] = voucher.id
             refused.append(Refusal(voucher.id, str(reason)))
     return taken, refused
 
 
 def check(voucher: Voucher, batch: Batch, currency: str, decimals: int | None = 2) -> None:
-    """Check what every format requires: balance, accounts, period, currency of the books, decimals.
+    """Check a voucher for every format: balance, accounts, period, currency of the books, decimals.
 
     Raises:
-        CannotHold: With the first reason found.
+        Unsuitable: With the first reason found.
     """
     if not batch.month <= voucher.posting_date <= batch.last_day:
-        raise CannotHold(f"posted on {voucher.posting_date}, outside {batch.month:%Y-%m}: write that month's file")
+        raise Unsuitable(f"posted on {voucher.posting_date}, outside {batch.month:%Y-%m}: write that month's file")
     if currency and voucher.currency != currency:
-        raise CannotHold(f"in {voucher.currency}, but the books are in {currency}: book it by hand at your bank's rate")
+        raise Unsuitable(f"in {voucher.currency}, but the books are in {currency}: book it by hand at your bank's rate")
     if len(voucher.legs) < 2 or sum((leg.amount for leg in voucher.legs), Decimal()):  # noqa: PLR2004 - double entry
-        raise CannotHold("its legs do not add up to zero: build the models again, and report it if it persists")
+        raise Unsuitable("its legs do not add up to zero: build the models again, and report it if it persists")
     if decimals is not None and voucher.decimals > decimals:
-        raise CannotHold(f"amounts with more than {decimals} decimals: build the models with pleo_round: true")
+        raise Unsuitable(f"amounts with more than {decimals} decimals: build the models with pleo_round: true")
     for leg in voucher.legs:
         if not leg.account:
-            raise CannotHold(f"leg {leg.number} ({leg.role}) has no account: give its category an account in Pleo")
+            raise Unsuitable(f"leg {leg.number} ({leg.role}) has no account: give its category an account in Pleo")
 
 
 def check_number(account: str, digits: int, system: str) -> str:
-    """Return an account that is a number of at most so many digits.
+    """Return an account if it is a number with at most this many digits.
 
     Raises:
-        CannotHold: It is something else.
+        Unsuitable: It is something else.
     """
     if not (account.isascii() and account.isdigit()):
-        raise CannotHold(f"account {account!r} is not a number: give it a numeric code, {system} takes digits only")
+        raise Unsuitable(f"account {account!r} is not a number: give it a numeric code, {system} takes digits only")
     if account.startswith("0"):
-        raise CannotHold(f"account {account} starts with 0, which {system} drops: use its code without the zero")
+        raise Unsuitable(f"account {account} starts with 0, which {system} drops: use its code without the zero")
     if len(account) > digits:
-        raise CannotHold(f"account {account} has more than {digits} digits: use a shorter code, or check the lengths")
+        raise Unsuitable(f"account {account} has more than {digits} digits: use a shorter code, or check the lengths")
     return account
 
 
@@ -128,11 +136,11 @@ def only_code(leg: Leg, group: str) -> str:
     """Return the code of a leg's tag of a group, empty without one.
 
     Raises:
-        CannotHold: There are several, and the format has room for one.
+        Unsuitable: There are several, and the format has room for one.
     """
     codes = leg.tags.get(group, ()) if group else ()
     if len(codes) > 1:
-        raise CannotHold(f"leg {leg.number} has {len(codes)} tags of {group!r}: leave one of them in Pleo")
+        raise Unsuitable(f"leg {leg.number} has {len(codes)} tags of {group!r}: leave one of them in Pleo")
     return codes[0] if codes else ""
 
 
@@ -143,7 +151,7 @@ def against_counter(voucher: Voucher) -> list[tuple[Leg, Leg]]:
     not a line's, or else the only leg of their side, as their counter leg.
 
     Raises:
-        CannotHold: Several debits have several credits, so which belongs to which is unknown.
+        Unsuitable: Several debits have several credits, so which belongs to which is unknown.
     """
     rest, pairs = list(voucher.legs), []
     for leg in [leg for leg in rest if leg.vat == "reverse_in"]:
@@ -154,7 +162,7 @@ def against_counter(voucher: Voucher) -> list[tuple[Leg, Leg]]:
             rest.remove(match)
     counter = _counter(rest)
     if rest and counter is None:
-        raise CannotHold("several debits against several credits: book it by hand, or use a format with a row per leg")
+        raise Unsuitable("several debits against several credits: book it by hand, or use a format with a row per leg")
     return [(leg, counter) for leg in rest if counter is not None and leg is not counter] + pairs
 
 
@@ -169,7 +177,7 @@ def _counter(legs: list[Leg]) -> Leg | None:
 
 
 def has_unsplit_tax(leg: Leg) -> bool:
-    """Return whether a leg includes tax that only its tax code tells."""
+    """Return whether the amount of a leg includes tax."""
     return leg.vat == "gross" and leg.tax_amount != 0
 
 
@@ -199,7 +207,7 @@ def fit(text: str, place: str, changes: Counter[str], length: int | None = None,
 
 
 def _encodable(character: str, encoding: str) -> str:
-    """Return the character, else what stands for it: its letter without marks, a plain dash, quote or space, or `?`."""
+    """Return the character, else a similar one: its letter without marks, a plain dash, quote or space, or `?`."""
     for text in (character, *_similar(character)):
         try:
             text.encode(encoding)

@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Write, repeat, confirm or discard import files, then the run summary on standard error.
 
     Returns:
-        The exit code: 0 also if a format cannot hold some vouchers; 1 if the warehouse, the configuration or the
+        The exit code: 0 also if a format cannot take some vouchers; 1 if the warehouse, the configuration or the
         directory cannot be used.
     """
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -85,7 +85,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--period", type=_month, metavar="MONTH", help="posting period, such as 2026-11")
     add("--output", type=Path, metavar="DIRECTORY", help="where the files are written")
     add("--config", type=Path, metavar="FILE", help="settings of the formats, in TOML")
-    add("--fail-refused", action="store_true", help="report vouchers that the format cannot hold as failed to Pleo")
+    add("--fail-refused", action="store_true", help="report vouchers that the format cannot take as failed to Pleo")
     act = parser.add_mutually_exclusive_group()
     act.add_argument("--reissue", metavar="NAME", help="write a file again, with the same bytes, into --output")
     act.add_argument("--confirm", metavar="NAME", help="record the vouchers of an imported file as booked")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from tap_pleo_export.import_files import batch as shared
-from tap_pleo_export.import_files.batch import Batch, CannotHold, File, Written
+from tap_pleo_export.import_files.batch import Batch, Unsuitable, File, Written
 
 if TYPE_CHECKING:
     from tap_pleo_export.books.vouchers import Leg, Voucher
@@ -38,7 +38,7 @@ class CsvOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         currency: Currency of the books; required by Xero and QuickBooks, otherwise empty for all currencies.
         tag_groups: Codes of tag groups: a column for each (generic), or the tracking categories (Xero, two at most).
         date_format: Of `strftime`; by default ISO 8601, for Xero day/month/year, for QuickBooks month/day/year.
-        tax_rate: Xero: name of a tax rate of 0 %, for all lines: the file has tax as lines of its own.
+        tax_rate: Xero: name of a tax rate of 0 %, for all lines: tax is on separate lines.
         account_names: QuickBooks: name by account code, if it is not the account's name in Pleo.
     """
 
@@ -62,7 +62,7 @@ class CsvOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 def write(vouchers: Iterable[Voucher], options: CsvOptions, batch: Batch) -> Written:
-    """Return the files of a month, and the vouchers that they cannot hold."""
+    """Return the files of a month, and the vouchers that they cannot take."""
     changes: Counter[str] = Counter()
     preset = {"generic": _generic, "xero": _xero, "quickbooks": _quickbooks}[options.preset]
     decimals = None if options.preset == "generic" else 2
@@ -144,7 +144,7 @@ def _signed(amount: Decimal, options: CsvOptions) -> str:
 
 def _xero(voucher: Voucher, options: CsvOptions, changes: Counter[str]) -> Iterator[Row]:
     if len(voucher.legs) >= XERO_LINES:
-        raise CannotHold(f"more than {XERO_LINES - 1} legs, Xero's limit of a file: split the entry")
+        raise Unsuitable(f"more than {XERO_LINES - 1} legs, Xero's limit of a file: split the entry")
     # Xero makes one journal of the rows with one narration and date, so the narration has the voucher's id.
     narration = f"{shared.fit(shared.described(voucher), 'narration', changes)} [{voucher.id}]".strip()
     for leg in voucher.legs:
@@ -168,10 +168,10 @@ def _quickbooks(voucher: Voucher, options: CsvOptions, changes: Counter[str]) ->
         _refuse_gross(leg, "QuickBooks' journals take no tax codes of it")
         name = options.account_names.get(leg.account) or leg.account_name
         if not name:
-            raise CannotHold(f"account {leg.account} has no name: add it to [csv.account_names], as QuickBooks has it")
+            raise Unsuitable(f"account {leg.account} has no name: add it to [csv.account_names], as QuickBooks has it")
         party = voucher.party(leg).name
         if leg.role == "accountsPayable" and not party:
-            raise CannotHold(f"leg {leg.number} is a payable without a vendor: choose the vendor in Pleo")
+            raise Unsuitable(f"leg {leg.number} is a payable without a vendor: choose the vendor in Pleo")
         yield {
             "JournalNo": "",
             "JournalDate": voucher.posting_date.strftime(options.date_format or "%m/%d/%Y"),
@@ -185,7 +185,7 @@ def _quickbooks(voucher: Voucher, options: CsvOptions, changes: Counter[str]) ->
 
 def _refuse_gross(leg: Leg, why: str) -> None:
     if shared.has_unsplit_tax(leg):
-        raise CannotHold(
+        raise Unsuitable(
             f"leg {leg.number} is gross with tax code {leg.tax_code!r}, {why}: build the models with pleo_vat: split,"
             " and see pleo__vat_exceptions"
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from tap_pleo_export.import_files import batch as shared
-from tap_pleo_export.import_files.batch import Batch, CannotHold, File, Written
+from tap_pleo_export.import_files.batch import Batch, Unsuitable, File, Written
 from tap_pleo_export.singer.schema_files import shipped
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class DatevOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 def write(vouchers: Iterable[Voucher], options: DatevOptions, batch: Batch) -> Written:
-    """Return the file of a posting period, and the vouchers that it cannot hold."""
+    """Return the file of a posting period, and the vouchers that it cannot take."""
     changes: Counter[str] = Counter()
     taken, refusals = shared.sort_out(vouchers, lambda voucher: list(_rows(voucher, options, batch, changes)))
     if not taken:
@@ -111,11 +111,11 @@ def _rows(voucher: Voucher, options: DatevOptions, batch: Batch, changes: Counte
     shared.check(voucher, batch, options.currency)
     for leg in voucher.legs:
         if not leg.amount:
-            raise CannotHold(
+            raise Unsuitable(
                 f"leg {leg.number} has the amount 0.00, which DATEV does not take: remove the line in Pleo"
             )
         if abs(leg.amount) >= 10**_MOST_DIGITS:
-            raise CannotHold(f"leg {leg.number} has more than {_MOST_DIGITS} digits: split the entry")
+            raise Unsuitable(f"leg {leg.number} has more than {_MOST_DIGITS} digits: split the entry")
     pairs = shared.against_counter(voucher)
     # Only once nothing is left that refuses the voucher: changes of its texts count.
     rows = [_booking(leg, counter, voucher, options) for leg, counter in pairs]
@@ -152,7 +152,7 @@ def _key(leg: Leg, options: DatevOptions) -> str:
         return ""
     key = options.tax_keys.get(leg.tax_code)
     if key is None and shared.has_unsplit_tax(leg):
-        raise CannotHold(
+        raise Unsuitable(
             f"leg {leg.number} is gross with tax code {leg.tax_code!r}: give the code a BU key in [datev.tax_keys]"
         )
     return key.zfill(4) if key else ""
@@ -161,7 +161,7 @@ def _key(leg: Leg, options: DatevOptions) -> str:
 def _cost_centre(leg: Leg, group: str) -> str:
     code = shared.only_code(leg, group)
     if code and not (_COST_CENTRE.fullmatch(code) and code == shared.fit(code, "", Counter(), encoding=_ENCODING)):
-        raise CannotHold(
+        raise Unsuitable(
             f"tag {code!r} of {group!r} cannot be a cost centre: use up to 36 letters, digits, spaces and underscores"
         )
     return code

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from tap_pleo_export.import_files import batch as shared
-from tap_pleo_export.import_files.batch import Batch, CannotHold, File, Written
+from tap_pleo_export.import_files.batch import Batch, Unsuitable, File, Written
 
 if TYPE_CHECKING:
     from tap_pleo_export.books.vouchers import Leg, Voucher
@@ -44,7 +44,7 @@ class SieOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 def write(vouchers: Iterable[Voucher], options: SieOptions, batch: Batch) -> Written:
-    """Return the file of a month, and the vouchers that it cannot hold."""
+    """Return the file of a month, and the vouchers that it cannot take."""
     changes: Counter[str] = Counter()
     taken, refusals = shared.sort_out(vouchers, lambda voucher: _voucher(voucher, options, batch, changes))
     if not taken:
@@ -75,7 +75,7 @@ def _voucher(voucher: Voucher, options: SieOptions, batch: Batch, changes: Count
 
 def _row(leg: Leg, options: SieOptions) -> str:
     if shared.has_unsplit_tax(leg) and not options.allow_gross:
-        raise CannotHold(
+        raise Unsuitable(
             f"leg {leg.number} is gross with tax code {leg.tax_code!r}, and SIE has no tax codes: build the models with"
             " pleo_vat: split and see pleo__vat_exceptions, or set allow_gross"
         )
@@ -88,7 +88,7 @@ def _row(leg: Leg, options: SieOptions) -> str:
 def _object(leg: Leg, group: str) -> str:
     code = shared.only_code(leg, group)
     if code != shared.fit(code, "", Counter(), encoding=_ENCODING):
-        raise CannotHold(f"tag {code!r} of {group!r} has characters that SIE does not have: give it another code")
+        raise Unsuitable(f"tag {code!r} of {group!r} has characters that SIE does not have: give it another code")
     return code
 
 

@@ -99,7 +99,7 @@ class FileStore:
         """Return a file's row: content, company_id, confirmed_at and others.
 
         Raises:
-            FileError: There is none of this name.
+            FileError: No file has this name.
         """
         rows = self._books.run("select * from {answers}.pleo_import_files where file_name = %s", name)
         if not rows:

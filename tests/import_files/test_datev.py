@@ -262,3 +262,13 @@ def test_one_refused_voucher_leaves_the_others() -> None:
     assert written.files[0].vouchers == (voucher(1).id, voucher(3).id)
     assert [refusal.voucher_id for refusal in written.refusals] == [bad.id]
     assert not written.changes
+
+
+def test_later_vouchers_of_a_refused_ones_entry_wait() -> None:
+    bill = voucher(1, leg("line", "x", "5"), leg("accountsPayable", "1600", "-5"))
+    payment = voucher(1, leg("accountsPayable", "1600", "5"), leg("wallet", "1240", "-5"), id=f"{bill.entry}/payment/1")
+
+    written = write([bill, payment, voucher(2)], options(), BATCH)
+
+    assert written.files[0].vouchers == (voucher(2).id,)
+    assert written.refusals[1].reason == f"waits for {bill.id} of the same entry, which is refused"

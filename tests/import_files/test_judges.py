@@ -1,6 +1,6 @@
 """Files of the voucher world, read by judges; each compares the balances of accounts with the vouchers'.
 
-DATEV: mloda-community-german-ledger, and the table of DATEV's field patterns. SIE: a strict reader of our own, for want
+DATEV: mloda-community-german-ledger, and the table of DATEV's field patterns. SIE: a strict reader that we wrote, for want
 of another. All: beancount, to which every file is translated, with the vouchers' balances as assertions.
 """
 
@@ -149,7 +149,7 @@ def test_datev_files_have_the_vouchers_balances(vouchers: list[Voucher], tmp_pat
 def test_refusals_of_datev_have_known_reasons(vouchers: list[Voucher]) -> None:
     known = (
         *("in JPY", "in KWD", "in XBT", "more than 10 digits", "is not a number", "has the amount 0.00"),
-        *("tags of", "cannot be a cost centre", "give the code a BU key", "does not add up", "posted on"),
+        *("tags of", "cannot be a cost centre", "give the code a BU key", "of the same entry"),
     )
     refusals = [each for batch, own in batches(vouchers) for each in datev.write(own, DATEV, batch).refusals]
 
