@@ -120,8 +120,11 @@ class Books:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit the statements of the block together, or none of them."""
-        with self._connection.transaction():
-            yield
+        try:
+            with self._connection.transaction():
+                yield
+        except psycopg.Error as error:
+            raise BooksError(f"the warehouse did not commit, run again: {_first_line(error)}") from None
 
     def run(self, query: str, *values: object) -> list[dict[str, Any]]:
         """Run a statement, in which `{schema}` and `{answers}` are the schemas, and return its rows."""

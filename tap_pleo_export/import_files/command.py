@@ -199,8 +199,8 @@ def _written(due: Iterable[Voucher], config: Config, name: str, batch: Batch) ->
 
 
 def _explain(written: Written, others: int, month: str) -> None:
-    if not written.files:
-        print(f"No file: no voucher of {month} waits to be written.")
+    if not written.files and not written.refusals:
+        print(f"No file: no voucher of this company waits that is posted in {month}.")
     for change, times in written.changes.items():
         print(f"Changed {times} times: {change}", file=sys.stderr)
     for refusal in written.refusals:

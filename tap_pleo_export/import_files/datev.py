@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from tap_pleo_export.import_files import batch as shared
-from tap_pleo_export.import_files.batch import Batch, Unsuitable, File, Written
+from tap_pleo_export.import_files.batch import Batch, File, Unsuitable, Written
 from tap_pleo_export.singer.schema_files import shipped
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from tap_pleo_export.import_files import batch as shared
-from tap_pleo_export.import_files.batch import Batch, Unsuitable, File, Written
+from tap_pleo_export.import_files.batch import Batch, File, Unsuitable, Written
 
 if TYPE_CHECKING:
     from tap_pleo_export.books.vouchers import Leg, Voucher

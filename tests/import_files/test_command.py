@@ -34,7 +34,7 @@ def test_each_voucher_is_written_once_and_confirmed(make_import: Callable[..., I
     assert list(made.files()) == [NAME]
     assert len(datev_fields.check(made.files()[NAME])) == 4
     assert (again.returncode, again.counts["files"]) == (0, 0)
-    assert "No file: no voucher of 2026-11 waits to be written." in again.stdout
+    assert "No file: no voucher of this company waits that is posted in 2026-11." in again.stdout
 
     confirmed = made.run("--confirm", NAME)
 

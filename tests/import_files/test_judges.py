@@ -1,7 +1,7 @@
 """Files of the voucher world, read by judges; each compares the balances of accounts with the vouchers'.
 
-DATEV: mloda-community-german-ledger, and the table of DATEV's field patterns. SIE: a strict reader that we wrote, for want
-of another. All: beancount, to which every file is translated, with the vouchers' balances as assertions.
+DATEV: mloda-community-german-ledger, and the table of DATEV's field patterns. SIE: a strict reader that we wrote, for
+want of another. All: beancount, to which every file is translated, with the vouchers' balances as assertions.
 """
 
 from __future__ import annotations
