@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _ENCODING = "cp437"
 _COST_CENTRE, _PROJECT = "1", "6"
 _LONGEST_ACCOUNT = 8
+_SYNTAX = set('{}"\\')
 
 
 class SieOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -87,8 +88,8 @@ def _row(leg: Leg, options: SieOptions) -> str:
 
 def _object(leg: Leg, group: str) -> str:
     code = shared.only_code(leg, group)
-    if code != shared.fit(code, "", Counter(), encoding=_ENCODING):
-        raise Unsuitable(f"tag {code!r} of {group!r} has characters that SIE does not have: give it another code")
+    if set(code) & _SYNTAX or code != shared.fit(code, "", Counter(), encoding=_ENCODING):
+        raise Unsuitable(f"tag {code!r} of {group!r} has characters that SIE does not take: give it another code")
     return code
 
 

@@ -95,6 +95,14 @@ def test_xero_files_have_at_most_300_lines_and_whole_vouchers() -> None:
         assert {row["*Narration"][-len(made[0].id) - 1 : -1] for row in read(file)} == set(file.vouchers)
 
 
+def test_xero_files_are_filled_to_their_last_line() -> None:
+    made = [voucher(number, *[leg("line", "6100", "1")] * 12, leg("wallet", "1240", "-12")) for number in range(23)]
+
+    files = write_all(*made, preset="xero", currency="EUR").files
+
+    assert [file.content.count(b"\n") for file in files] == [300]
+
+
 @pytest.mark.parametrize(("legs", "is_taken"), [(298, True), (299, False)])
 def test_xero_takes_no_voucher_larger_than_a_file(legs: int, is_taken: bool) -> None:
     lines = [leg("line", "6100", "1")] * legs

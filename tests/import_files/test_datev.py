@@ -15,7 +15,7 @@ from tap_pleo_export.import_files.datev import DatevOptions, write
 from tests.helpers import datev_fields
 from tests.helpers.made_vouchers import COMPANY, balances, gross, leg, voucher
 
-BATCH = Batch(COMPANY, date(2026, 11, 1), 1, datetime(2026, 12, 1, 8, 30, 0, 123456, UTC))
+BATCH = Batch(COMPANY, date(2026, 11, 1), 1, datetime(2026, 12, 1, 8, 30, 0, 23456, UTC))
 VENDOR = Party(code="V-1", name="Nordlys", external_id="ext-1")
 BILL = (leg("line", "6815", "100"), leg("accountsPayable", "2440", "-100"))
 WALLET = leg("wallet", "1240", "-119")
@@ -60,7 +60,7 @@ def test_the_file_has_header_columns_and_rows() -> None:
     assert file.name == "EXTF_Pleo_12abc3d4_2026-11_1.csv"
     header, columns, *_ = file.content.decode("cp1252").split("\r\n")
     assert header == (
-        '"EXTF";700;21;"Buchungsstapel";13;20261201083000123;;"RE";"";"";29098;55003;20260101;4;20261101;20261130;'
+        '"EXTF";700;21;"Buchungsstapel";13;20261201083000023;;"RE";"";"";29098;55003;20260101;4;20261101;20261130;'
         '"Pleo 11/2026 1";"";1;0;0;"EUR";;"";;;"03";;;"";""'
     )
     assert columns.startswith("Umsatz (ohne Soll/Haben-Kz);Soll/Haben-Kennzeichen;WKZ Umsatz;Kurs;")
@@ -70,10 +70,18 @@ def test_the_file_has_header_columns_and_rows() -> None:
     ]
 
 
-def test_the_fiscal_year_begins_in_its_month() -> None:
-    written = write([voucher(1)], options(fiscal_year_start_month=12), BATCH)
+@pytest.mark.parametrize(("month", "day"), [(12, b"20251201"), (11, b"20261101"), (1, b"20260101")])
+def test_the_fiscal_year_begins_in_its_month(month: int, day: bytes) -> None:
+    written = write([voucher(1)], options(fiscal_year_start_month=month), BATCH)
 
-    assert written.files[0].content.split(b";")[12] == b"20251201"
+    assert written.files[0].content.split(b";")[12] == day
+
+
+def test_a_payment_has_the_wallet_as_its_counter_account() -> None:
+    made = voucher(1, leg("accountsPayable", "1600", "5"), leg("wallet", "1240", "-5"))
+
+    assert booked(rows(made)) == [("5,00", "S", "1600", "1240", "")]
+    assert rows(made)[0][20:24] == ["Pleo", made.id, "", ""]
 
 
 def test_a_voucher_keeps_its_texts_numbers_and_links() -> None:
@@ -155,6 +163,20 @@ def test_the_legs_of_a_reverse_charge_counter_each_other() -> None:
     assert booked(rows(made)) == [("100,00", "S", "6805", "1240", ""), ("19,00", "S", "1577", "1787", "")]
 
 
+def test_reverse_charges_of_several_lines_are_not_mixed() -> None:
+    made = voucher(
+        1,
+        leg("line", "6805", "100", vat="net"),
+        leg("outgoingTax", "1786", "-7", vat="reverse_out"),
+        leg("outgoingTax", "1787", "-19", vat="reverse_out"),
+        leg("ingoingTax", "1577", "19", vat="reverse_in"),
+        leg("ingoingTax", "1576", "7", vat="reverse_in"),
+        leg("wallet", "1240", "-100"),
+    )
+
+    assert booked(rows(made))[1:] == [("19,00", "S", "1577", "1787", ""), ("7,00", "S", "1576", "1786", "")]
+
+
 def test_lines_of_both_signs_have_the_wallet_as_their_counter_account() -> None:
     made = voucher(1, leg("line", "7310", "7"), leg("line", "6100", "-2"), leg("wallet", "1240", "-5"))
 
@@ -203,9 +225,10 @@ def test_a_link_without_receipt_or_too_long_is_left_out() -> None:
 
 
 def test_rows_can_be_final() -> None:
-    (row, _) = rows(voucher(1), final=True)
+    (file,) = write([voucher(1)], options(final=True), BATCH).files
 
-    assert row[113] == "1"
+    assert file.content.split(b";")[20] == b"1"
+    assert datev_fields.check(file.content)[0][113] == "1"
 
 
 @pytest.mark.parametrize(

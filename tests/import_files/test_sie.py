@@ -39,12 +39,12 @@ def test_the_file_has_the_mandatory_records_and_vouchers() -> None:
 
 
 def test_tag_groups_become_dimensions() -> None:
-    tagged = leg("line", "6100", "119", tags={"KST": ("0201",), "PROJ": ('X "7"',)})
+    tagged = leg("line", "6100", "119", tags={"KST": ("0201",), "PROJ": ("X 7",)})
 
     written = write([voucher(1, tagged, WALLET, currency="SEK")], options(cost_centre="KST", project="PROJ"), BATCH)
 
     (read,) = sie_reader.read(written.files[0].content).vouchers
-    assert read.lines == [("6100", Decimal(119), {"1": "0201", "6": 'X "7"'}), ("1940", Decimal(-119), {})]
+    assert read.lines == [("6100", Decimal(119), {"1": "0201", "6": "X 7"}), ("1940", Decimal(-119), {})]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,7 @@ def test_tag_groups_become_dimensions() -> None:
         ("Räksmörgås É", "Räksmörgås É", 0),
         ("Ørsted \u2013 „Łódź“ 5\xa0€ ☕", 'Orsted - "Lódz" 5 EUR ?', 1),
         ('say "a\\b"', 'say "a\\b"', 0),
+        ("of\ufb01ce", "office", 1),
         ("two\r\nlines\x07", "two lines", 0),
     ],
 )
@@ -64,9 +65,10 @@ def test_texts_are_written_in_the_characters_of_cp437(text: str, written_text: s
 
 
 def test_another_currency_is_named() -> None:
-    written = write([voucher(1)], options(currency="EUR"), BATCH)
+    written = write([voucher(1, voucher_date=date(2026, 10, 31))], options(currency="EUR"), BATCH)
 
     assert sie_reader.read(written.files[0].content).head["VALUTA"] == ["EUR"]
+    assert sie_reader.read(written.files[0].content).vouchers[0].day == date(2026, 11, 9)
 
 
 def test_legs_of_zero_and_cents_are_written() -> None:
@@ -91,7 +93,8 @@ def test_unsplit_tax_is_refused_unless_allowed() -> None:
         ((), {"currency": "DKK"}, "in DKK, but the books are in EUR"),
         ((leg("line", "bank-01", "119"), WALLET), {}, "SIE takes digits only"),
         ((leg("line", "07", "119"), WALLET), {}, "starts with 0, which SIE drops"),
-        ((leg("line", "6100", "119", tags={"KST": ("ж",)}), WALLET), {}, "characters that SIE does not have"),
+        ((leg("line", "6100", "119", tags={"KST": ("ж",)}), WALLET), {}, "characters that SIE does not take"),
+        ((leg("line", "6100", "119", tags={"KST": ("a}b",)}), WALLET), {}, "characters that SIE does not take"),
         ((leg("line", "6100", "0.005"), leg("wallet", "1940", "-0.005")), {}, "more than 2 decimals"),
     ],
 )
