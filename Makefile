@@ -16,6 +16,7 @@ S3_SERVER := .meltano/.s3-server
 DOCS := .meltano/docs
 WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
 TRYTON := .meltano/.tryton
+JUDGES := .meltano/.judges
 FLEET_BIN := .venv-fleet/bin
 FLEET_CREATED := .venv-fleet/.created
 FLEET_VENV := .venv-fleet/.installed
@@ -43,8 +44,8 @@ test-meltano: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(S3_SERVER) ## Run the tests with
 test-warehouse: $(DEMO_PLUGINS) $(TEST_PLUGINS) $(WAREHOUSE_PLUGINS) ## Test the dbt models of transform/ on PostgreSQL and DuckDB
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m warehouse $(ARGS)
 
-test-ledger: $(TRYTON) ## Book into a real accounting system, Tryton, which the first run installs (five minutes)
-	@$(BIN)/python -m pytest -m ledger $(or $(ARGS),tests/ledger)
+test-ledger: $(DEMO_PLUGINS) $(TRYTON) $(JUDGES) ## Book into a real Tryton, and have import files judged; the first run installs both
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m ledger $(or $(ARGS),tests/ledger tests/import_files)
 
 coverage: $(VENV) ## Report lines that no test reaches, without the processes in Meltano's environments (.coverage/html)
 	@rm -rf .coverage
@@ -160,4 +161,11 @@ $(TRYTON): $(VENV)
 $(WAREHOUSE_PLUGINS): $(DEMO_PLUGINS)
 	@echo "Installing dbt for DuckDB into .meltano, once ..."
 	@$(MELTANO_INSTALL) dbt-duckdb
+	@touch $@
+
+# A separate environment: a reader of DATEV's files, and 200 MB of packages that nothing else here needs.
+$(JUDGES): $(VENV)
+	@echo "Installing a reader of DATEV's files into .meltano/judges, once ..."
+	@$(BIN)/python -m venv --clear .meltano/judges
+	@.meltano/judges/bin/python -m pip install -qq --no-input 'mloda-community-german-ledger==0.11.0'
 	@touch $@

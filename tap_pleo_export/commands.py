@@ -55,10 +55,17 @@ def doctor() -> None:
 
 def book() -> None:
     """Run `pleo-export-book`."""
+    _run_with_psycopg("pleo-export-book", "ledger.command")
+
+
+def files() -> None:
+    """Run `pleo-export-files`."""
+    _run_with_psycopg("pleo-export-files", "import_files.command")
+
+
+def _run_with_psycopg(program: str, module: str) -> None:
     try:
-        from tap_pleo_export.ledger.command import main  # noqa: PLC0415 - slow
+        command = import_module(f"tap_pleo_export.{module}")
     except ImportError as error:
-        raise SystemExit(
-            f"pleo-export-book: {error.name or error} is not installed: pip install 'psycopg[binary]'"
-        ) from None
-    raise SystemExit(main())
+        raise SystemExit(f"{program}: {error.name or error} is not installed: pip install 'psycopg[binary]'") from None
+    raise SystemExit(command.main())

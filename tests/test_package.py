@@ -60,18 +60,19 @@ def test_the_report_asks_for_its_extra(installed: Path, tmp_path: Path) -> None:
     assert run.stderr.decode() == ("pleo-export-report: jinja2 is not installed: pip install babel jinja2 sqlalchemy\n")
 
 
-def test_booking_asks_for_its_extra(installed: Path, tmp_path: Path) -> None:
-    run = run_in(tmp_path, installed / "pleo-export-book", "--config", "books.toml")
+@pytest.mark.parametrize("name", ["pleo-export-book", "pleo-export-files"])
+def test_booking_asks_for_its_extra(installed: Path, tmp_path: Path, name: str) -> None:
+    run = run_in(tmp_path, installed / name, "--config", "books.toml")
 
     assert run.returncode == 1
-    assert run.stderr.decode() == "pleo-export-book: psycopg is not installed: pip install 'psycopg[binary]'\n"
+    assert run.stderr.decode() == f"{name}: psycopg is not installed: pip install 'psycopg[binary]'\n"
 
 
 @pytest.mark.parametrize(
     "name",
     [
         *("tap-pleo-export", "map-pleo-validation", "target-pleo-export", "map-pleo-attachments"),
-        *("pleo-export-report", "pleo-export-book"),
+        *("pleo-export-report", "pleo-export-book", "pleo-export-files"),
     ],
 )
 def test_the_wheel_runs_from_a_zip(wheel: Path, tmp_path: Path, name: str) -> None:

@@ -117,6 +117,19 @@ class Books:
         """Record that the accounting system refused a voucher: Pleo's failure reason type, and the reason."""
         self._run(_REFUSE, voucher_id, failure_reason_type, failure_reason)
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit the statements of the block together, or none of them."""
+        try:
+            with self._connection.transaction():
+                yield
+        except psycopg.Error as error:
+            raise BooksError(f"the warehouse did not commit, run again: {_first_line(error)}") from None
+
+    def run(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """Run a statement, in which `{schema}` and `{answers}` are the schemas, and return its rows."""
+        return self._run(query, *values)
+
     def _run(self, query: str, *values: object) -> list[dict[str, Any]]:
         try:
             cursor = self._connection.execute(sql.SQL(query).format(**self._names), values)
