@@ -36,6 +36,9 @@ _VOUCHERS = """
     ) as lines
     from {schema}.pleo__vouchers as v where v.voucher_id = any(%s)
 """
+_IN_FILES = """
+    select voucher_id from {files} where voucher_id in (select voucher_id from {schema}.pleo__vouchers_to_book)
+"""
 _RECORD = """
     with no_longer_refused as (delete from {answers}.pleo_refused where voucher_id = %s)
     insert into {answers}.pleo_recorded (voucher_id, external_id, external_url, recorded_at)
@@ -68,7 +71,9 @@ class Books:
         Raises:
             BooksError: The database cannot be reached, or the models are missing.
         """
-        self._names = {"schema": sql.Identifier(schema), "answers": sql.Identifier(answers or schema)}
+        answers = answers or schema
+        self._files = sql.Identifier(answers, "pleo_import_file_vouchers")
+        self._names = {"schema": sql.Identifier(schema), "answers": sql.Identifier(answers), "files": self._files}
         try:
             self._connection = psycopg.connect(_DRIVER.sub("postgresql://", url), autocommit=True, row_factory=dict_row)
         except psycopg.Error as error:
@@ -99,10 +104,17 @@ class Books:
         return [row["company_id"] for row in rows]
 
     def waiting(self, company: str) -> Iterator[Voucher]:
-        """Yield the vouchers of a company that are to be booked, what is settled before its settlement."""
-        ids = [row["voucher_id"] for row in self._run(_WAITING, company)]
+        """Yield the vouchers of a company that are to be booked and in no import file, settlements last."""
+        in_files = self._in_files()
+        ids = [row["voucher_id"] for row in self._run(_WAITING, company) if row["voucher_id"] not in in_files]
         for start in range(0, len(ids), _BATCH):
             yield from self.vouchers(ids[start : start + _BATCH])
+
+    def _in_files(self) -> set[str]:
+        # `pleo-export-files` makes the table.
+        if not self._run("select to_regclass(%s) as found", self._files.as_string(self._connection))[0]["found"]:
+            return set()
+        return {row["voucher_id"] for row in self._run(_IN_FILES)}
 
     def vouchers(self, ids: Sequence[str]) -> list[Voucher]:
         """Return vouchers by id, in the given order; unknown ids are left out."""

@@ -167,8 +167,7 @@ def _write(books: Books, store: FileStore, config: Config, options: argparse.Nam
     for name in store.unwritten(options.company):
         print(f"{name} was recorded by a run that was interrupted; it is written now.")
         _deliver(store, name, options.output)
-    done = store.vouchers_in_files(options.company)
-    waiting = [voucher for voucher in books.waiting(options.company) if voucher.id not in done]
+    waiting = list(books.waiting(options.company))
     month = options.period
     due = [voucher for voucher in waiting if voucher.posting_date.replace(day=1) == month]
     number = store.next_number(options.format, options.company, month)

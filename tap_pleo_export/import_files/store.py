@@ -50,15 +50,6 @@ class FileStore:
             books.run(_FILES)
             books.run(_VOUCHERS)
 
-    def vouchers_in_files(self, company: str) -> set[str]:
-        """Return the vouchers of a company that are in any file."""
-        rows = self._books.run(
-            "select voucher_id from {answers}.pleo_import_file_vouchers"
-            " join {answers}.pleo_import_files using (file_name) where company_id = %s",
-            company,
-        )
-        return {row["voucher_id"] for row in rows}
-
     def next_number(self, name: str, company: str, period: date) -> int:
         """Return the number of the next batch of a format, company and month; none is used twice."""
         rows = self._books.run(

@@ -51,6 +51,15 @@ def test_every_voucher_is_booked_and_recorded(books: Books) -> None:
     assert (books.folder / "books.sqlite.closed").exists()
 
 
+def test_vouchers_in_an_import_file_are_not_booked(books: Books) -> None:
+    in_file, other = books.add("e1"), books.add("e2")
+    books.rows("create table pleo_import_file_vouchers (file_name text, voucher_id text, number integer)")
+    books.rows("insert into pleo_import_file_vouchers values ('EXTF_1.csv', %s, 1)", in_file)
+
+    assert summary(books.book().stderr)["booked"] == 1
+    assert set(books.recorded()) == {other}
+
+
 def test_refusals_are_recorded_and_no_error(books: Books) -> None:
     for number in range(13):
         books.add(f"closed{number}", **CLOSED)
