@@ -162,7 +162,8 @@ class ErpDemo(Demo):
             f"{files} receipts are in Tryton, with equal bytes": equal_files and files > 0,
         }
         rpc.close()
-        return [self.verdict(text, good=good) for text, good in verdicts.items()].count(False) == 0
+        shown = [self.verdict(f"{text}: {'yes' if good else 'NO'}", good=good) for text, good in verdicts.items()]
+        return all(shown)
 
 
 def _chart(pleo: Sandbox, connection: psycopg.Connection[Any]) -> tuple[dict[str, Any], str]:
