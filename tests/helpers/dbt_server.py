@@ -1,0 +1,83 @@
+"""Run dbt and read DuckDB in forks of one process, so that dbt is imported once; run by dbt's Python.
+
+Each line of standard input is a request in JSON, each line of standard output the exit code of its fork. Of a request:
+`environment`, `folder` to run in, `output` for the file of standard output and error, and either `arguments` of dbt or
+`statements` for DuckDB.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+import os
+import sys
+import traceback
+from typing import Any
+
+from dbt.cli.main import cli, dbtRunner
+
+
+def main() -> None:
+    """Parse the project of the environment, so that dbt is warm, then answer requests until standard input ends."""
+    # The static parser has threads, which a fork would lose.
+    result = dbtRunner().invoke(["parse", "--quiet", "--no-version-check", "--no-static-parser"])
+    if not result.success:
+        raise SystemExit(str(result.exception))
+    for request in sys.stdin:
+        child = os.fork()
+        if not child:
+            _run(json.loads(request))
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+def _run(request: dict[str, Any]) -> None:
+    """Handle a request and end the process, which must not return to the loop."""
+    code: Any = 1
+    output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    try:
+        if "statements" in request:
+            _read(os.environ["DBT_DUCKDB_PATH"], os.environ["DBT_DUCKDB_SCHEMA"], request["statements"])
+            code = 0
+        else:
+            cli(request["arguments"], prog_name="dbt")
+    except SystemExit as done:
+        code = done.code
+    except BaseException:  # noqa: BLE001 - as at the end of any process
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(int(code or 0))
+
+
+def _read(path: str, schema: str, statements: list[str]) -> None:
+    """Run statements and print the last one's rows in JSON."""
+    import duckdb  # noqa: PLC0415 - dbt-postgres is installed without it
+
+    database = duckdb.connect(path)
+    database.execute(f"set search_path = '\"{schema}\"'")
+    rows: list[Any] = []
+    for statement in statements:
+        rows = database.execute(statement).fetchall()
+    json.dump(rows, sys.stdout, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Return decimals in an object and moments as text, so that both databases can be compared."""
+    if isinstance(value, decimal.Decimal):
+        return {"decimal": str(value)}
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat()
+    return str(value)
+
+
+if __name__ == "__main__":
+    main()
