@@ -7,15 +7,15 @@ Each line of standard input is a request in JSON, each line of standard output t
 
 from __future__ import annotations
 
-import datetime as dt
-import decimal
 import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from dbt.cli.main import cli, dbtRunner
+from duckdb_rows import write_rows
 
 
 def main() -> None:
@@ -43,9 +43,11 @@ def _run(request: dict[str, Any]) -> None:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    watch = _recorder(request)
     try:
         if "statements" in request:
-            _read(os.environ["DBT_DUCKDB_PATH"], os.environ["DBT_DUCKDB_SCHEMA"], request["statements"])
+            where = (os.environ["DBT_DUCKDB_PATH"], os.environ["DBT_DUCKDB_SCHEMA"])
+            write_rows(*where, request["statements"], sys.stdout)
             code = 0
         else:
             cli(request["arguments"], prog_name="dbt")
@@ -55,28 +57,18 @@ def _run(request: dict[str, Any]) -> None:
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
+    watch(int(code or 0))
     os._exit(int(code or 0))
 
 
-def _read(path: str, schema: str, statements: list[str]) -> None:
-    """Run statements and print the last one's rows in JSON."""
-    import duckdb  # noqa: PLC0415 - dbt-postgres is installed without it
+def _recorder(request: dict[str, Any]) -> Callable[[int], None]:
+    """Record dbt's statements where a mutation run asks for it; return what to call with the exit code."""
+    if "TEST_RECORDING" not in os.environ or "statements" in request:
+        return lambda _code: None
+    from dbt_replay import record  # noqa: PLC0415 - for DuckDB alone
 
-    database = duckdb.connect(path)
-    database.execute(f"set search_path = '\"{schema}\"'")
-    rows: list[Any] = []
-    for statement in statements:
-        rows = database.execute(statement).fetchall()
-    json.dump(rows, sys.stdout, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    """Return decimals in an object and moments as text, so that both databases can be compared."""
-    if isinstance(value, decimal.Decimal):
-        return {"decimal": str(value)}
-    if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC).isoformat()
-    return str(value)
+    write: Callable[[int], None] = record(request)
+    return write
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from tools.postgres import Postgres
 PLUGINS = CHECKOUT / ".meltano"
 # Another one in a mutation run.
 PACKAGE = Path(os.environ.get("TEST_DBT_PACKAGE", CHECKOUT / "transform"))
+# Another one in a mutation run, too.
+SERVER = Path(os.environ.get("TEST_DBT_SERVER", Path(__file__).with_name("dbt_server.py")))
 MODELS = (
     "pleo__expenses",
     "pleo__accounting_entry_lines",
@@ -122,7 +124,7 @@ class _DbtServer:
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         environment = dbt_environment(kind, folder, folder, folder) | {"DBT_PROJECT_DIR": str(PACKAGE)}
-        command = [python(kind), Path(__file__).with_name("dbt_server.py")]
+        command = [python(kind), SERVER]
         self._process = subprocess.Popen(
             command, env=environment, cwd=folder, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )

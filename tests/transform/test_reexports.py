@@ -110,6 +110,7 @@ SETTLED: dict[int, tuple[str, list[Row]]] = {
     28: ("its only job has expired", []),
     29: ("failed, and its only job was cancelled", []),
     31: ("nothing to book, once reported, and a later item that has failed", [(2, "successful", None, None)]),
+    32: ("nothing to book, and its status was not loaded", [(1, "successful", None, None)]),
     30: ("failed in Pleo by another integration, then open again", []),
 }  # fmt: skip
 
@@ -137,6 +138,7 @@ def test_each_open_item_has_the_row_that_its_entry_calls_for(server: Postgres, t
     load.deliver(1, item(30))
     load.status(1, uuid(30), "failed", failureReasonType=FAILURE)
     load.deliver(1, item(31, amount=0), "successful")
+    load.deliver(1, item(32, amount=0), None)
     build(made, load)
     made.rows(RESULTS)
 
