@@ -26,6 +26,7 @@ from typing import Any
 
 import pytest
 
+import sandbox  # noqa: F401 - once, not in each fork
 from tools import postgres
 from tools.meltano import CHECKOUT
 
@@ -149,6 +150,15 @@ class Runner:
         if self._run(name, {}):
             raise SystemExit(f"the tests of {name} fail without any change: make test-warehouse")
 
+    def verify(self, name: str) -> None:
+        """Repeat a recording without any change.
+
+        Raises:
+            SystemExit: A test fails.
+        """
+        if self._run(name, _replayed("", "")):
+            raise SystemExit(f"the tests of {name} fail on a recording without any change")
+
     def is_killed(self, mutant: Mutant, tests: tuple[str, ...]) -> bool:
         """Return whether a test fails on a mutant."""
         return any(self._is_killed_by(name, mutant) for name in tests)
@@ -157,11 +167,14 @@ class Runner:
         mark = f"/*<{mutant.number}*/"
         if not any(mark in path.read_text("utf-8") for path in (self.folder / name).iterdir()):
             return False
-        replay = CHECKOUT / "tests" / "helpers" / "dbt_replay.py"
-        change = {"TEST_MUTANT": str(mutant.number), "TEST_MUTANT_TEXT": mutant.text}
-        return self._run(name, {"TEST_DBT_SERVER": str(replay)} | change) != 0
+        return self._run(name, _replayed(str(mutant.number), mutant.text)) != 0
 
     def _run(self, name: str, environment: dict[str, str]) -> int:
+        """Run a group of tests in a fork and return 0 if all passed, else 1.
+
+        Raises:
+            RuntimeError: pytest ended otherwise.
+        """
         child = os.fork()
         if not child:
             work = self.folder / f"work-{os.getppid()}"
@@ -173,7 +186,16 @@ class Runner:
             )  # fmt: skip
             _pytest(name, root, work / "output.txt")
         _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status)
+        code = os.waitstatus_to_exitcode(status)
+        if code not in (0, 1):
+            raise RuntimeError(f"pytest ended with exit code {code}")
+        return code
+
+
+def _replayed(number: str, text: str) -> dict[str, str]:
+    """Return the environment in which a mutant's statements are repeated."""
+    replay = CHECKOUT / "tests" / "helpers" / "warehouse_replay.py"
+    return {"TEST_DBT_SERVER": str(replay), "TEST_MUTANT": number, "TEST_MUTANT_TEXT": text}
 
 
 def _pytest(name: str, root: Path, output: Path) -> None:
@@ -233,6 +255,7 @@ def _prepare(runner: Runner, found: list[Mutant], tests: tuple[str, ...]) -> Non
     for name in tests:
         if not (runner.folder / name).exists():
             runner.record(name)
+        runner.verify(name)
 
 
 def _kill(runner: Runner, chosen: list[Mutant], tests: tuple[str, ...], jobs: int) -> int:

@@ -22,7 +22,7 @@ PLUGINS = CHECKOUT / ".meltano"
 # Another one in a mutation run.
 PACKAGE = Path(os.environ.get("TEST_DBT_PACKAGE", CHECKOUT / "transform"))
 # Another one in a mutation run, too.
-SERVER = Path(os.environ.get("TEST_DBT_SERVER", Path(__file__).with_name("dbt_server.py")))
+SERVER = Path(os.environ.get("TEST_DBT_SERVER", Path(__file__).with_name("warehouse_server.py")))
 MODELS = (
     "pleo__expenses",
     "pleo__accounting_entry_lines",
@@ -117,7 +117,7 @@ def python(kind: str) -> Path:
 
 
 class _DbtServer:
-    """A process of `dbt_server.py`: dbt takes seconds to start and to read the package, a fork of it does not."""
+    """A process of `warehouse_server.py`: dbt takes seconds to start and to read the package, a fork of it does not."""
 
     def __init__(self, kind: str) -> None:
         """Start the process, which ends with this one."""

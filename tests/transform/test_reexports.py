@@ -91,10 +91,10 @@ def test_a_booking_that_returns_is_to_be_booked_again(server: Postgres, tmp_path
 
 FAILURE = "missing_configuration"
 RESULTS = "insert into pleo_recorded (voucher_id, external_id, recorded_at) values " + ", ".join(
-    f"('{uuid(number)}/{document}/1', '{external_id}', timestamp with time zone '2026-11-25 12:0{minute}:00+00')"
-    for number, document, external_id, minute in (
-        (20, "payment", "JE-20P", 1), (20, "bill", "JE-20B", 2), (21, "payment", "JE-21P", 1),
-        (25, "expense", "JE-25", 1), (26, "expense", "JE-26", 1),
+    f"('{entry}/{document}/1', '{external_id}', timestamp with time zone '2026-11-25 12:0{minute}:00+00')"
+    for entry, document, external_id, minute in (
+        (uuid(20), "payment", "JE-20P", 1), (uuid(20), "bill", "JE-20B", 2), (uuid(21), "payment", "JE-21P", 1),
+        (uuid(25), "expense", "JE-25", 1), (uuid(26).upper(), "expense", "JE-26", 1),
     )
 )  # fmt: skip
 Row = tuple[int, str, str | None, str | None]
@@ -105,7 +105,7 @@ SETTLED: dict[int, tuple[str, list[Row]]] = {
     23: ("a later job's item fails", [(job, "failed", None, FAILURE) for job in (1, 2)]),
     24: ("it failed before, and passes in the later job", [(1, "failed", None, FAILURE)]),
     25: ("open in two jobs", [(job, "successful", "JE-25", None) for job in (1, 2)]),
-    26: ("the later item fails, but the entry is recorded", [(job, "successful", "JE-26", None) for job in (1, 2)]),
+    26: ("the later item fails, recorded in upper case", [(job, "successful", "JE-26", None) for job in (1, 2)]),
     27: ("nothing to book in either", [(job, "successful", None, None) for job in (1, 2)]),
     28: ("its only job has expired", []),
     29: ("failed, and its only job was cancelled", []),

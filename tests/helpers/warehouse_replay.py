@@ -1,4 +1,4 @@
-"""Replay recorded runs of dbt on DuckDB, with a mutant's change: a server like `dbt_server.py`; run by dbt's Python.
+"""Repeat recorded runs of dbt on DuckDB with a mutant's change: another `warehouse_server.py`; run by dbt's Python.
 
 dbt needs seconds for a build whose statements take one. So the directory `TEST_RECORDING` is filled once by the real
 dbt, from models with marks around each possible change; then each run is repeated for a mutant, statement by statement.
@@ -89,9 +89,9 @@ def _read_new_lines(cursor: duckdb.DuckDBPyConnection, environment: dict[str, st
     """Run the Python model, whose statements depend on the files, as far as its table `pleo_new_lines`."""
     path = Path(environment["DBT_PROJECT_DIR"], "models", "base", "base_pleo__new_lines.py")
     module = runpy.run_path(str(path))
-    positions = cursor.table(f'"{environment["DBT_DUCKDB_SCHEMA"]}".pleo_read_positions')
+    positions = f'from "{environment["DBT_DUCKDB_SCHEMA"]}".pleo_read_positions'
     config = MagicMock(get={"pleo_files": environment["PLEO_FILES"]}.get)
-    module["model"](SimpleNamespace(config=config, source=lambda *_: positions), cursor)
+    module["model"](SimpleNamespace(config=config, source=lambda *_: cursor.execute(positions)), cursor)
 
 
 def _is_failed_test(sql: str, cursor: duckdb.DuckDBPyConnection, errors: list[str]) -> bool:

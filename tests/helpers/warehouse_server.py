@@ -2,7 +2,7 @@
 
 Each line of standard input is a request in JSON, each line of standard output the exit code of its fork. Of a request:
 `environment`, `folder` to run in, `output` for the file of standard output and error, and either `arguments` of dbt or
-`statements` for DuckDB.
+`statements` for DuckDB. A name that began with dbt_ would make this file a plugin of dbt.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import dbt.task.build  # noqa: F401 - dbt imports it late, in each fork
 from dbt.cli.main import cli, dbtRunner
 from duckdb_rows import write_rows
 
@@ -65,7 +66,7 @@ def _recorder(request: dict[str, Any]) -> Callable[[int], None]:
     """Record dbt's statements where a mutation run asks for it; return what to call with the exit code."""
     if "TEST_RECORDING" not in os.environ or "statements" in request:
         return lambda _code: None
-    from dbt_replay import record  # noqa: PLC0415 - for DuckDB alone
+    from warehouse_replay import record  # noqa: PLC0415 - for DuckDB alone
 
     write: Callable[[int], None] = record(request)
     return write
