@@ -58,7 +58,7 @@ mutants: $(VENV) ## Mutate the code and the booking table: a test must fail, or 
 	@$(BIN)/mutmut run --max-children 2 >/dev/null
 	@$(BIN)/python -m tools.docs.mutants
 
-mutants-sql: $(DEMO_PLUGINS) $(WAREHOUSE_PLUGINS) ## Mutate the SQL of transform/: a dbt or Python test must fail (ARGS="--sample 40 --seed 1")
+mutants-sql: $(DEMO_PLUGINS) $(WAREHOUSE_PLUGINS) ## Mutate the SQL of transform/: at least 90 % must fail a test (ARGS="--sample 200 --seed 1")
 	@$(BIN)/python -m tools.sql_mutants $(ARGS)
 
 soak: $(DEMO_PLUGINS) $(WAREHOUSE_PLUGINS) ## Random kills and faults for three minutes; nothing may be missing or wrong (SECONDS=600 SEED=1)

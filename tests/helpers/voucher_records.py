@@ -219,12 +219,12 @@ class Load:
         self.rows.append(("export_jobs", job | members))
         return uuid(number, 1)
 
-    def deliver(self, job: int, record: dict[str, Any], status: str = "pending") -> None:
+    def deliver(self, job: int, record: dict[str, Any], status: str | None = "pending") -> None:
         """Add an item of a job and its status."""
         self.rows.append(("export_items", {"jobId": uuid(job, 1)} | record))
         self.status(job, record["accountingEntryId"], status)
 
-    def status(self, job: int, entry: str, status: str, **members: Any) -> None:
+    def status(self, job: int, entry: str, status: str | None, **members: Any) -> None:
         """Add the status of a job's item."""
         row = {"exportJobId": uuid(job, 1), "accountingEntryId": entry, "status": status}
         self.rows.append(("export_job_items", row | members))

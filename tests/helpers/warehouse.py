@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +21,8 @@ from tools.postgres import Postgres
 PLUGINS = CHECKOUT / ".meltano"
 # Another one in a mutation run.
 PACKAGE = Path(os.environ.get("TEST_DBT_PACKAGE", CHECKOUT / "transform"))
+# Another one in a mutation run, too.
+SERVER = Path(os.environ.get("TEST_DBT_SERVER", Path(__file__).with_name("warehouse_server.py")))
 MODELS = (
     "pleo__expenses",
     "pleo__accounting_entry_lines",
@@ -34,21 +39,6 @@ MODELS = (
     "pleo__account_checks",
     "pleo__item_updates",
 )
-# Decimals and moments as text, so that both databases can be compared: the first without trailing zeros.
-_READ = """
-import datetime, decimal, json, sys, duckdb
-def plain(value):
-    if isinstance(value, decimal.Decimal):
-        return {"decimal": str(value)}
-    if isinstance(value, datetime.datetime):
-        return value.astimezone(datetime.timezone.utc).isoformat()
-    return str(value)
-database = duckdb.connect(sys.argv[1])
-database.execute("set search_path = '" + chr(34) + sys.argv[2] + chr(34) + "'")
-for statement in sys.argv[3:]:
-    rows = database.execute(statement).fetchall()
-print(json.dumps(rows, default=plain))
-"""
 
 
 @dataclass
@@ -73,17 +63,14 @@ class Warehouse:
     schema: str = "pleo_models"
     user: str = "postgres"
 
-    def dbt(self, *arguments: str, project: Path = PACKAGE) -> subprocess.CompletedProcess[str]:
+    def dbt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run dbt, its output and errors in one."""
-        environment = dbt_environment(self.kind, self.folder, self.server.socket, self.files) | {
-            "DBT_PROJECT_DIR": str(project),
-            "DBT_POSTGRES_DBNAME": self.database,
-            "DBT_POSTGRES_SCHEMA": self.schema,
-            "DBT_POSTGRES_USER": self.user,
-            "DBT_DUCKDB_SCHEMA": self.schema,
-            "DBT_USE_COLORS": "false",
-        }
-        command = [str(self._python.with_name("dbt")), *arguments, "--no-version-check"]
+        return _server(self.kind).run(self._environment, self.folder, arguments=[*arguments, "--no-version-check"])
+
+    def command(self, *arguments: str, project: Path) -> subprocess.CompletedProcess[str]:
+        """Run dbt's executable on another project, its output and errors in one."""
+        environment = self._environment | {"DBT_PROJECT_DIR": str(project)}
+        command = [str(python(self.kind).with_name("dbt")), *arguments, "--no-version-check"]
         return subprocess.run(
             command, env=environment, cwd=self.folder, text=True, check=False, stdout=-1, stderr=subprocess.STDOUT
         )
@@ -107,14 +94,58 @@ class Warehouse:
                 found: list[Any] = cursor.fetchall() if cursor.description else []
                 connection.rollback()
         else:
-            command = [str(self._python), "-c", _READ, str(self.folder / "pleo.duckdb"), self.schema, *statements]
-            read = subprocess.run(command, check=True, capture_output=True, text=True)
+            read = _server(self.kind).run(self._environment, self.folder, statements=statements)
+            assert read.returncode == 0, read.stdout
             found = json.loads(read.stdout)
         return [tuple(map(_plain, row)) for row in found]
 
     @property
-    def _python(self) -> Path:
-        return PLUGINS / "utilities" / f"dbt-{self.kind}" / "venv" / "bin" / "python"
+    def _environment(self) -> dict[str, str]:
+        return dbt_environment(self.kind, self.folder, self.server.socket, self.files) | {
+            "DBT_PROJECT_DIR": str(PACKAGE),
+            "DBT_POSTGRES_DBNAME": self.database,
+            "DBT_POSTGRES_SCHEMA": self.schema,
+            "DBT_POSTGRES_USER": self.user,
+            "DBT_DUCKDB_SCHEMA": self.schema,
+            "DBT_USE_COLORS": "false",
+        }
+
+
+def python(kind: str) -> Path:
+    """Return the Python of dbt for PostgreSQL or DuckDB."""
+    return PLUGINS / "utilities" / f"dbt-{kind}" / "venv" / "bin" / "python"
+
+
+class _DbtServer:
+    """A process of `warehouse_server.py`: dbt takes seconds to start and to read the package, a fork of it does not."""
+
+    def __init__(self, kind: str) -> None:
+        """Start the process, which ends with this one."""
+        self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        environment = dbt_environment(kind, folder, folder, folder) | {"DBT_PROJECT_DIR": str(PACKAGE)}
+        command = [python(kind), SERVER]
+        self._process = subprocess.Popen(
+            command, env=environment, cwd=folder, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        atexit.register(self._stop)
+
+    def _stop(self) -> None:
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def run(self, environment: dict[str, str], folder: Path, **what: Any) -> subprocess.CompletedProcess[str]:
+        """Run dbt or statements, the output and errors in one; `what` is as in the server's requests."""
+        output = Path(self._folder.name, "output")
+        request = {"environment": environment, "folder": str(folder), "output": str(output), **what}
+        assert self._process.stdin
+        assert self._process.stdout
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        code = int(self._process.stdout.readline() or -1)
+        return subprocess.CompletedProcess([], code, output.read_text("utf-8"))
+
+
+_server = functools.cache(_DbtServer)
 
 
 def _plain(value: Any) -> Any:

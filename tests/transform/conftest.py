@@ -173,17 +173,19 @@ def books(request: pytest.FixtureRequest, booked: dict[str, Warehouse]) -> Wareh
 @pytest.fixture(scope="session")
 def accountants(server: pg.Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Warehouse]:
     """The accountant's world: loaded, built and recorded in full, then loaded and built again."""
-    found = {}
-    server.create_database("accountant")
-    for kind in ("postgres", "duckdb"):
+
+    def build(kind: str) -> Warehouse:
         folder = tmp_path_factory.mktemp(kind)
-        made = found[kind] = Warehouse(kind, folder, server, "accountant", folder)
+        made = Warehouse(kind, folder, server, f"accountant_{kind}", folder)
+        server.create_database(made.database)
         for made_load in (accountant_world.first_load(), accountant_world.second_load()):
             made_load.into(made)
             made.build()
             if not made.rows("select 1 from pleo_recorded limit 1"):
                 made.rows(accountant_world.RECORD, accountant_world.BALANCE)
-    return found
+        return made
+
+    return BuiltOnDemand(build)
 
 
 @pytest.fixture(params=["postgres", "duckdb"])

@@ -80,6 +80,13 @@ def test_progress_of_jobs(books: Warehouse) -> None:
     assert fourth[:5] == ("pending", 1, 1, 1, False)
 
 
+def test_a_job_without_items_has_counts_of_zero(books: Warehouse) -> None:
+    counted = ("pending", "in_progress", "successful", "failed", "abandoned", "failed_validation")
+    columns = [*(f"{name}_items" for name in counted), *(f"items_to_{name}" for name in ("book", "report", "decide"))]
+    query = f"select {', '.join(columns)} from pleo__export_job_progress where job_id = '{uuid(7, 1)}'"
+    assert books.rows(query) == [(0,) * len(columns)]
+
+
 def test_the_outbox_has_verdicts_of_open_items_alone(books: Warehouse, items: Items) -> None:
     entries = {name: record["accountingEntryId"].lower() for name, record in items.items()}
     updates = books.rows('select "jobId", "accountingEntryId", status, "failureReason" from pleo__item_updates')

@@ -85,7 +85,7 @@ def test_integration_project_builds(server: Postgres, tmp_path: Path) -> None:
     project = CHECKOUT / "transform" / "integration_tests"
     made = Warehouse("duckdb", tmp_path, server, "postgres", project / "data")
     for command in (["deps"], ["build", "--exclude", "package:pleo_export,resource_type:unit_test"]):
-        done = made.dbt(*command, project=project)
+        done = made.command(*command, project=project)
         assert done.returncode == 0, done.stdout
     manifest = json.loads((tmp_path / "target" / "manifest.json").read_text())
 

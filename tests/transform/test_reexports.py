@@ -101,11 +101,11 @@ def test_a_booking_that_returns_is_to_be_booked_again(server: Postgres, tmp_path
 
 FAILURE = "missing_configuration"
 RESULTS = "insert into pleo_recorded (voucher_id, external_id, recorded_at) values " + ", ".join(
-    f"('{uuid(number)}/{document}/1', '{external_id}', timestamp with time zone '2026-11-25 12:0{minute}:00+00')"
-    for number, document, external_id, minute in (
-        (20, "payment", "JE-20P", 1), (20, "bill", "JE-20B", 2), (21, "payment", "JE-21P", 1),
-        (25, "expense", "JE-25", 1), (26, "expense", "JE-26", 1), (33, "bill", "JE-33B", 1),
-        (34, "expense", "JE-34", 1), (38, "expense", "JE-38", 1),
+    f"('{entry}/{document}/1', '{external_id}', timestamp with time zone '2026-11-25 12:0{minute}:00+00')"
+    for entry, document, external_id, minute in (
+        (uuid(20), "payment", "JE-20P", 1), (uuid(20), "bill", "JE-20B", 2), (uuid(21), "payment", "JE-21P", 1),
+        (uuid(25), "expense", "JE-25", 1), (uuid(26).upper(), "expense", "JE-26", 1),
+        (uuid(33), "bill", "JE-33B", 1), (uuid(34), "expense", "JE-34", 1), (uuid(38), "expense", "JE-38", 1),
     )
 )  # fmt: skip
 CLOSED = "account_unknown"
@@ -128,11 +128,12 @@ SETTLED: dict[int, tuple[str, list[Row]]] = {
     23: ("a later job's item fails", [(job, "failed", None, FAILURE) for job in (1, 2)]),
     24: ("it failed before, and passes in the later job", [(1, "failed", None, FAILURE)]),
     25: ("open in two jobs", [(job, "successful", "JE-25", None) for job in (1, 2)]),
-    26: ("the later item fails, but the entry is recorded", [(job, "successful", "JE-26", None) for job in (1, 2)]),
+    26: ("the later item fails, recorded in upper case", [(job, "successful", "JE-26", None) for job in (1, 2)]),
     27: ("nothing to book in either", [(job, "successful", None, None) for job in (1, 2)]),
     28: ("its only job has expired", []),
     29: ("failed, and its only job was cancelled", []),
     31: ("nothing to book, once reported, and a later item that has failed", [(2, "successful", None, None)]),
+    39: ("nothing to book, and its status was not loaded", [(1, "successful", None, None)]),
     30: ("failed in Pleo by another integration, then open again", []),
     32: ("refused", [(1, "failed", None, CLOSED)]),
     33: ("one document of two is recorded, the other refused", [(1, "failed", None, DEFAULT_FAILURE)]),
@@ -167,6 +168,7 @@ def test_each_open_item_has_the_row_that_its_entry_calls_for(server: Postgres, t
     load.deliver(1, item(30))
     load.status(1, uuid(30), "failed", failureReasonType=FAILURE)
     load.deliver(1, item(31, amount=0), "successful")
+    load.deliver(1, item(39, amount=0), None)
     build(made, load)
     made.rows(RESULTS)
     made.rows(REFUSALS)

@@ -142,6 +142,11 @@ def test_vouchers_have_the_columns_of_an_import(books: Warehouse, items: Items) 
     assert row[16] == "documented"
 
 
+def test_a_purchase_is_numbered_by_its_reconciliation(books: Warehouse, items: Items) -> None:
+    number = items["foreign"]["additionalInformation"]["reconciliationId"]
+    assert vouchers_of(books, items, "foreign", "document_number") == [(number,)]
+
+
 def test_foreign_amounts_are_kept(books: Warehouse, items: Items) -> None:
     assert vouchers_of(books, items, "foreign", "foreign_currency, foreign_amount") == [("USD", Decimal(130))]
 
@@ -192,6 +197,7 @@ def test_unbooked_entries_have_a_reason(books: Warehouse, items: Items) -> None:
         "expired": "job_over",
         "failed": "validation_failed",
         "over": "reported_by_another_integration",
+        "not_listed": "reported_by_another_integration",
     }
     assert rows == {items[name]["accountingEntryId"]: reason for name, reason in wanted.items()}
 
