@@ -85,6 +85,11 @@ SPECIAL: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "odd_tags": {
+        "accountingEntryLines": [
+            line(11900, tags=[None, "A", {"groupCode": "G", "code": None}, {"groupCode": "H", "code": "A"}])
+        ]
+    },
     "many_groups": {
         "accountingEntryLines": [line(11900, tags=[{"groupCode": f"G{n}", "code": "X"} for n in range(1700)])]
     },

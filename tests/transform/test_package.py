@@ -42,6 +42,13 @@ def test_documented_queries_have_the_documented_results(accountant: Warehouse, q
     assert [[shown(value) for value in row] for row in accountant.rows(query)] == documented
 
 
+def test_a_type_with_one_sign_has_not_both(accountant: Warehouse) -> None:
+    query = (
+        "select plus, minus, has_both_signs from pleo__sign_census where type in ('refund', 'wallet_topup') order by 1"
+    )
+    assert accountant.rows(query) == [(0, 1, False), (1, 0, False)]
+
+
 def shown(value: Any) -> str:
     if isinstance(value, Decimal):
         return f"{value:,.2f}"

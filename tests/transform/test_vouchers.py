@@ -181,6 +181,18 @@ def test_tags_are_rows_json_and_the_named_columns(books: Warehouse, items: Items
     assert books.rows(column) == [("B",)]
 
 
+def test_only_tags_with_a_code_count(books: Warehouse, items: Items) -> None:
+    tags = lines_of(books, items, "odd_tags", "tags")[0][0]
+    assert (tags if isinstance(tags, dict) else json.loads(tags)) == {"H": ["A"]}
+
+
+def test_accounts_without_a_figure_or_a_due_date(books: Warehouse) -> None:
+    checks = "select distinct status from pleo__account_checks where check_name = 'wallet'"
+    assert books.rows(checks) == [("unknown",)]
+    payables = "select party, as_of from pleo__account_checks where check_name = 'accounts_payable' order by party"
+    assert books.rows(payables) == [("Deutsche Bahn", "2026-11-05"), ("V-1", "2026-12-01")]
+
+
 def test_tax_that_cannot_be_split_is_listed(books: Warehouse, items: Items) -> None:
     names = {record["accountingEntryId"]: name for name, record in items.items()}
     rows = books.rows("select accounting_entry_id, reason, difference, tax_amount from pleo__vat_exceptions")
