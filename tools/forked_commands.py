@@ -113,14 +113,14 @@ def _called() -> set[str]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Note what the fixtures called: those of a module run before its first test only."""
+    """Note the functions that fixtures called: those of a module run before its first test only."""
     yield
     _called_by_fixtures.setdefault(item.path, set()).update(_called())
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """Report what the test called."""
+    """Report the functions that the test called."""
     called = _called()
     called |= _called_by_fixtures[item.path]
     prefix = FOLDERS.get(item.path.parent.name, "")

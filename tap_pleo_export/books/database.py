@@ -18,7 +18,7 @@ from tap_pleo_export.books.vouchers import Leg, Party, Voucher
 URL_VARIABLE = "PLEO_EXPORT_BOOKS_DATABASE_URL"
 _DRIVER = re.compile(r"^postgres(ql)?(\+\w+)?://")
 _BATCH = 500
-# Settlements follow what they settle; versions of an entry follow each other, whichever day they are posted on.
+# Settlements follow bookings; versions of an entry follow each other, whichever day they are posted on.
 _WAITING = """
     select voucher_id from {schema}.pleo__vouchers_to_book where company_id = %s
     order by

@@ -36,7 +36,7 @@ LOADERS = {
 
 @dataclass(frozen=True)
 class Result:
-    """One line: what was checked, and what to do unless it is `ok`; a `warning` may be intended."""
+    """One line: the subject, and the remedy unless it is `ok`; a `warning` may be intended."""
 
     subject: str
     text: str
@@ -63,7 +63,7 @@ class Pleo:
         self._config = dict(config)
 
     def check(self, mappings: Mapping[str, Mapping[str, Any]]) -> Iterator[Result]:
-        """Check the tap's settings, the connection, and what each mapping makes of the open items."""
+        """Check the tap's settings, the connection, and each mapping with the open items."""
         SECRETS.learn(secret_values(self._config))
         try:
             tap = TapPleoExport(config=self._config, quick=True)

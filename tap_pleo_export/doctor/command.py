@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     guard_logs()
     # A reader such as `head` may end first.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    # What the API client logs while it retries is in the result.
+    # The result repeats the API client's log lines about retries.
     logging.disable(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr] # standard streams

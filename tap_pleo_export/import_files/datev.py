@@ -47,7 +47,7 @@ class DatevOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         net_key: BU key of net and tax rows, if their accounts compute tax themselves (40 switches that off).
         receipt_link: Beleglink, made of {web_link}, {path} (of the first receipt) and {name} (of its file).
         final: Whether DATEV makes the rows unchangeable (Festschreibung).
-        general_reversal: Whether reversals are marked as Generalumkehr, on the sides of what they take back.
+        general_reversal: Whether reversals are marked as Generalumkehr, on the sides of the reversed booking.
     """
 
     consultant: Annotated[int, msgspec.Meta(ge=1001, le=9999999)]

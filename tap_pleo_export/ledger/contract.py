@@ -1,4 +1,4 @@
-"""Tests that every adapter must pass, for pytest: subclass `LedgerContract` in a test module, and fill in what it asks.
+"""Tests that every adapter must pass, for pytest: subclass `LedgerContract` and fill in its abstract methods.
 
 pytest shows the compared values if a `conftest.py` has
 `pytest.register_assert_rewrite("tap_pleo_export.ledger.contract")`.

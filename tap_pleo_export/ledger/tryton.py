@@ -119,7 +119,7 @@ class Tryton(Ledger):
     def book_all(self, vouchers: Sequence[Voucher]) -> Iterator[tuple[Voucher, Answer]]:
         """Book vouchers in batches. A batch that Tryton refuses is taken back and booked one by one."""
         if self._is_first:
-            # What a killed run has posted and not cleared.
+            # A killed run may have posted vouchers without clearing them.
             self._settlement.settle(self._company, None)
             self._is_first = False
         for batch in batches(vouchers):

@@ -1,4 +1,4 @@
-"""Which open items of vendors clear each other: reversals and what they reverse, payments and bills."""
+"""Which open items of vendors clear each other: reversals and bookings, payments and bills."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class OpenItem:
 
 
 def matches(items: Sequence[OpenItem]) -> Iterator[tuple[OpenItem, ...]]:
-    """Yield what clears each other among the open items of one vendor, oldest first.
+    """Yield the open items of one vendor that clear each other, oldest first.
 
-    Reversals clear what they reverse; then payments clear the bill of their entry, or else the oldest bill of the same
-    amount (Pleo does not say which one was paid); what is left is cleared if it adds up to zero.
+    Reversals clear their bookings; then payments clear the bill of their entry, or else the oldest bill of the same
+    amount (Pleo does not say which one was paid); the rest is cleared if it adds up to zero.
     """
     left = list(items)
 

@@ -146,7 +146,7 @@ def test_a_meltano_project(doctor: Doctor, pleo: Sandbox, tmp_path: Path) -> Non
     assert doctor(MELTANO_STATE_BACKEND_URI="s3://bucket").stdout.count("! state: ") == 1
 
 
-def test_what_is_not_a_project_is_named(doctor: Doctor, tmp_path: Path) -> None:
+def test_invalid_project_is_named(doctor: Doctor, tmp_path: Path) -> None:
     (tmp_path / "meltano.yml").write_text("plugins: [")
 
     done = doctor()

@@ -1,4 +1,4 @@
-"""EXTF files: rows, personal accounts, keys, and what is refused."""
+"""EXTF files: rows, personal accounts, keys, and refusals."""
 
 from __future__ import annotations
 

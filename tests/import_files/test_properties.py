@@ -1,4 +1,4 @@
-"""Whatever texts, amounts and tags a voucher has: a file is well-formed, and its balances are the vouchers'."""
+"""For any texts, amounts and tags: a file is well-formed, and its balances are the vouchers'."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Books:
         return {key: (kind, reason) for key, kind, reason in self.rows(query)}
 
     def posted(self, key: str) -> list[dict[str, Any]]:
-        """Return what the ledger itself has under a key."""
+        """Return the ledger's own vouchers of a key."""
         return reference.posted(self.ledger, key)
 
 

@@ -173,7 +173,7 @@ def test_killed_anywhere_each_voucher_is_booked_once(books: Books, seed: int) ->
     assert set(books.recorded()) == set(keys)
 
 
-def test_what_a_killed_run_booked_is_found(books: Books, tmp_path: Path) -> None:
+def test_vouchers_of_a_killed_run_are_found(books: Books, tmp_path: Path) -> None:
     key = books.add("e1")
     steps = tmp_path / "steps"
     steps.write_text("3")  # posted, not recorded
@@ -225,7 +225,7 @@ def test_a_signal_ends_the_run_between_vouchers(books: Books, stop: Stop) -> Non
         ("BreaksAtTheSecond", "program error in reference.py, line "),
     ],
 )
-def test_an_outage_ends_the_run_and_keeps_what_was_booked(books: Books, adapter: str, line: str) -> None:
+def test_an_outage_ends_the_run_and_keeps_booked_vouchers(books: Books, adapter: str, line: str) -> None:
     keys = [books.add(f"e{number}") for number in range(3)]
     books.configure(adapter=f"tests.ledger.reference:{adapter}")
 

@@ -1,4 +1,4 @@
-"""demo/ledger.sql, the quick accounting system of `make demo`, refuses what a real one refuses."""
+"""demo/ledger.sql, the quick accounting system of `make demo`, refuses the same vouchers as a real one."""
 
 from __future__ import annotations
 

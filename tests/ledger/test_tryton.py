@@ -429,9 +429,7 @@ def test_texts_that_tryton_does_not_take_are_cleaned(ledger: Tryton, rpc: Tryton
         ),
     ],
 )
-def test_what_cannot_be_opened_is_one_line(
-    options: dict[str, Any], company: str, changes: dict[str, str], message: str
-) -> None:
+def test_failed_login_is_one_line(options: dict[str, Any], company: str, changes: dict[str, str], message: str) -> None:
     with pytest.raises(LedgerUnavailable, match=message):
         Tryton(company, **(options | changes))
 
