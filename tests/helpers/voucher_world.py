@@ -120,6 +120,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "files": [{"url": f"https://files.example/{size}", "size": size, "storedBytes": size} for size, _ in SIZES],
     },
     "foreign": {"amount": money(11900, "EUR", (13000, "USD"))},
+    "vendor_without_code": {"vendor": {"name": "Papyrus", "code": None, "externalId": "ext-2"}},
     "invoice": {
         "type": "invoice",
         "vendor": {"name": "Nordlys", "code": "V-1", "externalId": "ext-1"},
@@ -184,7 +185,8 @@ def _other_jobs(load: Load, items: dict[str, dict[str, Any]]) -> None:
     load.job(2, numberOfItems=3, expiresAt=(records.NOW + timedelta(minutes=90)).isoformat())
     load.job(3, "completed", expiresAt=(records.NOW + timedelta(minutes=90)).isoformat())
     load.job(4, "pending")
-    twice = item(len(items) + 1, note="first")
+    tagged = line(11900, tags=[{"groupCode": "G", "code": "A"}])
+    twice = item(len(items) + 1, note="first", accountingEntryLines=[tagged])
     items["twice"] = twice | {"note": "again", "accountingEntryId": twice["accountingEntryId"].upper()}
     load.deliver(2, records.failed(twice))
     load.deliver(2, records.failed(twice | {"note": "last line"}))

@@ -57,10 +57,16 @@ def test_the_code_of_an_account_wins_over_its_identifier(books: Warehouse, items
     assert rows(books, items, "account_identifier", "account", model) == [("gl-1",)]
 
 
+def test_the_external_id_of_a_vendor_is_its_code_without_another(books: Warehouse, items: Items) -> None:
+    assert rows(books, items, "vendor_without_code", "vendor_code, vendor_name") == [("ext-2", "Papyrus")]
+    assert rows(books, items, "invoice", "vendor_code") == [("V-1",)]
+
+
 def test_ids_count_regardless_of_case_and_the_last_line_of_a_key_counts(books: Warehouse, items: Items) -> None:
     assert rows(books, items, "twice", "note, number_of_jobs, job_id") == [("again", 2, uuid(4, 1))]
     staged = rows(books, items, "twice", "note", "stg_pleo__export_items")
     assert sorted(staged) == [("again",), ("last line",)]
+    assert rows(books, items, "twice", "code", "pleo__tags") == [("A",)]
     findings = rows(books, items, "twice", "job_id, is_latest", "pleo__validation_findings")
     assert findings == [(uuid(2, 1), False)]
 
@@ -78,6 +84,13 @@ def test_progress_of_jobs(books: Warehouse) -> None:
     assert others[2][:5] == ("in_progress", 0, 0, 0, False)
     assert third == ("completed", 1, 1, 1, True, None)
     assert fourth[:5] == ("pending", 1, 1, 1, False)
+
+
+def test_each_open_item_needs_one_thing(books: Warehouse) -> None:
+    needs, listed = "items_to_book + items_to_report + items_to_decide", "pending_items + in_progress_items"
+    found = books.rows(f"select {needs}, {listed} from pleo__export_job_progress where not is_over")
+    assert [needed for needed, _ in found] == [open_items for _, open_items in found]
+    assert max(found) > (1, 1)
 
 
 def test_a_job_without_items_has_counts_of_zero(books: Warehouse) -> None:
