@@ -34,7 +34,7 @@ PACKAGE = CHECKOUT / "transform"
 TESTS = ("loaded_rows vouchers", "other_settings", "package", "voucher_histories", "reexports")
 """Files of tests that run together, the quick ones first."""
 LEFT_OUT = ("postgres", "same_rows", "mapper", "role", "flattened", "integration", "other_modes", "bean", "developers")
-"""Parts of the names of tests that need PostgreSQL, other programs or separate builds."""
+"""Parts of the names of tests that need PostgreSQL, other programs, or files that dbt writes."""
 MIN_SHARE = 0.9
 CHANGES = {
     r"\bleft join\b": "inner join",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import voucher_model
-from tests.helpers.voucher_records import ACCOUNTS
+from tests.helpers.voucher_records import ACCOUNTS, COMPANY
 from tests.helpers.voucher_world import EXCEPTIONS, UNBOOKABLE, VARS, legs_of, world
 from tests.helpers.warehouse import Warehouse
 from tests.transform.bean_check import check, ledger
@@ -191,6 +191,18 @@ def test_accounts_without_a_figure_or_a_due_date(books: Warehouse) -> None:
     assert books.rows(checks) == [("unknown",)]
     payables = "select party, as_of from pleo__account_checks where check_name = 'accounts_payable' order by party"
     assert books.rows(payables) == [("Deutsche Bahn", "2026-11-05"), ("V-1", "2026-12-01")]
+
+
+def test_the_first_figure_opens_the_wallet(books: Warehouse) -> None:
+    # 0.12345678 bitcoins were spent between the two.
+    insert = "insert into pleo_balances values " + ", ".join(
+        f"('{COMPANY.upper()}', 'XBT', date '2026-11-{day}', {balance})"
+        for day, balance in ((1, 1), (30, "0.87654322"))
+    )
+    checks = (
+        "select balance, expected, status from pleo__account_checks where check_name = 'wallet' and currency = 'XBT'"
+    )
+    assert books.rows("begin transaction", insert, checks) == [(Decimal("0.87654322"),) * 2 + ("ok",)]
 
 
 def test_tax_that_cannot_be_split_is_listed(books: Warehouse, items: Items) -> None:
