@@ -22,6 +22,8 @@ from tools import postgres
 from tools.meltano import CHECKOUT, LogLine, MeltanoProject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import psycopg
 
 HOME = Path(".demo")
@@ -255,29 +257,35 @@ def stop(_signal: int, _frame: object) -> NoReturn:
     raise SystemExit(128 + signal.SIGTERM)
 
 
-def main() -> int:
-    """Run the demo in the checkout's ``.demo`` directory."""
+def perform(play: Callable[[Console], bool], *expected: type[Exception]) -> int:
+    """Call `play` in the checkout with the terminal, and return the exit code; expected errors are one line."""
     signal.signal(signal.SIGTERM, stop)
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = LOG_WIDTH
-    demo = Demo(console)
     os.chdir(CHECKOUT)
+    errors: tuple[type[Exception], ...] = (DemoError, postgres.PostgresError, *expected)
     try:
-        with Sandbox.holding(*WORLDS) as pleo, postgres.running(DATA, fresh=True) as server:
-            equal = demo.play(pleo, server)
-    except (DemoError, postgres.PostgresError) as error:
+        return 0 if play(console) else 1
+    except errors as error:
         console.print(f"[bold red]{escape(str(error))}[/]")
         return 1
     except KeyboardInterrupt:
         console.print("[yellow]Stopped.[/]")
         return 128 + signal.SIGINT
+
+
+def play(console: Console) -> bool:
+    """Run the demo in the checkout's ``.demo`` directory, and return whether every check passes."""
+    demo = Demo(console)
+    with Sandbox.holding(*WORLDS) as pleo, postgres.running(DATA, fresh=True) as server:
+        equal = demo.play(pleo, server)
     demo.say(f"[bold]The bookkeeper's page: {PAGE}[/] (open it in a browser)")
     demo.say("Sandbox and PostgreSQL are stopped; the data stays until the next demo. To query it:")
     look = f"{os.path.relpath(sys.executable)} -m tools.postgres {DATA}"
     console.print(f'\n  {look}\n  {look} "{report.EXAMPLE}"\n', markup=False)
-    return 0 if equal else 1
+    return equal
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(perform(play))

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -15,20 +14,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 
 from demo import books
-from demo.__main__ import LOAD, LOG_WIDTH, MODELS, OUTBOX, Demo, DemoError, reporting_settings, settings, stop
+from demo.__main__ import LOAD, MODELS, OUTBOX, Demo, DemoError, perform, reporting_settings, settings
 from demo.report import new_table
 from sandbox import Sandbox
 from tap_pleo_export.books.database import URL_VARIABLE
 from tap_pleo_export.ledger.tryton_rpc import PASSWORD_VARIABLE, TrytonRpc
 from tools import postgres, tryton
-from tools.meltano import CHECKOUT, MeltanoProject
+from tools.meltano import MeltanoProject
 
 if TYPE_CHECKING:
     import psycopg
+    from rich.console import Console
 
 HOME = Path(".demo") / "erp"
 DATA, RECEIPTS, CONFIGURATION = HOME / "postgres", HOME / "receipts", HOME / "books.toml"
@@ -227,27 +226,14 @@ def _receipts(rpc: TrytonRpc, connection: psycopg.Connection[Any]) -> tuple[int,
     return len(attached), hashes[0] == hashes[1]
 
 
-def main() -> int:
-    """Run the demo in the checkout's ``.demo/erp`` directory."""
-    signal.signal(signal.SIGTERM, stop)
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = LOG_WIDTH
-    demo = ErpDemo(console)
-    os.chdir(CHECKOUT)
+def play(console: Console) -> bool:
+    """Run the demo in the checkout's ``.demo/erp`` directory, and return whether every check passes."""
     shutil.rmtree(HOME, ignore_errors=True)
-    try:
-        tryton.copy_cluster(DATA)
-        with Sandbox.holding(*WORLDS) as pleo, postgres.running(DATA) as server:
-            equal = demo.play(pleo, server)
-    except (DemoError, postgres.PostgresError, tryton.TrytonError) as error:
-        console.print(f"[bold red]{escape(str(error))}[/]")
-        return 1
-    except KeyboardInterrupt:
-        console.print("[yellow]Stopped.[/]")
-        return 128 + signal.SIGINT
-    return 0 if equal else 1
+    demo = ErpDemo(console)
+    tryton.copy_cluster(DATA)
+    with Sandbox.holding(*WORLDS) as pleo, postgres.running(DATA) as server:
+        return demo.play(pleo, server)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(perform(play, tryton.TrytonError))

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 
-from demo.__main__ import LOG_WIDTH, stop
+from demo.__main__ import perform
 from demo.report import new_table
 from sandbox import Sandbox
 from tools import fleet_world, postgres
 from tools.expectation import expected_items
 from tools.fleet import WAREHOUSE, FleetFailed, FleetRig
-from tools.meltano import CHECKOUT
 
 if TYPE_CHECKING:
     from collections import Counter
+
+    from rich.console import Console
 
     from tools.fleet_world import Twenty
 
@@ -30,7 +27,7 @@ OPTIONS = {"limits": {"runs": 3, "runs_per_credential": 2}, "alerts": {"fresh_mi
 SECONDS = 1200
 
 
-def play(console: Console, pleo: Sandbox, rig: FleetRig, world: Twenty) -> bool:
+def show(console: Console, pleo: Sandbox, rig: FleetRig, world: Twenty) -> bool:
     """Let the fleet load all readable jobs, print a table, and return whether every item arrived."""
     began = time.monotonic()
 
@@ -77,31 +74,19 @@ def play(console: Console, pleo: Sandbox, rig: FleetRig, world: Twenty) -> bool:
     return equal
 
 
-def main() -> int:
-    """Run the demo in the checkout's ``.demo/fleet``; 0 if PostgreSQL has every item."""
-    signal.signal(signal.SIGTERM, stop)
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = LOG_WIDTH
-    os.chdir(CHECKOUT)
+def play(console: Console) -> bool:
+    """Run the demo in the checkout's ``.demo/fleet``, and return whether PostgreSQL has every item."""
     home = HOME.resolve()
-    try:
-        with Sandbox() as pleo, postgres.running() as server:
-            world = fleet_world.twenty(pleo)
-            rig = FleetRig(home, server, pleo, world.companies, world.credentials, OPTIONS, world.secrets)
-            for name, secret in world.files.items():
-                (home / name).write_text(secret, "utf-8")
-            with rig:
-                equal = play(console, pleo, rig, world)
-    except (FleetFailed, postgres.PostgresError) as error:
-        console.print(f"[bold red]{escape(str(error))}[/]")
-        return 1
-    except KeyboardInterrupt:
-        console.print("[yellow]Stopped.[/]")
-        return 128 + signal.SIGINT
+    with Sandbox() as pleo, postgres.running() as server:
+        world = fleet_world.twenty(pleo)
+        rig = FleetRig(home, server, pleo, world.companies, world.credentials, OPTIONS, world.secrets)
+        for name, secret in world.files.items():
+            (home / name).write_text(secret, "utf-8")
+        with rig:
+            equal = show(console, pleo, rig, world)
     console.print(f"Everything is stopped. The fleet file and the logs are in {HOME}; see docs/fleet.md for more.")
-    return 0 if equal else 1
+    return equal
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(perform(play, FleetFailed))

@@ -33,39 +33,20 @@ attachments = _command("attachments.plugin")
 target = _command("target.plugin")
 
 
-def report() -> None:
-    """Run `pleo-export-report`."""
-    try:
-        from tap_pleo_export.blocked_report.command import main  # noqa: PLC0415 - slow
-    except ImportError as error:
-        raise SystemExit(
-            f"pleo-export-report: {error.name} is not installed: pip install babel jinja2 sqlalchemy"
-        ) from None
-    raise SystemExit(main())
+def _program(name: str, module: str, packages: str) -> Callable[[], None]:
+    """Return the function that runs a program whose packages are an extra; the module is slow to import."""
+
+    def run() -> None:
+        try:
+            command = import_module(f"tap_pleo_export.{module}")
+        except ImportError as error:
+            raise SystemExit(f"{name}: {error.name or error} is not installed: pip install {packages}") from None
+        raise SystemExit(command.main())
+
+    return run
 
 
-def doctor() -> None:
-    """Run `pleo-export-doctor`."""
-    try:
-        from tap_pleo_export.doctor.command import main  # noqa: PLC0415 - slow
-    except ImportError as error:
-        raise SystemExit(f"pleo-export-doctor: {error.name} is not installed: pip install pyyaml") from None
-    raise SystemExit(main())
-
-
-def book() -> None:
-    """Run `pleo-export-book`."""
-    _run_with_psycopg("pleo-export-book", "ledger.command")
-
-
-def files() -> None:
-    """Run `pleo-export-files`."""
-    _run_with_psycopg("pleo-export-files", "import_files.command")
-
-
-def _run_with_psycopg(program: str, module: str) -> None:
-    try:
-        command = import_module(f"tap_pleo_export.{module}")
-    except ImportError as error:
-        raise SystemExit(f"{program}: {error.name or error} is not installed: pip install 'psycopg[binary]'") from None
-    raise SystemExit(command.main())
+report = _program("pleo-export-report", "blocked_report.command", "babel jinja2 sqlalchemy")
+doctor = _program("pleo-export-doctor", "doctor.command", "pyyaml")
+book = _program("pleo-export-book", "ledger.command", "'psycopg[binary]'")
+files = _program("pleo-export-files", "import_files.command", "'psycopg[binary]'")

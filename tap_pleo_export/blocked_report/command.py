@@ -5,21 +5,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import os
 import re
 import secrets
 import shutil
-import signal
 import sqlite3
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
@@ -32,7 +29,7 @@ from tap_pleo_export.blocked_report.money import in_major_units
 from tap_pleo_export.blocked_report.number_format import environment_locale, find_locale, number, time_of_day
 from tap_pleo_export.blocked_report.record_store import RecordStore, ReportError
 from tap_pleo_export.blocked_report.spreadsheet import ENCODING, Spreadsheet
-from tap_pleo_export.singer.run_summary import run_summary
+from tap_pleo_export.singer.program import run_program, unwind_on_signals
 from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
@@ -57,35 +54,25 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code: 0 if the report was written, whether or not items are blocked; otherwise 1.
     """
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, _exit)
+    unwind_on_signals()
     options = _parse(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # For terminals that cannot show every character.
             stream.reconfigure(errors="replace")
-    started, code = time.monotonic(), 1
     counts: dict[str, int] = {}
-    try:
-        _report(options, counts)
-        sys.stdout.flush()
-        code = 0
-    except BrokenPipeError:
-        # The reader of the summary has exited. Python flushes the rest at exit, so send it nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except ReportError as error:
-        print(f"{_PROGRAM}: {error}", file=sys.stderr)
-    except SystemExit as signalled:
-        code = signalled.code if isinstance(signalled.code, int) else code
-        raise
-    finally:
-        print("METRIC:", json.dumps(run_summary(_PROGRAM, code, time.monotonic() - started, counts)), file=sys.stderr)
-    return code
 
+    def run() -> int:
+        try:
+            _report(options, counts)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader of the summary has exited. Python flushes the rest at exit, so send it nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        return 0
 
-def _exit(number: int, _frame: object) -> NoReturn:
-    # Unwinds the stack, so that temporary files are deleted.
-    raise SystemExit(128 + number)
+    return run_program(_PROGRAM, run, counts, ReportError)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

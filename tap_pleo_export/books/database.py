@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from tap_pleo_export.books.vouchers import Leg, Party, Voucher
+from tap_pleo_export.singer.redaction import SECRETS
 
 URL_VARIABLE = "PLEO_EXPORT_BOOKS_DATABASE_URL"
 _DRIVER = re.compile(r"^postgres(ql)?(\+\w+)?://")
+MAX_REASON = 500
+"""Characters of a refusal that people see in Pleo."""
 _BATCH = 500
 # Settlements follow bookings; versions of an entry follow each other, whichever day they are posted on.
 _WAITING = """
@@ -55,6 +60,19 @@ _REFUSE = """
 
 class BooksError(Exception):
     """The warehouse cannot be used; the message is one line with the remedy."""
+
+
+def database_url() -> str:
+    """Return the address of the models' database from the environment; its password is masked from now on.
+
+    Raises:
+        BooksError: It is not set.
+    """
+    url = os.environ.get(URL_VARIABLE)
+    if not url:
+        raise BooksError(f"{URL_VARIABLE} is not set: set it to the models' database, postgresql://…")
+    SECRETS.learn([urlsplit(url).password or ""])
+    return url
 
 
 class Books:

@@ -105,7 +105,8 @@ def _mapping(name: str, config: Mapping[str, Any], items: list[dict[str, Any]] |
         yield Result(name, text="the configuration is valid; no items to try it on")
         return
     failed: Counter[str] = Counter()
-    verdicts = [Validator(settings).judge(item) for item in items]
+    validator = Validator(settings)
+    verdicts = [validator.judge(item) for item in items]
     for verdict in verdicts:
         failed.update({_cause(finding) for finding in verdict.checks if finding.status != "passed"})
     good = sum(verdict.status == "passed" for verdict in verdicts)

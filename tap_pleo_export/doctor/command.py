@@ -17,11 +17,10 @@ from tap_pleo_export.doctor import checks
 from tap_pleo_export.doctor.project import (
     Plugin,
     ProjectError,
-    environment_plugin,
     meltano_plugins,
     meltano_state_database,
 )
-from tap_pleo_export.pleo_plugin.settings import SETTINGS, from_environment
+from tap_pleo_export.pleo_plugin.settings import SETTINGS, TARGET_SETTINGS, from_environment
 from tap_pleo_export.singer.command_line import read_dotenv
 from tap_pleo_export.singer.redaction import SECRETS, guard_logs
 
@@ -82,7 +81,7 @@ def _results(mapping: Path | None) -> Iterator[checks.Result]:
     tap, problems = from_environment(os.environ, "TAP_PLEO_EXPORT_", SETTINGS)
     yield from (checks.Result(_TAP, level="error", text=problem) for problem in problems)
     yield from _connection(tap, {_MAPPER: _read(mapping)} if mapping else {})
-    yield from checks.shared_tokens(tap, environment_plugin(_TARGET, os.environ).config)
+    yield from checks.shared_tokens(tap, from_environment(os.environ, "TARGET_PLEO_EXPORT_", TARGET_SETTINGS)[0])
     if url := os.environ.get("TARGET_POSTGRES_SQLALCHEMY_URL"):
         yield checks.database("target-postgres", url, os.environ.get("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA"))
 

@@ -1,4 +1,4 @@
-"""The settings of the plugins as they will be: from a Meltano project in the working directory, or the environment."""
+"""The settings of the plugins of a Meltano project in the working directory, as Meltano will pass them on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 
 import yaml
 
+from tap_pleo_export.pleo_plugin.settings import TRUE_TEXTS
+
 MELTANO_FILE = Path("meltano.yml")
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
-_TRUE = ("true", "1", "yes", "on")
 
 
 class ProjectError(Exception):
@@ -23,18 +24,12 @@ class ProjectError(Exception):
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plugin: its settings, and the names that its block declares; None outside of Meltano, where all count."""
+    """A plugin: its settings, those that Meltano ignores because the block does not declare them, its mappings."""
 
     name: str
     config: dict[str, Any]
-    declared: frozenset[str] | None = None
     undeclared: tuple[str, ...] = ()
     mappings: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-def environment_plugin(name: str, environment: Mapping[str, str]) -> Plugin:
-    """Return a plugin outside of Meltano, with its settings still in the environment."""
-    return Plugin(name, dict(_variables(name, environment)))
 
 
 def meltano_plugins(environment: Mapping[str, str]) -> list[Plugin]:
@@ -72,7 +67,7 @@ def _plugin(name: str, blocks: Mapping[str, Any], environment: Mapping[str, str]
     config |= {setting: _typed(text, kinds[setting]) for setting, text in variables.items() if setting in kinds}
     undeclared = sorted({*variables, *config} - kinds.keys())
     config = {setting: value for setting, value in config.items() if setting in kinds}
-    return Plugin(name, _expanded(config, environment), frozenset(kinds), tuple(undeclared), mappings)
+    return Plugin(name, _expanded(config, environment), tuple(undeclared), mappings)
 
 
 def _variables(name: str, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -89,7 +84,7 @@ def _typed(text: str, kind: str) -> object:
             case "integer":
                 return int(text)
             case "boolean":
-                return text.lower() in _TRUE
+                return text.lower() in TRUE_TEXTS
             case "array" | "object":
                 return json.loads(text)
     except ValueError:

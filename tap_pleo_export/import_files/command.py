@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
-import signal
 import sys
-import time
 import tomllib
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from tap_pleo_export.books.database import URL_VARIABLE, Books, BooksError
+from tap_pleo_export.books.database import MAX_REASON, URL_VARIABLE, Books, BooksError, database_url
 from tap_pleo_export.import_files import csv_journal, datev, sie
 from tap_pleo_export.import_files.batch import Batch, Written
 from tap_pleo_export.import_files.store import REFUSED, FileError, FileStore
+from tap_pleo_export.singer.program import run_program, unwind_on_signals
 from tap_pleo_export.singer.redaction import SECRETS
-from tap_pleo_export.singer.run_summary import run_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,26 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0 also if a format cannot take some vouchers; 1 if the warehouse, the configuration or the
         directory cannot be used.
     """
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, _exit)
+    unwind_on_signals()
     options = _parse(arguments)
-    started, code = time.monotonic(), 1
     counts: Counts = {}
-    try:
-        _run(options, counts)
-        code = 0
-    except (BooksError, FileError) as error:
-        print(SECRETS.one_line(f"{_PROGRAM}: {error}"), file=sys.stderr)
-    except SystemExit as signalled:
-        code = signalled.code if isinstance(signalled.code, int) else code
-        raise
-    finally:
-        print("METRIC:", json.dumps(run_summary(_PROGRAM, code, time.monotonic() - started, counts)), file=sys.stderr)
-    return code
-
-
-def _exit(number: int, _frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
+    return run_program(_PROGRAM, lambda: _run(options, counts), counts, BooksError, FileError, clean=SECRETS.one_line)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -123,11 +103,8 @@ def _month(text: str) -> date:
     return date(int(match[1]), int(match[2]), 1)
 
 
-def _run(options: argparse.Namespace, counts: Counts) -> None:
-    url = os.environ.get(URL_VARIABLE)
-    if not url:
-        raise FileError(f"{URL_VARIABLE} is not set: set it to the models' database, postgresql://…")
-    SECRETS.learn([urlsplit(url).password or ""])
+def _run(options: argparse.Namespace, counts: Counts) -> int:
+    url = database_url()
     config = _config(options.config)
     with Books(url, options.schema, options.recorded_schema) as books:
         store = FileStore(books)
@@ -141,6 +118,7 @@ def _run(options: argparse.Namespace, counts: Counts) -> None:
                 _discard(store, name, counts)
             else:
                 _write(books, store, config, options, counts)
+    return 0
 
 
 @contextmanager
@@ -181,7 +159,7 @@ def _write(books: Books, store: FileStore, config: Config, options: argparse.Nam
         print(f"{len(file.vouchers)} vouchers. After the import: {_PROGRAM} --confirm {file.name}")
     if options.fail_refused:
         for refusal in written.refusals:
-            books.refuse(refusal.voucher_id, REFUSED, refusal.reason[:500])
+            books.refuse(refusal.voucher_id, REFUSED, refusal.reason[:MAX_REASON])
     counts |= {"files": len(written.files), "written": len(due) - len(written.refusals)}
     counts |= {"refused": len(written.refusals), "other_months": len(waiting) - len(due)}
     _explain(written, len(waiting) - len(due), f"{month:%Y-%m}")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tap_pleo_export.books.database import MAX_REASON
 from tap_pleo_export.ledger.adapter import Booked, Ledger, Refused
 from tap_pleo_export.text import escaped
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from tap_pleo_export.singer.signals import Interrupts
 
 BATCH = 100
-MAX_REASON = 500
-"""Characters that people see in Pleo."""
 _MIN_LEGS = 2
 
 

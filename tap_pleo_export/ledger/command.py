@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 import traceback
 from contextlib import closing, nullcontext
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from tap_pleo_export.books.database import URL_VARIABLE, Books, BooksError
+from tap_pleo_export.books.database import URL_VARIABLE, Books, BooksError, database_url
 from tap_pleo_export.ledger.adapter import LedgerUnavailable
 from tap_pleo_export.ledger.booking import Booking, Outcome
 from tap_pleo_export.ledger.configuration import Configuration, ConfigurationError
@@ -70,10 +68,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace, interrupts: Interrupts, total: Outcome) -> int:
-    url = os.environ.get(URL_VARIABLE, "")
-    if not url:
-        raise BooksError(f"{URL_VARIABLE} is not set: set it to the models' database, postgresql://…")
-    SECRETS.learn([urlsplit(url).password or ""])
+    url = database_url()
     configuration = Configuration.read(options.config)
     code = 0
     with Books(url, options.schema, options.recorded_schema) as books:

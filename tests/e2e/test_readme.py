@@ -13,6 +13,7 @@ from pathlib import Path
 from demo.report import failing
 from sandbox import Sandbox
 from tests.conftest import BIN, CHECKOUT, Outputs
+from tests.e2e.test_documented_commands import printed
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 from tools.meltano import MELTANO, environment_without_settings
 from tools.postgres import Postgres
@@ -59,12 +60,6 @@ class Elsewhere:
         return done
 
 
-def printed(page: str, name: str) -> str:
-    """Return a block of a page."""
-    (found,) = re.findall(rf"<!-- {name}[^\n]*-->\n```\w+\n(.*?)```", page, re.DOTALL)
-    return str(found)
-
-
 def settings(sandbox: Sandbox, wheel: Path, database_url: str) -> dict[str, str]:
     pleo = {"API_URL": sandbox.url, "API_KEY": sandbox.api_key}
     return {
@@ -80,7 +75,7 @@ def test_block_with_all_plugins_works_in_an_empty_project(
     with Sandbox.demo() as sandbox:
         outputs.secrets.add(sandbox.api_key)
         project = Elsewhere(tmp_path, outputs, **settings(sandbox, wheel, postgres.url(database)))
-        project.add(printed(ALL_PLUGINS, "meltano"))
+        project.add(printed("meltano.md", "meltano: rendered by tools/docs/tables.py"))
         project.meltano("install")
 
         tested = project.meltano("invoke", "tap-pleo-export", "--test")
@@ -129,7 +124,7 @@ def test_the_readmes_first_load_works_as_printed(
 ) -> None:
     pleo.add_job(items=3)
     project = Elsewhere(tmp_path, outputs, **settings(pleo, wheel, postgres.url(database)))
-    block = printed(README, "minimal: meltano.yml")
+    block = printed("../README.md", "minimal: meltano.yml")
     assert block.count("\n") <= MAX_LINES
     (tmp_path / "meltano.yml").write_text(block, "utf-8")
 
@@ -150,7 +145,7 @@ def test_the_readmes_first_load_works_as_printed(
 
 def test_the_readmes_pipe_works_as_printed(tmp_path: Path, pleo: Sandbox) -> None:
     pleo.add_job(items=3)
-    script = printed(README, "pipe.sh").replace("=...", f"={pleo.api_key}")
+    script = printed("../README.md", "pipe.sh").replace("=...", f"={pleo.api_key}")
 
     done = subprocess.run(
         ["bash", "-eo", "pipefail", "-c", script],

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 from tap_pleo_export.books.vouchers import Leg, Party, Voucher
+from tests.helpers import made_vouchers
 
-COMPANY = "12abc3d4-e567-890e-1234-abc56e78fabc"
 ACCOUNTS = [
     {"code": "1000", "name": "Pleo wallet", "kind": "asset"},
     {"code": "1100", "name": "Transit", "kind": "asset"},
@@ -47,32 +47,24 @@ def legs(*rows: tuple[str, str, str] | tuple[str, str, str, str]) -> tuple[Leg, 
 def voucher(document: str, *rows: Any, **changes: Any) -> Voucher:
     entry = changes.pop("entry", None) or new_entry()
     version = changes.pop("version", 1)
-    found = Voucher(
-        id=f"{entry}/{document}/{version}",
-        kind="booking",
-        reverses="",
-        entry=entry,
-        job="job-1",
-        company=COMPANY,
-        document=document,
-        journal="",
-        voucher_date=date(2026, 3, 4),
-        posting_date=date(2026, 3, 5),
-        due_date=None,
-        number="",
-        text="Acme, Ada, lunch",
-        type="invoice",
-        currency="EUR",
-        amount=Decimal(0),
-        foreign_currency="",
-        foreign_amount=None,
-        vendor=VENDOR,
-        employee=EMPLOYEE,
-        files=(),
-        web_link="https://app.pleo.io/x",
-        legs=legs(*rows),
-    )
-    return dataclasses.replace(found, **changes)
+    members: dict[str, Any] = {
+        "id": f"{entry}/{document}/{version}",
+        "entry": entry,
+        "job": "job-1",
+        "document": document,
+        "journal": "",
+        "voucher_date": date(2026, 3, 4),
+        "posting_date": date(2026, 3, 5),
+        "number": "",
+        "text": "Acme, Ada, lunch",
+        "type": "invoice",
+        "amount": Decimal(0),
+        "vendor": VENDOR,
+        "employee": EMPLOYEE,
+        "web_link": "https://app.pleo.io/x",
+        "legs": legs(*rows),
+    }
+    return made_vouchers.voucher(1, **(members | changes))
 
 
 def bill(amount: str = "125.00", **changes: Any) -> Voucher:

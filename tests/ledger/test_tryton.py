@@ -417,10 +417,10 @@ def test_texts_that_tryton_does_not_take_are_cleaned(ledger: Tryton, rpc: Tryton
     [
         (
             "Nordlicht GmbH",
-            {"user": "nobody"},
-            r"refused the login of nobody \(401\): check user and PLEO_",
+            {"user": "stranger"},
+            r"refused the login of stranger \(401\): check user and PLEO_",
         ),
-        ("Nobody", {}, "Tryton has no companies 'Nobody'"),
+        ("Elsewhere", {}, "Tryton has no companies 'Elsewhere'"),
         ("Nordlicht GmbH", {"database": "none"}, "check url and database"),
         (
             "Nordlicht GmbH",
