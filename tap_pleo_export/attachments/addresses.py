@@ -130,8 +130,8 @@ def joined(link: str, location: str) -> str:
         link: The link that was followed.
         location: The header, whose bytes `http.client` decodes as Latin-1.
     """
-    location = quote(location.encode("latin-1", "replace"), safe=string.punctuation).partition("#")[0]
     try:
+        location = quote(location.encode("latin-1"), safe=string.punctuation).partition("#")[0]
         address = urlsplit(location)
         # A whole address is not parsed and joined, which would drop an empty query.
         return location if address.scheme and address.netloc else urljoin(link, location)

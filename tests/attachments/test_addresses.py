@@ -116,8 +116,23 @@ def test_allowed_host_may_be_private_but_needs_tls() -> None:
     assert refusal("http://10.0.0.7/a", {"10.0.0.7"}) == "its link is not https"
 
 
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("../d#e", "https://files.example/d"),
+        ("d#e#f", "https://files.example/a/d"),
+        ("https://other.example/d?", "https://other.example/d?"),
+        ("//other.example/d?", "https://other.example/d"),
+        ("d \u00e9", "https://files.example/a/d%20%E9"),
+        ("d\u20ac", ""),
+        ("https://[d/", ""),
+    ],
+)
+def test_target_of_a_redirect(location: str, target: str) -> None:
+    assert joined("https://files.example/a/b?c", location) == target
+
+
 def test_redirect_keeps_the_scheme() -> None:
-    assert joined("https://files.example/a/b?c", "../d#e") == "https://files.example/d"
     assert refusal("http://127.0.0.1/a", {"127.0.0.1"}, "https") == "its link leads to another scheme"
 
 

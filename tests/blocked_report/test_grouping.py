@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from tap_pleo_export.blocked_report import grouping
 from tap_pleo_export.blocked_report.causes import Cause
-from tap_pleo_export.blocked_report.grouping import LargestItems, Summary, need_of, state_of, with_status
+from tap_pleo_export.blocked_report.grouping import LargestItems, Summary, has_ended, need_of, state_of, with_status
 from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
 
 VENDOR = Cause("vendor_missing")
@@ -102,6 +103,62 @@ def test_job_items_without_an_export_item_count_for_their_job() -> None:
     assert list(summary.jobs) == ["j"]
 
 
+def test_job_items_without_an_export_item_add_up() -> None:
+    summary = Summary([ReportJob("j"), ReportJob("k"), ReportJob("over", is_over=True)])
+    for job, status, items in (
+        *(("j", "successful", 3), ("j", "successful", 2), ("k", "successful", 1)),
+        *(("j", "failed", 4), ("k", "failed", 1), ("over", "failed", 5)),
+        *(("j", "pending", 6), ("j", "pending", 1), ("over", "pending", 2)),
+    ):
+        summary.add_job_items(job, status, items)
+
+    assert (summary.jobs["j"]["recorded"].items, summary.jobs["j"]["refused"].items) == (5, 4)
+    assert (summary.totals["recorded"].items, summary.totals["refused"].items) == (6, 10)
+    assert summary.jobs["j"].waiting == [(7, "to be checked")]
+    assert summary.jobs["over"].waiting == [(7, "to be exported again")]
+
+
+def test_counts_of_the_run_summary() -> None:
+    summary = Summary([ReportJob("j"), ReportJob("k")])
+    for verdict, status in (("passed", "pending"), ("failed", "pending"), ("failed", "pending"), ("", "pending")):
+        summary.add(item(verdict=verdict, status=status))
+    summary.add_job_items("j", "successful", 5)
+    summary.add_job_items("k", "failed", 7)
+
+    expected = {"jobs": 2, "items": 16, "passed": 1, "failed": 2, "recorded": 5, "refused": 7}
+    assert summary.counts() == expected
+
+
+def test_reasons_of_items_refused_earlier_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grouping, "MAX_CAUSES", 2)
+    summary = Summary([ReportJob("j")])
+    for job, failure_type, reason in (
+        *(("j", "", "Period is closed"), ("j", "", "Period is closed"), ("other", "", "Not in the report")),
+        *(("j", "vendor_unknown", ""), ("j", "", "Third"), ("j", "", "Fourth"), ("j", "", "Period is closed")),
+    ):
+        summary.add_refusal(JobItemStatus(job, "e", "failed", failure_type, reason))
+
+    assert summary.refused == {"Period is closed": 3, "Vendor unknown": 1, "Other reasons": 2}
+
+
+@pytest.mark.parametrize(
+    ("status", "expired", "expires", "ended"),
+    [
+        ("in_progress", False, "", False),
+        ("in_progress", True, "", True),
+        ("failed", False, "", True),
+        ("completed_with_errors", False, "2026-03-01T13:00:00Z", True),
+        ("in_progress", False, "2026-03-01T12:00:01Z", False),
+        ("in_progress", False, "2026-03-01T12:00:00Z", True),
+        ("in_progress", False, "no time", False),
+    ],
+)
+def test_job_has_ended(status: str, *, expired: bool, expires: str, ended: bool) -> None:
+    job = ReportJob("j", status=status, expired=expired, expires=expires)
+
+    assert has_ended(job, datetime(2026, 3, 1, 12, tzinfo=UTC)) is ended
+
+
 def test_largest_amounts_are_kept_regardless_of_sign_and_currency() -> None:
     largest = LargestItems(3)
     amounts = {"a": (100, "EUR"), "b": (-900, "EUR"), "c": (8, "JPY"), "d": (None, "EUR"), "e": (900, "EUR")}
@@ -118,6 +175,13 @@ def test_a_refusal_is_a_cause_only_if_the_checks_passed() -> None:
 
     assert passed.causes == (Cause("refused", reason="Period is closed"),)
     assert failed.causes == (VENDOR,)
+
+
+def test_an_item_takes_the_status_of_its_job_item() -> None:
+    without_reason = with_status(item(), JobItemStatus("j", "e", "failed", "vendor_unknown", ""))
+
+    assert (without_reason.status, without_reason.causes) == ("failed", (Cause("refused", reason="Vendor unknown"),))
+    assert with_status(item(status="on_hold"), JobItemStatus("j", "e", "", "", "")).status == "on_hold"
 
 
 def test_causes_beyond_the_limit_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tap_pleo_export.blocked_report.spreadsheet import escape
-from tap_pleo_export.blocked_report.text import clean_text, safe_link
+from tap_pleo_export.blocked_report.text import clean_id, clean_text, safe_link
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,33 @@ def test_long_text_is_cut_with_an_ellipsis(length: int, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("x" * 78 + " and more", "x" * 78 + "…"),
+        ("x" + " " * 319, "x"),
+        ("x" + " " * 320, "x…"),
+        (" " * 320 + "too late", "…"),
+    ],
+)
+def test_only_the_beginning_of_a_long_text_is_shown(given: str, expected: str) -> None:
+    assert clean_text(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("3FA85F64-5717-4562-B3FC-2C963F66AFA6", "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
+        ("Company A", "company a"),
+        ("X" * 64, "x" * 64),
+        ("X" * 65, "x" * 63 + "…"),
+        (None, ""),
+    ],
+)
+def test_ids_are_in_lower_case(given: object, expected: str) -> None:
+    assert clean_id(given) == expected
+
+
+@pytest.mark.parametrize(
     ("address", "expected"),
     [
         ("https://app.pleo.io/export/1", "https://app.pleo.io/export/1"),
@@ -42,8 +69,10 @@ def test_long_text_is_cut_with_an_ellipsis(length: int, expected: str) -> None:
         ("https://user:password@app.pleo.io/e/1", ""),
         ("https://app.pleo.io/e 1", ""),
         ("https://[bad/", ""),
+        ("https://a[b/", ""),
         ("https:///nowhere", ""),
-        ("https://app.pleo.io/" + "x" * 500, ""),
+        ("https://app.pleo.io/" + "x" * 480, "https://app.pleo.io/" + "x" * 480),
+        ("https://app.pleo.io/" + "x" * 481, ""),
         (None, ""),
     ],
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dagster_pleo_export.discovery import DiscoveryResult
 from dagster_pleo_export.discovery_state import DiscoveryState
 from tests.fleet.jobs import START, job
@@ -79,15 +81,16 @@ def test_a_job_without_a_complete_load_becomes_late() -> None:
     state = DiscoveryState()
     state.record(DiscoveryResult("c", (job(left=20),)), [job(left=20)], START, 60)
 
-    assert state.late(START, 45) == {}
-    assert state.late(START, 39)["c"].job == "j1"
+    assert state.late(START, 45) == state.late(START, 40) == {}
+    assert state.late(START, 39.9)["c"].job == "j1"
     state.record(DiscoveryResult("c", (job(),)), [], START, 60)
     assert state.late(START, 1) == {}
 
 
 def test_the_older_of_two_late_jobs_is_named() -> None:
     state = DiscoveryState()
-    jobs = [job("younger", left=15), job("older", left=5), job("new", left=59)]
+    undated = replace(job("undated"), created_at=None)
+    jobs = [job("younger", left=15), job("older", left=5), job("new", left=59), undated]
     state.record(DiscoveryResult("c", tuple(jobs)), jobs, START, 60)
 
     assert state.late(START, 40)["c"].job == "older"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tap_pleo_export.target.jobs import Comparison, ItemOutcome, ItemUpdate, ReportedJob
+from tap_pleo_export.target.jobs import Comparison, ItemOutcome, ItemUpdate, JobEvent, ReportedJob
 
 ENTRY = "8eb648ab-464b-42a0-ba17-eda703657e33"
 
@@ -79,3 +79,16 @@ def test_assumed_outcome_lasts_until_pleo_has_a_final_one() -> None:
     assert (made.completion(), made.compare(update())) == ("completed", Comparison.REPORTED)
     made.set_items([(ENTRY, ItemOutcome("failed"))])
     assert made.completion() == "completed_with_errors"
+
+
+@pytest.mark.parametrize(
+    ("subject", "name"),
+    [
+        (JobEvent("j", "failed", {}, 3), "Line 3: export job j, event 'failed'"),
+        (JobEvent("j", "started", {}), "Export job j, event 'started'"),
+        (ItemOutcome("failed"), "'failed'"),
+        (ItemOutcome("successful", "V\n1"), "'successful' with externalId 'V 1'"),
+    ],
+)
+def test_names_in_messages(subject: JobEvent | ItemOutcome, name: str) -> None:
+    assert str(subject) == name
