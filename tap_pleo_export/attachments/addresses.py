@@ -99,7 +99,7 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ipaddress.ip_address(host.partition("%")[0].rstrip("."))
+        return ipaddress.ip_address(host.rstrip("."))
     except ValueError:
         return None
 

@@ -101,6 +101,6 @@ def extension(declared: object, head: bytes) -> str:
         raise TypeMismatch(f"does not begin like its declared type, {MEDIA_TYPES[named]}")
     if len(found) == 1:
         return found[0]
-    if named is not None and named in found:
+    if named in found:
         return named
     return next((kind for mark, kind in _INSIDE if kind in found and mark in head), UNKNOWN)

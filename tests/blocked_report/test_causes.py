@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tap_pleo_export.blocked_report.causes import PLACES, cause_of, refused, remedy_of
+from tap_pleo_export.blocked_report.causes import PLACES, Cause, cause_of, refused, remedy_of
 from tap_pleo_export.blocked_report.item import read_item
 from tap_pleo_export.singer.exact_json import members
 from tests.helpers import books, mapper
@@ -140,6 +140,14 @@ def test_finding_without_a_subject_shows_its_reason(check: str) -> None:
 
     assert (remedy.title, remedy.places) == (reason, (ITEM,))
     assert check in remedy.advice
+
+
+def test_missing_account_names_its_alternatives_and_no_undefined_currency() -> None:
+    subject = {"role": "contra", "alternatives": ["accountsPayable", "mystery"], "currency": "UNDEFINED"}
+    finding = {"check": "required_configuration", "status": "failed", "subject": subject}
+
+    names = "contra account or accounts payable account or account “mystery”"
+    assert cause_of(finding) == Cause("account_missing", names)
 
 
 @pytest.mark.parametrize("finding", [{}, {"status": "failed"}, {"check": [], "failureReason": 7, "severity": None}])

@@ -159,6 +159,39 @@ def test_job_has_ended(status: str, *, expired: bool, expires: str, ended: bool)
     assert has_ended(job, datetime(2026, 3, 1, 12, tzinfo=UTC)) is ended
 
 
+def test_needs_of_items_add_up() -> None:
+    summary = Summary([])
+    for changes in (
+        *({"verdict": "passed"}, {"verdict": "passed"}, {"verdict": ""}, {"verdict": "failed", "status": "failed"}),
+        *({"verdict": "failed", "causes": (VENDOR,)}, {"verdict": "failed", "causes": (Cause("journal_missing"),)}),
+    ):
+        summary.add(item(**changes))
+
+    assert summary.jobs["j"].job == ReportJob("j", "c")
+    assert summary.jobs["j"].waiting == [
+        (1, "to be corrected in Pleo"),
+        (1, "to be configured"),
+        (1, "to be checked"),
+        (2, "to be recorded and reported"),
+    ]
+
+
+def test_blocked_and_ready_items_are_listed_separately() -> None:
+    summary = Summary([])
+    passed, failed = item(entry="passed"), item(entry="failed", verdict="failed")
+    for each in (passed, failed, item(status="successful")):
+        summary.add(each)
+
+    assert (list(summary.ready), list(summary.blocked)) == ([passed], [failed])
+
+
+def test_summary_has_the_facts_of_the_reading() -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    summaries = Summary([]), Summary([], ended=2, unreadable=3, as_of=now)
+
+    assert [(each.ended, each.unreadable, each.as_of) for each in summaries] == [(0, 0, None), (2, 3, now)]
+
+
 def test_largest_amounts_are_kept_regardless_of_sign_and_currency() -> None:
     largest = LargestItems(3)
     amounts = {"a": (100, "EUR"), "b": (-900, "EUR"), "c": (8, "JPY"), "d": (None, "EUR"), "e": (900, "EUR")}
@@ -166,6 +199,14 @@ def test_largest_amounts_are_kept_regardless_of_sign_and_currency() -> None:
         largest.add(item(entry=entry, minor=None if minor is None else Decimal(minor), currency=currency))
 
     assert [kept.entry for kept in largest] == ["b", "e", "c"]
+
+
+def test_an_item_without_an_amount_is_listed_last() -> None:
+    largest = LargestItems(1)
+    for each in (item(entry="none", minor=None), item(entry="cents", minor=Decimal(1))):
+        largest.add(each)
+
+    assert [kept.entry for kept in largest] == ["cents"]
 
 
 def test_a_refusal_is_a_cause_only_if_the_checks_passed() -> None:

@@ -171,6 +171,8 @@ def test_discovery_and_runs_together_stay_within_the_budget(per_minute: int, com
 def test_discovery_gets_its_rounds_and_some_spare_and_runs_share_the_rest() -> None:
     assert limits.divide(60, 40, 120, 2) == (30, 15)
     assert limits.divide(500, 1, 120, 7) == (11, 69)
+    assert limits.divide(500, 40, 60, 2) == (50, 225)
+    assert limits.divide(61, 40, 60, 1) == (30, 31)
     assert limits.share_with_target(15) == (12, 3)
 
 

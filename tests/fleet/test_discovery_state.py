@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dagster_pleo_export.discovery import DiscoveryResult
-from dagster_pleo_export.discovery_state import DiscoveryState
+from dagster_pleo_export.discovery_state import DiscoveryState, PendingJob
 from tests.fleet.jobs import START, job
 
 NAMES = ["a", "b", "c", "d", "e"]
@@ -33,6 +33,14 @@ def test_a_company_left_out_in_the_middle_is_asked_by_the_next_evaluation() -> N
     assert state.next(NAMES, [], START, 60) == ["b", "c", "d", "e"]
 
 
+def test_the_first_company_left_out_is_asked_by_the_next_evaluation() -> None:
+    state = DiscoveryState()
+    wanted = state.next(["0", "a"], [], START, 60)
+
+    assert not state.finished(["a"], wanted)
+    assert state.next(["0", "a"], [], START, 60) == wanted == ["0", "a"]
+
+
 def test_a_webhook_comes_first_even_between_rounds_and_during_a_backoff() -> None:
     state = DiscoveryState()
     wanted = state.next(NAMES, ["d", "gone"], START, 60)
@@ -60,7 +68,7 @@ def test_a_failing_company_is_reported_once_and_backed_off_alone() -> None:
         state.after = None
 
     assert times == [60, 120, 240, 480, 960, 1800, 1800, 1800]
-    state.record(DiscoveryResult("b"), [], now, 60)
+    assert not state.record(DiscoveryResult("b"), [], now, 60)
     assert not state.failing
     # Pleo asked for a longer wait.
     state.record(DiscoveryResult("b", failure="throttled", wait=900), [], START, 60)
@@ -82,7 +90,7 @@ def test_a_job_without_a_complete_load_becomes_late() -> None:
     state.record(DiscoveryResult("c", (job(left=20),)), [job(left=20)], START, 60)
 
     assert state.late(START, 45) == state.late(START, 40) == {}
-    assert state.late(START, 39.9)["c"].job == "j1"
+    assert state.late(START, 39.9) == {"c": PendingJob("j1", START - 40 * 60, START + 20 * 60)}
     state.record(DiscoveryResult("c", (job(),)), [], START, 60)
     assert state.late(START, 1) == {}
 
