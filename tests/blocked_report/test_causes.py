@@ -150,6 +150,26 @@ def test_missing_account_names_its_alternatives_and_no_undefined_currency() -> N
     assert cause_of(finding) == Cause("account_missing", names)
 
 
+@pytest.mark.parametrize(
+    ("finding", "cause"),
+    [
+        ({"status": "error", "severity": "warning"}, Cause("check_broke", "limits", blocking=False)),
+        ({"status": "error", "severity": "error"}, Cause("check_broke", "limits")),
+        ({"severity": "warning", "failureReason": "Late"}, Cause("rule", "limits", reason="Late", blocking=False)),
+        ({"failureReason": "r" * 300}, Cause("rule", "limits", reason="r" * 300)),
+        ({"failureReasonType": "too_late"}, Cause("rule", "limits", reason="too_late")),
+    ],
+)
+def test_cause_of_a_finding_without_a_subject(finding: dict[str, Any], cause: Cause) -> None:
+    assert cause_of({"check": "limits", **finding}) == cause
+
+
+def test_unknown_type_is_named_with_its_subtype() -> None:
+    finding = {"check": "known_type", "status": "failed", "subject": {"code": "card_purchase", "name": "night_fee"}}
+
+    assert cause_of(finding) == Cause("type_unknown", "Card purchase: night fee")
+
+
 @pytest.mark.parametrize("finding", [{}, {"status": "failed"}, {"check": [], "failureReason": 7, "severity": None}])
 def test_finding_without_a_reason_is_shown(finding: dict[str, Any]) -> None:
     assert remedy_of(cause_of(finding)).title == "Failed without a reason"
