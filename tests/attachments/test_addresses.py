@@ -54,7 +54,7 @@ def test_public_address(address: str) -> None:
 @pytest.mark.parametrize(
     ("link", "why"),
     [
-        (None, "Pleo gave no link for it"),
+        (None, "gave no link"),
         ("", "gave no link"),
         (17, "gave no link"),
         ("ftp://files.example/a", "not https"),
@@ -64,7 +64,7 @@ def test_public_address(address: str) -> None:
         ("https:///a", "not a valid address"),
         ("https://files.example:99999/a", "not a valid address"),
         ("https://[::1/a", "not a valid address"),
-        ("https://user:secret@files.example/a", "its link carries credentials"),
+        ("https://user:secret@files.example/a", "credentials"),
         ("https://files.example\\@127.0.0.1/a", "not a valid address"),
         ("https://files example/a", "not a valid address"),
         (" https://files.example/a", "not a valid address"),
@@ -83,7 +83,7 @@ def test_forbidden_link_is_refused_without_quoting_it(link: object, why: str) ->
     refused = refusal(link, NOWHERE)
 
     assert refused is not None
-    assert refused.endswith(why) or why in refused.partition(":")[0]
+    assert why in refused
     assert "secret" not in refused
     assert "169.254" not in refused
 
@@ -114,6 +114,11 @@ def test_name_that_only_a_proxy_resolves_is_judged_by_its_text(host: str) -> Non
 )
 def test_other_names_may_be_followed(host: str) -> None:
     assert refusal(f"https://{host}/a", NOWHERE) is None
+
+
+def test_the_reason_is_a_phrase() -> None:
+    assert refusal(None, NOWHERE) == "Pleo gave no link for it"
+    assert refusal("https://user:secret@files.example/a", NOWHERE) == "its link carries credentials"
 
 
 def test_local_name_can_be_allowed() -> None:

@@ -164,6 +164,28 @@ def test_cause_of_a_finding_without_a_subject(finding: dict[str, Any], cause: Ca
     assert cause_of({"check": "limits", **finding}) == cause
 
 
+@pytest.mark.parametrize(
+    ("cause", "title"),
+    [
+        (Cause("journal_missing"), "No journal for an unnamed company"),
+        (Cause("journal_missing", "c1-2"), "No journal for company c1-2"),
+        (Cause("journal_missing", "twelve-chars1"), "No journal for company twelve-chars1"),
+        (Cause("journal_missing", "fourteen-chars"), "No journal for company fourteen"),
+        (Cause("wallet_missing"), "No contra account"),
+        (Cause("wallet_missing", currency="EUR"), "No contra account for EUR"),
+        (Cause("vendor_unknown"), "A vendor is not in the accounting system, or is blocked there"),
+        (Cause("vendor_unknown", "Uber"), "Vendor “Uber” is not in the accounting system, or is blocked there"),
+    ],
+)
+def test_title_of_a_remedy(cause: Cause, title: str) -> None:
+    assert remedy_of(cause).title == title
+
+
+@pytest.mark.parametrize(("name", "rule"), [("", "a check"), ("limits", "the rule “limits”")])
+def test_advice_names_the_rule(name: str, rule: str) -> None:
+    assert remedy_of(Cause("rule", name)).advice.startswith(f"This is the text of {rule}. ")
+
+
 def test_unknown_type_is_named_with_its_subtype() -> None:
     finding = {"check": "known_type", "status": "failed", "subject": {"code": "card_purchase", "name": "night_fee"}}
 

@@ -86,9 +86,27 @@ def test_assumed_outcome_lasts_until_pleo_has_a_final_one() -> None:
     [
         (JobEvent("j", "failed", {}, 3), "Line 3: export job j, event 'failed'"),
         (JobEvent("j", "started", {}), "Export job j, event 'started'"),
+        (ReportedJob("j", None, failure="unknown"), "Export job j is unknown to Pleo"),
+        (ReportedJob("j", "pending"), "Export job j is 'pending'"),
+        (ReportedJob("j", "failed", failure="canceled_by_user"), "Export job j is 'failed' (canceled_by_user)"),
         (ItemOutcome("failed"), "'failed'"),
         (ItemOutcome("successful", "V\n1"), "'successful' with externalId 'V 1'"),
     ],
 )
-def test_names_in_messages(subject: JobEvent | ItemOutcome, name: str) -> None:
+def test_names_in_messages(subject: JobEvent | ItemOutcome | ReportedJob, name: str) -> None:
     assert str(subject) == name
+
+
+@pytest.mark.parametrize(("answered", "sent", "known"), [("A", "B", "A"), (None, "B", "B"), (None, None, None)])
+def test_accepted_update_is_known_by_pleos_external_id(
+    answered: str | None, sent: str | None, known: str | None
+) -> None:
+    made = ReportedJob("job", "in_progress")
+    made.accept(update(sent), answered)
+    assert made.items[update().key] == ItemOutcome("successful", known)
+
+
+def test_assumed_outcome_is_that_of_the_update() -> None:
+    made = ReportedJob("job", "in_progress")
+    made.assume(update("A"))
+    assert made.assumed == made.items == {update().key: ItemOutcome("successful", "A")}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.voucher_records import Load, failed, item, uuid
+from tests.helpers.voucher_records import Load, failed, item, money, uuid
 from tests.helpers.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_an_entry_is_booked_once_whichever_job_delivers_it(server: Postgres, tmp
     load = Load()
     load.job(1)
     load.deliver(1, item(10))
-    load.deliver(1, item(11))
+    load.deliver(1, item(11) | {"amount": money(11900, "EUR", (13000, "USD"))})
     build(made, load)
     made.rows(RECORD)
 
@@ -49,6 +49,8 @@ def test_an_entry_is_booked_once_whichever_job_delivers_it(server: Postgres, tmp
     load.deliver(2, item(10) | {"accountingEntryId": ENTRY.upper()})
     build(made, load)
     assert made.rows(VOUCHERS) == [(f"{ENTRY}/expense/1",), (f"{OTHER}/expense/1",), (f"{OTHER}/expense/2",)]
+    amounts = f"select kind, amount, foreign_amount from pleo__vouchers where accounting_entry_id = '{OTHER}'"
+    assert sorted(made.rows(amounts)) == [("booking", 119, 130), ("reversal", -119, -130)]
     assert made.rows("select voucher_id from pleo__vouchers_to_book") == []
     assert made.rows(UPDATES) == [(uuid(2, 1), ENTRY, "successful", "JE-1")]
 
