@@ -23,7 +23,7 @@ import click
 
 from tap_pleo_export.blocked_report import page
 from tap_pleo_export.blocked_report.causes import remedy_of
-from tap_pleo_export.blocked_report.grouping import STATES, Summary, is_listed_as_ended
+from tap_pleo_export.blocked_report.grouping import STATES, Summary, is_listed_as_ended, without_item
 from tap_pleo_export.blocked_report.jsonl_reader import read_lines
 from tap_pleo_export.blocked_report.money import in_major_units
 from tap_pleo_export.blocked_report.number_format import environment_locale, find_locale, number, time_of_day
@@ -133,7 +133,7 @@ def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
             raise ReportError(f"no space for temporary data ({error}): free some, or set SQLITE_TMPDIR") from None
         _require_verdicts(store)
         sheet = Spreadsheet(table, own_locale) if table else None
-        summary = _summarize(store, sheet, all_jobs=options.all_jobs)
+        summary = summarize(store, sheet, all_jobs=options.all_jobs)
         counts |= summary.counts()
         if html is not None:
             html.writelines(page.render(summary, now, locale, keep_locale=bool(own_locale), version=_version()))
@@ -198,7 +198,8 @@ def _require_verdicts(store: RecordStore) -> None:
         )
 
 
-def _summarize(store: RecordStore, sheet: Spreadsheet | None, *, all_jobs: bool) -> Summary:
+def summarize(store: RecordStore, sheet: Spreadsheet | None, *, all_jobs: bool) -> Summary:
+    """Count the items of a store, and write each of them to the CSV."""
     jobs = store.jobs()
     ended = set() if all_jobs else {job.id for job in jobs if is_listed_as_ended(job)}
     jobs = [job for job in jobs if job.id not in ended]
@@ -207,23 +208,27 @@ def _summarize(store: RecordStore, sheet: Spreadsheet | None, *, all_jobs: bool)
         state = summary.add(item)
         if sheet is not None:
             sheet.add(item, state, summary.jobs[item.job].job)
-    for job, status, items in store.job_items_only():
-        summary.add_job_items(job, status, items)
-    for refusal in store.refused_earlier():
-        summary.add_refusal(refusal)
-    for job, items in store.counted_elsewhere():
-        if job in summary.jobs:
-            summary.jobs[job].elsewhere = items
+    companies = {job.id: job.company for job in jobs}
+    for listed in store.job_items_only(ended):
+        item = without_item(listed, companies.get(listed.job, ""))
+        state = summary.add_job_item(item)
+        if sheet is not None:
+            sheet.add(item, state, summary.jobs[item.job].job)
+    for job_id, items in store.counted_elsewhere():
+        if job_id in summary.jobs:
+            summary.jobs[job_id].elsewhere = items
     return summary
 
 
 def _terminal_lines(summary: Summary, now: datetime, locale: Locale) -> Iterator[str]:
     if summary.as_of:
         yield f"As of {time_of_day(summary.as_of)}"
-    for state, name in STATES.items():
-        total = summary.totals[state]
-        if total.items or state in {"ready", "blocked"}:
-            yield f"{number(total.items, locale):>9}  {name:20} {_amounts(total.sums, locale)}".rstrip()
+    parts = summary.totals.parts
+    for state, items in parts:
+        name = "ready to book" if state == "ready" else STATES[state]
+        yield f"{number(items, locale):>9}  {name:20} {_amounts(summary.totals[state].sums, locale)}".rstrip()
+    terms = (f"{number(items, locale)} {STATES[state]}" for state, items in parts)
+    yield f"{' + '.join(terms)} = {number(summary.totals.items, locale)} items"
     yield from _waiting_lines(summary, now, locale)
     ranked = summary.ranked()
     if ranked:

@@ -81,7 +81,7 @@ class _View:
         self.causes = self._causes(blocking=True)
         self.warnings = self._causes(blocking=False)
         self.types = sorted({item.type for item in summary.blocked})
-        self.states = [(state, name) for state, name in STATES.items() if summary.totals[state].items]
+        self.parts = [(state, STATES[state], items) for state, items in summary.totals.parts]
         # Lazy: the page is written row by row.
         self.blocked_rows = map(self._row, summary.blocked)
         self.ready_rows = map(self._row, summary.ready)
@@ -115,6 +115,7 @@ class _View:
             "announced": job.announced,
             "totals": totals,
             "description": ", ".join(f"{count} {STATES[state]}" for state, count in counts.items()) or "no items",
+            "parts": [(STATES[state].capitalize(), items) for state, items in totals.parts],
             "bar": list(_stacked(counts)),
             **deadline(job, self._now),
         }

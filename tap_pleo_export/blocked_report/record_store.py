@@ -51,14 +51,13 @@ JOIN record AS item ON item.entry = delivery.entry AND item.job = delivery.job A
 LEFT JOIN record AS status ON status.entry = delivery.entry AND status.job = delivery.job AND status.kind = 'status'
 WHERE place = 1 ORDER BY created, delivery.job, item.detail, delivery.entry
 """
-_WITHOUT_ITEM: Final = """
-FROM delivery
+_JOB_ITEMS_ONLY: Final = """
+SELECT status.body FROM delivery
 JOIN record AS status ON status.entry = delivery.entry AND status.job = delivery.job AND status.kind = 'status'
 WHERE place = 1 AND NOT EXISTS
 (SELECT 1 FROM record AS item WHERE item.entry = status.entry AND item.job = status.job AND item.kind = 'item')
+ORDER BY created, delivery.job, delivery.entry
 """
-_JOB_ITEMS_ONLY: Final = f"SELECT status.job, status.detail, count(*) {_WITHOUT_ITEM} GROUP BY 1, 2"
-_REFUSED: Final = f"SELECT status.body {_WITHOUT_ITEM} AND status.detail = 'failed'"
 _COUNTED_ELSEWHERE: Final = "SELECT job, count(*) FROM delivery WHERE place > 1 GROUP BY 1"
 
 
@@ -131,14 +130,12 @@ class RecordStore:
             if item.job not in jobs:
                 yield with_status(item, _decode_status(status)) if status else item
 
-    def job_items_only(self) -> Iterator[tuple[str, str, int]]:
-        """Yield job, status and number of the job items without an export item."""
-        yield from self._database.execute(_JOB_ITEMS_ONLY)
-
-    def refused_earlier(self) -> Iterator[JobItemStatus]:
-        """Yield the failed job items without an export item."""
-        for (body,) in self._database.execute(_REFUSED):
-            yield _decode_status(body)
+    def job_items_only(self, jobs: set[str]) -> Iterator[JobItemStatus]:
+        """Yield the job items without an export item by job, each entry once, without those of some jobs."""
+        for (body,) in self._database.execute(_JOB_ITEMS_ONLY):
+            listed = _decode_status(body)
+            if listed.job not in jobs:
+                yield listed
 
     def counted_elsewhere(self) -> Iterator[tuple[str, int]]:
         """Yield job and number of the entries that count for another job, which delivered them, too."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import IO, TYPE_CHECKING
 
 from tap_pleo_export.blocked_report.causes import remedy_of
-from tap_pleo_export.blocked_report.grouping import NEEDS, need_of
+from tap_pleo_export.blocked_report.grouping import NEEDS, STATES, need_of
 from tap_pleo_export.blocked_report.money import in_major_units
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ class Spreadsheet:
         texts = (item.date, item.person, item.supplier, item.type)
         more = (item.currency, item.link, item.job, job.created, item.company, item.entry)
         last = (warnings, NEEDS[need] if need else "")
-        self._writer.writerow((state, reasons, advice, places, *map(escape, texts), amount, *map(escape, more), *last))
+        self._writer.writerow(
+            (STATES[state], reasons, advice, places, *map(escape, texts), amount, *map(escape, more), *last)
+        )
 
 
 def escape(text: str) -> str:

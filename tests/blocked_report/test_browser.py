@@ -65,7 +65,7 @@ def page(make_report: Make, open_page: Open) -> Any:
 def test_page_starts_with_the_most_important_facts(page: Any) -> None:
     assert page.title() == "Pleo export: 34 of 208 items blocked"
     assert page.locator("h1").inner_text() == "34 of 208 items are blocked"
-    headings = ["Export jobs", "What to fix first", "Blocked items", "Items that passed"]
+    headings = ["Export jobs", "What to fix first", "Blocked items", "Ready items"]
     assert page.locator("h2").all_inner_texts() == headings
     assert page.locator(".fact.time").inner_text().split("\n")[1] == "38 min"
     first = page.locator(".cause").first
@@ -112,7 +112,7 @@ def test_button_of_a_cause_shows_its_items(page: Any) -> None:
 
     assert set(column(page, "reason")) == {"Tax code T20 is not in the accounting system"}
     assert visible(page) == 2
-    assert page.evaluate("document.activeElement.id") == "failed"
+    assert page.evaluate("document.activeElement.id") == "blocked"
 
 
 @pytest.mark.parametrize("name", ["date", "person", "supplier", "reason", "job"])

@@ -8,7 +8,7 @@ import pytest
 
 from tap_pleo_export.blocked_report import grouping
 from tap_pleo_export.blocked_report.causes import Cause
-from tap_pleo_export.blocked_report.grouping import LargestItems, Summary, need_of, state_of, with_status
+from tap_pleo_export.blocked_report.grouping import LargestItems, Summary, need_of, state_of, with_status, without_item
 from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
 
 VENDOR = Cause("vendor_missing")
@@ -94,12 +94,14 @@ def test_warnings_and_recorded_items_do_not_block() -> None:
 
 def test_job_items_without_an_export_item_count_for_their_job() -> None:
     summary = Summary([ReportJob("j")])
-    for job, status in (("j", "successful"), ("j", "failed"), ("j", "pending"), ("other", "failed")):
-        summary.add_job_items(job, status, 3)
+    listed = [JobItemStatus("j", "e", status, "vendor_unknown", "") for status in ("successful", "failed", "pending")]
+    states = [summary.add_job_item(without_item(each)) for each in listed * 3]
 
-    found = {state: group.items for state, group in summary.jobs["j"].by_state.items() if group.items}
-    assert found == {"recorded": 3, "refused": 3}
-    assert list(summary.jobs) == ["j"]
+    assert states == ["recorded", "refused", "unread"] * 3
+    assert summary.jobs["j"].parts == [("ready", 0), ("blocked", 0), ("recorded", 3), ("refused", 3), ("unread", 3)]
+    assert summary.jobs["j"].needs == {None: 6, "check": 3}
+    assert summary.refused == {"Vendor unknown": 3}
+    assert not summary.causes
 
 
 def test_largest_amounts_are_kept_regardless_of_sign_and_currency() -> None:

@@ -166,7 +166,7 @@ def test_what_waits_is_shown_by_need(make_report: Make) -> None:
 
 @pytest.mark.parametrize(
     ("in_item", "in_job_item", "state"),
-    [("pending", "successful", "already recorded"), ("successful", "pending", "ready to book")],
+    [("pending", "successful", "recorded"), ("successful", "pending", "ready to book")],
 )
 def test_the_status_of_the_job_item_wins(make_report: Make, in_item: str, in_job_item: str, state: str) -> None:
     data = messages([job(NEW, 20)], [listed(NEW, in_job_item)], [mapper.item() | {"jobId": NEW, "itemStatus": in_item}])

@@ -86,7 +86,7 @@
       form.reset();
       cause.value = button.dataset.cause;
       filter();
-      const heading = document.getElementById("failed");
+      const heading = document.getElementById("blocked");
       heading.tabIndex = -1;
       heading.focus();
       heading.scrollIntoView();
