@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tap_pleo_export.blocked_report.text import MAX_REASON, clean_text, words
+from tap_pleo_export.blocked_report.text import MAX_REASON, clean_text, type_name, words
 
 _ACCOUNTS: Final = {
     "wallet": "wallet account",
@@ -119,7 +119,7 @@ def _built_in(check: str, subject: dict[str, Any]) -> Cause | None:
         case "expense_gl_account":
             return Cause("category_without_account", name) if name else Cause("line_without_category")
         case "known_type":
-            return Cause("type_unknown", words(": ".join(filter(None, (code, name)))))
+            return Cause("type_unknown", ": ".join(filter(None, (type_name(code), name.replace("_", " ")))))
     if check in _UNKNOWN:
         return Cause(_UNKNOWN[check], name or code)
     return _WITHOUT_NAME.get(check)

@@ -17,7 +17,7 @@ from tap_pleo_export.blocked_report.causes import PLACES, remedy_of
 from tap_pleo_export.blocked_report.grouping import FINAL_STATUSES, MAX_BLOCKED, MAX_READY, STATES
 from tap_pleo_export.blocked_report.money import in_major_units
 from tap_pleo_export.blocked_report.number_format import day, language_tag, number, span, time_of_day
-from tap_pleo_export.blocked_report.text import clean_text, words
+from tap_pleo_export.blocked_report.text import clean_text, type_name, words
 from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def render(
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = lambda value: _data(value, locale)
     environment.filters["sums"] = lambda sums: _sums(sums, locale)
-    environment.filters["words"] = words
+    environment.filters["type_name"] = type_name
     return environment.from_string(_asset("page.html")).generate(
         style=style,
         script=script,

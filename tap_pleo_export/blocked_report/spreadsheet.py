@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 from tap_pleo_export.blocked_report.causes import remedy_of
 from tap_pleo_export.blocked_report.grouping import NEEDS, STATES, need_of
 from tap_pleo_export.blocked_report.money import in_major_units
+from tap_pleo_export.blocked_report.text import type_name
 
 if TYPE_CHECKING:
     from babel import Locale
@@ -51,7 +52,7 @@ class Spreadsheet:
             "" if item.minor is None else f"{in_major_units(item.minor, item.currency):f}".replace(".", self._decimal)
         )
         need = need_of(job, item.status, item.verdict, item.causes)
-        texts = (item.date, item.person, item.supplier, item.type)
+        texts = (item.date, item.person, item.supplier, type_name(item.type))
         more = (item.currency, item.link, item.job, job.created, item.company, item.entry)
         last = (warnings, NEEDS[need] if need else "")
         self._writer.writerow(

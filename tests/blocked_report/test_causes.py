@@ -67,6 +67,11 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], dict[str, tuple[str, ...]]]] =
         {"No category and no account for fees for GBP": (INTEGRATION, ITEM)},
     ),
     (mapper.GOOD, {"type": "overdraft"}, {"Overdraft is not in the booking table": (INTEGRATION,)}),
+    (
+        mapper.GOOD,
+        {"type": "invoice_payment", "subType": "invoice_payment_lost"},
+        {"Invoice payment: invoice payment lost is not in the booking table": (INTEGRATION,)},
+    ),
     (mapper.GOOD, {"amount": books.money("GBP", 1)}, {"The amounts of item and lines do not agree": (ITEM,)}),
     (
         mapper.GOOD | {"checks": books.CONFIG["checks"]},

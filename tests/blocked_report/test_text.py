@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tap_pleo_export.blocked_report.spreadsheet import escape
-from tap_pleo_export.blocked_report.text import clean_text, safe_link
+from tap_pleo_export.blocked_report.text import TYPES, clean_text, safe_link, type_name
+from tap_pleo_export.validation.vocabulary import ITEM_TYPES
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,18 @@ def test_text_becomes_one_safe_line(given: object, expected: str) -> None:
 )
 def test_long_text_is_cut_with_an_ellipsis(length: int, expected: str) -> None:
     assert clean_text("x" * length) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("atm_withdrawal", "ATM withdrawal"), ("wallet_topup", "Wallet top-up"), ("crypto_swap", "Crypto swap"), ("", "")],
+)
+def test_types_are_named_as_bookkeepers_name_them(name: str, expected: str) -> None:
+    assert type_name(name) == expected
+
+
+def test_every_documented_type_has_a_name() -> None:
+    assert set(TYPES) == set(ITEM_TYPES)
 
 
 @pytest.mark.parametrize(
