@@ -229,6 +229,8 @@ def _terminal_lines(summary: Summary, now: datetime, locale: Locale) -> Iterator
         yield f"{number(items, locale):>9}  {name:20} {_amounts(summary.totals[state].sums, locale)}".rstrip()
     terms = (f"{number(items, locale)} {STATES[state]}" for state, items in parts)
     yield f"{' + '.join(terms)} = {number(summary.totals.items, locale)} items"
+    if summary.rounded:
+        yield f"{number(summary.rounded, locale)} with fractions of a cent, rounded as in vouchers; the CSV has both"
     yield from _waiting_lines(summary, now, locale)
     ranked = summary.ranked()
     if ranked:

@@ -14,7 +14,7 @@ import msgspec
 
 from tap_pleo_export.blocked_report.causes import is_fixed_in_pleo, refused
 from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
-from tap_pleo_export.blocked_report.money import Sums, add, in_major_units
+from tap_pleo_export.blocked_report.money import Sums, add, booked, in_major_units
 from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ MAX_CAUSES = 2000
 
 @dataclass
 class Total:
-    """Number of items, and their money."""
+    """Number of items, and their money in whole cents."""
 
     items: int = 0
     sums: Sums = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Total:
         """Count an item."""
         self.items += 1
         if item.minor is not None:
-            add(self.sums, item.currency, item.minor)
+            add(self.sums, item.currency, booked(item.minor))
 
 
 @dataclass
@@ -134,6 +134,7 @@ class Summary:
         unreadable: Number of records without ids.
         as_of: Time of the newest record, if known.
         other_causes: Items of the causes beyond :data:`MAX_CAUSES`.
+        rounded: Number of items with fractions of a cent.
         refused: Number of the items refused earlier, by Pleo's reason.
     """
 
@@ -143,6 +144,7 @@ class Summary:
         self.jobs = {job.id: JobTotals(job) for job in jobs}
         self.causes: dict[Cause, Total] = {}
         self.other_causes = Total()
+        self.rounded = 0
         self.refused: Counter[str] = Counter()
         self.blocked = LargestItems(MAX_BLOCKED)
         self.ready = LargestItems(MAX_READY)
@@ -178,6 +180,7 @@ class Summary:
         job[state].add(item)
         job.needs[need_of(job.job, item.status, item.verdict, item.causes)] += 1
         self.totals[state].add(item)
+        self.rounded += item.minor is not None and item.minor != booked(item.minor)
 
     def counts(self) -> dict[str, int]:
         """Return the counts of the run summary: jobs, and items by state."""

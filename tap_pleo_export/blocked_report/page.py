@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from tap_pleo_export.blocked_report.causes import PLACES, remedy_of
 from tap_pleo_export.blocked_report.grouping import FINAL_STATUSES, MAX_BLOCKED, MAX_READY, STATES
-from tap_pleo_export.blocked_report.money import in_major_units
+from tap_pleo_export.blocked_report.money import booked, in_major_units
 from tap_pleo_export.blocked_report.number_format import day, language_tag, number, span, time_of_day
 from tap_pleo_export.blocked_report.text import clean_text, type_name, words
 from tap_pleo_export.text import parse_time
@@ -90,18 +90,22 @@ class _View:
 
     def _row(self, item: ReportItem) -> dict[str, Any]:
         time = parse_time(item.date)
-        amount = None if item.minor is None else in_major_units(item.minor, item.currency)
+        exact, whole = item.minor, None if item.minor is None else booked(item.minor)
         numbers = (self._cause_numbers.get(cause) for cause in item.causes)
         return {
             "item": item,
             "iso": time.date().isoformat() if time else "",
             "date": day(time) if time else item.date,
-            "amount": None if amount is None else _data(amount, self._locale),
+            "amount": self._amount(whole, item.currency),
+            "exact": None if exact == whole else self._amount(exact, item.currency),
             "reasons": [clean_text(remedy_of(cause).title, _MAX_TITLE) for cause in item.causes if cause.blocking],
             "causes": " ".join(str(index) for index in numbers if index is not None),
             "job": self._job_numbers[item.job],
             "job_name": item.job[:SHORT_ID],
         }
+
+    def _amount(self, minor: Decimal | None, currency: str) -> Markup | None:
+        return None if minor is None else _data(in_major_units(minor, currency), self._locale)
 
     def _job(self, index: int, totals: JobTotals) -> dict[str, Any]:
         job = totals.job

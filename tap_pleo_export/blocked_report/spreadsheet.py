@@ -9,10 +9,12 @@ from typing import IO, TYPE_CHECKING
 
 from tap_pleo_export.blocked_report.causes import remedy_of
 from tap_pleo_export.blocked_report.grouping import NEEDS, STATES, need_of
-from tap_pleo_export.blocked_report.money import in_major_units
+from tap_pleo_export.blocked_report.money import booked, in_major_units
 from tap_pleo_export.blocked_report.text import type_name
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from babel import Locale
 
     from tap_pleo_export.blocked_report.causes import Cause
@@ -23,7 +25,7 @@ ENCODING = "utf-8-sig"
 """With a byte order mark: without one, spreadsheets misread letters beyond ASCII."""
 _COLUMNS = (
     "state", "reason", "what to do", "where", "date", "person", "supplier", "type", "amount", "currency",
-    "link", "job", "job created", "company", "accounting entry", "warnings", "needs",
+    "link", "job", "job created", "company", "accounting entry", "warnings", "needs", "exact amount",
 )  # fmt: skip
 # At the start of a cell, or of a part that a spreadsheet using another separator would split off.
 _FORMULA = re.compile(r"(^|[;,\t|])([\s'\"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
@@ -47,17 +49,19 @@ class Spreadsheet:
     def add(self, item: ReportItem, state: State, job: ReportJob) -> None:
         """Write an item."""
         reasons, advice, places, warnings = _words(item.causes)
-        # A number is not a formula, even with a minus.
-        amount = (
-            "" if item.minor is None else f"{in_major_units(item.minor, item.currency):f}".replace(".", self._decimal)
-        )
+        exact, whole = item.minor, None if item.minor is None else booked(item.minor)
+        amount = self._amount(whole, item.currency)
         need = need_of(job, item.status, item.verdict, item.causes)
         texts = (item.date, item.person, item.supplier, type_name(item.type))
         more = (item.currency, item.link, item.job, job.created, item.company, item.entry)
-        last = (warnings, NEEDS[need] if need else "")
+        last = (warnings, NEEDS[need] if need else "", self._amount(None if exact == whole else exact, item.currency))
         self._writer.writerow(
             (STATES[state], reasons, advice, places, *map(escape, texts), amount, *map(escape, more), *last)
         )
+
+    def _amount(self, minor: Decimal | None, currency: str) -> str:
+        # A number is not a formula, even with a minus.
+        return "" if minor is None else f"{in_major_units(minor, currency):f}".replace(".", self._decimal)
 
 
 def escape(text: str) -> str:

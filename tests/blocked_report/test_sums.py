@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
@@ -15,6 +16,7 @@ from tap_pleo_export.blocked_report.command import summarize
 from tap_pleo_export.blocked_report.jsonl_reader import read_lines
 from tap_pleo_export.blocked_report.record_store import RecordStore
 from tap_pleo_export.blocked_report.spreadsheet import Spreadsheet
+from tap_pleo_export.validation.vocabulary import BUILTIN_CHECKS
 from tests.blocked_report.conftest import ReportRun
 from tests.helpers import books, mapper
 
@@ -82,6 +84,26 @@ def test_the_sum_is_the_same_on_page_and_terminal_and_in_the_csv(make_report: Ca
     terms = [term.split(" ", 1) for term in line.partition(" = ")[0].split(" + ")]
     assert {state: states.count(state) for state in states} == {state: int(count) for count, state in terms}
     assert "1</data> items are in Pleo’s list of a job but were not read yet" in made.page
+
+
+def test_sums_are_those_of_the_rows_in_whole_cents(make_report: Callable[..., ReportRun]) -> None:
+    amounts = ("1.005", "1.005", "2.50")
+    items = [
+        mapper.item(number, amount={"inWalletCurrency": {"currency": "EUR", "value": Decimal(amount) * 100}})
+        for number, amount in enumerate(amounts, 1)
+    ]
+    made = make_report(books.validated(items, {"disabled_checks": list(BUILTIN_CHECKS)}))
+
+    rows = [row for row in made.rows if row["state"] == "ready"]
+    assert [(row["amount"], row["exact amount"]) for row in rows] == [
+        ("1.01", "1.005"),
+        ("1.01", "1.005"),
+        ("2.50", ""),
+    ]
+    assert "3  ready to book        4.52 EUR" in made.stdout
+    assert "2 with fractions of a cent" in made.stdout
+    assert "2</data> items have fractions of a cent" in made.page
+    assert made.page.count("<small>exactly ") == 2
 
 
 def test_the_csv_has_the_reasons_of_items_refused_earlier(make_report: Callable[..., ReportRun]) -> None:
