@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from tap_pleo_export.blocked_report.money import in_major_units
 from tap_pleo_export.blocked_report.number_format import environment_locale, find_locale, number, time_of_day
 from tap_pleo_export.blocked_report.record_store import RecordStore, ReportError
 from tap_pleo_export.blocked_report.spreadsheet import ENCODING, Spreadsheet
+from tap_pleo_export.blocked_report.text import clean_id, clean_text
 from tap_pleo_export.singer.program import run_program, unwind_on_signals
 from tap_pleo_export.text import parse_time
 
@@ -91,9 +92,20 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--locale",
         help="locale of numbers and CSV, such as de-DE; by default the browser's or terminal's, CSV in English",
     )
-    add("--time-zone", default="UTC", help="time zone of the items' days, such as Europe/Copenhagen; UTC by default")
+    add(
+        "--time-zone",
+        help="time zone of days and times, such as Europe/Copenhagen; by default UTC for the items' days, the reader's"
+        " for times on the page, and the machine's for others",
+    )
+    add(
+        "--company",
+        action="append",
+        default=[],
+        metavar="ID=NAME",
+        help="name of a company, shown instead of its id; may be repeated",
+    )
     add("--all-jobs", action="store_true", help="include export jobs that have ended")
-    add("--version", action="version", version=f"{_PROGRAM} {_version()}")
+    add("--version", action="version", version=f"{_PROGRAM} {version('tap-pleo-export')}")
     options = parser.parse_args(arguments)
     if not options.sqlalchemy_url and not options.files:
         options.sqlalchemy_url = os.environ.get(URL_VARIABLE)
@@ -111,8 +123,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(
             f"--locale: unknown locale {options.locale!r}; write a language with an optional country: de, de-CH"
         )
+    companies = [tuple(map(str.strip, given.partition("=")[::2])) for given in options.company]
+    if wrong := next((given for given, parts in zip(options.company, companies, strict=True) if not all(parts)), None):
+        parser.error(f"--company: {wrong!r} is not an id and a name; write it like 12abc3d4-…=Nordlys")
+    options.companies = {clean_id(company): clean_text(name) for company, name in companies}
     try:
-        options.time_zone = UTC if options.time_zone == "UTC" else ZoneInfo(options.time_zone)
+        # UTC needs no database of time zones.
+        options.time_zone = options.time_zone and (UTC if options.time_zone == "UTC" else ZoneInfo(options.time_zone))
     except (ZoneInfoNotFoundError, ValueError, OSError):
         parser.error(f"--time-zone: unknown time zone {options.time_zone!r}; write it like Europe/Copenhagen")
     return options
@@ -126,20 +143,20 @@ def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
         # Opened before minutes of reading, so that a wrong path is reported immediately.
         html = stack.enter_context(_output(options.output, "utf-8")) if options.output else None
         table = stack.enter_context(_output(options.csv, ENCODING)) if options.csv else None
-        store = stack.enter_context(contextlib.closing(RecordStore(options.time_zone, now)))
+        store = stack.enter_context(contextlib.closing(RecordStore(options.time_zone or UTC, now, options.companies)))
         try:
             _read(options, store)
         except sqlite3.Error as error:
             raise ReportError(f"no space for temporary data ({error}): free some, or set SQLITE_TMPDIR") from None
         _require_verdicts(store)
-        sheet = Spreadsheet(table, own_locale) if table else None
+        sheet = Spreadsheet(table, own_locale, options.time_zone) if table else None
         summary = summarize(store, sheet, all_jobs=options.all_jobs)
         counts |= summary.counts()
         if html is not None:
-            html.writelines(page.render(summary, now, locale, keep_locale=bool(own_locale), version=_version()))
+            html.writelines(page.render(summary, now, locale, zone=options.time_zone, keep_locale=bool(own_locale)))
     files = [path for path in (options.output, options.csv) if path]
     terminal = sys.stderr if _STDOUT in files else sys.stdout
-    for line in _terminal_lines(summary, now, locale):
+    for line in _terminal_lines(summary, now, locale, options.time_zone):
         print(line, file=terminal)
     for path in files:
         if path != _STDOUT:
@@ -220,9 +237,9 @@ def summarize(store: RecordStore, sheet: Spreadsheet | None, *, all_jobs: bool) 
     return summary
 
 
-def _terminal_lines(summary: Summary, now: datetime, locale: Locale) -> Iterator[str]:
+def _terminal_lines(summary: Summary, now: datetime, locale: Locale, zone: tzinfo | None) -> Iterator[str]:
     if summary.as_of:
-        yield f"As of {time_of_day(summary.as_of)}"
+        yield f"As of {time_of_day(summary.as_of, zone)}"
     parts = summary.totals.parts
     for state, items in parts:
         name = "ready to book" if state == "ready" else STATES[state]
@@ -231,7 +248,7 @@ def _terminal_lines(summary: Summary, now: datetime, locale: Locale) -> Iterator
     yield f"{' + '.join(terms)} = {number(summary.totals.items, locale)} items"
     if summary.rounded:
         yield f"{number(summary.rounded, locale)} with fractions of a cent, rounded as in vouchers; the CSV has both"
-    yield from _waiting_lines(summary, now, locale)
+    yield from _waiting_lines(summary, now, locale, zone)
     ranked = summary.ranked()
     if ranked:
         yield "\nWhat to fix first:"
@@ -242,23 +259,23 @@ def _terminal_lines(summary: Summary, now: datetime, locale: Locale) -> Iterator
         yield f"{'':9}  and {number(len(ranked) - _MAX_CAUSES, locale)} more"
 
 
-def _waiting_lines(summary: Summary, now: datetime, locale: Locale) -> Iterator[str]:
+def _waiting_lines(summary: Summary, now: datetime, locale: Locale, zone: tzinfo | None) -> Iterator[str]:
     waiting = [totals for totals in summary.jobs.values() if totals.waiting]
     if waiting:
         yield "\nWaiting in Pleo:"
     for totals in waiting[:_MAX_JOBS]:
         needs = ", ".join(f"{number(items, locale)} {need}" for items, need in totals.waiting)
-        yield f"  Job {totals.job.id[: page.SHORT_ID]}{_times(totals.job, now)}: {needs}"
+        yield f"  Job {totals.job.id[: page.SHORT_ID]}{_times(totals.job, now, zone)}: {needs}"
     if len(waiting) > _MAX_JOBS:
         yield f"  and {number(len(waiting) - _MAX_JOBS, locale)} more jobs"
 
 
-def _times(job: ReportJob, now: datetime) -> str:
-    end = page.deadline(job, now)
+def _times(job: ReportJob, now: datetime, zone: tzinfo | None) -> str:
+    end, created, expires = page.deadline(job, now), parse_time(job.created), parse_time(job.expires)
     if end["ended"]:
-        return f", {end['ended']}"
-    created = parse_time(job.created)
-    since = f", since {time_of_day(created)}" if created else ""
+        at = f" {time_of_day(expires, zone)}" if expires and end["ended"] == page.EXPIRED else ""
+        return f", {end['ended']}{at}"
+    since = f", since {time_of_day(created, zone)}" if created else ""
     return since + (f", {end['span']} left" if end["span"] else "")
 
 
@@ -304,7 +321,3 @@ def _replace(path: Path, text: IO[str], encoding: str) -> None:
 def _now() -> datetime:
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(given), UTC) if _SECONDS.fullmatch(given) else datetime.now(UTC)
-
-
-def _version() -> str:
-    return version("tap-pleo-export")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from tap_pleo_export.blocked_report import item as reading
+from tap_pleo_export.blocked_report.causes import with_company_names
 from tap_pleo_export.blocked_report.grouping import ABANDONED, has_ended, with_status
 from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
 from tap_pleo_export.text import parse_time
@@ -71,6 +72,7 @@ class RecordStore:
     Args:
         time_zone: The time zone of the items' days.
         now: The time that decides which jobs are over; None is the present.
+        companies: Names of companies by their ids in lower case.
 
     Attributes:
         unreadable: Number of records without ids.
@@ -78,9 +80,12 @@ class RecordStore:
         items: Number of export items received, repeated ones included.
     """
 
-    def __init__(self, time_zone: tzinfo = UTC, now: datetime | None = None) -> None:
+    def __init__(
+        self, time_zone: tzinfo = UTC, now: datetime | None = None, companies: Mapping[str, str] | None = None
+    ) -> None:
         self._time_zone = time_zone
         self._now = now or datetime.now(UTC)
+        self._companies = companies or {}
         # SQLite deletes a file with an empty name when the connection closes, and no other process can open it.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(_CREATE)
@@ -96,7 +101,8 @@ class RecordStore:
         match record := _READERS[stream](members):
             case ReportJob():
                 is_over = has_ended(record, self._now)
-                record = msgspec.structs.replace(record, is_over=is_over)
+                company = self._companies.get(record.company, record.company)
+                record = msgspec.structs.replace(record, is_over=is_over, company=company)
                 kind, job, entry, detail = "job", record.id, "", record.created
             case JobItemStatus():
                 is_over = record.status == ABANDONED
@@ -104,7 +110,7 @@ class RecordStore:
             case ReportItem():
                 self.validated = self.validated or bool(record.verdict)
                 is_over = record.status == ABANDONED
-                record, detail = _on_its_day(record, self._time_zone)
+                record, detail = _on_its_day(self._with_company(record), self._time_zone)
                 kind, job, entry = "item", record.job, record.entry
             case None:
                 self.unreadable += 1
@@ -140,6 +146,13 @@ class RecordStore:
     def counted_elsewhere(self) -> Iterator[tuple[str, int]]:
         """Yield job and number of the entries that count for another job, which delivered them, too."""
         yield from self._database.execute(_COUNTED_ELSEWHERE)
+
+    def _with_company(self, item: ReportItem) -> ReportItem:
+        if not self._companies:
+            return item
+        company = self._companies.get(item.company, item.company)
+        causes = with_company_names(item.causes, self._companies)
+        return msgspec.structs.replace(item, company=company, causes=causes)
 
     def close(self) -> None:
         """Delete all data."""

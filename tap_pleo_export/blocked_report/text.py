@@ -47,6 +47,11 @@ def clean_id(text: object) -> str:
     return clean_text(text, _MAX_ID).lower()
 
 
+def short_id(text: str) -> str:
+    """Return the beginning of a UUID; other ids and names whole."""
+    return text[:8] if _UUID.fullmatch(text) else text
+
+
 def safe_link(address: object) -> str:
     """Return an https address without query and fragment, or "" for other addresses and those with credentials.
 

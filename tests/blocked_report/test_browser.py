@@ -176,6 +176,20 @@ def test_locale_option_overrides_the_browsers_locale(make_report: Make, open_pag
     assert "4.119,75 EUR" in page.locator(".fact.blocked").inner_text()
 
 
+@pytest.mark.parametrize(
+    ("options", "scripts", "expected"),
+    [((), True, "14:48 CET"), ((), False, "13:48 UTC"), (("--time-zone", "Asia/Kolkata"), True, "19:18 IST")],
+)
+def test_times_are_in_the_readers_zone(
+    make_report: Make, open_page: Open, options: tuple[str, ...], scripts: bool, expected: str
+) -> None:
+    made = make_report(books.scene(), *options)
+
+    page = open_page(made.html, timezone_id="Europe/Copenhagen", java_script_enabled=scripts)
+
+    assert f"created 3 Mar 2026, {expected} " in page.locator(".about").first.inner_text()
+
+
 def test_page_without_scripts_lacks_only_the_filters(make_report: Make, open_page: Open) -> None:
     page = open_page(make_report(books.scene()).html, java_script_enabled=False)
 

@@ -22,6 +22,14 @@
     }
   }
 
+  // Write times in the browser's zone.
+  const clock = new Intl.DateTimeFormat("en-GB", {
+    day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+  });
+  for (const time of document.querySelectorAll("time.at:not(.fixed)")) {
+    time.textContent = clock.format(new Date(time.dateTime));
+  }
+
   const table = document.getElementById("items");
   if (!table) return;
   const body = table.tBodies[0];
