@@ -16,10 +16,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, tzinfo
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-import click
 
 from tap_pleo_export.blocked_report import page
 from tap_pleo_export.blocked_report.causes import remedy_of
@@ -31,6 +29,7 @@ from tap_pleo_export.blocked_report.record_store import RecordStore, ReportError
 from tap_pleo_export.blocked_report.spreadsheet import ENCODING, Spreadsheet
 from tap_pleo_export.blocked_report.text import clean_id, clean_text
 from tap_pleo_export.singer.program import run_program, unwind_on_signals
+from tap_pleo_export.singer.progress import minutes_left, progress
 from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from tap_pleo_export.blocked_report.item import ReportJob
     from tap_pleo_export.blocked_report.money import Sums
+    from tap_pleo_export.singer.progress import Progress
 
 URL_VARIABLE = "PLEO_EXPORT_REPORT_SQLALCHEMY_URL"
 _SECONDS = re.compile(r"[0-9]{1,11}")
@@ -46,7 +46,8 @@ _STDIN = "-"
 _STDOUT = Path("-")
 _MAX_CAUSES = 10
 _MAX_JOBS = 10
-_UNKNOWN_STEPS = 50_000
+# Of its progress: below those of the tap and of map-pleo-attachments.
+_ROW = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -164,25 +165,34 @@ def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
 
 
 def _read(options: argparse.Namespace, store: RecordStore) -> None:
-    total = None if options.sqlalchemy_url else _total_size(options.files)
-    steps: Any = iter(int, 1) if total is None else range(total)  # the first has no length
-    with click.progressbar(
-        steps,
-        label="Reading records",
-        show_pos=total is None,
-        update_min_steps=max(1, (total or _UNKNOWN_STEPS) // 100),
-        file=sys.stderr,
-        hidden=not sys.stderr.isatty(),
-    ) as bar:
+    with progress(row=_ROW) as shown:
+        tick = _counter(shown, _total_size(options.files), store) if shown else _ignore
         if options.sqlalchemy_url:
             from tap_pleo_export.blocked_report.database import read_database  # noqa: PLC0415 - SQLAlchemy is slow
 
-            read_database(options.sqlalchemy_url, options.schema, store, bar.update, ended=options.all_jobs)
+            read_database(options.sqlalchemy_url, options.schema, store, tick, ended=options.all_jobs)
         for name in options.files:
             if name == _STDIN:
-                read_lines(sys.stdin.buffer, "standard input", "", store, bar.update)
+                read_lines(sys.stdin.buffer, "standard input", "", store, tick)
             else:
-                _read_file(Path(name), store, bar.update)
+                _read_file(Path(name), store, tick)
+
+
+def _ignore(_steps: int) -> None:
+    """Count nothing, because nobody waits at a terminal."""
+
+
+def _counter(shown: Progress, total: int | None, store: RecordStore) -> Callable[[int], None]:
+    """Return a function that counts the bytes read of `total`, if known, and shows how far the report is."""
+    done = 0
+
+    def tick(steps: int) -> None:
+        nonlocal done
+        done += steps
+        jobs, items = f"{len(store.running)} running jobs", f"{store.items} items"
+        shown.show("Reading records", done, total, minutes_left(min(store.running.values(), default=None)), jobs, items)
+
+    return tick
 
 
 def _read_file(path: Path, store: RecordStore, tick: Callable[[int], None]) -> None:
@@ -195,8 +205,8 @@ def _read_file(path: Path, store: RecordStore, tick: Callable[[int], None]) -> N
 
 
 def _total_size(names: list[str]) -> int | None:
-    """Return the size of all files in bytes; None if standard input is one of them."""
-    if _STDIN in names:
+    """Return the size of all files in bytes; None if standard input is one of them, or there are none."""
+    if _STDIN in names or not names:
         return None
     # A missing file is reported when it is read.
     return sum(Path(name).stat().st_size for name in names if Path(name).is_file())

@@ -78,6 +78,7 @@ class RecordStore:
         unreadable: Number of records without ids.
         validated: Whether any item has a verdict.
         items: Number of export items received, repeated ones included.
+        running: Expiries by id of the jobs that are not over.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class RecordStore:
         self.unreadable = 0
         self.validated = False
         self.items = 0
+        self.running: dict[str, datetime] = {}
         self._newest = ""
 
     def add(self, stream: str, members: Members, at: str) -> None:
@@ -103,6 +105,8 @@ class RecordStore:
                 is_over = has_ended(record, self._now)
                 company = self._companies.get(record.company, record.company)
                 record = msgspec.structs.replace(record, is_over=is_over, company=company)
+                if not is_over and (expires := parse_time(record.expires)):
+                    self.running[record.id] = expires
                 kind, job, entry, detail = "job", record.id, "", record.created
             case JobItemStatus():
                 is_over = record.status == ABANDONED

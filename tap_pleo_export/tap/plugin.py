@@ -18,6 +18,7 @@ from tap_pleo_export.singer.catalog import catalog_problem
 from tap_pleo_export.singer.command_line import json_file, main
 from tap_pleo_export.singer.message_writer import LineWriter
 from tap_pleo_export.singer.metrics import run_with_summary
+from tap_pleo_export.singer.progress import minutes_left, progress
 from tap_pleo_export.tap.completeness import some
 from tap_pleo_export.tap.run_reader import RunReader
 from tap_pleo_export.tap.stream import ProgressTap
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
+    from tap_pleo_export.singer.progress import Progress
     from tap_pleo_export.tap.stream import PleoStream
 
 S = TypeVar("S", bound="PleoStream")
@@ -93,9 +95,19 @@ class TapPleoExport(ProgressTap):
         return run_with_summary(self.name, self._sync, self._counts)
 
     def _sync(self) -> int:
-        with contextlib.closing(self):
+        with contextlib.closing(self), progress(beside_messages=True) as self.progress:
             self.sync_all()
         return self.report()
+
+    def show_progress(self, progress: Progress, job_id: str) -> None:
+        """Show the number of the job, the items of all jobs so far, and the minutes that the job has left."""
+        jobs = self.reader.jobs
+        items = [job.number_of_items or 0 for job in jobs]
+        place = next(place for place, job in enumerate(jobs) if job.id == job_id)
+        noted = self.bookmarks.get(job_id)
+        done, total = sum(items[:place]) + min(noted.items if noted else 0, items[place]), sum(items)
+        counted = f"{done} of {total} items"
+        progress.show(f"Job {place + 1} of {len(jobs)}", done, total, minutes_left(jobs[place].expires_at), counted)
 
     def _counts(self) -> dict[str, int]:
         jobs = vars(self.reader).get("jobs", ()) if "reader" in vars(self) else ()
