@@ -179,7 +179,7 @@ def _read(options: argparse.Namespace, store: RecordStore) -> None:
 
 
 def _ignore(_steps: int) -> None:
-    """Count nothing, because nobody waits at a terminal."""
+    """Show nothing: standard error is not a terminal."""
 
 
 def _counter(shown: Progress, total: int | None, store: RecordStore) -> Callable[[int], None]:

@@ -1,4 +1,4 @@
-"""Progress on standard error for a person who waits at a terminal. Logs, pipes and files never have it."""
+"""Progress on standard error while it is a terminal. Logs, pipes and files never have it."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import os
 from functools import cached_property
 from pathlib import Path
@@ -101,13 +102,21 @@ class TapPleoExport(ProgressTap):
 
     def show_progress(self, progress: Progress, job_id: str) -> None:
         """Show the number of the job, the items of all jobs so far, and the minutes that the job has left."""
+        place, before = self._places[job_id]
+        job, noted, total = self.reader.jobs[place], self.bookmarks.get(job_id), self._places[""][1]
+        done = before + min(noted.items if noted else 0, job.number_of_items or 0)
+        label, counted = f"Job {place + 1} of {len(self.reader.jobs)}", f"{done} of {total} items"
+        progress.show(label, done, total, minutes_left(job.expires_at), counted)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        """Each job's place, and the number of items of the jobs before it; those of all jobs for the id ""."""
         jobs = self.reader.jobs
-        items = [job.number_of_items or 0 for job in jobs]
-        place = next(place for place, job in enumerate(jobs) if job.id == job_id)
-        noted = self.bookmarks.get(job_id)
-        done, total = sum(items[:place]) + min(noted.items if noted else 0, items[place]), sum(items)
-        counted = f"{done} of {total} items"
-        progress.show(f"Job {place + 1} of {len(jobs)}", done, total, minutes_left(jobs[place].expires_at), counted)
+        before = itertools.accumulate((job.number_of_items or 0 for job in jobs), initial=0)
+        return {
+            job_id: (place, items)
+            for place, (job_id, items) in enumerate(zip([*(job.id for job in jobs), ""], before, strict=True))
+        }
 
     def _counts(self) -> dict[str, int]:
         jobs = vars(self.reader).get("jobs", ()) if "reader" in vars(self) else ()

@@ -1,4 +1,4 @@
-"""The numbers of the report add up, whatever was read."""
+"""The numbers of the report add up, for any input."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,6 +105,34 @@ def test_sums_are_those_of_the_rows_in_whole_cents(make_report: Callable[..., Re
     assert "2 with fractions of a cent" in made.stdout
     assert "2</data> items have fractions of a cent" in made.page
     assert made.page.count("<small>exactly ") == 2
+
+
+@pytest.mark.parametrize(
+    ("locale", "blocked"),
+    [
+        ("de-DE", {"EUR": "4.119,75", "GBP": "14.757,43", "USD": "1.989,39"}),
+        ("da-DK", {"EUR": "4.119,75", "GBP": "14.757,43", "USD": "1.989,39"}),
+        ("sv-SE", {"EUR": "4\xa0119,75", "GBP": "14\xa0757,43", "USD": "1\xa0989,39"}),
+    ],
+)
+def test_the_amounts_of_a_local_csv_add_up_to_the_terminals(
+    make_report: Callable[..., ReportRun], locale: str, blocked: dict[str, str]
+) -> None:
+    made = make_report(books.scene(), "--locale", locale)
+
+    data = made.csv.read_bytes()
+    assert data.startswith(b'\xef\xbb\xbf"state";"reason";')
+    sums: dict[str, Decimal] = {}
+    for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig")), delimiter=";"):
+        assert re.fullmatch(r"(\d{4}-\d\d-\d\d)?", row["date"])
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", row["job created"])
+        if row["state"] == "blocked":
+            amount = Decimal(row["amount"].replace(",", "."))
+            sums[row["currency"]] = sums.get(row["currency"], Decimal()) + amount
+    assert {name: re.sub(r"\D", "", total) for name, total in blocked.items()} == {
+        name: re.sub(r"\D", "", str(total)) for name, total in sums.items()
+    }
+    assert ", ".join(f"{total} {name}" for name, total in blocked.items()) in made.stdout
 
 
 def test_the_csv_has_the_reasons_of_items_refused_earlier(make_report: Callable[..., ReportRun]) -> None:

@@ -1,4 +1,4 @@
-"""Programs on a pseudo-terminal, and what a person sees there."""
+"""Programs on a pseudo-terminal, and their screens."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def run_pipeline(
     output: IO[bytes] | None,
     columns: int = 200,
 ) -> bytes:
-    """Run commands as a pipeline whose standard error is a terminal, and return what the terminal received.
+    """Run commands as a pipeline whose standard error is a terminal, and return the output that the terminal received.
 
     Args:
         commands: Programs with their arguments.
