@@ -26,6 +26,8 @@ PICTURES = os.environ.get("PICTURES")
 """Folder for the screenshots in the documentation: `make test PICTURES=docs ARGS=tests/blocked_report`."""
 WIDTHS = (320, 1280)
 SCHEMES = ("light", "dark")
+WIDTH_OF_AN_AMOUNT = 50
+"""Pixels, at least."""
 HOSTILE = (
     "<script>alert('script')</script>",
     '"><img src=x onerror=alert(1)>',
@@ -216,6 +218,8 @@ def test_page_fits_the_screen_and_is_accessible(
     page.set_viewport_size({"width": width, "height": 20_000})
 
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    widths = page.eval_on_selector_all("tbody .c-amount", "cells => cells.map(cell => cell.offsetWidth)")
+    assert min(widths) > WIDTH_OF_AN_AMOUNT
     assert_accessible(page)
     if PICTURES:
         page.click("summary")
