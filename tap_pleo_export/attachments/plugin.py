@@ -10,10 +10,12 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from tap_pleo_export.attachments import messages
 from tap_pleo_export.attachments.errors import StoreUnusable
 from tap_pleo_export.attachments.pipeline import Pipeline
+from tap_pleo_export.attachments.watch import Watch
 from tap_pleo_export.pleo_plugin import setting_rules, settings
 from tap_pleo_export.singer.command_line import main, refuse
 from tap_pleo_export.singer.mapper import StreamMapper
 from tap_pleo_export.singer.message_reader import InputError
+from tap_pleo_export.singer.progress import progress
 
 if TYPE_CHECKING:
     from tap_pleo_export.attachments.archiver import Archiver, FileOutcome
@@ -27,6 +29,8 @@ LOOKAHEAD = 64
 MAX_NAMED = 50
 # How soon a line is written once its files are done, while no other line arrives.
 TICK_SECONDS = 0.05
+# Of its progress: below that of the tap.
+_ROW = 1
 
 
 class AttachmentsMapper(StreamMapper):
@@ -50,6 +54,7 @@ class AttachmentsMapper(StreamMapper):
         self._keep_urls = bool(self.config["keep_urls"])
         self._items = 0
         self._failed = 0
+        self._watch: Watch | None = None
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
@@ -80,6 +85,9 @@ class AttachmentsMapper(StreamMapper):
         """Extend the SCHEMA of export items, archive the files of their records, and pass on everything else."""
         message: InputMessage = message_dict
         self.streams_received[message.stream] = None
+        if self._watch:
+            self._watch.note(message)
+            self._watch.show(self._archiver.stored)
         match message.type, message.stream == messages.ITEMS:
             case "SCHEMA", True:
                 self._pass_on(messages.extended_schema(message.members, keep_urls=self._keep_urls))
@@ -108,6 +116,11 @@ class AttachmentsMapper(StreamMapper):
         """Write the waiting lines; warn if export items are missing."""
         self._pipeline.finish()
         super().process_endofpipe()
+
+    def _run(self, file_input: IO[bytes] | None) -> int:
+        with progress(_ROW, beside_messages=True) as shown:
+            self._watch = Watch(shown) if shown else None
+            return super()._run(file_input)
 
     def flush(self) -> None:
         """Write everything that is waiting."""
@@ -157,6 +170,8 @@ class AttachmentsMapper(StreamMapper):
                     self.logger.warning("item %s, file %d is not stored: %s", item.name, file.position, reason)
 
     def _tick(self) -> float | None:
+        if self._watch:
+            self._watch.show(self._archiver.stored)
         return TICK_SECONDS if self._pipeline.flush_ready() else None
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any, Final
 
 import msgspec
 
-from tap_pleo_export.blocked_report.text import MAX_REASON, clean_text, words
+from tap_pleo_export.blocked_report.text import MAX_REASON, clean_text, short_id, type_name, words
 
 _ACCOUNTS: Final = {
     "wallet": "wallet account",
@@ -18,7 +19,6 @@ _ACCOUNTS: Final = {
     "fees": "account for fees",
     "otherIncome": "account for other income",
 }
-_MAX_SHORT_ID: Final = 13
 
 
 class Cause(msgspec.Struct, array_like=True, frozen=True):
@@ -74,10 +74,9 @@ _IN_PLEO: Final = {"Pleo setting", "Item in Pleo"}
 def remedy_of(cause: Cause) -> Remedy:
     """Return the problem and its remedy in words."""
     remedy = _TEXTS.remedies[cause.kind]
-    company = cause.name if len(cause.name) <= _MAX_SHORT_ID else cause.name.partition("-")[0]
     texts = {
         "name": cause.name,
-        "company": f"company {company}" if cause.name else "an unnamed company",
+        "company": f"company {short_id(cause.name)}" if cause.name else "an unnamed company",
         "vendor": f"Vendor “{cause.name}”" if cause.name else "A vendor",
         "rule": f"the rule “{cause.name}”" if cause.name else "a check",
         "for_currency": f" for {cause.currency}" if cause.currency else "",
@@ -109,6 +108,16 @@ def cause_of(finding: dict[str, Any]) -> Cause:
     return Cause("rule", check, reason=reason or "Failed without a reason", blocking=is_blocking)
 
 
+def with_company_names(causes: tuple[Cause, ...], names: Mapping[str, str]) -> tuple[Cause, ...]:
+    """Return causes with names of companies in place of their ids, which are the keys of `names` in lower case."""
+    return tuple(
+        msgspec.structs.replace(cause, name=names.get(cause.name.lower(), cause.name))
+        if cause.kind == "journal_missing"
+        else cause
+        for cause in causes
+    )
+
+
 def _built_in(check: str, subject: dict[str, Any]) -> Cause | None:
     name, code = clean_text(subject.get("name")), clean_text(subject.get("code"))
     match check:
@@ -119,7 +128,7 @@ def _built_in(check: str, subject: dict[str, Any]) -> Cause | None:
         case "expense_gl_account":
             return Cause("category_without_account", name) if name else Cause("line_without_category")
         case "known_type":
-            return Cause("type_unknown", words(": ".join(filter(None, (code, name)))))
+            return Cause("type_unknown", ": ".join(filter(None, (type_name(code), name.replace("_", " ")))))
     if check in _UNKNOWN:
         return Cause(_UNKNOWN[check], name or code)
     return _WITHOUT_NAME.get(check)

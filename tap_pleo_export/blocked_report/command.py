@@ -13,23 +13,23 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-import click
 
 from tap_pleo_export.blocked_report import page
 from tap_pleo_export.blocked_report.causes import remedy_of
-from tap_pleo_export.blocked_report.grouping import STATES, Summary, is_listed_as_ended
+from tap_pleo_export.blocked_report.grouping import STATES, Summary, is_listed_as_ended, without_item
 from tap_pleo_export.blocked_report.jsonl_reader import read_lines
 from tap_pleo_export.blocked_report.money import in_major_units
 from tap_pleo_export.blocked_report.number_format import environment_locale, find_locale, number, time_of_day
 from tap_pleo_export.blocked_report.record_store import RecordStore, ReportError
 from tap_pleo_export.blocked_report.spreadsheet import ENCODING, Spreadsheet
+from tap_pleo_export.blocked_report.text import clean_id, clean_text
 from tap_pleo_export.singer.program import run_program, unwind_on_signals
+from tap_pleo_export.singer.progress import minutes_left, progress
 from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from tap_pleo_export.blocked_report.item import ReportJob
     from tap_pleo_export.blocked_report.money import Sums
+    from tap_pleo_export.singer.progress import Progress
 
 URL_VARIABLE = "PLEO_EXPORT_REPORT_SQLALCHEMY_URL"
 _SECONDS = re.compile(r"[0-9]{1,11}")
@@ -45,7 +46,8 @@ _STDIN = "-"
 _STDOUT = Path("-")
 _MAX_CAUSES = 10
 _MAX_JOBS = 10
-_UNKNOWN_STEPS = 50_000
+# Of its progress: below those of the tap and of map-pleo-attachments.
+_ROW = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,9 +93,20 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--locale",
         help="locale of numbers and CSV, such as de-DE; by default the browser's or terminal's, CSV in English",
     )
-    add("--time-zone", default="UTC", help="time zone of the items' days, such as Europe/Copenhagen; UTC by default")
+    add(
+        "--time-zone",
+        help="time zone of days and times, such as Europe/Copenhagen; by default UTC for the items' days, the reader's"
+        " for times on the page, and the machine's for others",
+    )
+    add(
+        "--company",
+        action="append",
+        default=[],
+        metavar="ID=NAME",
+        help="name of a company, shown instead of its id; may be repeated",
+    )
     add("--all-jobs", action="store_true", help="include export jobs that have ended")
-    add("--version", action="version", version=f"{_PROGRAM} {_version()}")
+    add("--version", action="version", version=f"{_PROGRAM} {version('tap-pleo-export')}")
     options = parser.parse_args(arguments)
     if not options.sqlalchemy_url and not options.files:
         options.sqlalchemy_url = os.environ.get(URL_VARIABLE)
@@ -111,8 +124,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(
             f"--locale: unknown locale {options.locale!r}; write a language with an optional country: de, de-CH"
         )
+    companies = [tuple(map(str.strip, given.partition("=")[::2])) for given in options.company]
+    if wrong := next((given for given, parts in zip(options.company, companies, strict=True) if not all(parts)), None):
+        parser.error(f"--company: {wrong!r} is not an id and a name; write it like 12abc3d4-…=Nordlys")
+    options.companies = {clean_id(company): clean_text(name) for company, name in companies}
     try:
-        options.time_zone = UTC if options.time_zone == "UTC" else ZoneInfo(options.time_zone)
+        # UTC needs no database of time zones.
+        options.time_zone = options.time_zone and (UTC if options.time_zone == "UTC" else ZoneInfo(options.time_zone))
     except (ZoneInfoNotFoundError, ValueError, OSError):
         parser.error(f"--time-zone: unknown time zone {options.time_zone!r}; write it like Europe/Copenhagen")
     return options
@@ -126,20 +144,20 @@ def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
         # Opened before minutes of reading, so that a wrong path is reported immediately.
         html = stack.enter_context(_output(options.output, "utf-8")) if options.output else None
         table = stack.enter_context(_output(options.csv, ENCODING)) if options.csv else None
-        store = stack.enter_context(contextlib.closing(RecordStore(options.time_zone, now)))
+        store = stack.enter_context(contextlib.closing(RecordStore(options.time_zone or UTC, now, options.companies)))
         try:
             _read(options, store)
         except sqlite3.Error as error:
             raise ReportError(f"no space for temporary data ({error}): free some, or set SQLITE_TMPDIR") from None
         _require_verdicts(store)
-        sheet = Spreadsheet(table, own_locale) if table else None
-        summary = _summarize(store, sheet, all_jobs=options.all_jobs)
+        sheet = Spreadsheet(table, own_locale, options.time_zone) if table else None
+        summary = summarize(store, sheet, all_jobs=options.all_jobs)
         counts |= summary.counts()
         if html is not None:
-            html.writelines(page.render(summary, now, locale, keep_locale=bool(own_locale), version=_version()))
+            html.writelines(page.render(summary, now, locale, zone=options.time_zone, keep_locale=bool(own_locale)))
     files = [path for path in (options.output, options.csv) if path]
     terminal = sys.stderr if _STDOUT in files else sys.stdout
-    for line in _terminal_lines(summary, now, locale):
+    for line in _terminal_lines(summary, now, locale, options.time_zone):
         print(line, file=terminal)
     for path in files:
         if path != _STDOUT:
@@ -147,25 +165,34 @@ def _report(options: argparse.Namespace, counts: dict[str, int]) -> None:
 
 
 def _read(options: argparse.Namespace, store: RecordStore) -> None:
-    total = None if options.sqlalchemy_url else _total_size(options.files)
-    steps: Any = iter(int, 1) if total is None else range(total)  # the first has no length
-    with click.progressbar(
-        steps,
-        label="Reading records",
-        show_pos=total is None,
-        update_min_steps=max(1, (total or _UNKNOWN_STEPS) // 100),
-        file=sys.stderr,
-        hidden=not sys.stderr.isatty(),
-    ) as bar:
+    with progress(row=_ROW) as shown:
+        tick = _counter(shown, _total_size(options.files), store) if shown else _ignore
         if options.sqlalchemy_url:
             from tap_pleo_export.blocked_report.database import read_database  # noqa: PLC0415 - SQLAlchemy is slow
 
-            read_database(options.sqlalchemy_url, options.schema, store, bar.update, ended=options.all_jobs)
+            read_database(options.sqlalchemy_url, options.schema, store, tick, ended=options.all_jobs)
         for name in options.files:
             if name == _STDIN:
-                read_lines(sys.stdin.buffer, "standard input", "", store, bar.update)
+                read_lines(sys.stdin.buffer, "standard input", "", store, tick)
             else:
-                _read_file(Path(name), store, bar.update)
+                _read_file(Path(name), store, tick)
+
+
+def _ignore(_steps: int) -> None:
+    """Show nothing: standard error is not a terminal."""
+
+
+def _counter(shown: Progress, total: int | None, store: RecordStore) -> Callable[[int], None]:
+    """Return a function that counts the bytes read of `total`, if known, and shows how far the report is."""
+    done = 0
+
+    def tick(steps: int) -> None:
+        nonlocal done
+        done += steps
+        jobs, items = f"{len(store.running)} running jobs", f"{store.items} items"
+        shown.show("Reading records", done, total, minutes_left(min(store.running.values(), default=None)), jobs, items)
+
+    return tick
 
 
 def _read_file(path: Path, store: RecordStore, tick: Callable[[int], None]) -> None:
@@ -178,8 +205,8 @@ def _read_file(path: Path, store: RecordStore, tick: Callable[[int], None]) -> N
 
 
 def _total_size(names: list[str]) -> int | None:
-    """Return the size of all files in bytes; None if standard input is one of them."""
-    if _STDIN in names:
+    """Return the size of all files in bytes; None if standard input is one of them, or there are none."""
+    if _STDIN in names or not names:
         return None
     # A missing file is reported when it is read.
     return sum(Path(name).stat().st_size for name in names if Path(name).is_file())
@@ -198,7 +225,8 @@ def _require_verdicts(store: RecordStore) -> None:
         )
 
 
-def _summarize(store: RecordStore, sheet: Spreadsheet | None, *, all_jobs: bool) -> Summary:
+def summarize(store: RecordStore, sheet: Spreadsheet | None, *, all_jobs: bool) -> Summary:
+    """Count the items of a store, and write each of them to the CSV."""
     jobs = store.jobs()
     ended = set() if all_jobs else {job.id for job in jobs if is_listed_as_ended(job)}
     jobs = [job for job in jobs if job.id not in ended]
@@ -207,24 +235,30 @@ def _summarize(store: RecordStore, sheet: Spreadsheet | None, *, all_jobs: bool)
         state = summary.add(item)
         if sheet is not None:
             sheet.add(item, state, summary.jobs[item.job].job)
-    for job, status, items in store.job_items_only():
-        summary.add_job_items(job, status, items)
-    for refusal in store.refused_earlier():
-        summary.add_refusal(refusal)
-    for job, items in store.counted_elsewhere():
-        if job in summary.jobs:
-            summary.jobs[job].elsewhere = items
+    companies = {job.id: job.company for job in jobs}
+    for listed in store.job_items_only(ended):
+        item = without_item(listed, companies.get(listed.job, ""))
+        state = summary.add_job_item(item)
+        if sheet is not None:
+            sheet.add(item, state, summary.jobs[item.job].job)
+    for job_id, items in store.counted_elsewhere():
+        if job_id in summary.jobs:
+            summary.jobs[job_id].elsewhere = items
     return summary
 
 
-def _terminal_lines(summary: Summary, now: datetime, locale: Locale) -> Iterator[str]:
+def _terminal_lines(summary: Summary, now: datetime, locale: Locale, zone: tzinfo | None) -> Iterator[str]:
     if summary.as_of:
-        yield f"As of {time_of_day(summary.as_of)}"
-    for state, name in STATES.items():
-        total = summary.totals[state]
-        if total.items or state in {"ready", "blocked"}:
-            yield f"{number(total.items, locale):>9}  {name:20} {_amounts(total.sums, locale)}".rstrip()
-    yield from _waiting_lines(summary, now, locale)
+        yield f"As of {time_of_day(summary.as_of, zone)}"
+    parts = summary.totals.parts
+    for state, items in parts:
+        name = "ready to book" if state == "ready" else STATES[state]
+        yield f"{number(items, locale):>9}  {name:20} {_amounts(summary.totals[state].sums, locale)}".rstrip()
+    terms = (f"{number(items, locale)} {STATES[state]}" for state, items in parts)
+    yield f"{' + '.join(terms)} = {number(summary.totals.items, locale)} items"
+    if summary.rounded:
+        yield f"{number(summary.rounded, locale)} with fractions of a cent, rounded as in vouchers; the CSV has both"
+    yield from _waiting_lines(summary, now, locale, zone)
     ranked = summary.ranked()
     if ranked:
         yield "\nWhat to fix first:"
@@ -235,23 +269,23 @@ def _terminal_lines(summary: Summary, now: datetime, locale: Locale) -> Iterator
         yield f"{'':9}  and {number(len(ranked) - _MAX_CAUSES, locale)} more"
 
 
-def _waiting_lines(summary: Summary, now: datetime, locale: Locale) -> Iterator[str]:
+def _waiting_lines(summary: Summary, now: datetime, locale: Locale, zone: tzinfo | None) -> Iterator[str]:
     waiting = [totals for totals in summary.jobs.values() if totals.waiting]
     if waiting:
         yield "\nWaiting in Pleo:"
     for totals in waiting[:_MAX_JOBS]:
         needs = ", ".join(f"{number(items, locale)} {need}" for items, need in totals.waiting)
-        yield f"  Job {totals.job.id[: page.SHORT_ID]}{_times(totals.job, now)}: {needs}"
+        yield f"  Job {totals.job.id[: page.SHORT_ID]}{_times(totals.job, now, zone)}: {needs}"
     if len(waiting) > _MAX_JOBS:
         yield f"  and {number(len(waiting) - _MAX_JOBS, locale)} more jobs"
 
 
-def _times(job: ReportJob, now: datetime) -> str:
-    end = page.deadline(job, now)
+def _times(job: ReportJob, now: datetime, zone: tzinfo | None) -> str:
+    end, created, expires = page.deadline(job, now), parse_time(job.created), parse_time(job.expires)
     if end["ended"]:
-        return f", {end['ended']}"
-    created = parse_time(job.created)
-    since = f", since {time_of_day(created)}" if created else ""
+        at = f" {time_of_day(expires, zone)}" if expires and end["ended"] == page.EXPIRED else ""
+        return f", {end['ended']}{at}"
+    since = f", since {time_of_day(created, zone)}" if created else ""
     return since + (f", {end['span']} left" if end["span"] else "")
 
 
@@ -297,7 +331,3 @@ def _replace(path: Path, text: IO[str], encoding: str) -> None:
 def _now() -> datetime:
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(given), UTC) if _SECONDS.fullmatch(given) else datetime.now(UTC)
-
-
-def _version() -> str:
-    return version("tap-pleo-export")

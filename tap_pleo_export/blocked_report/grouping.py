@@ -14,21 +14,25 @@ import msgspec
 
 from tap_pleo_export.blocked_report.causes import is_fixed_in_pleo, refused
 from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
-from tap_pleo_export.blocked_report.money import Sums, add, in_major_units
+from tap_pleo_export.blocked_report.money import Sums, add, booked, in_major_units
 from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
     from tap_pleo_export.blocked_report.causes import Cause
 
-State = Literal["ready", "blocked", "unchecked", "recorded", "refused"]
+State = Literal["ready", "blocked", "unchecked", "recorded", "refused", "unread"]
 STATES: dict[State, str] = {
-    "ready": "ready to book",
+    "ready": "ready",
     "blocked": "blocked",
     "unchecked": "not checked",
-    "recorded": "already recorded",
+    "recorded": "recorded",
     "refused": "refused earlier",
+    "unread": "not read",
 }
-"""States of items, and what people call them. `refused` items were reported as failed earlier and not read again."""
+"""States of items, and their names on page, terminal and in the CSV.
+
+Of `refused` and `unread` items only the job item was read: `refused` ones were reported as failed earlier.
+"""
 
 Need = Literal["correct", "configure", "check", "record", "export"]
 NEEDS: dict[Need, str] = {
@@ -49,14 +53,14 @@ ABANDONED = "abandoned"
 MAX_BLOCKED = 5000
 """Blocked items that the page lists."""
 MAX_READY = 1000
-"""Items that passed that the page lists."""
+"""Ready items that the page lists."""
 MAX_CAUSES = 2000
 """Causes that are counted separately. A badly written check may produce one per item."""
 
 
 @dataclass
 class Total:
-    """Number of items, and their money."""
+    """Number of items, and their money in whole cents."""
 
     items: int = 0
     sums: Sums = field(default_factory=dict)
@@ -65,7 +69,7 @@ class Total:
         """Count an item."""
         self.items += 1
         if item.minor is not None:
-            add(self.sums, item.currency, item.minor)
+            add(self.sums, item.currency, booked(item.minor))
 
 
 @dataclass
@@ -90,6 +94,12 @@ class JobTotals:
     def items(self) -> int:
         """Number of items in all states."""
         return sum(total.items for total in self.by_state.values())
+
+    @property
+    def parts(self) -> list[tuple[State, int]]:
+        """States and their numbers of items, which add up to :attr:`items`; ready and blocked even if zero."""
+        found = ((state, total.items) for state, total in self.by_state.items())
+        return [(state, items) for state, items in found if items or state in {"ready", "blocked"}]
 
 
 class LargestItems:
@@ -124,6 +134,7 @@ class Summary:
         unreadable: Number of records without ids.
         as_of: Time of the newest record, if known.
         other_causes: Items of the causes beyond :data:`MAX_CAUSES`.
+        rounded: Number of items with fractions of a cent.
         refused: Number of the items refused earlier, by Pleo's reason.
     """
 
@@ -133,6 +144,7 @@ class Summary:
         self.jobs = {job.id: JobTotals(job) for job in jobs}
         self.causes: dict[Cause, Total] = {}
         self.other_causes = Total()
+        self.rounded = 0
         self.refused: Counter[str] = Counter()
         self.blocked = LargestItems(MAX_BLOCKED)
         self.ready = LargestItems(MAX_READY)
@@ -144,12 +156,7 @@ class Summary:
     def add(self, item: ReportItem) -> State:
         """Count an item and return its state."""
         state = state_of(item)
-        if item.job not in self.jobs:
-            self.jobs[item.job] = JobTotals(ReportJob(item.job, item.company))
-        job = self.jobs[item.job]
-        job[state].add(item)
-        job.needs[need_of(job.job, item.status, item.verdict, item.causes)] += 1
-        self.totals[state].add(item)
+        self._count(item, state)
         if state in {"blocked", "ready"}:
             (self.blocked if state == "blocked" else self.ready).add(item)
             for cause in item.causes:
@@ -158,22 +165,22 @@ class Summary:
                 self.causes.get(cause, self.other_causes).add(item)
         return state
 
-    def add_job_items(self, job_id: str, status: str, items: int) -> None:
-        """Count job items without an export item: those recorded, those refused earlier, and needs of the others."""
+    def add_job_item(self, item: ReportItem) -> State:
+        """Count a job item without an export item and return its state."""
         states: dict[str, State] = {"successful": "recorded", "failed": "refused"}
-        job = self.jobs.get(job_id)
-        if job:
-            job.needs[need_of(job.job, status)] += items
-        if status in states and job:
-            job[states[status]].items += items
-            self.totals[states[status]].items += items
+        state = states.get(item.status, "unread")
+        self._count(item, state)
+        for cause in item.causes:
+            known = cause.reason in self.refused or len(self.refused) < MAX_CAUSES
+            self.refused[cause.reason if known else "Other reasons"] += 1
+        return state
 
-    def add_refusal(self, listed: JobItemStatus) -> None:
-        """Count the reason of an item refused earlier."""
-        if listed.job in self.jobs:
-            reason = refused(listed.failure_type, listed.reason).reason
-            known = reason in self.refused or len(self.refused) < MAX_CAUSES
-            self.refused[reason if known else "Other reasons"] += 1
+    def _count(self, item: ReportItem, state: State) -> None:
+        job = self.jobs.setdefault(item.job, JobTotals(ReportJob(item.job, item.company)))
+        job[state].add(item)
+        job.needs[need_of(job.job, item.status, item.verdict, item.causes)] += 1
+        self.totals[state].add(item)
+        self.rounded += item.minor is not None and item.minor != booked(item.minor)
 
     def counts(self) -> dict[str, int]:
         """Return the counts of the run summary: jobs, and items by state."""
@@ -220,6 +227,12 @@ def with_status(item: ReportItem, listed: JobItemStatus) -> ReportItem:
     if listed.status == "failed" and item.verdict != "failed":
         causes = (*causes, refused(listed.failure_type, listed.reason))
     return msgspec.structs.replace(item, status=listed.status or item.status, causes=causes)
+
+
+def without_item(listed: JobItemStatus, company: str = "") -> ReportItem:
+    """Return a job item without an export item as an item of which only ids, status and refusal are known."""
+    causes = (refused(listed.failure_type, listed.reason),) if listed.status == "failed" else ()
+    return ReportItem(listed.job, listed.entry, company, listed.status, causes=causes)
 
 
 def is_listed_as_ended(job: ReportJob) -> bool:

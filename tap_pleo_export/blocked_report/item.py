@@ -70,15 +70,15 @@ class ReportItem(msgspec.Struct, array_like=True, frozen=True):
     entry: str
     company: str
     status: str
-    type: str
-    date: str
-    person: str
-    supplier: str
-    currency: str
-    minor: Decimal | None
-    link: str
-    verdict: str
-    causes: tuple[Cause, ...]
+    type: str = ""
+    date: str = ""
+    person: str = ""
+    supplier: str = ""
+    currency: str = ""
+    minor: Decimal | None = None
+    link: str = ""
+    verdict: str = ""
+    causes: tuple[Cause, ...] = ()
 
 
 def read_job(members: Members) -> ReportJob | None:

@@ -1,14 +1,15 @@
-"""Exact money: amounts in minor units, summed and written without binary fractions or rounding."""
+"""Exact money: amounts in minor units without binary fractions; only :func:`booked` rounds, as vouchers do."""
 
 from __future__ import annotations
 
 import csv
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
 from importlib import resources
 from pathlib import Path
 
 _MAX_DIGITS = 60
 _EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
+_ROUNDED = Context(prec=200)
 _SEED = "pleo_currencies.csv"
 _CHECKOUT = Path(__file__).parents[2] / "transform" / "seeds"
 
@@ -41,6 +42,11 @@ def minor_units(value: object) -> Decimal | None:
 def add(sums: Sums, currency: str, amount: Decimal) -> None:
     """Add an amount to the sum of its currency."""
     sums[currency] = _EXACT.add(sums.get(currency, Decimal()), amount)
+
+
+def booked(amount: Decimal) -> Decimal:
+    """Return minor units as vouchers have them: whole cents, half a cent away from zero (as `round` in the models)."""
+    return amount.quantize(Decimal(1), ROUND_HALF_UP, _ROUNDED)
 
 
 def in_major_units(amount: Decimal, currency: str) -> Decimal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 
 from babel import Locale, UnknownLocaleError
@@ -48,9 +48,16 @@ def day(moment: datetime) -> str:
     return format_datetime(moment, "d MMM y", locale=ENGLISH)
 
 
-def time_of_day(moment: datetime) -> str:
-    """Write date and time: "5 Nov 2026, 13:04 UTC"."""
-    return format_datetime(moment, "d MMM y, HH:mm 'UTC'", locale=ENGLISH)
+def time_of_day(moment: datetime, zone: tzinfo | None = UTC) -> str:
+    """Write date and time in a time zone, None is the machine's: "5 Nov 2026, 13:04 UTC"."""
+    local = moment.astimezone(zone)
+    return f"{format_datetime(local, 'd MMM y, HH:mm', locale=ENGLISH)} {zone_name(local)}"
+
+
+def zone_name(moment: datetime) -> str:
+    """Return the name of a time's zone: "CET", or "UTC+03" where zones have no names."""
+    name = moment.tzname() or ""
+    return f"UTC{name}" if name.startswith(("+", "-")) else name
 
 
 def span(minutes: int) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from importlib import resources
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, StrictUndefined
@@ -15,9 +16,9 @@ from markupsafe import Markup
 
 from tap_pleo_export.blocked_report.causes import PLACES, remedy_of
 from tap_pleo_export.blocked_report.grouping import FINAL_STATUSES, MAX_BLOCKED, MAX_READY, STATES
-from tap_pleo_export.blocked_report.money import in_major_units
+from tap_pleo_export.blocked_report.money import booked, in_major_units
 from tap_pleo_export.blocked_report.number_format import day, language_tag, number, span, time_of_day
-from tap_pleo_export.blocked_report.text import clean_text, words
+from tap_pleo_export.blocked_report.text import clean_text, short_id, type_name, words
 from tap_pleo_export.text import parse_time
 
 if TYPE_CHECKING:
@@ -33,10 +34,17 @@ _MIN_PART = 8
 SHORT_ID = 8
 """Characters shown of the ids of jobs."""
 _MAX_TITLE = 200
+EXPIRED = "expired"
+"""How a job ended that passed its expiry."""
 
 
 def render(
-    summary: Summary, written: datetime, locale: Locale, *, keep_locale: bool = False, version: str = ""
+    summary: Summary,
+    written: datetime,
+    locale: Locale,
+    *,
+    zone: tzinfo | None = None,
+    keep_locale: bool = False,
 ) -> Iterator[str]:
     """Yield the page in pieces.
 
@@ -44,22 +52,23 @@ def render(
         summary: The content.
         written: Current time, UTC.
         locale: Locale of the numbers.
+        zone: Time zone of the times; None is UTC, until the reader's browser shows them in its own.
         keep_locale: Whether the reader's browser keeps that locale instead of using its own.
-        version: Version of the program.
     """
     style, script = _asset("page.css"), _asset("page.js")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = lambda value: _data(value, locale)
     environment.filters["sums"] = lambda sums: _sums(sums, locale)
-    environment.filters["words"] = words
+    environment.filters["type_name"] = type_name
+    environment.filters["short_id"] = short_id
     return environment.from_string(_asset("page.html")).generate(
         style=style,
         script=script,
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)};"
         " base-uri 'none'; form-action 'none'",
         locale=language_tag(locale) if keep_locale else "",
-        version=version,
-        view=_View(summary, written, locale),
+        version=version("tap-pleo-export"),
+        view=_View(summary, written, locale, zone),
         summary=summary,
     )
 
@@ -67,21 +76,22 @@ def render(
 class _View:
     """Values that the template shows."""
 
-    def __init__(self, summary: Summary, written: datetime, locale: Locale) -> None:
+    def __init__(self, summary: Summary, written: datetime, locale: Locale, zone: tzinfo | None) -> None:
         self._summary = summary
         self._now = written
         self._locale = locale
+        self._zone = zone
         self._job_numbers = {job_id: index for index, job_id in enumerate(summary.jobs)}
         self._cause_numbers: dict[Cause, int] = {}
         self.blocked, self.ready = summary.totals["blocked"], summary.totals["ready"]
         self.max_blocked, self.max_ready = MAX_BLOCKED, MAX_READY
-        self.written = time_of_day(written)
-        self.as_of = time_of_day(summary.as_of) if summary.as_of else ""
+        self.written = self._time(written)
+        self.as_of = self._time(summary.as_of)
         self.jobs = [self._job(index, totals) for index, totals in enumerate(summary.jobs.values())]
         self.causes = self._causes(blocking=True)
         self.warnings = self._causes(blocking=False)
         self.types = sorted({item.type for item in summary.blocked})
-        self.states = [(state, name) for state, name in STATES.items() if summary.totals[state].items]
+        self.parts = [(state, STATES[state], items) for state, items in summary.totals.parts]
         # Lazy: the page is written row by row.
         self.blocked_rows = map(self._row, summary.blocked)
         self.ready_rows = map(self._row, summary.ready)
@@ -90,32 +100,44 @@ class _View:
 
     def _row(self, item: ReportItem) -> dict[str, Any]:
         time = parse_time(item.date)
-        amount = None if item.minor is None else in_major_units(item.minor, item.currency)
+        exact, whole = item.minor, None if item.minor is None else booked(item.minor)
         numbers = (self._cause_numbers.get(cause) for cause in item.causes)
         return {
             "item": item,
             "iso": time.date().isoformat() if time else "",
             "date": day(time) if time else item.date,
-            "amount": None if amount is None else _data(amount, self._locale),
+            "amount": self._amount(whole, item.currency),
+            "exact": None if exact == whole else self._amount(exact, item.currency),
             "reasons": [clean_text(remedy_of(cause).title, _MAX_TITLE) for cause in item.causes if cause.blocking],
             "causes": " ".join(str(index) for index in numbers if index is not None),
             "job": self._job_numbers[item.job],
             "job_name": item.job[:SHORT_ID],
         }
 
+    def _time(self, moment: datetime | None) -> Markup:
+        if moment is None:
+            return Markup()
+        name = "at" if self._zone is None else "at fixed"
+        shown = time_of_day(moment, self._zone or UTC)
+        return Markup('<time class="{}" datetime="{}">{}</time>').format(name, moment.isoformat(), shown)
+
+    def _amount(self, minor: Decimal | None, currency: str) -> Markup | None:
+        return None if minor is None else _data(in_major_units(minor, currency), self._locale)
+
     def _job(self, index: int, totals: JobTotals) -> dict[str, Any]:
         job = totals.job
-        created = parse_time(job.created)
         counts = {state: totals[state].items for state in STATES if totals[state].items}
         return {
             "number": index,
             "name": job.id[:SHORT_ID],
             "company": job.company,
-            "created": time_of_day(created) if created else "",
+            "created": self._time(parse_time(job.created)),
             "announced": job.announced,
             "totals": totals,
             "description": ", ".join(f"{count} {STATES[state]}" for state, count in counts.items()) or "no items",
+            "parts": [(STATES[state].capitalize(), items) for state, items in totals.parts],
             "bar": list(_stacked(counts)),
+            "until": self._time(parse_time(job.expires)),
             **deadline(job, self._now),
         }
 
@@ -136,15 +158,13 @@ class _View:
 
 
 def deadline(job: ReportJob, now: datetime) -> dict[str, Any]:
-    """Return the minutes until a job expires, None if that is unknown or it is over, and when and how it ends."""
+    """Return the minutes until a job expires, None if that is unknown or it is over, and how it ended."""
     expires = parse_time(job.expires)
-    until = time_of_day(expires) if expires else ""
     if job.is_over:
         was_listed = job.status in FINAL_STATUSES and not job.expired
-        ended = words(job.status).lower() if was_listed else f"expired {until}".rstrip()
-        return {"minutes": None, "span": "", "until": until, "ended": ended}
+        return {"minutes": None, "span": "", "ended": words(job.status).lower() if was_listed else EXPIRED}
     minutes = int((expires - now).total_seconds() // 60) if expires else None
-    return {"minutes": minutes, "span": "" if minutes is None else span(minutes), "until": until, "ended": ""}
+    return {"minutes": minutes, "span": "" if minutes is None else span(minutes), "ended": ""}
 
 
 def _stacked(counts: dict[State, int]) -> Iterator[tuple[State, int, int]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from tap_pleo_export.blocked_report import item as reading
+from tap_pleo_export.blocked_report.causes import with_company_names
 from tap_pleo_export.blocked_report.grouping import ABANDONED, has_ended, with_status
 from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
 from tap_pleo_export.text import parse_time
@@ -51,14 +52,13 @@ JOIN record AS item ON item.entry = delivery.entry AND item.job = delivery.job A
 LEFT JOIN record AS status ON status.entry = delivery.entry AND status.job = delivery.job AND status.kind = 'status'
 WHERE place = 1 ORDER BY created, delivery.job, item.detail, delivery.entry
 """
-_WITHOUT_ITEM: Final = """
-FROM delivery
+_JOB_ITEMS_ONLY: Final = """
+SELECT status.body FROM delivery
 JOIN record AS status ON status.entry = delivery.entry AND status.job = delivery.job AND status.kind = 'status'
 WHERE place = 1 AND NOT EXISTS
 (SELECT 1 FROM record AS item WHERE item.entry = status.entry AND item.job = status.job AND item.kind = 'item')
+ORDER BY created, delivery.job, delivery.entry
 """
-_JOB_ITEMS_ONLY: Final = f"SELECT status.job, status.detail, count(*) {_WITHOUT_ITEM} GROUP BY 1, 2"
-_REFUSED: Final = f"SELECT status.body {_WITHOUT_ITEM} AND status.detail = 'failed'"
 _COUNTED_ELSEWHERE: Final = "SELECT job, count(*) FROM delivery WHERE place > 1 GROUP BY 1"
 
 
@@ -72,22 +72,28 @@ class RecordStore:
     Args:
         time_zone: The time zone of the items' days.
         now: The time that decides which jobs are over; None is the present.
+        companies: Names of companies by their ids in lower case.
 
     Attributes:
         unreadable: Number of records without ids.
         validated: Whether any item has a verdict.
         items: Number of export items received, repeated ones included.
+        running: Expiries by id of the jobs that are not over.
     """
 
-    def __init__(self, time_zone: tzinfo = UTC, now: datetime | None = None) -> None:
+    def __init__(
+        self, time_zone: tzinfo = UTC, now: datetime | None = None, companies: Mapping[str, str] | None = None
+    ) -> None:
         self._time_zone = time_zone
         self._now = now or datetime.now(UTC)
+        self._companies = companies or {}
         # SQLite deletes a file with an empty name when the connection closes, and no other process can open it.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(_CREATE)
         self.unreadable = 0
         self.validated = False
         self.items = 0
+        self.running: dict[str, datetime] = {}
         self._newest = ""
 
     def add(self, stream: str, members: Members, at: str) -> None:
@@ -97,7 +103,10 @@ class RecordStore:
         match record := _READERS[stream](members):
             case ReportJob():
                 is_over = has_ended(record, self._now)
-                record = msgspec.structs.replace(record, is_over=is_over)
+                company = self._companies.get(record.company, record.company)
+                record = msgspec.structs.replace(record, is_over=is_over, company=company)
+                if not is_over and (expires := parse_time(record.expires)):
+                    self.running[record.id] = expires
                 kind, job, entry, detail = "job", record.id, "", record.created
             case JobItemStatus():
                 is_over = record.status == ABANDONED
@@ -105,7 +114,7 @@ class RecordStore:
             case ReportItem():
                 self.validated = self.validated or bool(record.verdict)
                 is_over = record.status == ABANDONED
-                record, detail = _on_its_day(record, self._time_zone)
+                record, detail = _on_its_day(self._with_company(record), self._time_zone)
                 kind, job, entry = "item", record.job, record.entry
             case None:
                 self.unreadable += 1
@@ -131,18 +140,23 @@ class RecordStore:
             if item.job not in jobs:
                 yield with_status(item, _decode_status(status)) if status else item
 
-    def job_items_only(self) -> Iterator[tuple[str, str, int]]:
-        """Yield job, status and number of the job items without an export item."""
-        yield from self._database.execute(_JOB_ITEMS_ONLY)
-
-    def refused_earlier(self) -> Iterator[JobItemStatus]:
-        """Yield the failed job items without an export item."""
-        for (body,) in self._database.execute(_REFUSED):
-            yield _decode_status(body)
+    def job_items_only(self, jobs: set[str]) -> Iterator[JobItemStatus]:
+        """Yield the job items without an export item by job, each entry once, without those of some jobs."""
+        for (body,) in self._database.execute(_JOB_ITEMS_ONLY):
+            listed = _decode_status(body)
+            if listed.job not in jobs:
+                yield listed
 
     def counted_elsewhere(self) -> Iterator[tuple[str, int]]:
         """Yield job and number of the entries that count for another job, which delivered them, too."""
         yield from self._database.execute(_COUNTED_ELSEWHERE)
+
+    def _with_company(self, item: ReportItem) -> ReportItem:
+        if not self._companies:
+            return item
+        company = self._companies.get(item.company, item.company)
+        causes = with_company_names(item.causes, self._companies)
+        return msgspec.structs.replace(item, company=company, causes=causes)
 
     def close(self) -> None:
         """Delete all data."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Final
 from urllib.parse import urlsplit
 
 from tap_pleo_export.singer.redaction import SECRETS
@@ -46,6 +47,11 @@ def clean_id(text: object) -> str:
     return clean_text(text, _MAX_ID).lower()
 
 
+def short_id(text: str) -> str:
+    """Return the beginning of a UUID; other ids and names whole."""
+    return text[:8] if _UUID.fullmatch(text) else text
+
+
 def safe_link(address: object) -> str:
     """Return an https address without query and fragment, or "" for other addresses and those with credentials.
 
@@ -58,6 +64,33 @@ def safe_link(address: object) -> str:
     except ValueError:
         return ""
     return "" if "@" in parts.netloc else parts._replace(query="", fragment="").geturl()
+
+
+TYPES: Final = {
+    "card_purchase": "Card purchase",
+    "card_invoice": "Card invoice",
+    "out_of_pocket": "Out of pocket",
+    "mileage": "Mileage",
+    "per_diem": "Per diem",
+    "external_reimbursement": "External reimbursement",
+    "direct_reimbursement": "Direct reimbursement",
+    "invoice": "Invoice",
+    "invoice_payment": "Invoice payment",
+    "chargeback": "Chargeback",
+    "refund": "Refund",
+    "cashback": "Cashback",
+    "atm_withdrawal": "ATM withdrawal",
+    "wallet_topup": "Wallet top-up",
+    "wallet_unload": "Wallet unload",
+    "personal_spend": "Personal spend",
+    "fee": "Fee",
+}
+"""Types of export items as bookkeepers call them (OpenAPI `ExportItemTypeV3`)."""
+
+
+def type_name(name: str) -> str:
+    """Return a type of export items as bookkeepers call it; one that Pleo adds later as words."""
+    return TYPES.get(name) or words(name)
 
 
 def words(name: str) -> str:

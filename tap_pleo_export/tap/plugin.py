@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import os
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from tap_pleo_export.singer.catalog import catalog_problem
 from tap_pleo_export.singer.command_line import json_file, main
 from tap_pleo_export.singer.message_writer import LineWriter
 from tap_pleo_export.singer.metrics import run_with_summary
+from tap_pleo_export.singer.progress import minutes_left, progress
 from tap_pleo_export.tap.completeness import some
 from tap_pleo_export.tap.run_reader import RunReader
 from tap_pleo_export.tap.stream import ProgressTap
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
+    from tap_pleo_export.singer.progress import Progress
     from tap_pleo_export.tap.stream import PleoStream
 
 S = TypeVar("S", bound="PleoStream")
@@ -93,9 +96,27 @@ class TapPleoExport(ProgressTap):
         return run_with_summary(self.name, self._sync, self._counts)
 
     def _sync(self) -> int:
-        with contextlib.closing(self):
+        with contextlib.closing(self), progress(beside_messages=True) as self.progress:
             self.sync_all()
         return self.report()
+
+    def show_progress(self, progress: Progress, job_id: str) -> None:
+        """Show the number of the job, the items of all jobs so far, and the minutes that the job has left."""
+        place, before = self._places[job_id]
+        job, noted, total = self.reader.jobs[place], self.bookmarks.get(job_id), self._places[""][1]
+        done = before + min(noted.items if noted else 0, job.number_of_items or 0)
+        label, counted = f"Job {place + 1} of {len(self.reader.jobs)}", f"{done} of {total} items"
+        progress.show(label, done, total, minutes_left(job.expires_at), counted)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        """Each job's place, and the number of items of the jobs before it; those of all jobs for the id ""."""
+        jobs = self.reader.jobs
+        before = itertools.accumulate((job.number_of_items or 0 for job in jobs), initial=0)
+        return {
+            job_id: (place, items)
+            for place, (job_id, items) in enumerate(zip([*(job.id for job in jobs), ""], before, strict=True))
+        }
 
     def _counts(self) -> dict[str, int]:
         jobs = vars(self.reader).get("jobs", ()) if "reader" in vars(self) else ()

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tap_pleo_export.api.credentials import Authenticator
     from tap_pleo_export.api.paging import Listing, Page
     from tap_pleo_export.api.pleo_api import PleoApi
+    from tap_pleo_export.singer.progress import Progress
     from tap_pleo_export.tap.run_reader import RunReader
 
 
@@ -60,6 +61,8 @@ class ProgressTap(PleoPlugin, Tap):
     """A tap that keeps the progress of each export job as state; the part of it that its streams use."""
 
     message_writer: LineWriter
+    progress: Progress | None = None
+    """Where a person who waits sees the run's progress."""
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's arguments
         self.bookmarks = Bookmarks({})
@@ -72,6 +75,10 @@ class ProgressTap(PleoPlugin, Tap):
     @abc.abstractmethod
     def reader(self) -> RunReader:
         """The reader of the run's jobs."""
+
+    @abc.abstractmethod
+    def show_progress(self, progress: Progress, job_id: str) -> None:
+        """Show how far the run is, and the minutes that its current job has left."""
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Read the progress from a Singer state; the job of an unreadable entry starts again."""
@@ -325,6 +332,8 @@ class PleoStream(RESTStream[Token]):
             if self.records_left < 0:
                 return
             self._save_progress(batch)
+            if self._tap.progress and context:
+                self._tap.show_progress(self._tap.progress, context["jobId"])
             self._tap.write_state_if_due()
 
     def _save_progress(self, batch: Batch) -> None:

@@ -26,6 +26,8 @@ PICTURES = os.environ.get("PICTURES")
 """Folder for the screenshots in the documentation: `make test PICTURES=docs ARGS=tests/blocked_report`."""
 WIDTHS = (320, 1280)
 SCHEMES = ("light", "dark")
+WIDTH_OF_AN_AMOUNT = 50
+"""Pixels, at least."""
 HOSTILE = (
     "<script>alert('script')</script>",
     '"><img src=x onerror=alert(1)>',
@@ -65,7 +67,7 @@ def page(make_report: Make, open_page: Open) -> Any:
 def test_page_starts_with_the_most_important_facts(page: Any) -> None:
     assert page.title() == "Pleo export: 34 of 208 items blocked"
     assert page.locator("h1").inner_text() == "34 of 208 items are blocked"
-    headings = ["Export jobs", "What to fix first", "Blocked items", "Items that passed"]
+    headings = ["Export jobs", "What to fix first", "Blocked items", "Ready items"]
     assert page.locator("h2").all_inner_texts() == headings
     assert page.locator(".fact.time").inner_text().split("\n")[1] == "38 min"
     first = page.locator(".cause").first
@@ -112,7 +114,7 @@ def test_button_of_a_cause_shows_its_items(page: Any) -> None:
 
     assert set(column(page, "reason")) == {"Tax code T20 is not in the accounting system"}
     assert visible(page) == 2
-    assert page.evaluate("document.activeElement.id") == "failed"
+    assert page.evaluate("document.activeElement.id") == "blocked"
 
 
 @pytest.mark.parametrize("name", ["date", "person", "supplier", "reason", "job"])
@@ -164,7 +166,7 @@ def test_numbers_are_in_the_browsers_locale_with_every_digit(make_report: Make, 
     made = make_report(books.validated([large, fine]))
 
     german = open_page(made.html, locale="de-DE")
-    assert column(german, "amount") == ["123.456.789.012.345.678,90 VEF", "19,9995 GBP"]
+    assert column(german, "amount") == ["123.456.789.012.345.678,90 VEF", "20,00 GBP exactly 19,9995"]
     for locale in ("de-CH", "en-IN", "ar-EG", "fr-FR"):
         foreign = open_page(made.html, locale=locale)
         assert re.sub(r"\D", "", column(foreign, "amount")[0]) == "12345678901234567890"
@@ -174,6 +176,20 @@ def test_locale_option_overrides_the_browsers_locale(make_report: Make, open_pag
     page = open_page(make_report(books.scene(), "--locale", "de").html, locale="en-GB")
 
     assert "4.119,75 EUR" in page.locator(".fact.blocked").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "scripts", "expected"),
+    [((), True, "14:48 CET"), ((), False, "13:48 UTC"), (("--time-zone", "Asia/Kolkata"), True, "19:18 IST")],
+)
+def test_times_are_in_the_readers_zone(
+    make_report: Make, open_page: Open, options: tuple[str, ...], scripts: bool, expected: str
+) -> None:
+    made = make_report(books.scene(), *options)
+
+    page = open_page(made.html, timezone_id="Europe/Copenhagen", java_script_enabled=scripts)
+
+    assert f"created 3 Mar 2026, {expected} " in page.locator(".about").first.inner_text()
 
 
 def test_page_without_scripts_lacks_only_the_filters(make_report: Make, open_page: Open) -> None:
@@ -202,6 +218,8 @@ def test_page_fits_the_screen_and_is_accessible(
     page.set_viewport_size({"width": width, "height": 20_000})
 
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    widths = page.eval_on_selector_all("tbody .c-amount", "cells => cells.map(cell => cell.offsetWidth)")
+    assert min(widths) > WIDTH_OF_AN_AMOUNT
     assert_accessible(page)
     if PICTURES:
         page.click("summary")

@@ -51,7 +51,7 @@ def test_page_csv_terminal_and_run_summary_agree(make_report: Make) -> None:
     assert "34  blocked              4,119.75 EUR, 14,757.43 GBP, 1,989.39 USD" in made.stdout
     table = made.rows
     assert [row["state"] for row in table].count("blocked") == 34
-    assert len(table) == 197
+    assert len(table) == 208
     assert {row["reason"] for row in table if row["currency"] == "USD"} == {"No contra account for USD"}
 
 
@@ -149,8 +149,42 @@ def test_page_and_csv_show_local_days(make_report: Make, options: tuple[str, ...
 
     made = make_report(books.validated(items, mapper.GOOD), *options)
 
-    assert [row["date"] for row in made.rows] == days
+    assert [row["date"] for row in made.rows if row["date"]] == days
     assert re.findall(r'<time datetime="([^"]*)">', made.page) == days
+
+
+@pytest.mark.parametrize(
+    ("options", "machine", "shown"),
+    [
+        ((), "Europe/Copenhagen", ("14:48", "CET")),
+        ((), "America/Sao_Paulo", ("10:48", "UTC-03")),
+        ((), "UTC", ("13:48", "UTC")),
+        (("--time-zone", "Asia/Kolkata"), "Europe/Copenhagen", ("19:18", "IST")),
+    ],
+)
+def test_terminal_and_csv_show_times_of_the_machine_or_of_the_option(
+    make_report: Make, options: tuple[str, ...], machine: str, shown: tuple[str, str]
+) -> None:
+    time_, zone = shown
+    made = make_report(books.scene(), *options, env={"TZ": machine})
+
+    assert f"Job {books.JOBS[0][:8]}, since 3 Mar 2026, {time_} {zone}," in made.stdout
+    created = {(row["job created"], row["time zone"]) for row in made.rows if row["job"] == books.JOBS[0]}
+    assert created == {(f"2026-03-03 {time_}", zone)}
+    assert f">3 Mar 2026, {f'{time_} {zone}' if options else '13:48 UTC'}</time>" in made.page
+
+
+def test_companies_are_shown_by_name(make_report: Make) -> None:
+    config = books.CONFIG | {"configuration": []}
+    names = (f"{books.COMPANY.upper()}=Nordlys = Papir-og-Kontor ApS", f"{books.SUBSIDIARY}=<b>Söner</b>")
+    made = make_report(books.validated(books.items(), config), "--company", names[0], "--company", names[1])
+
+    assert {row["company"] for row in made.rows} == {"Nordlys = Papir-og-Kontor ApS", "<b>Söner</b>"}
+    assert "No journal for company Nordlys = Papir-og-Kontor ApS" in made.stdout
+    assert "No journal for company &lt;b&gt;Söner&lt;/b&gt;" in made.page
+    assert "company <span" in made.page
+    for company in (books.COMPANY, books.SUBSIDIARY):
+        assert company[:8] not in made.page + made.stdout
 
 
 def test_locale_option_sets_the_number_format(make_report: Make) -> None:
@@ -181,8 +215,9 @@ def test_formulas_are_escaped_and_amounts_stay_numbers(make_report: Make) -> Non
     record = mapper.item(
         user={"name": "=cmd|' /C calc'!A0"}, supplier={"name": "@SUM(1+1)"}, amount=books.money("GBP", -250)
     )
-    (row,) = make_report(books.validated([record], mapper.GOOD)).rows
+    row, *others = make_report(books.validated([record], mapper.GOOD)).rows
 
+    assert not any(other["person"] for other in others)
     assert (row["person"], row["supplier"], row["amount"]) == ("'=cmd|' /C calc'!A0", "'@SUM(1+1)", "-2.50")
 
 
@@ -237,6 +272,8 @@ def test_broken_lines_are_skipped_with_a_warning(tmp_path: Path, make_report: Ma
         (("--sqlalchemy-url", "sqlite://", "x"), "give either files or --sqlalchemy-url"),
         (("--locale", "tlh", "x"), "--locale: unknown locale 'tlh'"),
         (("--time-zone", "Europe/Elsewhere", "x"), "--time-zone: unknown time zone 'Europe/Elsewhere'"),
+        (("--company", "Nordlys", "x"), "--company: 'Nordlys' is not an id and a name"),
+        (("--company", "=Nordlys", "x"), "--company: '=Nordlys' is not an id and a name"),
         (("--sqlalchemy-url", "nonsense:secret"), "invalid SQLAlchemy URL"),
         (("--sqlalchemy-url", "oracle+nothing://u:secret@h/d"), "invalid SQLAlchemy URL"),
         (("--sqlalchemy-url", "mysql://u:secret@h/d"), "driver 'MySQLdb' is not installed"),

@@ -9,7 +9,15 @@ import pytest
 
 from tap_pleo_export.blocked_report import grouping
 from tap_pleo_export.blocked_report.causes import Cause
-from tap_pleo_export.blocked_report.grouping import LargestItems, Summary, has_ended, need_of, state_of, with_status
+from tap_pleo_export.blocked_report.grouping import (
+    LargestItems,
+    Summary,
+    has_ended,
+    need_of,
+    state_of,
+    with_status,
+    without_item,
+)
 from tap_pleo_export.blocked_report.item import JobItemStatus, ReportItem, ReportJob
 
 VENDOR = Cause("vendor_missing")
@@ -74,10 +82,11 @@ def test_totals_are_by_job_cause_and_currency() -> None:
     summary.add(item(minor=None))
 
     assert [(cause, group.items, group.sums) for cause, group in summary.ranked()] == [
-        (VENDOR, 3, {"EUR": Decimal("99.5"), "JPY": 7}),
-        (LINES, 1, {"EUR": 100}),
+        (VENDOR, 3, {"EUR": Decimal(99), "JPY": Decimal(7)}),
+        (LINES, 1, {"EUR": Decimal(100)}),
     ]
-    assert summary.jobs["j"]["blocked"].sums == {"EUR": Decimal("99.5")}
+    assert summary.jobs["j"]["blocked"].sums == {"EUR": 99}
+    assert summary.rounded == 1
     assert summary.jobs["k"]["blocked"].sums == {"JPY": 7}
     assert (summary.jobs["j"]["ready"].items, summary.jobs["j"]["ready"].sums) == (1, {})
     assert summary.totals.items == 4
@@ -95,48 +104,56 @@ def test_warnings_and_recorded_items_do_not_block() -> None:
 
 def test_job_items_without_an_export_item_count_for_their_job() -> None:
     summary = Summary([ReportJob("j")])
-    for job, status in (("j", "successful"), ("j", "failed"), ("j", "pending"), ("other", "failed")):
-        summary.add_job_items(job, status, 3)
+    listed = [JobItemStatus("j", "e", status, "vendor_unknown", "") for status in ("successful", "failed", "pending")]
+    states = [summary.add_job_item(without_item(each)) for each in listed * 3]
 
-    found = {state: group.items for state, group in summary.jobs["j"].by_state.items() if group.items}
-    assert found == {"recorded": 3, "refused": 3}
-    assert list(summary.jobs) == ["j"]
+    assert states == ["recorded", "refused", "unread"] * 3
+    assert summary.jobs["j"].parts == [("ready", 0), ("blocked", 0), ("recorded", 3), ("refused", 3), ("unread", 3)]
+    assert summary.jobs["j"].needs == {None: 6, "check": 3}
+    assert summary.refused == {"Vendor unknown": 3}
+    assert not summary.causes
+
+
+def listed(job: str, status: str, failure_type: str = "", reason: str = "") -> ReportItem:
+    return without_item(JobItemStatus(job, "e", status, failure_type, reason))
 
 
 def test_job_items_without_an_export_item_add_up() -> None:
     summary = Summary([ReportJob("j"), ReportJob("k"), ReportJob("over", is_over=True)])
     for job, status, items in (
-        *(("j", "successful", 3), ("j", "successful", 2), ("k", "successful", 1)),
-        *(("j", "failed", 4), ("k", "failed", 1), ("over", "failed", 5)),
-        *(("j", "pending", 6), ("j", "pending", 1), ("over", "pending", 2)),
+        *(("j", "successful", 5), ("k", "successful", 1), ("j", "failed", 4), ("k", "failed", 1)),
+        *(("over", "failed", 5), ("j", "pending", 7), ("over", "pending", 2)),
     ):
-        summary.add_job_items(job, status, items)
+        for _ in range(items):
+            summary.add_job_item(listed(job, status))
 
-    assert (summary.jobs["j"]["recorded"].items, summary.jobs["j"]["refused"].items) == (5, 4)
-    assert (summary.totals["recorded"].items, summary.totals["refused"].items) == (6, 10)
+    assert [(state, total.items) for state, total in summary.jobs["j"].by_state.items() if total.items] == [
+        *(("recorded", 5), ("refused", 4), ("unread", 7)),
+    ]
+    assert summary.totals.parts == [("ready", 0), ("blocked", 0), ("recorded", 6), ("refused", 10), ("unread", 9)]
     assert summary.jobs["j"].waiting == [(7, "to be checked")]
     assert summary.jobs["over"].waiting == [(7, "to be exported again")]
 
 
 def test_counts_of_the_run_summary() -> None:
     summary = Summary([ReportJob("j"), ReportJob("k")])
-    for verdict, status in (("passed", "pending"), ("failed", "pending"), ("failed", "pending"), ("", "pending")):
-        summary.add(item(verdict=verdict, status=status))
-    summary.add_job_items("j", "successful", 5)
-    summary.add_job_items("k", "failed", 7)
+    for verdict in ("passed", "failed", "failed", ""):
+        summary.add(item(verdict=verdict))
+    for job, status in (("j", "successful"), ("k", "failed"), ("k", "failed")):
+        summary.add_job_item(listed(job, status))
 
-    expected = {"jobs": 2, "items": 16, "passed": 1, "failed": 2, "recorded": 5, "refused": 7}
+    expected = {"jobs": 2, "items": 7, "passed": 1, "failed": 2, "recorded": 1, "refused": 2}
     assert summary.counts() == expected
 
 
 def test_reasons_of_items_refused_earlier_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grouping, "MAX_CAUSES", 2)
     summary = Summary([ReportJob("j")])
-    for job, failure_type, reason in (
-        *(("j", "", "Period is closed"), ("j", "", "Period is closed"), ("other", "", "Not in the report")),
-        *(("j", "vendor_unknown", ""), ("j", "", "Third"), ("j", "", "Fourth"), ("j", "", "Period is closed")),
+    for failure_type, reason in (
+        *(("", "Period is closed"), ("", "Period is closed"), ("vendor_unknown", "")),
+        *(("", "Third"), ("", "Fourth"), ("", "Period is closed")),
     ):
-        summary.add_refusal(JobItemStatus(job, "e", "failed", failure_type, reason))
+        summary.add_job_item(listed("j", "failed", failure_type, reason))
 
     assert summary.refused == {"Period is closed": 3, "Vendor unknown": 1, "Other reasons": 2}
 

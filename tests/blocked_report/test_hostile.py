@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.blocked_report.grouping import Summary
+from tap_pleo_export.blocked_report.grouping import Summary, without_item
 from tap_pleo_export.blocked_report.jsonl_reader import read_lines
 from tap_pleo_export.blocked_report.number_format import ENGLISH
 from tap_pleo_export.blocked_report.page import render
@@ -53,8 +53,8 @@ def report(data: bytes) -> tuple[Summary, str, str]:
     sheet = Spreadsheet(table)
     for item in store.items_except(set()):
         sheet.add(item, summary.add(item), summary.jobs[item.job].job)
-    for row in store.job_items_only():
-        summary.add_job_items(*row)
+    for listed in store.job_items_only(set()):
+        summary.add_job_item(without_item(listed))
     page = "".join(render(summary, datetime(2026, 3, 3, tzinfo=UTC), ENGLISH))
     store.close()
     (page + table.getvalue()).encode()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_pleo_export.blocked_report.money import EXPONENTS, Sums, _exponents, add, in_major_units, minor_units
+from tap_pleo_export.blocked_report.money import EXPONENTS, Sums, _exponents, add, booked, in_major_units, minor_units
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,14 @@ def test_no_digit_is_lost(minor: Decimal, currency: str) -> None:
 
     assert Context(prec=200).scaleb(major, decimals) == minor
     assert len(f"{major:f}".partition(".")[2]) >= decimals
+
+
+@pytest.mark.parametrize(
+    ("minor", "expected"),
+    [("1999.95", "2000"), ("0.5", "1"), ("1.5", "2"), ("2.5", "3"), ("-0.5", "-1"), ("0.49", "0"), ("1e3", "1000")],
+)
+def test_vouchers_have_whole_cents(minor: str, expected: str) -> None:
+    assert f"{booked(Decimal(minor)):f}" == expected
 
 
 def test_sums_are_exact() -> None:

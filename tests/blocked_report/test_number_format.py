@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -75,6 +76,18 @@ def test_locale_of_the_environment_follows_posix(environment: dict[str, str], ex
 @pytest.mark.parametrize(("minutes", "expected"), SPANS.items())
 def test_time_span(minutes: int, expected: str) -> None:
     assert span(minutes) == expected
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [
+        ("Europe/Copenhagen", "5 Sep 2026, 09:04 CEST"),
+        ("America/Sao_Paulo", "5 Sep 2026, 04:04 UTC-03"),
+        ("Asia/Kathmandu", "5 Sep 2026, 12:49 UTC+0545"),
+    ],
+)
+def test_times_show_their_zone(zone: str, expected: str) -> None:
+    assert time_of_day(datetime(2026, 9, 5, 7, 4, tzinfo=UTC), ZoneInfo(zone)) == expected
 
 
 def test_dates_are_english_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:

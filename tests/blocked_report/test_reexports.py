@@ -79,7 +79,7 @@ def test_an_entry_in_two_jobs_counts_once(make_report: Make, tmp_path: Path, sou
     assert {row["job"] for row in made.rows} == {NEW}
     assert len(made.rows) == made.run_summary["tags"]["items"] == 4
     over, running = made.page.split('<li class="job">')[1:]
-    assert "Over: expired 3 Mar 2026, 11:50 UTC" in over
+    assert "Over: expired 3 Mar 2026, 11:50 UTC" in re.sub("</?time.*?>", "", over)
     assert 'Counted in another job</dt><dd><data value="4">' in over
     assert "Waiting" not in over
     assert "<strong>40 min</strong> left" in running
@@ -161,12 +161,12 @@ def test_what_waits_is_shown_by_need(make_report: Make) -> None:
     card = made.page.split("<dt>Waiting</dt>")[1].split("</dd>")[0]
     assert card.count("<span>") == 4
     assert '<data value="2">2</data> to be corrected in Pleo' in card
-    assert "since 3 Mar 2026, 13:48 UTC" in card
+    assert "since 3 Mar 2026, 13:48 UTC" in re.sub("</?time.*?>", "", card)
 
 
 @pytest.mark.parametrize(
     ("in_item", "in_job_item", "state"),
-    [("pending", "successful", "already recorded"), ("successful", "pending", "ready to book")],
+    [("pending", "successful", "recorded"), ("successful", "pending", "ready to book")],
 )
 def test_the_status_of_the_job_item_wins(make_report: Make, in_item: str, in_job_item: str, state: str) -> None:
     data = messages([job(NEW, 20)], [listed(NEW, in_job_item)], [mapper.item() | {"jobId": NEW, "itemStatus": in_item}])

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tap_pleo_export.blocked_report.spreadsheet import escape
-from tap_pleo_export.blocked_report.text import clean_id, clean_text, safe_link
+from tap_pleo_export.blocked_report.text import TYPES, clean_id, clean_text, safe_link, short_id, type_name
+from tap_pleo_export.validation.vocabulary import ITEM_TYPES
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,26 @@ def test_only_the_beginning_of_a_long_text_is_shown(given: str, expected: str) -
 )
 def test_ids_are_in_lower_case(given: object, expected: str) -> None:
     assert clean_id(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("3fa85f64-5717-4562-b3fc-2c963f66afa6", "3fa85f64"), ("fourteen-chars", "fourteen-chars")],
+)
+def test_only_uuids_are_shortened(given: str, expected: str) -> None:
+    assert short_id(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("atm_withdrawal", "ATM withdrawal"), ("wallet_topup", "Wallet top-up"), ("crypto_swap", "Crypto swap"), ("", "")],
+)
+def test_types_are_named_as_bookkeepers_name_them(name: str, expected: str) -> None:
+    assert type_name(name) == expected
+
+
+def test_every_documented_type_has_a_name() -> None:
+    assert set(TYPES) == set(ITEM_TYPES)
 
 
 @pytest.mark.parametrize(

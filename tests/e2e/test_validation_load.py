@@ -60,6 +60,11 @@ def test_items_arrive_with_verdict_and_amount(
             """
             SELECT lower("jobId"), lower("accountingEntryId"),
                    CASE "validationStatus" WHEN 'failed' THEN 'blocked' ELSE 'ready' END FROM export_items
+            UNION ALL
+            SELECT lower("exportJobId"), lower("accountingEntryId"),
+                   CASE status WHEN 'successful' THEN 'recorded' WHEN 'failed' THEN 'refused earlier' END
+            FROM export_job_items AS listed WHERE lower("accountingEntryId") NOT IN
+            (SELECT lower("accountingEntryId") FROM export_items WHERE lower("jobId") = lower(listed."exportJobId"))
             """
         )
         assert report_of(postgres, database, tmp_path) == Counter(states.fetchall())

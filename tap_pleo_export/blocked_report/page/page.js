@@ -22,6 +22,14 @@
     }
   }
 
+  // Write times in the browser's zone.
+  const clock = new Intl.DateTimeFormat("en-GB", {
+    day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+  });
+  for (const time of document.querySelectorAll("time.at:not(.fixed)")) {
+    time.textContent = clock.format(new Date(time.dateTime));
+  }
+
   const table = document.getElementById("items");
   if (!table) return;
   const body = table.tBodies[0];
@@ -86,7 +94,7 @@
       form.reset();
       cause.value = button.dataset.cause;
       filter();
-      const heading = document.getElementById("failed");
+      const heading = document.getElementById("blocked");
       heading.tabIndex = -1;
       heading.focus();
       heading.scrollIntoView();
