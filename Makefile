@@ -81,6 +81,7 @@ test-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Run the tests of many companies on 
 
 bench-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Measure discovery of 1,000 companies against runs, and minutes from job to rows
 	@$(BIN)/python -m tools.bench.fleet $(ARGS)
+	@$(BIN)/python -m tools.bench.webhook
 
 lint: $(VENV) ## Check style, formatting, types and imports between folders
 	@$(BIN)/ruff check .

@@ -39,7 +39,8 @@ def webhook(options: argparse.Namespace) -> int:
     """Receive Pleo's webhooks until SIGTERM."""
     import dagster as dg
 
-    from dagster_pleo_export import run_history, webhook
+    from dagster_pleo_export import webhook
+    from dagster_pleo_export.delivery_log import DeliveryLog
 
     logging.basicConfig(format="%(asctime)s | %(levelname)s | %(message)s", level=logging.INFO)
     guard_logs()
@@ -47,7 +48,7 @@ def webhook(options: argparse.Namespace) -> int:
         # The server stops on its own handler, then raises the signal again for this one.
         signal.signal(number, lambda *_: None)
     with dg.DagsterInstance.get() as dagster:
-        webhook.serve(options.host, options.port, run_history.DeliveryLog(dagster).deliver)
+        webhook.serve(options.host, options.port, DeliveryLog(dagster).deliver)
     return 0
 
 

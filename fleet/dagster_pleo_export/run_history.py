@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -97,48 +95,10 @@ def discovery_state(instance: dg.DagsterInstance) -> DiscoveryState:
 
 
 def deliveries(instance: dg.DagsterInstance, after: int) -> tuple[list[str], int]:
-    """Return the companies named by webhooks since a record of :class:`DeliveryLog`, and the number of the last one."""
+    """Return the companies named by webhooks after a record of ``DeliveryLog``, and the number of the last one."""
     records_filter = dg.AssetRecordsFilter(asset_key=WEBHOOKS, after_storage_id=after)
     found = instance.fetch_observations(records_filter, limit=MAX_RECORDS, ascending=True).records
     observed = [record.asset_observation for record in found]
     named = [one.metadata[NAMED].value for one in observed if one and NAMED in one.metadata]
     companies = dict.fromkeys(name for names in named if isinstance(names, dict) for name in names)
     return list(companies), max((record.storage_id for record in found), default=after)
-
-
-class DeliveryLog:
-    """Records companies named by webhooks; deliveries that arrive during a write are written together.
-
-    Args:
-        instance: Dagster's.
-    """
-
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self._instance = instance
-        self._waiting: list[tuple[str, str, Future[None]]] = []
-        self._lock = threading.Lock()
-        self._writing = threading.Lock()
-
-    def deliver(self, company: str, delivery: str) -> None:
-        """Record that a delivery named a company; return when Dagster has it. Safe to share between threads."""
-        outcome: Future[None] = Future()
-        with self._lock:
-            self._waiting.append((company, delivery, outcome))
-        with self._writing:
-            if not outcome.done():
-                with self._lock:
-                    batch, self._waiting = self._waiting, []
-                self._write(batch)
-        outcome.result()
-
-    def _write(self, batch: list[tuple[str, str, Future[None]]]) -> None:
-        named = {company: delivery for company, delivery, _ in batch}
-        try:
-            metadata = {NAMED: dg.MetadataValue.json(named), "deliveries": len(batch)}
-            self._instance.report_runless_asset_event(dg.AssetObservation(asset_key=WEBHOOKS, metadata=metadata))
-        except BaseException as error:
-            for _, _, outcome in batch:
-                outcome.set_exception(error)
-            raise
-        for _, _, outcome in batch:
-            outcome.set_result(None)

@@ -6,25 +6,18 @@ company to ask about.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 import socket
-import threading
 import time
-from concurrent.futures import Future
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import uvicorn
 from standardwebhooks import Webhook, WebhookVerificationError
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dagster_pleo_export import runtime, secrets
 from dagster_pleo_export.companies import NAME
@@ -33,8 +26,9 @@ from dagster_pleo_export.secrets import SecretMissing
 from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
     from dagster_pleo_export.companies import Fleet
     from dagster_pleo_export.fleet_file import Company
@@ -51,11 +45,14 @@ MAX_REMEMBERED = 10_000
 # Refusals in the log, in so many seconds: strangers must not be able to fill it.
 MAX_REFUSALS = 20
 REFUSALS_SECONDS = 60
-# How old the fleet may be: strangers must not be able to make us query the table of companies.
+# How old the table of companies may be: strangers must not be able to make us query it.
 FLEET_SECONDS = 5.0
+# How often the fleet file is looked at.
+LOOK_SECONDS = 1.0
 HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
-CLOSE = {"Connection": "close"}
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
+
+Deliver: TypeAlias = "Callable[[str, str], Awaitable[None]]"
 
 logger = logging.getLogger("dagster_pleo_export.webhook")
 
@@ -69,47 +66,56 @@ class DeliveryRefused(Exception):
 
 
 class Receiver:
-    """Verifies deliveries and passes them on, each one once; safe to share between threads.
+    """Verifies deliveries and passes them on, each one once; belongs to an event loop.
 
     Args:
         deliver: Called with the name of a company and the delivery's id.
     """
 
-    def __init__(self, deliver: Callable[[str, str], None]) -> None:
+    def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
-        self._outcomes: dict[tuple[str, str], Future[None]] = {}
-        self._lock = threading.Lock()
+        # None: passed on.
+        self._outcomes: dict[tuple[str, str], asyncio.Task[None] | None] = {}
+        self._fleet: tuple[float, Fleet] | None = None
 
-    def receive(self, credential: str, headers: Mapping[str, str], body: bytes) -> None:
+    async def receive(self, credential: str, headers: Mapping[str, str], body: bytes) -> None:
         """Handle a delivery to a credential's address.
 
         Raises:
             DeliveryRefused: Its signature is wrong, or the fleet file cannot be used.
         """
         try:
-            fleet = runtime.fleet(max_age=FLEET_SECONDS)
+            fleet = await self._current_fleet()
             verify(_secret(fleet, credential), headers, body)
         except (FleetError, SecretMissing) as error:
             raise DeliveryRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
         delivery = credential, headers["webhook-id"]
-        with self._lock:
-            known = self._outcomes.get(delivery)
-            outcome = self._outcomes.setdefault(delivery, Future())
+        if delivery not in self._outcomes:
+            names = [company.id for company in hinted(fleet, credential, body)]
+            self._outcomes[delivery] = asyncio.create_task(self._pass_on(delivery, names))
             if len(self._outcomes) > MAX_REMEMBERED:
                 del self._outcomes[next(iter(self._outcomes))]
-        if known:
-            # A replay: the same result, also while the first one is still being passed on.
-            return known.result()
+        # A replay gets the same result, also while the first one is still being passed on.
+        if outcome := self._outcomes[delivery]:
+            await asyncio.shield(outcome)
+
+    async def _pass_on(self, delivery: tuple[str, str], companies: Iterable[str]) -> None:
         try:
-            for company in hinted(fleet, credential, body):
-                self._deliver(company.id, one_line(delivery[1]))
-        except BaseException as error:
+            name = one_line(delivery[1])
+            await asyncio.gather(*(self._deliver(company, name) for company in companies))
+        except BaseException:
             # A delivery that failed must work when it is repeated.
-            with self._lock:
-                self._outcomes.pop(delivery, None)
-            outcome.set_exception(error)
+            self._outcomes.pop(delivery, None)
             raise
-        return outcome.set_result(None)
+        if delivery in self._outcomes:
+            self._outcomes[delivery] = None
+
+    async def _current_fleet(self) -> Fleet:
+        now = time.monotonic()
+        if self._fleet is None or now - self._fleet[0] > LOOK_SECONDS:
+            # Reading a large file takes seconds.
+            self._fleet = now, await asyncio.to_thread(runtime.fleet, max_age=FLEET_SECONDS)
+        return self._fleet[1]
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes) -> None:
@@ -149,7 +155,7 @@ def hinted(fleet: Fleet, credential: str, body: bytes) -> list[Company]:
     return [found] if found else []
 
 
-def serve(host: str, port: int, deliver: Callable[[str, str], None]) -> None:
+def serve(host: str, port: int, deliver: Deliver) -> None:
     """Serve the webhook until SIGINT or SIGTERM; TLS is up to a proxy in front of it.
 
     Args:
@@ -162,22 +168,26 @@ def serve(host: str, port: int, deliver: Callable[[str, str], None]) -> None:
         server(deliver).run([listening])
 
 
-def server(deliver: Callable[[str, str], None]) -> uvicorn.Server:
+def server(deliver: Deliver) -> uvicorn.Server:
     """Return the server; it keeps a connection only after a delivery with a signature."""
     receiver = Receiver(deliver)
     refusals = _RefusalLog()
 
-    async def post(request: Request) -> Response:
-        status = await _status(receiver, refusals, request)
-        return Response(status_code=status, headers=None if status == HTTPStatus.ACCEPTED else CLOSE)
+    # A framework's routing and requests would take longer than everything else.
+    async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        assert scope["type"] == "http"  # noqa: S101 - neither WebSockets nor lifespan are configured
+        path = scope["path"]
+        if not (path.startswith("/") and path.isprintable()):
+            status = HTTPStatus.NOT_FOUND
+        elif scope["method"] != "POST":
+            status = HTTPStatus.METHOD_NOT_ALLOWED
+        else:
+            status = await _status(receiver, refusals, path.strip("/"), scope["headers"], receive)
+        kept = [] if status == HTTPStatus.ACCEPTED else [(b"connection", b"close")]
+        headers = [(b"content-length", b"0"), *kept]
+        await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def refuse(_: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
-        return Response(status_code=status, headers=CLOSE)
-
-    app = Starlette(
-        routes=[Route("/{credential:path}", post, methods=["POST"])], exception_handlers={HTTPException: refuse}
-    )
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -195,7 +205,7 @@ def server(deliver: Callable[[str, str], None]) -> uvicorn.Server:
     )
 
 
-class _LimitedProtocol(H11Protocol):
+class _LimitedProtocol(HttpToolsProtocol):
     """Limits connections, and the seconds from connecting, or from the last response, to the next response."""
 
     _deadline: asyncio.TimerHandle | None = None
@@ -250,28 +260,45 @@ class _RefusalLog:
             logger.warning("Delivery to /%s refused (%d): %s", one_line(credential), refused.status, refused)
 
 
-async def _status(receiver: Receiver, refusals: _RefusalLog, request: Request) -> HTTPStatus:
-    credential = request.path_params["credential"].strip("/")
-    given = {name: request.headers.getlist(name) for name in HEADERS}
-    # Twice the same header: it is unclear which one counts.
-    headers = {name: values[0] if len(values) == 1 else "" for name, values in given.items()}
+async def _status(
+    receiver: Receiver,
+    refusals: _RefusalLog,
+    credential: str,
+    headers: Iterable[tuple[bytes, bytes]],
+    receive: ASGIReceiveCallable,
+) -> HTTPStatus:
     try:
-        await run_in_threadpool(receiver.receive, credential, headers, await _body(request))
+        await receiver.receive(credential, _signature_headers(headers), await _body(receive))
     except DeliveryRefused as refused:
         refusals.log(credential, refused)
         return refused.status
-    except ClientDisconnect:
-        return HTTPStatus.REQUEST_TIMEOUT
     except Exception as error:  # noqa: BLE001 - Pleo delivers again; the server must go on
         logger.error("Delivery to /%s failed: %s", one_line(credential), type(error).__name__)  # noqa: TRY400 - one line
         return HTTPStatus.INTERNAL_SERVER_ERROR
     return HTTPStatus.ACCEPTED
 
 
-async def _body(request: Request) -> bytes:
+def _signature_headers(given: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    found = dict.fromkeys(HEADERS, "")
+    seen: set[str] = set()
+    for raw, value in given:
+        name = raw.decode("latin-1")
+        if name in found:
+            # Twice the same header: it is unclear which one counts.
+            found[name] = "" if name in seen else value.decode("latin-1")
+            seen.add(name)
+    return found
+
+
+async def _body(receive: ASGIReceiveCallable) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise DeliveryRefused(HTTPStatus.REQUEST_TIMEOUT, "its client left before the end of its body")
+        body += message["body"]
+        more = message["more_body"]
         if len(body) > MAX_BODY:
             raise DeliveryRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"its body is larger than {MAX_BODY} bytes")
     return bytes(body)

@@ -7,7 +7,9 @@ import html
 import json
 import logging
 import re
+import threading
 import traceback
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
@@ -22,7 +24,12 @@ MIN_PIECE = 4
 # Quoted foreign text is truncated at 300 characters elsewhere; this limit is for everything else.
 MAX_MESSAGE = 4000
 CUT = "…"
+# A secret is searched for in a text that has this many of its letters and digits in a row.
+ANCHOR = 6
+# Other than the letters themselves, what `re.IGNORECASE` takes for i, s and k.
+_LETTERS = str.maketrans("\u0130\u0131\u017f\u212a", "iisk")
 
+_PLAIN_PART = re.compile(r"[A-Za-z0-9]+")
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _NAMED = re.compile(
     r"""((?:access_token|refresh_token|client_secret|api_key|id_token|password|Authorization)["']?\s*[:=]\s*b?["']?)
@@ -49,22 +56,31 @@ class SecretsFilter(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._secrets: list[str] = []
-        # Matches nothing until there are secrets.
-        self._any_secret = re.compile(r"(?!)")
+        self._learnt: set[str] = set()
+        # A fleet has thousands of secrets: those that a text may contain are found by a part of them.
+        self._by_anchor: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
+        self._by_beginning: defaultdict[str, tuple[str, ...]] = defaultdict(tuple)
+        self._anchor_lengths: frozenset[int] = frozenset()
+        self._longest = 0
+        self._lock = threading.Lock()
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Mask these values from now on: plain, in base64, and with any character escaped as in URLs, JSON or HTML."""
-        given = {value for secret in secrets for value in (secret, secret.strip())}
-        new = {spelling for secret in given for spelling in _spellings(secret) if len(spelling) >= MIN_SECRET}
-        known = new.union(self._secrets)
-        if len(known) == len(self._secrets):
-            return
-        # A new list, because other threads may read the old one. Longest first: one may be the prefix of another.
-        self._secrets = sorted(known, key=lambda secret: (-len(secret), secret))
-        # Case-insensitive: types of Pleo's errors are quoted in upper case.
-        patterns = ("".join(map(_any_spelling, secret)) for secret in self._secrets)
-        self._any_secret = re.compile("|".join(patterns), re.IGNORECASE)
+        for secret in secrets:
+            if secret not in self._learnt:
+                with self._lock:
+                    self._learn(secret)
+
+    def _learn(self, secret: str) -> None:
+        # Tuples are replaced, because other threads may read the old ones.
+        for spelling in {form for value in (secret, secret.strip()) for form in _spellings(value)}:
+            if len(spelling) >= MIN_SECRET:
+                anchor, beginning = _anchor(spelling), spelling[:MIN_PIECE].lower()
+                self._by_anchor[anchor] = (*self._by_anchor[anchor], spelling)
+                self._by_beginning[beginning] = (*self._by_beginning[beginning], spelling)
+                self._anchor_lengths |= {len(anchor)}
+                self._longest = max(self._longest, len(spelling))
+        self._learnt.add(secret)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record's message, traceback and stack; always return True."""
@@ -94,7 +110,8 @@ class SecretsFilter(logging.Filter):
 
     def mask(self, text: str) -> str:
         """Return the text without secrets, paths and queries of URLs, and IBANs."""
-        text = self._any_secret.sub(MASK, text)
+        if found := self._possible(text):
+            text = _any_of(found).sub(MASK, text)
         if CUT in text:
             text = self._without_pieces(text)
         text = _AUTHORIZATION.sub(rf"\1 {MASK}", text)
@@ -110,11 +127,18 @@ class SecretsFilter(logging.Filter):
         return CUT.join([*map(self._without_end, parts), last])
 
     def _without_end(self, text: str) -> str:
-        for secret in self._secrets:
-            for length in range(min(len(secret), len(text)), MIN_PIECE - 1, -1):
-                if text[-length:].lower() == secret[:length].lower():
-                    return text[:-length] + MASK
+        for start in range(max(0, len(text) - self._longest), len(text) - MIN_PIECE + 1):
+            end = text[start:].lower()
+            if any(spelling.lower().startswith(end) for spelling in self._by_beginning.get(end[:MIN_PIECE], ())):
+                return text[:start] + MASK
         return text
+
+    def _possible(self, text: str) -> tuple[str, ...]:
+        """Return the spellings that a text may contain, the longest first: one may be the prefix of another."""
+        plain = text.translate(_LETTERS).lower()
+        parts = {plain[at : at + size] for size in self._anchor_lengths for at in range(len(plain) - size + 1)}
+        found = {spelling for part in parts if part in self._by_anchor for spelling in self._by_anchor[part]}
+        return tuple(sorted(found, key=lambda spelling: (-len(spelling), spelling)))
 
     def _indented(self, text: str) -> str:
         # Indented, so that no line can be mistaken for a log line.
@@ -138,6 +162,18 @@ def _in_base64(secret: str) -> Iterator[str]:
             whole = len(data) * 8 // 6
             if len(found := encoded[mixed:whole].decode()) >= 2 * MIN_SECRET:
                 yield found
+
+
+def _anchor(spelling: str) -> str:
+    """Return letters and digits that each way to write a spelling has, in lower case; empty if it has none."""
+    return max(_PLAIN_PART.findall(spelling), key=len, default="")[:ANCHOR].lower()
+
+
+@lru_cache(maxsize=64)
+def _any_of(spellings: tuple[str, ...]) -> re.Pattern[str]:
+    patterns = ("".join(map(_any_spelling, spelling)) for spelling in spellings)
+    # Case-insensitive: types of Pleo's errors are quoted in upper case.
+    return re.compile("|".join(patterns), re.IGNORECASE)
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ import sys
 import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
+from hashlib import sha256
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -175,6 +176,26 @@ def test_long_message_is_masked_quickly(long: str) -> None:
     logged(["abcdef"], "%s", long)
 
     assert time.process_time() - began < 2
+
+
+def test_the_secrets_of_thousands_of_companies_are_masked_quickly() -> None:
+    secrets = [f"{sha256(str(number).encode()).hexdigest()}/{number}" for number in range(3000)]
+    filter_ = SecretsFilter()
+    began = time.process_time()
+    for secret in secrets:
+        filter_.learn([secret])
+    masked = [filter_.mask(f"key {quote(secret.upper(), safe='')} and {secret[:20]}…") for secret in secrets[:500]]
+
+    assert time.process_time() - began < 20
+    assert set(masked) == {"key *** and ***…"}
+
+
+@pytest.mark.parametrize("secret", ["-/-/-/", "a-b-c-d", "\u017fecret-key", "K\u0131ng-key", "+ +x+ +"])
+def test_secrets_with_few_letters_and_digits_in_a_row_are_masked(secret: str) -> None:
+    filter_ = SecretsFilter()
+    filter_.learn(["something-else", secret])
+
+    assert filter_.mask(f"is {secret} or {quote(secret, safe='')} or {secret.upper()}") == "is *** or *** or ***"
 
 
 def test_mismatched_arguments_are_not_printed() -> None:

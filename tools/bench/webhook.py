@@ -1,7 +1,8 @@
 """Deliveries of webhooks at a fixed rate: the real server with Dagster on PostgreSQL.
 
-``python -m tools.bench.webhook [RATE [SECONDS]]`` prints the answers, their speed, Dagster's records, and the
-server's memory. One delivery in a hundred has a wrong signature, one is sent twice.
+``python -m tools.bench.webhook [RATE [SECONDS]]`` prints the answers, their speed, Dagster's records, and the server's
+memory and processor time. One delivery in a hundred has a wrong signature, one is sent twice. Fails if one is lost or
+wrong, or if the server's memory grows.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ CLIENTS = 64
 ACCEPTED, REFUSED = 202, 401
 # Numbers, modulo 100, of deliveries with a wrong signature and of those that are sent again.
 WRONG, REPEATED = 50, 99
+MAX_GROWTH_MIB = 8
 RECORDED = """
     SELECT event::json #>> '{dagster_event,event_specific_data,asset_observation,metadata_entries}'
     FROM event_logs WHERE asset_key = '["webhook_deliveries"]'
@@ -55,6 +57,13 @@ def delivery(number: int) -> tuple[bytes, int]:
     return (head + body).encode(), REFUSED if wrong else ACCEPTED
 
 
+async def close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
 async def send_all(port: int, messages: list[tuple[bytes, int]], rate: int) -> tuple[Counter[str], list[float]]:
     """Send messages at a rate per second; return how many were answered how, and the seconds of each answer."""
     found: Counter[str] = Counter()
@@ -78,42 +87,50 @@ async def send_all(port: int, messages: list[tuple[bytes, int]], rate: int) -> t
             found["right" if status == expected else f"wrong: {status}" if status else "lost"] += 1
             # The server keeps a connection only after a delivery with a signature.
             if writer and status != ACCEPTED:
-                writer.close()
+                await close(writer)
                 writer = None
+        if writer:
+            await close(writer)
 
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
     found["seconds"] = round(time.monotonic() - began)
     return found, seconds
 
 
-def main(rate: int, seconds: int) -> None:
-    """Measure."""
+def main(rate: int, seconds: int) -> bool:
+    """Measure; return whether nothing was lost or wrong and the memory is flat."""
     companies = [{"id": f"c{n}", "company_id": uuid(n), "credential": "shared"} for n in range(COMPANIES)]
     credentials = {"shared": {"api_key": {"env": "KEY"}, "webhook_secret": {"env": "HOOK"}}}
     secrets = {"KEY": "fake-key-of-the-bench", "HOOK": WEBHOOK_SECRET}
-    with tempfile.TemporaryDirectory() as folder, postgres.running() as server, Sandbox() as pleo:
-        with FleetRig(Path(folder) / "home", server, pleo, companies, credentials, secrets=secrets) as rig:
-            port = int(rig.start_webhook().rpartition(":")[2])
-            process = psutil.Process(rig.running["webhook"].pid)
-            messages = [delivery(number) for number in range(rate * seconds)]
-            for part in (messages[:rate], messages[rate:]):
-                before = process.memory_info().rss
-                found, latencies = asyncio.run(send_all(port, part, rate))
-            after, used = process.memory_info().rss, sum(process.cpu_times()[:2])
-            cuts = statistics.quantiles(latencies, n=100)
-            print(f"{len(part)} deliveries after a first second, {rate}/s: {dict(found)}")
-            print(f"median {cuts[49] * 1000:.0f} ms, 99 % within {cuts[98] * 1000:.0f} ms, all {max(latencies):.2f} s")
-            print(f"resident {before / 2**20:.1f} -> {after / 2**20:.1f} MiB, processor {used:.1f} s")
-            with server.connect(DAGSTER) as connection:
-                rows = [json.loads(text) for (text,) in connection.execute(RECORDED)]
-        entries = [{one["label"]: one["entry_data"] for one in row} for row in rows]
-        recorded = sum(entry["deliveries"]["value"] for entry in entries)
-        repeated = sum(number % 100 == REPEATED for number in range(len(messages)))
-        expected = sum(status == ACCEPTED for _, status in messages) - repeated
-        named = {name for entry in entries for name in entry["companies"]["data"]}
-        print(f"Dagster has {recorded} deliveries of {expected}, {len(named)} companies, in {len(rows)} records")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        postgres.running() as server,
+        Sandbox() as pleo,
+        FleetRig(Path(folder) / "home", server, pleo, companies, credentials, secrets=secrets) as rig,
+    ):
+        port = int(rig.start_webhook().rpartition(":")[2])
+        process = psutil.Process(rig.running["webhook"].pid)
+        messages = [delivery(number) for number in range(rate * seconds)]
+        for part in (messages[:rate], messages[rate:]):
+            before, used = process.memory_info().rss, sum(process.cpu_times()[:2])
+            found, latencies = asyncio.run(send_all(port, part, rate))
+        growth = (process.memory_info().rss - before) / 2**20
+        each = (sum(process.cpu_times()[:2]) - used) / len(part) * 1000
+        cuts = statistics.quantiles(latencies, n=100)
+        print(f"{len(part)} deliveries after a first second, {rate}/s wanted: {dict(found)}")
+        print(f"median {cuts[49] * 1000:.0f} ms, 99 % within {cuts[98] * 1000:.0f} ms, all {max(latencies):.2f} s")
+        print(f"resident {before / 2**20:.1f} MiB, {growth:+.1f} MiB; processor {each:.2f} ms per delivery")
+        with server.connect(DAGSTER) as connection:
+            rows = [json.loads(text) for (text,) in connection.execute(RECORDED)]
+    entries = [{one["label"]: one["entry_data"] for one in row} for row in rows]
+    recorded = sum(entry["deliveries"]["value"] for entry in entries)
+    repeated = sum(number % 100 == REPEATED for number in range(len(messages)))
+    expected = sum(status == ACCEPTED for _, status in messages) - repeated
+    named = {name for entry in entries for name in entry["companies"]["data"]}
+    print(f"Dagster has {recorded} deliveries of {expected}, {len(named)} companies, in {len(rows)} records")
+    return found["right"] == len(part) and recorded == expected and growth <= MAX_GROWTH_MIB
 
 
 if __name__ == "__main__":
     rate, seconds = (*map(int, sys.argv[1:]), *(1000, 10)[len(sys.argv) - 1 :])
-    main(rate, seconds)
+    raise SystemExit(not main(rate, seconds))

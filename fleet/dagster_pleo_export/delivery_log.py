@@ -1,0 +1,54 @@
+"""Records webhook deliveries in Dagster, many in one write."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from dagster_pleo_export.run_history import NAMED, WEBHOOKS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# A write takes Dagster some milliseconds of processor time, whatever it contains.
+SECONDS_BETWEEN_WRITES = 0.1
+
+
+class DeliveryLog:
+    """Records companies named by webhooks; belongs to an event loop.
+
+    Args:
+        instance: Dagster's.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._waiting: list[tuple[str, str, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def deliver(self, company: str, delivery: str) -> None:
+        """Record that a delivery named a company; return when Dagster has it."""
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((company, delivery, outcome))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_all())
+        await outcome
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            named = {company: delivery for company, delivery, _ in batch}
+            error: Exception | None = None
+            try:
+                await asyncio.to_thread(self._write, named, len(batch))
+            except Exception as raised:  # noqa: BLE001 - each delivery of the batch fails with it
+                error = raised
+            for outcome in (outcome for _, _, outcome in batch if not outcome.done()):
+                outcome.set_exception(error) if error else outcome.set_result(None)
+            await asyncio.sleep(SECONDS_BETWEEN_WRITES)
+
+    def _write(self, named: Mapping[str, str], deliveries: int) -> None:
+        metadata = {NAMED: dg.MetadataValue.json(dict(named)), "deliveries": deliveries}
+        self._instance.report_runless_asset_event(dg.AssetObservation(asset_key=WEBHOOKS, metadata=metadata))
