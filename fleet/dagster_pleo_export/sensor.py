@@ -96,7 +96,7 @@ class _Evaluation:
             "Asked about %d companies in %.1f s%s: %d with a job to load, %d failing; requested %d runs",
             asked,
             seconds,
-            "" if self.state.after is None else " (round not complete)",
+            " (round not complete)" if self.state.left else "",
             len(self.state.open),
             len(self.state.failing),
             runs,
