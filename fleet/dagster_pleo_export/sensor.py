@@ -34,7 +34,7 @@ def build(job: str, tick: int) -> dg.SensorDefinition:
     )
     def discovery(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         try:
-            fleet = runtime.fleet()
+            fleet = runtime.last_known_fleet()
         except (FleetError, SecretMissing) as error:
             # Dagster shows this line with the failed tick; the cursor is kept.
             raise dg.Failure(str(error), allow_retries=False) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import itertools
 import math
 import random
 import statistics
@@ -403,7 +404,7 @@ def fleet(scenario: Scenario) -> Fleet:
 
 def table(rows: Iterable[list[str]]) -> Iterator[str]:
     """Yield a Markdown table."""
-    for row in (list(COLUMNS), ["---"] * len(COLUMNS), *rows):
+    for row in itertools.chain([list(COLUMNS), ["---"] * len(COLUMNS)], rows):
         yield f"| {' | '.join(row)} |"
 
 
