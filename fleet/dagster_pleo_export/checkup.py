@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from dagster_pleo_export.fleet_file import Secret
 
 
+# Dagster's default limit for an evaluation of a sensor.
+TICK_SECONDS = int(os.environ.get("DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS", "60"))
+
+
 def problems(fleet: Fleet) -> Iterator[str]:
     """Yield a line for each problem; sends nothing to Pleo or elsewhere."""
     yield from fleet.problems
@@ -29,6 +34,9 @@ def problems(fleet: Fleet) -> Iterator[str]:
             yield from _problems(fleet, f"Credential '{name}', webhook_secret", credential.webhook_secret, _webhook)
     if fleet.file.alerts.url:
         yield from _problems(fleet, "alerts.url", fleet.file.alerts.url, _address)
+    discovery = fleet.file.discovery
+    if (seconds := discovery.time_limit + discovery.request_timeout) >= TICK_SECONDS:
+        yield f"discovery: time_limit + request_timeout are {seconds} s; keep them below Dagster's {TICK_SECONDS} s"
     yield from _environment_problems(fleet)
 
 

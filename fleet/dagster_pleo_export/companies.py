@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Part of state ids, tags, partition keys and, in a pattern, file names.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+# Dagster refuses partitions with three dots in a row, and the sensor's whole evaluation with them.
+NAME = re.compile(r"(?!.*\.\.\.)[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+NAME_RULE = (
+    "its name must be 1 to 63 letters, digits, '_', '-' and '.', begin with a letter or digit, and not contain '...'"
+)
 ANY = "*"
 # Settings of the tap that the fleet sets itself.
 RESERVED_SETTINGS = {*CREDENTIALS, "token_file", "auth_url", "company_id", "job_ids", "max_requests_per_minute"}
@@ -195,7 +199,8 @@ class _Entries:
         for name in (name for name, count in names.items() if count > 1):
             self.leave_out(name, f"Company '{name}' is listed more than once")
         same = defaultdict(set)
-        for company in self.companies:
+        # One that is left out anyway cannot load for another one.
+        for company in self.usable():
             same[(company.company_id or "").lower() or f"credential {company.credential_name}"].add(company.id)
         for key, shared in same.items():
             for name in shared if len(shared) > 1 else ():
@@ -252,7 +257,7 @@ def _credential_lines(name: object, value: object) -> Iterator[str]:
         yield f"Credential '{name}': its name is not text{fleet_yaml.QUOTE_IT}"
         return
     if name != ANY and not NAME.fullmatch(name):
-        yield f"Credential '{name}': its name must match {NAME.pattern}"
+        yield f"Credential '{name}': {NAME_RULE}"
     wrong = [f"Credential '{name}': {line}" for line in fleet_yaml.faults(value, Credential, "$.credentials[...]")]
     yield from wrong or _credential_problems(name, msgspec.convert(value, Credential))
 
@@ -272,7 +277,7 @@ def _credential_problems(name: str, credential: Credential) -> Iterator[str]:
 
 def _company_problems(fleet: Fleet, company: Company, unusable: Container[str]) -> Iterator[str]:
     if not NAME.fullmatch(company.id):
-        yield f"its name must match {NAME.pattern}"
+        yield NAME_RULE
         return
     if company.company_id is not None and not PLAIN_UUID.fullmatch(company.company_id):
         yield "company_id must be a UUID"

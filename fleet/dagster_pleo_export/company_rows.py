@@ -21,7 +21,7 @@ BOOLEANS: dict[str, bool | None] = {
 
 def from_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of a database as an entry of the file: drivers have UUID, numeric, CHAR, BIT and JSON types."""
-    entry = {name: value for name, value in row.items() if value is not None}
+    entry = {name: _plain(value) for name, value in row.items() if value is not None}
     if isinstance(entry.get("company_id"), bytes) and len(entry["company_id"]) == UUID_BYTES:
         entry["company_id"] = UUID(bytes=entry["company_id"])
     for name in entry.keys() & {"id", "company_id", "credential"}:
@@ -30,18 +30,28 @@ def from_row(row: Mapping[str, Any]) -> dict[str, Any]:
         entry["report"] = _boolean(entry["report"])
     if isinstance(entry.get("settings"), (str, bytes)):
         try:
-            entry["settings"] = json.loads(entry["settings"] or "{}")
+            entry["settings"] = json.loads(entry["settings"].strip() or "{}")
         except (ValueError, RecursionError):
             entry["settings"] = "not JSON"
     return {name: value for name, value in entry.items() if value is not None}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    # Comparing some of them raises.
+    return str(value) if isinstance(value, Decimal) and not value.is_finite() else value
 
 
 def _text(value: object) -> object:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if isinstance(value, (str, int, Decimal, UUID)) and not isinstance(value, bool):
-        # CHAR columns come with blanks; some databases store null as an empty text.
-        return str(value).strip() or None
+        try:
+            # CHAR columns come with blanks; some databases store null as an empty text.
+            return str(value).strip() or None
+        except ValueError:
+            return "a number of thousands of digits"
     return value
 
 

@@ -82,8 +82,8 @@ class Discovery:
     def ask_all(self, fleet: Fleet, companies: Iterable[Company], seconds: float) -> Iterator[DiscoveryResult]:
         """Ask about companies, in order, and yield each result as it arrives.
 
-        Companies that are not started in time are left out. A company that does not answer within its request
-        timeout after that counts as failed.
+        Companies that are not started in time are left out, and those whose credential has used up its requests.
+        A company that does not answer within its request timeout after that counts as failed.
 
         Args:
             fleet: The fleet they belong to.
@@ -91,8 +91,9 @@ class Discovery:
             seconds: How long new requests may start.
         """
         until = time.monotonic() + seconds
-        waiting = iter(companies)
-        asked: dict[Future[DiscoveryResult], Company] = {}
+        spent: set[str] = set()
+        waiting = (company for company in companies if company.credential_name not in spent)
+        asked: dict[Future[DiscoveryResult | None], Company] = {}
         while True:
             while len(asked) < self.requests_at_once and time.monotonic() < until and (company := next(waiting, None)):
                 asked[self._pool.submit(self.ask, fleet, company)] = company
@@ -104,13 +105,20 @@ class Discovery:
                 yield from (DiscoveryResult(company.id, failure="No answer in time") for company in asked.values())
                 return
             for future in done:
-                del asked[future]
-                yield future.result()
+                company = asked.pop(future)
+                if result := future.result():
+                    yield result
+                else:
+                    spent.add(company.credential_name)
 
-    def ask(self, fleet: Fleet, company: Company) -> DiscoveryResult:
-        """Ask about one company."""
+    def ask(self, fleet: Fleet, company: Company) -> DiscoveryResult | None:
+        """Ask about one company; None if that must wait for the credential's requests per minute."""
         try:
-            jobs = list(_jobs(self._api(fleet, company), company))
+            api = self._api(fleet, company)
+            # A request that waits would count, although the company is left to a later evaluation.
+            if api.budget.wait(time.monotonic()) > MAX_WAIT:
+                return None
+            jobs = list(_jobs(api, company))
         except Postponed as postponed:
             return DiscoveryResult(company.id, failure=str(postponed), wait=postponed.seconds)
         except (PleoError, SecretMissing) as error:

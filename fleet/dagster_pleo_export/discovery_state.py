@@ -48,7 +48,8 @@ class DiscoveryState(Struct):
 
     Attributes:
         started: When the last round began, seconds since the epoch.
-        after: The last company that the round has asked; None: the round is complete.
+        left: Companies that the round has not asked yet, those that have waited longest first; empty: it is complete.
+        overdue: Whether the next round began before the last one was complete.
         delivery: The last webhook delivery that was handled.
         failing: Companies whose jobs could not be listed.
         open: Companies with readable jobs that have no complete load yet.
@@ -56,7 +57,8 @@ class DiscoveryState(Struct):
     """
 
     started: float = 0.0
-    after: str | None = None
+    left: list[str] = field(default_factory=list)
+    overdue: bool = False
     delivery: int = 0
     failing: dict[str, FailingCompany] = field(default_factory=dict)
     open: dict[str, list[PendingJob]] = field(default_factory=dict)
@@ -86,7 +88,7 @@ class DiscoveryState(Struct):
         return [problem for problem in self.left_out if problem not in known]
 
     def next(self, companies: Iterable[str], hinted: Iterable[str], now: float, interval: float) -> list[str]:
-        """Return the companies to ask, in order; start a new round if it is time.
+        """Return the companies to ask, in order; start a new round if it is time, with what the last one left first.
 
         Args:
             companies: All companies, in order.
@@ -94,33 +96,26 @@ class DiscoveryState(Struct):
             now: Seconds since the epoch.
             interval: Seconds between the starts of two rounds.
         """
-        names = list(companies)
-        first = [name for name in dict.fromkeys(hinted) if name in set(names)]
-        if self.after is None and now - self.started < interval:
-            return first
-        if self.after is None:
-            self.started, self.after = now, ""
-        done = {*first}
-        rest = [name for name in names if name > self.after and name not in done and not self._waits(name, now)]
-        return first + rest
+        names = dict.fromkeys(companies)
+        first = dict.fromkeys(name for name in hinted if name in names)
+        if now - self.started >= interval:
+            self.overdue = bool(self.left)
+            self.started, self.left = now, list(dict.fromkeys([*self.left, *names]))
+        rest = [name for name in self.left if name in names and name not in first and not self._waits(name, now)]
+        return [*first, *rest]
 
     def finished(self, asked: Iterable[str], wanted: Iterable[str]) -> bool:
-        """Record the progress of a round; return whether it is complete.
+        """Record what is left; return whether a round is over: complete, or late when the next one began.
 
         Args:
             asked: The companies that were asked.
             wanted: The companies that :meth:`next` returned.
         """
-        if self.after is None:
-            return False
         done = set(asked)
-        left = [name for name in wanted if name not in done]
-        if not left:
-            self.after = None
-            return True
-        # Companies after the first missing one are asked again: rare, and better than skipping one.
-        self.after = max((name for name in done if name < min(left)), default=self.after)
-        return False
+        was_open, was_overdue, self.overdue = bool(self.left), self.overdue, False
+        # Also companies named by webhooks that there was no time for.
+        self.left = [name for name in wanted if name not in done]
+        return was_open and (was_overdue or not self.left)
 
     def record(self, result: DiscoveryResult, unloaded: Iterable[ExportJob], now: float, interval: float) -> bool:
         """Record a result; return whether the company has started to fail, or fails for a new reason.

@@ -92,7 +92,9 @@ def _leaf_faults(value: object, expected: Any, where: str, *, quoted: bool) -> I
     try:
         msgspec.convert(value, expected)
     except msgspec.ValidationError as error:
-        hint = QUOTE_IT if quoted and isinstance(value, (bool, int, float, date)) else ""
+        # Not for rows of a table.
+        in_file = quoted and where.startswith("$")
+        hint = QUOTE_IT if in_file and isinstance(value, (bool, int, float, date)) else ""
         yield f"{error} - at `{where}`{hint}"
 
 

@@ -9,22 +9,41 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy
 
 from dagster_pleo_export import secrets
 from dagster_pleo_export.companies import Fleet, read, read_file
 from dagster_pleo_export.discovery import Discovery
 from dagster_pleo_export.fleet_file import CompanyTable, FleetError
+from dagster_pleo_export.secrets import SecretMissing
 
 _lock = threading.Lock()
 _cache: dict[Path, tuple[tuple[int, int], Fleet]] = {}
 # Fleets with a table, and when they were read.
 _tables: dict[Path, tuple[float, Fleet]] = {}
+# The same with the stamps of their files.
+_last: dict[Path, tuple[tuple[int, int], Fleet]] = {}
 
 
 def path() -> Path:
     """Return the path of the fleet file."""
     return Path(os.environ.get("PLEO_FLEET", "fleet.yml"))
+
+
+def last_known_fleet(max_age: float = 0.0) -> Fleet:
+    """Return the fleet; while its table of companies cannot be read, the companies that this process read last.
+
+    Raises as :func:`fleet`, if this process has read none since the file changed.
+    """
+    try:
+        return fleet(max_age)
+    except (FleetError, SecretMissing) as error:
+        stamp, known = _last.get(path(), (None, None))
+        if known is None or stamp != _stamp(path()):
+            raise
+        line = f"{error}; the companies that were read last are used"
+        return msgspec.structs.replace(known, problems=(line, *known.problems))
 
 
 def fleet(max_age: float = 0.0) -> Fleet:
@@ -46,8 +65,9 @@ def fleet(max_age: float = 0.0) -> Fleet:
             return _tables[where][1]
         file = read_file(where)
         if isinstance(file.companies, CompanyTable):
-            _tables[where] = time.monotonic(), read(where, _rows(file.companies, where.parent))
-            return _tables[where][1]
+            found = read(where, _rows(file.companies, where.parent))
+            _tables[where], _last[where] = (time.monotonic(), found), (stamp, found)
+            return found
         _cache[where] = stamp, read(where)
         return _cache[where][1]
 

@@ -34,7 +34,7 @@ def build(job: str, tick: int) -> dg.SensorDefinition:
     )
     def discovery(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         try:
-            fleet = runtime.fleet()
+            fleet = runtime.last_known_fleet()
         except (FleetError, SecretMissing) as error:
             # Dagster shows this line with the failed tick; the cursor is kept.
             raise dg.Failure(str(error), allow_retries=False) from None
@@ -96,7 +96,7 @@ class _Evaluation:
             "Asked about %d companies in %.1f s%s: %d with a job to load, %d failing; requested %d runs",
             asked,
             seconds,
-            "" if self.state.after is None else " (round not complete)",
+            " (round not complete)" if self.state.left else "",
             len(self.state.open),
             len(self.state.failing),
             runs,

@@ -114,7 +114,7 @@ class Receiver:
         now = time.monotonic()
         if self._fleet is None or now - self._fleet[0] > LOOK_SECONDS:
             # Reading a large file takes seconds.
-            self._fleet = now, await asyncio.to_thread(runtime.fleet, max_age=FLEET_SECONDS)
+            self._fleet = now, await asyncio.to_thread(runtime.last_known_fleet, FLEET_SECONDS)
         return self._fleet[1]
 
 

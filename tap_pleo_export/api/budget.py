@@ -32,3 +32,8 @@ class RequestBudget:
             start = max(now, self._taken[0] + self._window) if full else now
             self._taken.append(start)
             return start - now
+
+    def wait(self, now: float) -> float:
+        """Return the seconds that :meth:`take` would return, without counting a request."""
+        with self._lock:
+            return max(0.0, self._taken[0] + self._window - now) if len(self._taken) == self._taken.maxlen else 0.0

@@ -243,6 +243,12 @@ def test_a_bad_row_of_a_table_is_named_and_left_out(tmp_path: Path) -> None:
         ({"id": 12}, "id", "12"),
         ({"id": Decimal(12)}, "id", "12"),
         ({"id": b"twelve"}, "id", "twelve"),
+        ({"id": memoryview(b"twelve")}, "id", "twelve"),
+        ({"company_id": memoryview(uuid.UUID(UUID).bytes)}, "company_id", UUID),
+        ({"company_id": bytearray(uuid.UUID(UUID).bytes)}, "company_id", UUID),
+        ({"report": memoryview(b"\1")}, "report", True),
+        ({"settings": memoryview(b'{"page_size": 7}')}, "settings", {"page_size": 7}),
+        ({"settings": "   "}, "settings", {}),
         ({"credential": "acme  "}, "credential", "acme"),
         *(({"report": true}, "report", True) for true in (True, 1, Decimal(1), 1.0, b"\1", "1", "t", "TRUE", "yes")),
         *(({"report": false}, "report", False) for false in (False, 0, Decimal(0), 0.0, b"\0", "0", "f", "No ")),
@@ -261,6 +267,47 @@ def test_rows_may_have_the_types_of_database_drivers(
 
     (company,) = fleet.companies.values()
     assert getattr(company, member) == value
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        ({"report": Decimal("sNaN")}, "Expected `bool | null`, got `str` - at `row 2.report`"),
+        ({"id": 10**5000}, "its name must be 1 to 63 letters"),
+        ({"id": 12.5}, "Expected `str`, got `float` - at `row 2.id`"),
+        ({"id": "a...b"}, "its name must be 1 to 63 letters"),
+        ({"company_id": Decimal("NaN")}, "company_id must be a UUID"),
+    ],
+)
+def test_a_row_with_odd_values_leaves_the_others(tmp_path: Path, row: dict[str, Any], line: str) -> None:
+    table = {"url": {"env": "DATABASE"}, "query": "SELECT 1"}
+    rows: list[dict[str, Any]] = [{"id": "good"}, {"id": "bad", "credential": "good"} | row]
+    fleet = companies.read(written(tmp_path, table, GOOD_KEYS), rows)
+
+    assert list(fleet.companies) == ["good"]
+    assert line in fleet.problems[0]
+    assert "YAML" not in fleet.problems[0]
+
+
+def test_while_the_table_cannot_be_read_the_last_known_companies_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = {"url": {"env": "DATABASE"}, "query": "SELECT 'good' AS id"}
+    path = written(tmp_path, table, GOOD_KEYS)
+    monkeypatch.setenv("PLEO_FLEET", str(path))
+    monkeypatch.setenv("DATABASE", "sqlite://")
+    assert runtime.last_known_fleet().problems == ()
+
+    for broken in ("sqlite:////nowhere/planted.db", "", "nonsense"):
+        monkeypatch.setenv("DATABASE", broken)
+        fleet = runtime.last_known_fleet()
+        assert list(fleet.companies) == ["good"]
+        assert fleet.problems[0].endswith("; the companies that were read last are used")
+        with pytest.raises((FleetError, SecretMissing)):
+            runtime.fleet()
+    path.write_text(path.read_text("utf-8") + "report: true\n")
+    with pytest.raises(FleetError):
+        runtime.last_known_fleet()
 
 
 def test_one_company_under_two_names_is_left_out(tmp_path: Path) -> None:
@@ -467,6 +514,7 @@ def test_check_names_everything_in_a_line_each(
         [{"id": "good"}, {"id": "fine", "settings": {"api_url": url}}, {"id": "gone"}, {"id": "bad", "company_id": 1}],
         {"good": good, "fine": KEY, "gone": {"api_key": {"env": "GONE_KEY"}}},
         alerts={"url": {"env": "ALERT"}},
+        discovery={"time_limit": 50, "request_timeout": 10},
     )
 
     code, out, error = checked(path, monkeypatch, capsys)
@@ -477,10 +525,11 @@ def test_check_names_everything_in_a_line_each(
         "Credential 'gone', api_key",
         "Credential 'good', webhook_secret",
         "alerts.url",
+        "discovery",
         "meltano.environment",
     ]
     assert "has no environment 'production', only dev, sandbox" in error
-    assert (code, out) == (1, "2 companies, 2 credentials, 6 problems\n")
+    assert (code, out) == (1, "2 companies, 2 credentials, 7 problems\n")
     assert "whsec_%" not in error
 
 

@@ -156,6 +156,25 @@ def test_a_long_wait_is_postponed_to_a_later_round(pleo: Sandbox, new_fleet: Cal
     assert (found["c0"].wait, found["c1"].failure) == (600, None)
 
 
+def test_companies_beyond_the_requests_of_their_credential_are_left_to_the_next_evaluation(
+    pleo: Sandbox, new_fleet: Callable[..., Fleet]
+) -> None:
+    shared = [{"id": f"c{number:02}", "company_id": uuid(number), "credential": "partner"} for number in range(30)]
+    partner = {"api_key": {"file": "right.key"}, "requests_per_minute": 20}
+    other = {"id": "z", "company_id": uuid(99), "credential": "z"}
+    fleet = new_fleet(0, {"partner": partner, "z": {"api_key": {"file": "right.key"}}}, companies=[*shared, other])
+    discovery = Discovery(1)
+
+    found = ask_all(discovery, fleet)
+
+    # Half of the credential's requests; the others are neither asked nor failing, and waiting for them counts nothing.
+    assert list(found) == [*(f"c{number:02}" for number in range(10)), "z"]
+    assert not any(result.failure for result in found.values())
+    assert len(pleo.requests) == 11
+    (_, api) = discovery._apis["partner"]
+    assert 50 < api.budget.wait(time.monotonic()) <= 61
+
+
 def test_a_malformed_list_of_jobs_fails_its_company_only(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, nth=None, kind="html"))
 

@@ -30,7 +30,30 @@ def test_a_company_left_out_in_the_middle_is_asked_by_the_next_evaluation() -> N
     wanted = state.next(NAMES, [], START, 60)
 
     assert not state.finished(["a", "c", "d"], wanted)
-    assert state.next(NAMES, [], START, 60) == ["b", "c", "d", "e"]
+    assert state.next(NAMES, [], START, 60) == ["b", "e"]
+
+
+def test_companies_that_a_round_has_not_reached_come_first_in_the_next() -> None:
+    state = DiscoveryState()
+    asked: list[str] = []
+    overs = []
+    for number in range(20):
+        wanted = state.next(NAMES, [], START + number * 60, 60)
+        asked += wanted[:2]
+        overs.append(state.finished(wanted[:2], wanted))
+
+    assert asked[:6] == [*NAMES, "a"]
+    assert min(asked.count(name) for name in NAMES) == 6
+    # Each began before the last was complete.
+    assert overs == [False, *([True] * 19)]
+
+
+def test_a_company_named_by_a_webhook_that_there_was_no_time_for_is_asked_next() -> None:
+    state = DiscoveryState()
+    state.finished(NAMES, state.next(NAMES, [], START, 60))
+
+    assert not state.finished(["c"], state.next(NAMES, ["c", "d"], START + 1, 60))
+    assert state.next(NAMES, [], START + 2, 60) == ["d"]
 
 
 def test_the_first_company_left_out_is_asked_by_the_next_evaluation() -> None:
@@ -62,10 +85,10 @@ def test_a_failing_company_is_reported_once_and_backed_off_alone() -> None:
         assert is_new == (not times)
         times.append(state.failing["b"].until - now)
         assert "b" not in state.next(NAMES, [], now, 60)
-        state.after = None
+        state.left = []
         now = state.failing["b"].until
         assert "b" in state.next(NAMES, [], now, 60)
-        state.after = None
+        state.left = []
 
     assert times == [60, 120, 240, 480, 960, 1800, 1800, 1800]
     assert not state.record(DiscoveryResult("b"), [], now, 60)

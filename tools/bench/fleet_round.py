@@ -31,7 +31,7 @@ def main(rounds: int) -> None:
                     instance.add_dynamic_partitions("companies", list(request.partition_keys))
                 evaluations += 1
                 state = DiscoveryState.from_cursor(result.cursor)
-                if state.after is None:
+                if not state.left:
                     break
                 cursor = result.cursor
             measured = {
