@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import uvicorn
 from standardwebhooks import Webhook, WebhookVerificationError
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dagster_pleo_export import runtime, secrets
 from dagster_pleo_export.companies import NAME
@@ -27,8 +32,6 @@ from tap_pleo_export.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
-
-    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
     from dagster_pleo_export.companies import Fleet
     from dagster_pleo_export.fleet_file import Company
@@ -50,6 +53,7 @@ FLEET_SECONDS = 5.0
 # How often the fleet file is looked at.
 LOOK_SECONDS = 1.0
 HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+CLOSE = {"Connection": "close"}
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 Deliver: TypeAlias = "Callable[[str, str], Awaitable[None]]"
@@ -173,21 +177,17 @@ def server(deliver: Deliver) -> uvicorn.Server:
     receiver = Receiver(deliver)
     refusals = _RefusalLog()
 
-    # A framework's routing and requests would take longer than everything else.
-    async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        assert scope["type"] == "http"  # noqa: S101 - neither WebSockets nor lifespan are configured
-        path = scope["path"]
-        if not (path.startswith("/") and path.isprintable()):
-            status = HTTPStatus.NOT_FOUND
-        elif scope["method"] != "POST":
-            status = HTTPStatus.METHOD_NOT_ALLOWED
-        else:
-            status = await _status(receiver, refusals, path.strip("/"), scope["headers"], receive)
-        kept = [] if status == HTTPStatus.ACCEPTED else [(b"connection", b"close")]
-        headers = [(b"content-length", b"0"), *kept]
-        await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    async def post(request: Request) -> Response:
+        status = await _status(receiver, refusals, request)
+        return Response(status_code=status, headers=None if status == HTTPStatus.ACCEPTED else CLOSE)
 
+    async def refuse(_: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
+        return Response(status_code=status, headers=CLOSE)
+
+    app = Starlette(
+        routes=[Route("/{credential:path}", post, methods=["POST"])], exception_handlers={HTTPException: refuse}
+    )
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -205,7 +205,7 @@ def server(deliver: Deliver) -> uvicorn.Server:
     )
 
 
-class _LimitedProtocol(HttpToolsProtocol):
+class _LimitedProtocol(H11Protocol):
     """Limits connections, and the seconds from connecting, or from the last response, to the next response."""
 
     _deadline: asyncio.TimerHandle | None = None
@@ -260,45 +260,28 @@ class _RefusalLog:
             logger.warning("Delivery to /%s refused (%d): %s", one_line(credential), refused.status, refused)
 
 
-async def _status(
-    receiver: Receiver,
-    refusals: _RefusalLog,
-    credential: str,
-    headers: Iterable[tuple[bytes, bytes]],
-    receive: ASGIReceiveCallable,
-) -> HTTPStatus:
+async def _status(receiver: Receiver, refusals: _RefusalLog, request: Request) -> HTTPStatus:
+    credential = request.path_params["credential"].strip("/")
+    given = {name: request.headers.getlist(name) for name in HEADERS}
+    # Twice the same header: it is unclear which one counts.
+    headers = {name: values[0] if len(values) == 1 else "" for name, values in given.items()}
     try:
-        await receiver.receive(credential, _signature_headers(headers), await _body(receive))
+        await receiver.receive(credential, headers, await _body(request))
     except DeliveryRefused as refused:
         refusals.log(credential, refused)
         return refused.status
+    except ClientDisconnect:
+        return HTTPStatus.REQUEST_TIMEOUT
     except Exception as error:  # noqa: BLE001 - Pleo delivers again; the server must go on
         logger.error("Delivery to /%s failed: %s", one_line(credential), type(error).__name__)  # noqa: TRY400 - one line
         return HTTPStatus.INTERNAL_SERVER_ERROR
     return HTTPStatus.ACCEPTED
 
 
-def _signature_headers(given: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    found = dict.fromkeys(HEADERS, "")
-    seen: set[str] = set()
-    for raw, value in given:
-        name = raw.decode("latin-1")
-        if name in found:
-            # Twice the same header: it is unclear which one counts.
-            found[name] = "" if name in seen else value.decode("latin-1")
-            seen.add(name)
-    return found
-
-
-async def _body(receive: ASGIReceiveCallable) -> bytes:
+async def _body(request: Request) -> bytes:
     body = bytearray()
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise DeliveryRefused(HTTPStatus.REQUEST_TIMEOUT, "its client left before the end of its body")
-        body += message["body"]
-        more = message["more_body"]
+    async for chunk in request.stream():
+        body += chunk
         if len(body) > MAX_BODY:
             raise DeliveryRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"its body is larger than {MAX_BODY} bytes")
     return bytes(body)
