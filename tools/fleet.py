@@ -6,9 +6,11 @@ import json
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import psutil
@@ -18,7 +20,6 @@ from tools.meltano import CHECKOUT, MELTANO, environment_without_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from sandbox import Sandbox
     from tools.postgres import Postgres
@@ -49,6 +50,8 @@ class FleetRig:
     secrets: dict[str, str] = field(default_factory=dict)  # Environment variables with secrets
     prefix: str = ""  # Prefix of the databases' names
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)  # The processes by name
+    # The folder for temporary files; a short path, for sockets.
+    scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="fleet-", dir="/tmp")))
 
     def __post_init__(self) -> None:
         """Create folder, files and databases."""
@@ -75,6 +78,7 @@ class FleetRig:
             "DAGSTER_HOME": str(self.home),
             "PLEO_FLEET": str(self.file),
             "XDG_STATE_HOME": str(self.home / "state"),
+            "TMPDIR": str(self.scratch),
             "MELTANO_DATABASE_URI": self.server.url(self.prefix + MELTANO_DATABASE),
             "TARGET_POSTGRES_SQLALCHEMY_URL": self.server.url(self.prefix + WAREHOUSE),
             **self.secrets,
@@ -93,7 +97,6 @@ class FleetRig:
         dagster = yaml.safe_load(self.command("instance"))
         url = self.server.url(self.prefix + DAGSTER).replace("+psycopg:", "+psycopg2:")
         dagster["storage"] = {"postgres": {"postgres_url": url}}
-        dagster["run_monitoring"]["poll_interval_seconds"] = 5
         (self.home / "dagster.yaml").write_text(yaml.safe_dump(dagster), "utf-8")
 
     def command(self, *arguments: str) -> str:
@@ -140,6 +143,15 @@ class FleetRig:
                 process.kill()
                 process.wait()
             end(family)
+
+    def kill(self, *names: str) -> None:
+        """Kill the processes of these names, or all, with their children, as a power cut does."""
+        processes = [self.running.pop(name) for name in names or tuple(self.running)]
+        for one in [one for process in processes for one in _family(process.pid)]:
+            with suppress(psutil.Error):
+                one.kill()
+        for process in processes:
+            process.wait()
 
     def wait(self, happened: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait for an event."""
@@ -194,7 +206,8 @@ class FleetRig:
 
     def texts(self) -> dict[str, bytes]:
         """Return everything that the fleet has stored and logged, by place: files, and the rows of all databases."""
-        kept = {str(p): p.read_bytes() for p in self.home.rglob("*") if p.is_file()}
+        files = (p for folder in (self.home, self.scratch) for p in folder.rglob("*") if p.is_file())
+        kept = {str(p): p.read_bytes() for p in files}
         tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
         for database in (DAGSTER, MELTANO_DATABASE):
             with self.server.connect(self.prefix + database) as connection:
@@ -208,6 +221,7 @@ class FleetRig:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def end(family: Iterable[psutil.Process]) -> None:

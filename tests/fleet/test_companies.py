@@ -500,8 +500,9 @@ def test_instance_prints_dagsters_settings(
     code, out, _ = checked(path, monkeypatch, capsys, "instance")
 
     assert code == 0
-    # One run of a company at a time, three of a credential, seven in all; retries of runs whose worker vanished.
+    # One run of a company at a time, three of a credential, seven in all; runs without a process are ended.
     assert yaml.safe_load(out) == {
+        "run_launcher": {"module": "dagster_pleo_export.launchers", "class": "WatchedRunLauncher"},
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
         "concurrency": {
@@ -513,6 +514,11 @@ def test_instance_prints_dagsters_settings(
                 ],
             }
         },
-        "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
-        "run_monitoring": {"enabled": True, "start_timeout_seconds": 180, "poll_interval_seconds": 30},
+        "run_retries": {"enabled": False},
+        "run_monitoring": {
+            "enabled": True,
+            "start_timeout_seconds": 75,
+            "poll_interval_seconds": 10,
+            "max_resume_run_attempts": 0,
+        },
     }
