@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BIN = CHECKOUT / ".venv-fleet" / "bin"
 CODE = "dagster_pleo_export.definitions"
+DAGSTER_URL = "DAGSTER_POSTGRES_URL"
 DAGSTER, MELTANO_DATABASE, WAREHOUSE = "dagster", "meltano", "warehouse"
 STOP_SECONDS = 30
 POLL_SECONDS = 0.5
@@ -81,6 +82,7 @@ class FleetRig:
             "TMPDIR": str(self.scratch),
             "MELTANO_DATABASE_URI": self.server.url(self.prefix + MELTANO_DATABASE),
             "TARGET_POSTGRES_SQLALCHEMY_URL": self.server.url(self.prefix + WAREHOUSE),
+            DAGSTER_URL: self.server.url(self.prefix + DAGSTER).replace("+psycopg:", "+psycopg2:"),
             **self.secrets,
         }
 
@@ -95,8 +97,7 @@ class FleetRig:
         }
         self.file.write_text(yaml.safe_dump(file | self.options), "utf-8")
         dagster = yaml.safe_load(self.command("instance"))
-        url = self.server.url(self.prefix + DAGSTER).replace("+psycopg:", "+psycopg2:")
-        dagster["storage"] = {"postgres": {"postgres_url": url}}
+        dagster["storage"] = {"postgres": {"postgres_url": {"env": DAGSTER_URL}}}
         (self.home / "dagster.yaml").write_text(yaml.safe_dump(dagster), "utf-8")
 
     def command(self, *arguments: str) -> str:
@@ -111,13 +112,31 @@ class FleetRig:
         """Return the rows of ``dagster-pleo-export status`` by company."""
         return {row["company"]: row for row in json.loads(self.command("status", "--json"))}
 
-    def start(self, name: str, *command: str | Path) -> subprocess.Popen[bytes]:
-        """Start a process; its output goes to the file ``NAME.log``."""
+    def start(
+        self, name: str, *command: str | Path, environment: dict[str, str] | None = None, given: str | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a process; its output goes to the file ``NAME.log``.
+
+        Args:
+            name: Its name.
+            command: Its command.
+            environment: Its environment, if it differs from that of the others.
+            given: What it reads from standard input, which stays open if this is None.
+        """
         with (self.home / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                command, env=self.environment, cwd=self.home, stdout=log, stderr=log, start_new_session=True
+                command,
+                env=environment or self.environment,
+                cwd=self.home,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self.running[name] = process
+        if given is not None and process.stdin:
+            process.stdin.write(given.encode())
+            process.stdin.close()
         return process
 
     def start_daemon(self) -> None:
@@ -141,7 +160,7 @@ class FleetRig:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait()
+            process.communicate()
             end(family)
 
     def kill(self, *names: str) -> None:
@@ -151,13 +170,17 @@ class FleetRig:
             with suppress(psutil.Error):
                 one.kill()
         for process in processes:
-            process.wait()
+            process.communicate()
+
+    def gone(self) -> list[str]:
+        """Return the names of processes that have ended by themselves."""
+        return [name for name, process in self.running.items() if process.poll() is not None]
 
     def wait(self, happened: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait for an event."""
         until = time.monotonic() + seconds
         while not happened():
-            gone = [name for name, process in self.running.items() if process.poll() is not None]
+            gone = self.gone()
             if gone or time.monotonic() > until:
                 why = f"{gone[0]} has ended" if gone else f"not within {seconds:.0f} s"
                 raise FleetFailed(f"{what}: {why}; logs are in {self.home}")

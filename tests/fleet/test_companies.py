@@ -522,3 +522,20 @@ def test_instance_prints_dagsters_settings(
             "max_resume_run_attempts": 0,
         },
     }
+
+
+def test_a_fleet_on_celery_names_the_brokers_variable_and_hides_it_from_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = {"celery": {"broker": {"env": "BROKER_URL"}}}
+    path = written(tmp_path, [{"id": "acme"}], {"acme": KEY}, engine=engine)
+    monkeypatch.setenv("BROKER_URL", "redis://:fake-secret@localhost")
+    code, out, _ = checked(path, monkeypatch, capsys, "instance")
+
+    assert code == 0
+    assert yaml.safe_load(out)["run_launcher"] == {
+        "module": "dagster_pleo_export.celery_hosts",
+        "class": "WatchedCeleryRunLauncher",
+        "config": {"broker": {"env": "BROKER_URL"}, "default_queue": "dagster"},
+    }
+    assert "BROKER_URL" in companies.read(path).secret_variables
