@@ -76,7 +76,7 @@ class HostedRig(FleetRig):
         return super().environment | {BROKER: _broker(self.relays["broker"][0].port)}
 
     def start_broker(self) -> None:
-        """Start Redis on the data of earlier ones; its configuration comes by a pipe, because it has a secret."""
+        """Start Redis on the data of earlier ones; its configuration contains a secret, so it goes through a pipe."""
         data = self.home / "redis"
         data.mkdir(exist_ok=True)
         lines = {"port": 0, "unixsocket": self.redis_socket, "dir": data, "appendonly": "yes", "save": '""'}
@@ -122,7 +122,7 @@ class HostedRig(FleetRig):
     def stop(self, *names: str) -> None:
         """End the processes of these names, or all: hosts first, because they need the broker to end."""
         for name in self.hosts:
-            # SIGTERM does not reach what is inside.
+            # unshare does not pass SIGTERM on.
             if isolated() and name in self.running and (not names or name in names):
                 for worker in psutil.Process(self.running[name].pid).children():
                     worker.terminate()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dagster import DagsterRun
 
 # From STARTED to the first lock, and between the locks of a run's two assets.
-GRACE_SECONDS = 25.0
+GRACE_SECONDS = 20.0
 
 
 class WatchedRuns:

@@ -15,7 +15,7 @@ TARGET_SHARE = 4
 # Requests per minute for discovery beyond its regular rounds, for example after webhooks.
 SPARE = 10
 # From a run's launch to its start, which takes a few seconds of processor time.
-START_SECONDS = 75
+START_SECONDS = 60
 
 
 class Budget(NamedTuple):
@@ -69,7 +69,7 @@ def instance(file: FleetFile) -> dict[str, Any]:
         "run_monitoring": {
             "enabled": True,
             "start_timeout_seconds": START_SECONDS,
-            "poll_interval_seconds": 10,
+            "poll_interval_seconds": 5,
             "max_resume_run_attempts": 0,
         },
     }

@@ -34,7 +34,7 @@ MAX_RECORDS = 1000
 # Dagster's tag, which a run lacks that failed because nothing runs it.
 REASON_TAG = "dagster/failure_reason"
 NEVER_STARTED = "START_TIMEOUT"
-# Lost runs of a job that are no attempts: more of them mean that the job itself kills its worker.
+# So many lost runs of a job do not count as attempts; more of them mean that the job itself kills its worker.
 MAX_LOST = 5
 LOST_SECONDS = 600
 # Metadata of deliveries: the last delivery of each company.
@@ -43,6 +43,7 @@ NAMED = "companies"
 COMPANIES = "companies"
 INTERRUPTED = "ExecutionInterrupted"
 STOPPED = "The worker was stopped, with Dagster or by hand; the next run continues from the company's state"
+UNSTARTED = "Nothing started the run in time: look whether the code server, the broker and the workers are up"
 VANISHED = "The worker vanished; the load is started again, and continues from the company's state"
 
 
@@ -111,7 +112,8 @@ def failure_reason(instance: dg.DagsterInstance, run_id: str) -> str:
             return STOPPED
         if error:
             return f"{(error.cause or error).message}".strip().rstrip(".")
-    return VANISHED
+    run = instance.get_run_by_id(run_id)
+    return UNSTARTED if run and run.tags.get(REASON_TAG) == NEVER_STARTED else VANISHED
 
 
 def discovery_state(instance: dg.DagsterInstance) -> DiscoveryState:

@@ -517,8 +517,8 @@ def test_instance_prints_dagsters_settings(
         "run_retries": {"enabled": False},
         "run_monitoring": {
             "enabled": True,
-            "start_timeout_seconds": 75,
-            "poll_interval_seconds": 10,
+            "start_timeout_seconds": 60,
+            "poll_interval_seconds": 5,
             "max_resume_run_attempts": 0,
         },
     }

@@ -49,7 +49,7 @@ def test_a_company_loads_again_after_everything_was_killed(server: Postgres, tmp
     assert [run["status"] for run in runs] == ["FAILURE", "SUCCESS"]
     assert runs[0]["end"] - restarted < 60
     assert runs[1]["start"] - restarted < 120
-    # A lost run is no attempt, so that the next one does not wait.
+    # A lost run does not count as an attempt, so the next one does not wait.
     assert [run["tags"]["pleo/attempt"] for run in runs] == ["1", "1"]
     with server.connect("kills_" + WAREHOUSE) as connection:
         loaded = loaded_keys(connection, "export_items")
