@@ -73,8 +73,8 @@ docs: $(DOCS)/.installed ## Build the docs site into .docs/site; a broken link f
 image: $(VENV) ## Build the container image with docker or buildah, and load a local Pleo with it (ARGS="build options")
 	@$(BIN)/python -m tools.image $(ARGS)
 
-fleet-demo: $(DEMO_PLUGINS) $(FLEET_VENV) ## Twenty companies of a local Pleo on Dagster, with real Meltano and PostgreSQL
-	@$(BIN)/python -m demo.fleet
+fleet-demo: $(DEMO_PLUGINS) $(FLEET_VENV) ## Twenty companies of a local Pleo on Dagster, with real Meltano and PostgreSQL (HOSTS=2 on Celery, one killed)
+	@$(BIN)/python -m demo.fleet $(if $(HOSTS),--hosts $(HOSTS))
 
 test-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Run the tests of many companies on Dagster's real daemon (ARGS="-k webhook")
 	@$(BIN)/python -m pytest tests/fleet/live -n 2 --dist loadfile $(ARGS)
@@ -119,7 +119,7 @@ $(VENV): $(CREATED) pyproject.toml constraints.txt
 $(FLEET_CREATED): $(CREATED) pyproject.toml fleet/pyproject.toml constraints.txt
 	@echo "Installing Dagster into .venv-fleet, once (about a minute) ..."
 	@$(BIN)/python -m venv --clear .venv-fleet
-	@$(FLEET_BIN)/python -m pip install -qq --no-input -c constraints.txt . ./fleet
+	@$(FLEET_BIN)/python -m pip install -qq --no-input -c constraints.txt . './fleet[celery,kubernetes]'
 	@touch $@
 
 # As wheels: an editable install would put the whole checkout on the import path.

@@ -1,8 +1,13 @@
-"""``make fleet-demo``: twenty companies of a local Pleo on Dagster, loaded by the real Meltano into PostgreSQL."""
+"""``make fleet-demo``: twenty companies of a local Pleo on Dagster, loaded by the real Meltano into PostgreSQL.
+
+With ``HOSTS=2`` two hosts on Celery load them, and one of them is killed in the middle.
+"""
 
 from __future__ import annotations
 
+import argparse
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +19,11 @@ from sandbox import Sandbox
 from tools import fleet_world, postgres
 from tools.expectation import expected_items
 from tools.fleet import WAREHOUSE, FleetFailed, FleetRig
+from tools.hosts import HostedRig, isolated
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Callable
 
     from rich.console import Console
 
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 HOME = Path(".demo") / "fleet"
 OPTIONS = {"limits": {"runs": 3, "runs_per_credential": 2}, "alerts": {"fresh_minutes": 30}}
 SECONDS = 1200
+DONE_BEFORE_KILL = 4
 
 
 def show(console: Console, pleo: Sandbox, rig: FleetRig, world: Twenty) -> bool:
@@ -35,8 +43,7 @@ def show(console: Console, pleo: Sandbox, rig: FleetRig, world: Twenty) -> bool:
         console.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {text}")
 
     say(f"Local Pleo on {pleo.url}: {len(world.companies)} companies, {len(world.readable)} with an export job to load")
-    rig.start_daemon()
-    say("Started Dagster's daemon and code server; the sensor asks about all companies and requests runs")
+    start(rig, say)
     reported: set[str] = set()
 
     def settled() -> bool:
@@ -44,6 +51,8 @@ def show(console: Console, pleo: Sandbox, rig: FleetRig, world: Twenty) -> bool:
             if run["status"] in {"SUCCESS", "FAILURE"} and run["id"] not in reported:
                 reported.add(run["id"])
                 say(f"{run['company']}: {run['status'].lower()} after {run['end'] - run['start']:.0f} s")
+        if isinstance(rig, HostedRig) and len(reported) >= DONE_BEFORE_KILL and len(rig.hosts) > 1:
+            kill_host(rig, world, say)
         return rig.settled(world.readable)()
 
     rig.wait(settled, SECONDS, "the loads")
@@ -74,12 +83,39 @@ def show(console: Console, pleo: Sandbox, rig: FleetRig, world: Twenty) -> bool:
     return equal
 
 
-def play(console: Console) -> bool:
-    """Run the demo in the checkout's ``.demo/fleet``, and return whether PostgreSQL has every item."""
+def start(rig: FleetRig, say: Callable[[str], None]) -> None:
+    """Start the fleet."""
+    if isinstance(rig, HostedRig):
+        rig.start_all()
+        kind = "with separate networks" if isolated() else "as groups of processes"
+        say(f"Started Redis, and the hosts {', '.join(rig.hosts)} {kind}")
+    else:
+        rig.start_daemon()
+    say("Started Dagster's daemon and code server; the sensor asks about all companies and requests runs")
+
+
+def kill_host(rig: HostedRig, world: Twenty, say: Callable[[str], None]) -> None:
+    """Kill the first host that loads a company."""
+    for company in world.readable:
+        if host := rig.host_of(company):
+            rig.kill(host)
+            rig.hosts.remove(host)
+            say(f"[bold red]{host} is killed[/] while it loads {company}; {' and '.join(rig.hosts)} will load it")
+            return
+
+
+def play(console: Console, hosts: int) -> bool:
+    """Run the demo in the checkout's ``.demo/fleet``, and return whether PostgreSQL has every item.
+
+    Args:
+        console: The terminal.
+        hosts: The number of worker hosts; 0 for one machine without Celery.
+    """
     home = HOME.resolve()
     with Sandbox() as pleo, postgres.running() as server:
         world = fleet_world.twenty(pleo)
-        rig = FleetRig(home, server, pleo, world.companies, world.credentials, OPTIONS, world.secrets)
+        kind = partial(HostedRig, hosts=[f"host-{number + 1}" for number in range(hosts)]) if hosts else FleetRig
+        rig = kind(home, server, pleo, world.companies, world.credentials, OPTIONS, world.secrets)
         for name, secret in world.files.items():
             (home / name).write_text(secret, "utf-8")
         with rig:
@@ -89,4 +125,6 @@ def play(console: Console) -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(perform(play, FleetFailed))
+    parser = argparse.ArgumentParser(prog="python -m demo.fleet")
+    parser.add_argument("--hosts", type=int, default=0, help="worker hosts on Celery, one of which is killed")
+    raise SystemExit(perform(partial(play, hosts=parser.parse_args().hosts), FleetFailed))

@@ -6,9 +6,11 @@ import json
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import psutil
@@ -18,13 +20,13 @@ from tools.meltano import CHECKOUT, MELTANO, environment_without_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from sandbox import Sandbox
     from tools.postgres import Postgres
 
 BIN = CHECKOUT / ".venv-fleet" / "bin"
 CODE = "dagster_pleo_export.definitions"
+DAGSTER_URL = "DAGSTER_POSTGRES_URL"
 DAGSTER, MELTANO_DATABASE, WAREHOUSE = "dagster", "meltano", "warehouse"
 STOP_SECONDS = 30
 POLL_SECONDS = 0.5
@@ -49,6 +51,8 @@ class FleetRig:
     secrets: dict[str, str] = field(default_factory=dict)  # Environment variables with secrets
     prefix: str = ""  # Prefix of the databases' names
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)  # The processes by name
+    # The folder for temporary files; a short path, for sockets.
+    scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="fleet-", dir="/tmp")))
 
     def __post_init__(self) -> None:
         """Create folder, files and databases."""
@@ -75,8 +79,10 @@ class FleetRig:
             "DAGSTER_HOME": str(self.home),
             "PLEO_FLEET": str(self.file),
             "XDG_STATE_HOME": str(self.home / "state"),
+            "TMPDIR": str(self.scratch),
             "MELTANO_DATABASE_URI": self.server.url(self.prefix + MELTANO_DATABASE),
             "TARGET_POSTGRES_SQLALCHEMY_URL": self.server.url(self.prefix + WAREHOUSE),
+            DAGSTER_URL: self.server.url(self.prefix + DAGSTER).replace("+psycopg:", "+psycopg2:"),
             **self.secrets,
         }
 
@@ -91,9 +97,7 @@ class FleetRig:
         }
         self.file.write_text(yaml.safe_dump(file | self.options), "utf-8")
         dagster = yaml.safe_load(self.command("instance"))
-        url = self.server.url(self.prefix + DAGSTER).replace("+psycopg:", "+psycopg2:")
-        dagster["storage"] = {"postgres": {"postgres_url": url}}
-        dagster["run_monitoring"]["poll_interval_seconds"] = 5
+        dagster["storage"] = {"postgres": {"postgres_url": {"env": DAGSTER_URL}}}
         (self.home / "dagster.yaml").write_text(yaml.safe_dump(dagster), "utf-8")
 
     def command(self, *arguments: str) -> str:
@@ -108,13 +112,31 @@ class FleetRig:
         """Return the rows of ``dagster-pleo-export status`` by company."""
         return {row["company"]: row for row in json.loads(self.command("status", "--json"))}
 
-    def start(self, name: str, *command: str | Path) -> subprocess.Popen[bytes]:
-        """Start a process; its output goes to the file ``NAME.log``."""
+    def start(
+        self, name: str, *command: str | Path, environment: dict[str, str] | None = None, given: str | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a process; its output goes to the file ``NAME.log``.
+
+        Args:
+            name: Its name.
+            command: Its command.
+            environment: Its environment, if it differs from that of the others.
+            given: What it reads from standard input, which stays open if this is None.
+        """
         with (self.home / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                command, env=self.environment, cwd=self.home, stdout=log, stderr=log, start_new_session=True
+                command,
+                env=environment or self.environment,
+                cwd=self.home,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self.running[name] = process
+        if given is not None and process.stdin:
+            process.stdin.write(given.encode())
+            process.stdin.close()
         return process
 
     def start_daemon(self) -> None:
@@ -138,14 +160,27 @@ class FleetRig:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait()
+            process.communicate()
             end(family)
+
+    def kill(self, *names: str) -> None:
+        """Kill the processes of these names, or all, with their children, as a power cut does."""
+        processes = [self.running.pop(name) for name in names or tuple(self.running)]
+        for one in [one for process in processes for one in _family(process.pid)]:
+            with suppress(psutil.Error):
+                one.kill()
+        for process in processes:
+            process.communicate()
+
+    def gone(self) -> list[str]:
+        """Return the names of processes that have ended by themselves."""
+        return [name for name, process in self.running.items() if process.poll() is not None]
 
     def wait(self, happened: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait for an event."""
         until = time.monotonic() + seconds
         while not happened():
-            gone = [name for name, process in self.running.items() if process.poll() is not None]
+            gone = self.gone()
             if gone or time.monotonic() > until:
                 why = f"{gone[0]} has ended" if gone else f"not within {seconds:.0f} s"
                 raise FleetFailed(f"{what}: {why}; logs are in {self.home}")
@@ -194,7 +229,8 @@ class FleetRig:
 
     def texts(self) -> dict[str, bytes]:
         """Return everything that the fleet has stored and logged, by place: files, and the rows of all databases."""
-        kept = {str(p): p.read_bytes() for p in self.home.rglob("*") if p.is_file()}
+        files = (p for folder in (self.home, self.scratch) for p in folder.rglob("*") if p.is_file())
+        kept = {str(p): p.read_bytes() for p in files}
         tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
         for database in (DAGSTER, MELTANO_DATABASE):
             with self.server.connect(self.prefix + database) as connection:
@@ -208,6 +244,7 @@ class FleetRig:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def end(family: Iterable[psutil.Process]) -> None:

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -64,6 +64,28 @@ class Postgres:
 
     data: Path  # Its data directory, with the log in ``server.log``
     socket: Path  # The directory of its Unix socket
+    command: tuple[str, ...] = ()  # What starts it
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)  # The newest one is the server
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        log = self.data / "server.log"
+        with log.open("ab") as sink:
+            # A new session: Ctrl-C reaches this process, which stops the server after its clients.
+            server = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, cwd="/"
+            )
+        self.processes.append(server)
+        _wait_until_ready(server, self, log)
+
+    def kill(self) -> None:
+        """Kill the server and its sessions, as a power cut does; :meth:`start` recovers its data."""
+        server = self.processes[-1]
+        sessions = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        for pid in (server.pid, *map(int, sessions)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        server.wait()
 
     def url(self, database: str = USER) -> str:
         """Return the SQLAlchemy URL of a database, for psycopg 3, as in ``TARGET_POSTGRES_SQLALCHEMY_URL``."""
@@ -168,17 +190,12 @@ def _initialise(data: Path, owner: int, as_user: list[str]) -> None:
 def _process(postgres: Postgres, as_user: list[str]) -> Iterator[Postgres]:
     settings = [f"--{name}={value}" for name, value in {**_SERVER, "unix_socket_directories": postgres.socket}.items()]
     command = [*as_user, _binary("postgres"), "-D", str(postgres.data), "-p", str(PORT), *settings]
-    log = postgres.data / "server.log"
-    with log.open("ab") as sink:
-        # A new session: Ctrl-C reaches this process, which stops the server after its clients.
-        server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, cwd="/"
-        )
+    postgres = replace(postgres, command=tuple(command))
     try:
-        _wait_until_ready(server, postgres, log)
+        postgres.start()
         yield postgres
     finally:
-        _stop(server)
+        _stop(postgres.processes[-1])
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], postgres: Postgres, log: Path) -> None:

@@ -1,4 +1,4 @@
-"""``dagster-pleo-export``: check the fleet file, write Dagster's limits, receive webhooks, show the fleet."""
+"""``dagster-pleo-export``: check the fleet file, write Dagster's settings, receive webhooks, run loads, show them."""
 
 from __future__ import annotations
 
@@ -52,6 +52,19 @@ def webhook(options: argparse.Namespace) -> int:
     return 0
 
 
+def worker(options: argparse.Namespace) -> int:
+    """Execute the runs of a fleet on Celery on this host, until SIGTERM."""
+    import dagster as dg
+
+    from dagster_pleo_export import celery_hosts, scratch
+
+    guard_logs()
+    scratch.sweep()
+    with dg.DagsterInstance.get() as dagster:
+        celery_hosts.work(dagster, options.runs or runtime.fleet().file.limits.runs)
+    return 0
+
+
 def status(options: argparse.Namespace) -> int:
     """Show each company's state and counts."""
     import dagster as dg
@@ -73,12 +86,14 @@ def main() -> int:
     """Run a command."""
     parser = argparse.ArgumentParser(prog="dagster-pleo-export", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (check, instance, webhook, status):
+    for command in (check, instance, webhook, worker, status):
         one = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
         one.set_defaults(run=command)
         if command is webhook:
             one.add_argument("--host", default="127.0.0.1")
             one.add_argument("--port", type=int, default=8900, help="0 for a free one")
+        if command is worker:
+            one.add_argument("--runs", type=int, help="how many at once; default: the fleet file's limits.runs")
         if command is status:
             one.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -4,18 +4,21 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from dagster_pleo_export import pipeline, run_history, runtime
+from dagster_pleo_export import locks, pipeline, run_history, runtime
 from dagster_pleo_export.companies import Fleet
 from dagster_pleo_export.fleet_file import Company
+from dagster_pleo_export.locks import LockTaken
 from dagster_pleo_export.run_planning import jobs_in
 from dagster_pleo_export.secrets import SecretMissing
 
 COMPANIES = dg.DynamicPartitionsDefinition(name=run_history.COMPANIES)
 LOAD = dg.AssetKey("load")
 REPORT = dg.AssetKey("report")
-# When another run of the company is active, or was killed a moment ago.
-BUSY_RETRIES = 2
-BUSY_SECONDS = 20
+# For the Meltano of a dead worker, which has 20 s to save its state.
+LOCK_SECONDS = 60.0
+# After the connection to Dagster's database was lost.
+LOSS_RETRIES = 2
+LOSS_SECONDS = 5
 
 
 @dg.asset(
@@ -62,10 +65,20 @@ def _run(
     context: dg.AssetExecutionContext, fleet: Fleet, company: Company, plugins: tuple[str, ...]
 ) -> dg.MaterializeResult:
     levels = {"warning": context.log.warning, "error": context.log.error, "critical": context.log.error}
+    names = locks.run_lock(context.run.run_id), locks.company_lock(company.id)
     try:
-        result = pipeline.run(fleet, company, plugins, lambda level, text: levels.get(level, context.log.info)(text))
+        with locks.of(context.instance).acquire(*names, wait=LOCK_SECONDS) as lease:
+            result = pipeline.run(
+                fleet, company, plugins, lease, lambda level, text: levels.get(level, context.log.info)(text)
+            )
     except SecretMissing as missing:
         raise dg.Failure(f"{company.id}: {missing}", allow_retries=False) from None
+    except LockTaken:
+        raise dg.Failure(f"{company.id}: another run of this company is still active") from None
+    if lease.lost.is_set():
+        raise dg.RetryRequested(max_retries=LOSS_RETRIES, seconds_to_wait=LOSS_SECONDS) from dg.Failure(
+            f"{company.id}: the connection to Dagster's database was lost, and with it the lock on the company"
+        )
     log = result.log
     metadata = {
         "items": log.items,
@@ -76,8 +89,4 @@ def _run(
     }
     if result.exit_code == 0:
         return dg.MaterializeResult(metadata=metadata)
-    if log.busy:
-        raise dg.RetryRequested(max_retries=BUSY_RETRIES, seconds_to_wait=BUSY_SECONDS) from dg.Failure(
-            f"{company.id}: another run of this company is active: {log.why}"
-        )
     raise dg.Failure(f"{company.id}: {log.why}", metadata=metadata | {"exit code": result.exit_code})

@@ -219,7 +219,9 @@ class _Entries:
 
     def secret_variables(self) -> set[str]:
         """Return the environment variables of all secrets, also of entries that are left out."""
-        named = {text for part in ("alerts", "companies", "credentials") for text in _env(self.content.get(part))}
+        named = {
+            text for part in ("alerts", "companies", "credentials", "engine") for text in _env(self.content.get(part))
+        }
         names = {str(_as(dict, value).get("credential") or name) for name, _, value in self._listed}
         names |= set(map(str, _as(dict, self.content.get("credentials"))))
         return {text.replace("{credential}", name) for text in named for name in (names if "{" in text else ("",))}

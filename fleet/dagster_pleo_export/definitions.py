@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from dagster_pleo_export import alerts, run_history, runtime, sensor
+from dagster_pleo_export import alerts, run_history, runtime, scratch, sensor
 from dagster_pleo_export.assets import LOAD, REPORT, load, report
 from dagster_pleo_export.companies import read_file
 from dagster_pleo_export.fleet_file import FleetError
@@ -32,6 +32,7 @@ def fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
 
 
 guard_logs()
+scratch.sweep()
 _report, _tick = _report_and_tick()
 company = dg.define_asset_job(
     "company",

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from dagster_pleo_export.discovery import DiscoveryResult
@@ -51,6 +51,7 @@ class DiscoveryState(Struct):
         left: Companies that the round has not asked yet, those that have waited longest first; empty: it is complete.
         overdue: Whether the next round began before the last one was complete.
         delivery: The last webhook delivery that was handled.
+        lost: Recent runs that were lost, whose companies have been asked about again.
         failing: Companies whose jobs could not be listed.
         open: Companies with readable jobs that have no complete load yet.
         left_out: The problems of companies and credentials that are left out, already logged.
@@ -60,6 +61,7 @@ class DiscoveryState(Struct):
     left: list[str] = field(default_factory=list)
     overdue: bool = False
     delivery: int = 0
+    lost: list[str] = field(default_factory=list)
     failing: dict[str, FailingCompany] = field(default_factory=dict)
     open: dict[str, list[PendingJob]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -86,6 +88,11 @@ class DiscoveryState(Struct):
         """Record the problems of entries that are left out; return those that are new."""
         known, self.left_out = set(self.left_out), list(problems)
         return [problem for problem in self.left_out if problem not in known]
+
+    def new_losses(self, lost: Mapping[str, str]) -> list[str]:
+        """Record the lost runs, companies by run id; return the companies of those that are new."""
+        known, self.lost = set(self.lost), sorted(lost)
+        return sorted({company for run, company in lost.items() if run not in known})
 
     def next(self, companies: Iterable[str], hinted: Iterable[str], now: float, interval: float) -> list[str]:
         """Return the companies to ask, in order; start a new round if it is time, with what the last one left first.

@@ -115,6 +115,30 @@ class RunLimits(Struct, frozen=True, forbid_unknown_fields=True):
     runs_per_credential: int = 2
 
 
+class EnvironmentSecret(Struct, frozen=True, forbid_unknown_fields=True):
+    """A secret in an environment variable, which ``dagster.yaml`` can name."""
+
+    env: str
+
+
+class CeleryOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Celery.
+
+    Attributes:
+        broker: The broker's address, such as ``redis://:password@host:6379/0``.
+        queue: Its queue for runs.
+    """
+
+    broker: EnvironmentSecret
+    queue: str = "dagster"
+
+
+class EngineOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where runs are executed: on the daemon's machine, or on the hosts that run ``dagster-pleo-export worker``."""
+
+    celery: CeleryOptions | None = None
+
+
 class AlertOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """When and where to alert.
 
@@ -141,6 +165,7 @@ class FleetFile(Struct, frozen=True, forbid_unknown_fields=True):
     discovery: DiscoveryOptions = field(default_factory=DiscoveryOptions)
     limits: RunLimits = field(default_factory=RunLimits)
     alerts: AlertOptions = field(default_factory=AlertOptions)
+    engine: EngineOptions = field(default_factory=EngineOptions)
     settings: dict[str, Any] = {}
     report: bool = False
 

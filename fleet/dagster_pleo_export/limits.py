@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from dagster_pleo_export.fleet_file import FleetFile
+    from dagster_pleo_export.fleet_file import CeleryOptions, FleetFile
 
 CREDENTIAL_TAG = "pleo/credential"
 PARTITION_TAG = "dagster/partition"
@@ -14,6 +14,8 @@ PARTITION_TAG = "dagster/partition"
 TARGET_SHARE = 4
 # Requests per minute for discovery beyond its regular rounds, for example after webhooks.
 SPARE = 10
+# From a run's launch to its start, which takes a few seconds of processor time.
+START_SECONDS = 60
 
 
 class Budget(NamedTuple):
@@ -46,9 +48,10 @@ def share_with_target(run: int) -> tuple[int, int]:
 
 
 def instance(file: FleetFile) -> dict[str, Any]:
-    """Return the content of ``dagster.yaml``; storage and run launcher are up to the installation."""
+    """Return the content of ``dagster.yaml``; the storage is up to the installation."""
     per_value = {"applyLimitPerUniqueValue": True}
     return {
+        "run_launcher": _run_launcher(file.engine.celery),
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
         "concurrency": {
@@ -61,7 +64,22 @@ def instance(file: FleetFile) -> dict[str, Any]:
                 ],
             }
         },
-        # The sensor retries failed loads after a delay; this setting covers workers that vanished.
-        "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
-        "run_monitoring": {"enabled": True, "start_timeout_seconds": 180, "poll_interval_seconds": 30},
+        # The sensor starts runs again: failed ones after a delay, those whose worker vanished at once.
+        "run_retries": {"enabled": False},
+        "run_monitoring": {
+            "enabled": True,
+            "start_timeout_seconds": START_SECONDS,
+            "poll_interval_seconds": 5,
+            "max_resume_run_attempts": 0,
+        },
+    }
+
+
+def _run_launcher(celery: CeleryOptions | None) -> dict[str, Any]:
+    if celery is None:
+        return {"module": "dagster_pleo_export.launchers", "class": "WatchedRunLauncher"}
+    return {
+        "module": "dagster_pleo_export.celery_hosts",
+        "class": "WatchedCeleryRunLauncher",
+        "config": {"broker": {"env": celery.broker.env}, "default_queue": celery.queue},
     }

@@ -7,13 +7,12 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dagster_pleo_export import limits, secrets
+from dagster_pleo_export import limits, scratch, secrets
 from dagster_pleo_export.run_log import RunLog
 from tap_pleo_export.singer.redaction import SECRETS
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from dagster_pleo_export.companies import Fleet
     from dagster_pleo_export.fleet_file import Company
+    from dagster_pleo_export.locks import Lease
 
 TAP, TARGET = "TAP_PLEO_EXPORT_", "TARGET_PLEO_EXPORT_"
 CREDENTIALS = ("api_key", "access_token", "client_id", "client_secret", "refresh_token", "token_file")
@@ -43,7 +43,7 @@ class PipelineResult(NamedTuple):
 
 
 def run(
-    fleet: Fleet, company: Company, plugins: tuple[str, ...], write_log: Callable[[str, str], None]
+    fleet: Fleet, company: Company, plugins: tuple[str, ...], lease: Lease, write_log: Callable[[str, str], None]
 ) -> PipelineResult:
     """Run a pipeline for a company, to its end.
 
@@ -51,6 +51,7 @@ def run(
         fleet: The fleet it belongs to.
         company: The company.
         plugins: The plugins of the pipeline.
+        lease: The lock on the company's loads; Meltano inherits it, and is killed when it is lost.
         write_log: Called with level and text of each log line for a person, secrets masked.
 
     Raises:
@@ -60,12 +61,17 @@ def run(
     meltano = fleet.file.meltano
     # A path starts at the fleet file's folder; a plain name is looked up on PATH.
     executable = str(fleet.folder / meltano.executable) if "/" in meltano.executable else meltano.executable
-    options = ("--no-install", f"--state-id-suffix={company.id}")
+    # Forced: the lease excludes other runs, and Meltano's lock lasts five minutes longer than a killed run.
+    options = ("--no-install", "--force", f"--state-id-suffix={company.id}")
     command = [*_ends_with_this_process(), executable, "run", *options, *plugins]
     began = time.monotonic()
     log = RunLog()
     root = fleet.folder / meltano.project
-    with _system_folder(root) as folders, _process(command, root, variables | folders) as process:
+    with (
+        _system_folder(root) as (folders, locked),
+        _process(command, root, variables | folders, (*lease.descriptors, locked)) as process,
+    ):
+        lease.on_loss(lambda: _kill(process))
         for raw in process.stdout or ():
             if line := log.read(SECRETS.mask(raw)):
                 write_log(*line)
@@ -119,20 +125,22 @@ def _ends_with_this_process() -> list[str]:
 
 
 @contextmanager
-def _system_folder(project: Path) -> Iterator[dict[str, str]]:
-    """Give the run a temporary folder of mode 0700 in place of the project's ``.meltano``.
+def _system_folder(project: Path) -> Iterator[tuple[dict[str, str], int]]:
+    """Give the run a temporary folder in place of the project's ``.meltano``; yield variables and the folder's lock.
 
     Meltano writes a plugin's catalog and settings into one folder for all runs of a project: two runs at once would
     read each other's half-written files, and the settings contain secrets.
     """
-    with tempfile.TemporaryDirectory(prefix="pleo-run-", ignore_cleanup_errors=True) as name:
+    with scratch.folder() as (folder, descriptor):
         for shared in SHARED_FOLDERS:
-            (Path(name) / shared).symlink_to((project / ".meltano" / shared).resolve())
-        yield {"MELTANO_PROJECT_ROOT": str(project.resolve()), "MELTANO_SYS_DIR_ROOT": name}
+            (folder / shared).symlink_to((project / ".meltano" / shared).resolve())
+        yield {"MELTANO_PROJECT_ROOT": str(project.resolve()), "MELTANO_SYS_DIR_ROOT": str(folder)}, descriptor
 
 
 @contextmanager
-def _process(command: list[str], root: Path, variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def _process(
+    command: list[str], root: Path, variables: dict[str, str], descriptors: tuple[int, ...]
+) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(  # noqa: S603 - the installation's own executable
         command,
         cwd=root,
@@ -144,6 +152,7 @@ def _process(command: list[str], root: Path, variables: dict[str, str]) -> Itera
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
+        pass_fds=descriptors,
     )
     try:
         yield process
@@ -153,16 +162,16 @@ def _process(command: list[str], root: Path, variables: dict[str, str]) -> Itera
 
 def _end(process: subprocess.Popen[str]) -> None:
     """End the process and its plugins: SIGTERM first, so that the state of loaded records is saved, then SIGKILL."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is not None:
-            break
-        if number == signal.SIGTERM:
-            process.terminate()
-        else:
-            os.killpg(process.pid, number)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    _kill(process)
+    process.wait()
     if process.stdout:
         process.stdout.close()
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill the process and its plugins, those included that have outlived it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -13,6 +14,7 @@ from dagster_pleo_export.run_planning import ATTEMPT_TAG, RunHistory, job_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from tap_pleo_export.api.jobs import ExportJob
 
@@ -27,13 +29,20 @@ ACTIVE = [
     DagsterRunStatus.CANCELING,
 ]
 MAX_RECORDS = 1000
+# Dagster's tag, which a run lacks that failed because nothing runs it.
+REASON_TAG = "dagster/failure_reason"
+NEVER_STARTED = "START_TIMEOUT"
+# So many lost runs of a job do not count as attempts; more of them mean that the job itself kills its worker.
+MAX_LOST = 5
+LOST_SECONDS = 600
 # Metadata of deliveries: the last delivery of each company.
 NAMED = "companies"
 # The dynamic partitions.
 COMPANIES = "companies"
 INTERRUPTED = "ExecutionInterrupted"
 STOPPED = "The worker was stopped, with Dagster or by hand; the next run continues from the company's state"
-VANISHED = "The worker vanished; Dagster starts it again, and it continues from the company's state"
+UNSTARTED = "Nothing started the run in time: look whether the code server, the broker and the workers are up"
+VANISHED = "The worker vanished; the load is started again, and continues from the company's state"
 
 
 def of_jobs(instance: dg.DagsterInstance, jobs: Iterable[ExportJob], *, busy: bool) -> dict[str, RunHistory]:
@@ -50,14 +59,32 @@ def of_jobs(instance: dg.DagsterInstance, jobs: Iterable[ExportJob], *, busy: bo
 def _of_job(instance: dg.DagsterInstance, job: ExportJob, *, busy: bool) -> RunHistory:
     name, value = job_tag(job)
     records = instance.get_run_records(dg.RunsFilter(tags={name: value}), limit=MAX_RECORDS)
-    attempts = max((int(record.dagster_run.tags.get(ATTEMPT_TAG, "1")) for record in records), default=0)
+    lost = [record for record in records if _is_lost(record)]
+    started = [record for record in lost if record.start_time]
+    counted = [record for record in records if record not in lost] + started[MAX_LOST:]
+    attempts = max((int(record.dagster_run.tags.get(ATTEMPT_TAG, "1")) for record in counted), default=0)
     statuses = {record.dagster_run.status for record in records}
     if DagsterRunStatus.SUCCESS in statuses:
         return RunHistory("done", attempts)
     if busy or statuses & set(ACTIVE):
         return RunHistory("busy", attempts)
-    ended = max((record.end_time or record.create_timestamp.timestamp() for record in records), default=0.0)
-    return RunHistory("failed" if records else "new", attempts, ended)
+    ended = max((record.end_time or record.create_timestamp.timestamp() for record in counted), default=0.0)
+    return RunHistory("failed" if counted else "new", attempts, ended, len(lost))
+
+
+def _is_lost(record: dg.RunRecord) -> bool:
+    """Return whether a run failed because it never started, or its process is gone."""
+    run = record.dagster_run
+    return run.status is DagsterRunStatus.FAILURE and run.tags.get(REASON_TAG, NEVER_STARTED) == NEVER_STARTED
+
+
+def lost_runs(instance: dg.DagsterInstance, now: datetime) -> dict[str, str]:
+    """Return the lost runs of the last minutes: the company by run id."""
+    since = now - timedelta(seconds=LOST_SECONDS)
+    failed = dg.RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=since)
+    records = instance.get_run_records(failed, limit=MAX_RECORDS)
+    runs = [record.dagster_run for record in records if _is_lost(record)]
+    return {run.run_id: run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags}
 
 
 def busy_companies(instance: dg.DagsterInstance) -> set[str]:
@@ -83,7 +110,8 @@ def failure_reason(instance: dg.DagsterInstance, run_id: str) -> str:
             return STOPPED
         if error:
             return f"{(error.cause or error).message}".strip().rstrip(".")
-    return VANISHED
+    run = instance.get_run_by_id(run_id)
+    return UNSTARTED if run and run.tags.get(REASON_TAG) == NEVER_STARTED else VANISHED
 
 
 def discovery_state(instance: dg.DagsterInstance) -> DiscoveryState:

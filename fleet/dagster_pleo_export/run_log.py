@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TAP, MAPPER = "tap-pleo-export", "map-pleo-validation"
-# Meltano's own words, and the last line of a Python traceback.
-BUSY = re.compile(r"Another '.*' pipeline is already running")
+# The last line of a Python traceback.
 TRACEBACK = re.compile(r"\w*(?:Error|Exception): .+")
 ERRORS = {"error", "critical"}
 MAX_ERRORS = 20
@@ -25,7 +24,6 @@ class RunLog:
         pages: Pages of export items.
         errors: The plugins' error lines.
         meltano_errors: Meltano's error lines, for failures that no plugin reports.
-        busy: Whether Meltano refused to run because another run of the company is active.
     """
 
     items: int = 0
@@ -33,7 +31,6 @@ class RunLog:
     pages: int = 0
     errors: list[str] = field(default_factory=list)
     meltano_errors: list[str] = field(default_factory=list)
-    busy: bool = False
 
     def read(self, raw: str) -> tuple[str, str] | None:
         """Read a line; return level and text if a person wants to see it."""
@@ -43,13 +40,13 @@ class RunLog:
         except (ValueError, TypeError, KeyError):
             # Meltano's first line, or a traceback.
             if TRACEBACK.match(raw):
-                self._fail(raw.strip(), self.meltano_errors)
+                _add(self.meltano_errors, raw.strip())
             return None
         plugin = line.get("string_id")
         if metric := line.get("metric_info"):
             return self._read_metric(metric)
         if level in ERRORS:
-            self._fail(text if plugin else str(line.get("err") or text), self.errors if plugin else self.meltano_errors)
+            _add(self.errors if plugin else self.meltano_errors, text if plugin else str(line.get("err") or text))
         if plugin:
             return level, f"{plugin}: {text}"
         return None if level == "info" else (level, text)
@@ -74,7 +71,7 @@ class RunLog:
         shown = [f"{name} {value}" for name, value in counts.items() if name not in {"plugin", "pid"}]
         return "info", f"{plugin}: {', '.join(shown)}"
 
-    def _fail(self, text: str, lines: list[str]) -> None:
-        self.busy = self.busy or BUSY.search(text) is not None
-        if len(lines) < MAX_ERRORS:
-            lines.append(text)
+
+def _add(lines: list[str], text: str) -> None:
+    if len(lines) < MAX_ERRORS:
+        lines.append(text)

@@ -34,11 +34,13 @@ class RunHistory:
         state: ``busy`` while one is queued or running, ``done`` once one has loaded the job.
         attempts: The number of attempts.
         ended: When the last one ended, seconds since the epoch.
+        lost: Runs that are no attempts, because they never started or their worker vanished.
     """
 
     state: Literal["new", "busy", "done", "failed"] = "new"
     attempts: int = 0
     ended: float = 0.0
+    lost: int = 0
 
 
 NO_RUNS = RunHistory()
@@ -98,6 +100,8 @@ def plan(
         return None
     expires_at = wanted[0].expires_at
     key = "|".join([company.id, *(":".join(job_tag(job)) for job in wanted), str(attempt)])
+    if lost := sum(one.lost for one in past):
+        key += f"|{lost}"
     return PlannedRun(company.id, key, _tags(company, jobs, attempt, expires_at, now), expires_at)
 
 

@@ -551,8 +551,9 @@ def test_instance_prints_dagsters_settings(
     code, out, _ = checked(path, monkeypatch, capsys, "instance")
 
     assert code == 0
-    # One run of a company at a time, three of a credential, seven in all; retries of runs whose worker vanished.
+    # One run of a company at a time, three of a credential, seven in all; runs without a process are ended.
     assert yaml.safe_load(out) == {
+        "run_launcher": {"module": "dagster_pleo_export.launchers", "class": "WatchedRunLauncher"},
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
         "concurrency": {
@@ -564,6 +565,28 @@ def test_instance_prints_dagsters_settings(
                 ],
             }
         },
-        "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
-        "run_monitoring": {"enabled": True, "start_timeout_seconds": 180, "poll_interval_seconds": 30},
+        "run_retries": {"enabled": False},
+        "run_monitoring": {
+            "enabled": True,
+            "start_timeout_seconds": 60,
+            "poll_interval_seconds": 5,
+            "max_resume_run_attempts": 0,
+        },
     }
+
+
+def test_a_fleet_on_celery_names_the_brokers_variable_and_hides_it_from_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = {"celery": {"broker": {"env": "BROKER_URL"}}}
+    path = written(tmp_path, [{"id": "acme"}], {"acme": KEY}, engine=engine)
+    monkeypatch.setenv("BROKER_URL", "redis://:fake-secret@localhost")
+    code, out, _ = checked(path, monkeypatch, capsys, "instance")
+
+    assert code == 0
+    assert yaml.safe_load(out)["run_launcher"] == {
+        "module": "dagster_pleo_export.celery_hosts",
+        "class": "WatchedCeleryRunLauncher",
+        "config": {"broker": {"env": "BROKER_URL"}, "default_queue": "dagster"},
+    }
+    assert "BROKER_URL" in companies.read(path).secret_variables

@@ -135,3 +135,13 @@ def test_problems_of_entries_left_out_are_new_once_and_again_after_a_correction(
     assert state.new_problems(["a", "c"]) == ["c"]
     assert state.new_problems([]) == []
     assert state.new_problems(["a"]) == ["a"]
+
+
+def test_the_company_of_a_lost_run_is_named_once_even_across_restarts() -> None:
+    state = DiscoveryState()
+
+    assert state.new_losses({"r1": "a", "r2": "b", "r3": "a"}) == ["a", "b"]
+    state = DiscoveryState.from_cursor(state.to_cursor())
+    assert state.new_losses({"r2": "b", "r4": "c"}) == ["c"]
+    assert state.new_losses({"r4": "c"}) == []
+    assert state.lost == ["r4"]

@@ -40,14 +40,6 @@ def test_the_plugins_own_error_line_gives_the_reason() -> None:
 
     assert shown == ("error", "tap-pleo-export: Pleo rejected the credentials (401)")
     assert log.why == "Pleo rejected the credentials (401)"
-    assert not log.busy
-
-
-def test_another_run_of_the_company_is_recognised() -> None:
-    log = RunLog()
-    log.read(line("Block run completed", "error", err="Another 'x:acme' pipeline is already running which started at"))
-
-    assert log.busy
 
 
 def test_failures_of_meltano_itself_are_reported_in_its_last_words() -> None:

@@ -42,6 +42,15 @@ def test_a_failed_attempt_is_repeated_after_a_growing_wait() -> None:
     assert planned([job()], failed, NOW + timedelta(seconds=60)).tags[run_planning.ATTEMPT_TAG] == "2"
 
 
+def test_lost_runs_are_no_attempts_and_are_repeated_at_once() -> None:
+    lost = [planned([job()], {"j1": RunHistory("new", 0, 0.0, number)}) for number in range(3)]
+
+    assert [run.tags[run_planning.ATTEMPT_TAG] for run in lost] == ["1", "1", "1"]
+    # Dagster starts one run per key.
+    assert [run.key for run in lost] == [lost[0].key, f"{lost[0].key}|1", f"{lost[0].key}|2"]
+    assert lost[0].key == planned([job()], {}).key
+
+
 def test_a_new_job_does_not_wait_for_the_attempt_of_another_one() -> None:
     assert planned([job(), job("j2")], {"j1": RunHistory("failed", 3, START)}).company == "acme"
 

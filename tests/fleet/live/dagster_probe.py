@@ -5,6 +5,7 @@ Prints a JSON object: the rows of ``status`` before, between and after, and the 
 
 import json
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -44,7 +45,21 @@ def story(instance: dg.DagsterInstance) -> dict[str, Any]:
     # A run that was started by hand names no job.
     jobs = [ExportJob("j1", "pending", None, None, 1)]
     printed["histories"] = [run_history.of_jobs(instance, jobs, busy=busy)["j1"].state for busy in (True, False)]
+    printed["lost"] = [history_of_lost_runs(instance, "j2", 1, start=False), history_of_lost_runs(instance, "j3", 6)]
+    printed["companies of lost runs"] = list(run_history.lost_runs(instance, datetime.now(UTC)).values())
     return printed
+
+
+def history_of_lost_runs(instance: dg.DagsterInstance, job: str, runs: int, *, start: bool = True) -> list[Any]:
+    """Let runs of a job fail as those of dead workers do; return the job's history."""
+    definition = definitions.resolve_job_def("company")
+    for _ in range(runs):
+        run = instance.create_run_for_job(definition, tags={"dagster/partition": job, f"pleo.job/{job}": "1"})
+        if start:
+            instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", run.job_name), run.run_id)
+        instance.report_run_failed(run)
+    history = run_history.of_jobs(instance, [ExportJob(job, "pending", None, None, 1)], busy=False)[job]
+    return [history.state, history.attempts, history.lost]
 
 
 with dg.DagsterInstance.get() as dagster:

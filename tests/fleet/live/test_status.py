@@ -81,3 +81,12 @@ def test_an_unknown_environment_of_meltano_is_the_reason_of_the_failure(probed: 
 
 def test_a_company_with_a_run_that_names_no_job_is_busy(probed: tuple[dict[str, Any], str]) -> None:
     assert probed[0]["histories"] == ["busy", "new"]
+
+
+def test_a_lost_run_is_no_attempt_unless_its_job_loses_many(probed: tuple[dict[str, Any], str]) -> None:
+    assert probed[0]["lost"] == [["new", 0, 1], ["failed", 1, 6]]
+
+
+def test_only_lost_runs_are_requested_again_at_once(probed: tuple[dict[str, Any], str]) -> None:
+    # The failed runs of acme and bad are not among them.
+    assert probed[0]["companies of lost runs"] == ["j3"] * 6 + ["j2"]
