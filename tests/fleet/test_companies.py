@@ -312,7 +312,12 @@ def test_settings_that_thousands_of_companies_share_are_checked_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[object] = []
-    monkeypatch.setattr(companies, "problems", lambda found, _: checked.append(found) or [])
+
+    def count(settings: object, _: object) -> list[str]:
+        checked.append(settings)
+        return []
+
+    monkeypatch.setattr(companies, "problems", count)
     listed = [{"id": f"c{n}", "company_id": str(uuid.UUID(int=n)), "credential": "good"} for n in range(50)]
 
     assert len(companies.read(written(tmp_path, listed, GOOD_KEYS)).companies) == 50
