@@ -102,8 +102,9 @@ def read(path: Path, rows: Iterable[Mapping[str, Any]] | None = None) -> Fleet:
     entries = _Entries(fleet_yaml.load(path), [from_row(row) for row in rows or ()])
     file = entries.file(path)
     fleet = Fleet(file, path.parent.resolve(), {company.id: company for company in entries.companies}, {})
+    checked: dict[str, list[str]] = {}
     for company in entries.companies:
-        for problem in _company_problems(fleet, company, entries.credential_problems):
+        for problem in _company_problems(fleet, company, entries.credential_problems, checked):
             entries.leave_out(company.id, f"Company '{company.id}': {problem}")
     entries.leave_out_ambiguous()
     if (lines := entries.lines()) and not entries.usable():
@@ -277,7 +278,9 @@ def _credential_problems(name: str, credential: Credential) -> Iterator[str]:
         yield f"Credential '{ANY}': one of its secrets must contain '{{credential}}', or all would be the same"
 
 
-def _company_problems(fleet: Fleet, company: Company, unusable: Container[str]) -> Iterator[str]:
+def _company_problems(
+    fleet: Fleet, company: Company, unusable: Container[str], checked: dict[str, list[str]]
+) -> Iterator[str]:
     if not NAME.fullmatch(company.id):
         yield NAME_RULE
         return
@@ -298,7 +301,12 @@ def _company_problems(fleet: Fleet, company: Company, unusable: Container[str]) 
         return
     yield from (line.removeprefix("Setting ") for line in unknown_settings(settings, SETTINGS))
     secrets = dict.fromkeys(fleet.credential(name).secrets(), PLACEHOLDER)
-    yield from problems(with_defaults(fleet.settings_of(company) | secrets), SETTINGS)
+    found = {name: value for name, value in fleet.settings_of(company).items() if name != "company_id"} | secrets
+    # Most companies have the same settings, and a table of thousands is read at each tick.
+    key = repr(found)
+    if key not in checked:
+        checked[key] = problems(with_defaults(found), SETTINGS)
+    yield from checked[key]
 
 
 def _filled_in(credential: Credential, name: str) -> Credential:

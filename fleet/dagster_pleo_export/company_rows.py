@@ -21,7 +21,7 @@ BOOLEANS: dict[str, bool | None] = {
 
 def from_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of a database as an entry of the file: drivers have UUID, numeric, CHAR, BIT and JSON types."""
-    entry = {name: _plain(value) for name, value in row.items() if value is not None}
+    entry: dict[str, Any] = {name: _plain(value) for name, value in row.items() if value is not None}
     if isinstance(entry.get("company_id"), bytes) and len(entry["company_id"]) == UUID_BYTES:
         entry["company_id"] = UUID(bytes=entry["company_id"])
     for name in entry.keys() & {"id", "company_id", "credential"}:

@@ -310,6 +310,22 @@ def test_while_the_table_cannot_be_read_the_last_known_companies_stay(
         runtime.last_known_fleet()
 
 
+def test_settings_that_thousands_of_companies_share_are_checked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[object] = []
+
+    def count(settings: object, _: object) -> list[str]:
+        checked.append(settings)
+        return []
+
+    monkeypatch.setattr(companies, "problems", count)
+    listed = [{"id": f"c{n}", "company_id": str(uuid.UUID(int=n)), "credential": "good"} for n in range(50)]
+
+    assert len(companies.read(written(tmp_path, listed, GOOD_KEYS)).companies) == 50
+    assert len(checked) == 1
+
+
 def test_one_company_under_two_names_is_left_out(tmp_path: Path) -> None:
     listed = [
         {"id": "acme", "company_id": UUID, "credential": "good"},
