@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Context, Decimal
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.helpers.warehouse import MODELS, Warehouse
 from tests.transform.conftest import World
-from tools.meltano import CHECKOUT
+from tests.transform.read_rows import VOLATILE, described, json_text
 
 # The first test of a database also loads it and builds the models.
 pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(900)]
 EXACT = Context(prec=100)
 NO_HUNDREDTHS = {"JPY": 1, "UYI": 1, "KWD": 1000, "UYW": 10000}
 UNIT = {"wallet": "inWalletCurrency", "supplier": "inSupplierCurrency"}
-# The JSON of legs, and so the digest of it, is written differently; pleo__voucher_lines has the legs as rows.
-VOLATILE = {"minutes_left", "published_at", "publication", "legs", "digest"}
 PARTS = {"gross": "lineAmount", "net": "netAmount"}
 
 
@@ -123,12 +119,6 @@ def parsed(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(json_text(value) for value in row)
 
 
-def json_text(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in {"{", "["}:
-        value = json.loads(value)
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
-
-
 @pytest.mark.parametrize("model", MODELS)
 def test_every_column_is_described(warehouse: Warehouse, model: str) -> None:
     schema = "table_schema = 'pleo_models' and "
@@ -137,12 +127,6 @@ def test_every_column_is_described(warehouse: Warehouse, model: str) -> None:
 
     assert columns == set(described(model))
     assert all(described(model).values())
-
-
-def described(model: str) -> dict[str, str]:
-    models = yaml.safe_load((CHECKOUT / "transform/models/marts/schema.yml").read_text())["models"]
-    (found,) = [entry for entry in models if entry["name"] == model]
-    return {column["name"]: column["description"] for column in found["columns"]}
 
 
 def quoted(column: str) -> str:

@@ -12,7 +12,8 @@ import pytest
 
 from sandbox import Sandbox
 from tests.helpers.voucher_records import Load, item, uuid
-from tests.helpers.warehouse import Warehouse, load
+from tests.helpers.warehouse import MODELS, Warehouse, load
+from tests.transform.read_rows import check as check_rows
 from tools.meltano import CHECKOUT
 from tools.postgres import Postgres
 
@@ -161,3 +162,8 @@ def test_files_that_are_missing_torn_or_replaced(server: Postgres, tmp_path: Pat
     )
     assert "torn" not in output
     assert made.rows("select count(*), sum(wallet_amount) from pleo__expenses") == [(3, 5 + 119 + 119)]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_rows_of_the_accountants_world(accountant: Warehouse, model: str) -> None:
+    check_rows(accountant, "accountant", model)

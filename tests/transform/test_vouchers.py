@@ -12,8 +12,9 @@ import pytest
 from tests.helpers import voucher_model
 from tests.helpers.voucher_records import ACCOUNTS, COMPANY
 from tests.helpers.voucher_world import EXCEPTIONS, UNBOOKABLE, VARS, legs_of, world
-from tests.helpers.warehouse import Warehouse
+from tests.helpers.warehouse import MODELS, Warehouse
 from tests.transform.bean_check import check, ledger
+from tests.transform.read_rows import check as check_rows
 from tools.postgres import Postgres
 
 # The first test of a database also loads it and builds the models.
@@ -231,20 +232,9 @@ def test_signs_are_counted(books: Warehouse) -> None:
     assert books.rows(query) == [(3, 2, 0, True)]
 
 
-def test_both_databases_have_the_same_rows(booked: dict[str, Warehouse]) -> None:
-    queries = (
-        "select line_key, reason, difference, tax_amount, gross_amount from pleo__vat_exceptions",
-        "select line_key, group_code, code from pleo__tags",
-        "select accounting_entry_id, wallet_amount, wallet_amount_minor, entry_date, outcome from pleo__expenses",
-        "select line_key, account, wallet_gross, wallet_net, wallet_tax from pleo__accounting_entry_lines",
-        "select check_name, company_id, currency, party, balance, expected, status from pleo__account_checks",
-        f"select {LEG} from pleo__voucher_lines",
-        f"select {HEAD} from pleo__vouchers",
-    )
-    for query in queries:
-        postgres, duckdb = (sorted(booked[kind].rows(query), key=repr) for kind in ("postgres", "duckdb"))
-        assert postgres
-        assert postgres == duckdb
+@pytest.mark.parametrize("model", MODELS)
+def test_rows_of_the_world(books: Warehouse, model: str) -> None:
+    check_rows(books, "vouchers", model)
 
 
 def test_bean_check_accepts_every_voucher(books: Warehouse, tmp_path: Path) -> None:
