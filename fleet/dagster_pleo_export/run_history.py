@@ -60,7 +60,8 @@ def _of_job(instance: dg.DagsterInstance, job: ExportJob, *, busy: bool) -> RunH
     name, value = job_tag(job)
     records = instance.get_run_records(dg.RunsFilter(tags={name: value}), limit=MAX_RECORDS)
     lost = [record for record in records if _is_lost(record)]
-    started = [record for record in lost if record.start_time]
+    # Dagster lists the newest first.
+    started = [record for record in reversed(lost) if record.start_time]
     counted = [record for record in records if record not in lost] + started[MAX_LOST:]
     attempts = max((int(record.dagster_run.tags.get(ATTEMPT_TAG, "1")) for record in counted), default=0)
     statuses = {record.dagster_run.status for record in records}

@@ -59,7 +59,8 @@ def history_of_lost_runs(instance: dg.DagsterInstance, job: str, runs: int, *, s
             instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", run.job_name), run.run_id)
         instance.report_run_failed(run)
     history = run_history.of_jobs(instance, [ExportJob(job, "pending", None, None, 1)], busy=False)[job]
-    return [history.state, history.attempts, history.lost]
+    last = instance.get_run_records(dg.RunsFilter(tags={f"pleo.job/{job}": "1"}), limit=1)[0]
+    return [history.state, history.attempts, history.lost, history.ended == last.end_time]
 
 
 with dg.DagsterInstance.get() as dagster:

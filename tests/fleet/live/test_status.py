@@ -84,7 +84,8 @@ def test_a_company_with_a_run_that_names_no_job_is_busy(probed: tuple[dict[str, 
 
 
 def test_a_lost_run_is_no_attempt_unless_its_job_loses_many(probed: tuple[dict[str, Any], str]) -> None:
-    assert probed[0]["lost"] == [["new", 0, 1], ["failed", 1, 6]]
+    # Of the many, the last one counts: the next attempt waits from its end.
+    assert probed[0]["lost"] == [["new", 0, 1, False], ["failed", 1, 6, True]]
 
 
 def test_only_lost_runs_are_requested_again_at_once(probed: tuple[dict[str, Any], str]) -> None:
