@@ -23,7 +23,9 @@ TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 @pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.name)
 def test_tables_are_rendered_from_the_code(page: Path) -> None:
-    assert page.read_text("utf-8") == tables.rendered(page), "run: python -m tools.docs.tables"
+    # Python's versions break the lines of help texts in different places.
+    compared = str.split if page.name == "programs.md" else str
+    assert compared(page.read_text("utf-8")) == compared(tables.rendered(page)), "run: python -m tools.docs.tables"
 
 
 def test_files_for_other_projects_are_rendered_from_meltano_yml() -> None:

@@ -16,7 +16,7 @@ from tap_pleo_export.pleo_plugin.settings import ATTACHMENT_SETTINGS, SETTINGS, 
 from tap_pleo_export.singer.schema_files import shipped
 from tap_pleo_export.tap.streams import STREAMS
 from tap_pleo_export.validation.settings import settings_schema
-from tools.docs import hub
+from tools.docs import hub, reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -169,7 +169,14 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "settings": lambda: _settings(ATTACHMENT_SETTINGS["properties"]),
     },
     DOCS / "workflow.md": {"members": report_members},
-    DOCS / "validation.md": {"members": members, "settings": mapper_settings, "booking": booking},
+    DOCS / "validation.md": {
+        "members": members,
+        "settings": mapper_settings,
+        "booking": booking,
+        "checks": lambda: table(("check", "severity", "runs", "members that it reads"), reference.checks()),
+    },
+    DOCS / "models.md": {"models": reference.models},
+    DOCS / "programs.md": {"programs": reference.programs},
 }
 
 
