@@ -212,22 +212,23 @@ def test_updates_of_separated_items_are_reported_from_a_file(
 
 
 @pytest.mark.warehouse
-def test_duckdb_works_without_meltano(
-    pleo: Sandbox, new_project: Callable[..., MeltanoProject], tmp_path: Path
-) -> None:
+@pytest.mark.timeout(900)
+def test_duckdb_works_without_meltano(pleo: Sandbox, tmp_path: Path) -> None:
     pleo.add_job(items=len(KINDS))
-    (tmp_path / "output").mkdir()
-    (tmp_path / "transform").symlink_to(CHECKOUT / "transform")
-    (tmp_path / ".venv-dbt").symlink_to(CHECKOUT / ".meltano" / "utilities" / "dbt-duckdb" / "venv")
-    project = new_project(pleo, TARGET_JSONL_DESTINATION_PATH=str(tmp_path / "output"))
-    project.run("run", "tap-pleo-export", "pleo-validate", "target-jsonl")
-    assert project.returncode == 0
-    venv, install, *build = printed("warehouse.md", "duckdb.sh").splitlines()
+    # Tests have no network: what these install is linked from the checkout.
+    installed = {
+        ".venv": CHECKOUT / ".venv",
+        ".venv-jsonl": CHECKOUT / ".meltano" / "loaders" / "target-jsonl" / "venv",
+        ".venv-dbt": CHECKOUT / ".meltano" / "utilities" / "dbt-duckdb" / "venv",
+    }
+    for name, environment in installed.items():
+        (tmp_path / name).symlink_to(environment)
+    script, count = re.subn(
+        r"^(python3 -m venv|\S+/pip install) .*\n", "", printed("warehouse.md", "duckdb.sh"), flags=re.MULTILINE
+    )
+    script = script.replace("/path/to/tap-pleo-export", f"'{CHECKOUT}'").replace("=...", f"={pleo.api_key}")
 
-    script = "\n".join(["set -e", *build])
-    done = shell(script, tmp_path, DBT_TARGET_PATH=str(tmp_path / "target"), DBT_LOG_PATH=str(tmp_path / "logs"))
+    done = shell(f"set -e\n{script}", tmp_path, TAP_PLEO_EXPORT_API_URL=pleo.url)
 
-    assert done.returncode == 0, done.stdout
-    assert (venv, install.split()[:2]) == ("python3 -m venv .venv-dbt", [".venv-dbt/bin/pip", "install"])
-    assert "Completed successfully" in done.stdout or "Completed with" in done.stdout
-    assert (tmp_path / "output" / "pleo.duckdb").stat().st_size > 0
+    assert (count, done.returncode) == (2 * len(installed), 0), done.stdout + done.stderr
+    assert re.search(r"EUR +│ expense ", done.stdout), done.stdout

@@ -16,7 +16,7 @@ from tap_pleo_export.pleo_plugin.settings import ATTACHMENT_SETTINGS, SETTINGS, 
 from tap_pleo_export.singer.schema_files import shipped
 from tap_pleo_export.tap.streams import STREAMS
 from tap_pleo_export.validation.settings import settings_schema
-from tools.docs import hub, reference
+from tools.docs import hub, messages, reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -119,6 +119,12 @@ def members() -> str:
     return _members(found | {f"posting.vouchers[].debit.{name}": declared for name, declared in legs.items()})
 
 
+def errors() -> str:
+    """Return the errors without a row by hand: each states its remedy."""
+    page = (DOCS / "messages.md").read_text("utf-8")
+    return table(("line", "program"), messages.without_row(page))
+
+
 def files() -> dict[Path, str]:
     """Return the files rendered from `meltano.yml`: the image's, and those for `meltano add --from-ref` and the Hub."""
     made = {PLUGINS / f"{name}.yml": definition_file(definition) for name, definition in definitions(PROJECT).items()}
@@ -175,6 +181,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "booking": booking,
         "checks": lambda: table(("check", "severity", "runs", "members that it reads"), reference.checks()),
     },
+    DOCS / "messages.md": {"errors": errors},
     DOCS / "models.md": {"models": reference.models},
     DOCS / "programs.md": {"programs": reference.programs},
 }
