@@ -59,6 +59,14 @@ def test_the_tag_of_the_version_is_accepted() -> None:
     release.check_tag(f"v{NUMBER}", f"## {NUMBER} (2026-12-01)\n")
 
 
+def test_nothing_is_installed_by_a_name_that_is_not_published() -> None:
+    by_name = re.compile(r"(pip install|pipx install|uv add|uvx)( -\S+)* ['\"]?(tap|dagster)-pleo-export")
+    pages = [CHECKOUT / "README.md", *(CHECKOUT / "docs").rglob("*.md"), *(CHECKOUT / "fleet").glob("*.md")]
+    sources = (CHECKOUT / "tap_pleo_export").rglob("*.py")
+
+    assert [path for path in [*pages, *sources] if by_name.search(path.read_text("utf-8"))] == []
+
+
 @pytest.mark.skipif("RELEASE" not in os.environ, reason="make release")
 def test_a_release_is_complete() -> None:
     python = [f"{name}_pleo_export-{NUMBER}" for name in ("dagster", "tap")]

@@ -35,21 +35,21 @@ class World:
     def __init__(self, pleo: Sandbox, project: MeltanoProject, server: Postgres, database: str) -> None:
         self.pleo = pleo
         self.project = project
-        self._connect = lambda: server.connect(database)
+        self._server, self._database = server, database
 
-    def run(self, title: str, *, code: int = 0, job: str = JOB, **variables: str) -> str:
-        environment = self.project.environment | {"PATH": f"{BIN}:{os.environ['PATH']}"} | variables
+    def run(self, title: str, *, code: int = 0, job: str = JOB) -> str:
+        environment = self.project.environment | {"PATH": f"{BIN}:{os.environ['PATH']}"}
         done = shell(f"set -e\n{printed(title).replace(JOB, job)}", self.project.root, **environment)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     def rows(self, query: str, *values: str) -> list[tuple[object, ...]]:
-        with self._connect() as connection:
+        with self._server.connect(self._database) as connection:
             cursor = connection.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 
     def loaded_once(self) -> bool:
-        with self._connect() as connection:
+        with self._server.connect(self._database) as connection:
             return loaded_keys(connection, "export_items") == dict.fromkeys(expected_items(self.pleo), 1)
 
     def requests(self) -> int:
@@ -87,11 +87,11 @@ def test_rows_that_are_missing(world: World) -> None:
     world.rows('DELETE FROM pleo.export_items WHERE "accountingEntryId" = %s', deleted)
     before = world.requests()
 
-    assert [row[:2] for row in world.rows(printed("What is missing"))] == [(job.id, deleted)]
+    assert [row[:2] for row in world.rows(printed("Missing items"))] == [(job.id, deleted)]
     world.run("Read one job again", job=job.id)
 
     assert world.loaded_once()
-    assert world.rows(printed("What is missing")) == []
+    assert world.rows(printed("Missing items")) == []
     # The state is as before: no job is read again.
     world.run("A run broke off")
     assert world.requests() == before + 1
@@ -143,5 +143,5 @@ def test_new_oauth_credentials(world: World, tmp_path: Path) -> None:
     world.pleo.authorise_anew()
     assert "could not be refreshed" in world.run("New credentials", code=1)
 
-    new = {"TAP_PLEO_EXPORT_REFRESH_TOKEN": world.pleo.refresh_token}
-    assert "Connected to" in world.run("New credentials", **new)
+    world.project.settings["TAP_PLEO_EXPORT_REFRESH_TOKEN"] = world.pleo.refresh_token
+    assert "Connected to" in world.run("New credentials")
