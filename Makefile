@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo erp-demo docs test test-meltano test-warehouse test-ledger coverage mutants mutants-sql soak bench image lint format clean fleet-demo test-fleet bench-fleet
+.PHONY: help demo erp-demo docs test test-meltano test-warehouse test-ledger coverage mutants mutants-sql soak bench image release lint format clean fleet-demo test-fleet bench-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -14,6 +14,7 @@ DEMO_PLUGINS := .meltano/.demo-plugins
 TEST_PLUGINS := .meltano/.test-plugins
 S3_SERVER := .meltano/.s3-server
 DOCS := .meltano/docs
+RELEASE_TOOLS := .meltano/release
 WAREHOUSE_PLUGINS := .meltano/.warehouse-plugins
 TRYTON := .meltano/.tryton
 JUDGES := .meltano/.judges
@@ -72,6 +73,11 @@ docs: $(DOCS)/.installed ## Build the docs site into .docs/site; a broken link f
 
 image: $(VENV) ## Build the container image with docker or buildah, and load a local Pleo with it (ARGS="build options")
 	@$(BIN)/python -m tools.image $(ARGS)
+
+release: $(WAREHOUSE_PLUGINS) $(FLEET_VENV) $(RELEASE_TOOLS)/.installed ## Build wheels, source archives, the dbt package, bills of materials and notes into dist/, and test them
+	@$(BIN)/python -m tools.release $(ARGS)
+	@RELEASE=$(CURDIR)/dist $(BIN)/python -m pytest tests/test_release.py tests/test_package.py tests/e2e/test_readme.py \
+		tests/fleet/live/test_wheels.py tests/transform/test_package.py::test_dbt_installs_the_archive_of_a_release
 
 fleet-demo: $(DEMO_PLUGINS) $(FLEET_VENV) ## Twenty companies of a local Pleo on Dagster, with real Meltano and PostgreSQL (HOSTS=2 on Celery, one killed)
 	@$(BIN)/python -m demo.fleet $(if $(HOSTS),--hosts $(HOSTS))
@@ -148,6 +154,12 @@ $(DOCS)/.installed: $(VENV)
 	@echo "Installing mkdocs-material into $(DOCS), once ..."
 	@$(BIN)/python -m venv --clear $(DOCS)
 	@$(DOCS)/bin/python -m pip install -qq --no-input mkdocs==1.6.1 mkdocs-material==9.8.2
+	@touch $@
+
+$(RELEASE_TOOLS)/.installed: $(VENV)
+	@echo "Installing twine and cyclonedx-bom into $(RELEASE_TOOLS), once ..."
+	@$(BIN)/python -m venv --clear $(RELEASE_TOOLS)
+	@$(RELEASE_TOOLS)/bin/python -m pip install -qq --no-input twine==7.0.0 cyclonedx-bom==7.5.0
 	@touch $@
 
 # A separate environment: Tryton is GPL software, which nothing here imports.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from sandbox import Sandbox
+from tools import release
 from tools.meltano import environment_without_settings
 
 BIN = Path(sys.executable).parent
@@ -105,15 +107,27 @@ def outputs() -> Iterator[Outputs]:
     assert outputs.leaks() == []
 
 
+def built(project: str, folders: pytest.TempPathFactory) -> Path:
+    """Return the wheel that `make release` made, or one built from the checkout."""
+    if made := os.environ.get("RELEASE"):
+        folder = Path(made) / "python"
+    else:
+        folder = folders.mktemp("wheel")
+        release.build(project, folder, "--wheel")
+    (wheel,) = folder.glob(f"{project.replace('-', '_')}-*.whl")
+    return wheel
+
+
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, CHECKOUT], check=True, capture_output=True
-    )
-    (built,) = folder.glob("*.whl")
-    return built
+    """The package's wheel."""
+    return built("tap-pleo-export", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def fleet_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fleet's wheel."""
+    return built("dagster-pleo-export", tmp_path_factory)
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,50 +13,29 @@ import pytest
 from sandbox import Fault, Sandbox
 from sandbox.kinds import KINDS
 from tests.conftest import CHECKOUT, TIMEOUT
+from tools.docs import messages
+from tools.docs.messages import Message
 from tools.meltano import MeltanoProject
 
 Alerts = Callable[[str], subprocess.CompletedProcess[str]]
 
 MESSAGES = (CHECKOUT / "docs" / "messages.md").read_text("utf-8")
 OPERATING = (CHECKOUT / "docs" / "operating.md").read_text("utf-8")
-PACKAGE = CHECKOUT / "tap_pleo_export"
-# Texts shorter than this between two values are too common to search for.
-MIN_LENGTH = 12
-# Advice that many messages end with.
-ADVICE = ("Run again", "run again", "report it", "Report it")
 
 
-def constant_parts(node: ast.expr) -> list[str]:
-    """Return the parts of a message that are not values."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return [node.value]
-    if isinstance(node, ast.JoinedStr):
-        return [part for value in node.values for part in constant_parts(value)]
-    if isinstance(node, ast.BinOp):
-        return ["".join([*constant_parts(node.left), *constant_parts(node.right)])]
-    return []
+@pytest.mark.parametrize("message", list(messages.logged()), ids=lambda found: f"{found.path.name}:{found.line}")
+def test_every_message_is_documented(message: Message) -> None:
+    rows = messages.rows(MESSAGES)
+    assert not message.clauses or any(clause in rows for clause in message.clauses), message
 
 
-def messages() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the place of every WARNING, ERROR and exception that ends as one, with its constant clauses."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if not isinstance(node, ast.Call):
-                continue
-            name = ast.unparse(node.func)
-            logs = name.endswith((".warning", ".error")) and node.args[:1]
-            raises = path.name == "errors.py" and name == "super().__init__" and node.args[-1:]
-            for argument in logs or raises or ():
-                pieces = [p for part in constant_parts(argument) for p in re.split(r"%[\d.]*[a-z]|[.,;:]", part)]
-                clauses = tuple(piece.strip(" ('") for piece in pieces if not piece.strip().startswith(ADVICE))
-                if distinctive := tuple(clause for clause in clauses if len(clause) >= MIN_LENGTH):
-                    yield f"{path.relative_to(CHECKOUT)}:{node.lineno}", distinctive
+def test_every_row_is_a_message_of_the_code() -> None:
+    texts = "\n".join(messages.constants())
+    cells = [row.partition(" | ")[0] for row in messages.rows(MESSAGES).splitlines()]
+    quoted = [text for cell in cells for text in re.findall("`([^`]+)`", cell)]
+    parts = [part.strip(" :;,.()'") for text in quoted for part in re.split(r"…|[A-Z_]{12,}", text)]
 
-
-@pytest.mark.parametrize(("place", "clauses"), list(messages()))
-def test_every_message_is_documented(place: str, clauses: tuple[str, ...]) -> None:
-    rows = " ".join(line for line in MESSAGES.splitlines() if line.startswith("| `"))
-    assert any(clause in rows for clause in clauses), f"{place}: {clauses}"
+    assert [part for part in parts if len(part) >= messages.MIN_LENGTH and part not in texts] == []
 
 
 @pytest.fixture(scope="module")

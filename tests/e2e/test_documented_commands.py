@@ -20,7 +20,7 @@ from tests.e2e.test_result_files import report
 from tools.expectation import expected_items, loaded_keys
 from tools.meltano import MELTANO, PLUGIN_KINDS, MeltanoProject, environment_without_settings
 from tools.pipes import ANY_COMPANY, TARGET
-from tools.postgres import Postgres
+from tools.postgres import Postgres, binary
 
 
 def printed(page: str, name: str) -> str:
@@ -71,15 +71,25 @@ INSTALLING = [
 ]
 
 
+UPGRADING = [
+    'git -C "$PLEO" pull',
+    '.venv/bin/pip install -c "$PLEO/constraints.txt" meltano',
+    ".venv/bin/meltano install --clean tap-pleo-export map-pleo-validation target-postgres",
+]
+
+
+def without_installation(script: str, expected: list[str]) -> str:
+    """Return a script without the lines that need the network: what they install is linked from the checkout."""
+    lines = script.splitlines()
+    found = [line for line in lines if re.search(r"(?<!no-)install |venv .venv$|^git ", line)]
+    assert found == expected
+    return "\n".join(line for line in lines if line not in expected)
+
+
 def test_the_set_up_works_in_an_empty_folder(tmp_path: Path, mails: Path, postgres: Postgres, database: str) -> None:
     folder = tmp_path / "srv"
     setup = moved(printed("operating.md", "setup.sh"), folder).replace("/path/to/tap-pleo-export", str(CHECKOUT))
-    lines = setup.splitlines()
-    # Tests have no network: what these install is linked from the checkout.
-    assert [
-        line for line in lines if ("install " in line and "--no-install" not in line) or "venv " in line
-    ] == INSTALLING
-    setup = "\n".join(line for line in lines if line not in INSTALLING)
+    setup = without_installation(setup, INSTALLING)
     link_executables(folder)
     (folder / ".meltano").mkdir()
     for kind in PLUGIN_KINDS:
@@ -96,6 +106,18 @@ def test_the_set_up_works_in_an_empty_folder(tmp_path: Path, mails: Path, postgr
         assert shell("bash run.sh", folder, **path).returncode == 0
         assert not mails.exists()
 
+        upgrade = without_installation(moved(printed("operating.md", "upgrade.sh"), folder), UPGRADING)
+        done = shell(f"set -e\nPLEO='{CHECKOUT}'\n{upgrade}", folder, TAP_PLEO_EXPORT_API_URL=pleo.url)
+        assert done.returncode == 0, done.stdout + done.stderr
+        oauth = moved(printed("operating.md", "oauth.sh"), folder)
+        for value in (pleo.client_id, pleo.client_secret, pleo.refresh_token):
+            oauth = oauth.replace("'...'", f"'{value}'", 1)
+        urls = {"TAP_PLEO_EXPORT_API_URL": pleo.url, "TAP_PLEO_EXPORT_AUTH_URL": pleo.auth_url}
+        done = shell(f"set -e\n{oauth}", folder, **urls)
+        assert "Connected to" in done.stderr, done.stdout + done.stderr
+        assert (folder / "pleo-tokens.json").stat().st_mode & 0o777 == 0o600
+
+    assert {path.name for path in (folder / "backup").iterdir()} == {"meltano.yml", "meltano.db"}
     with postgres.connect(database) as connection:
         assert loaded_keys(connection, "export_items") == dict.fromkeys(expected, 1)
 
@@ -186,6 +208,36 @@ def test_a_plain_pipe_continues_from_its_state(
         assert loaded_keys(connection, "export_items") == dict.fromkeys(expected_items(pleo), 1)
 
 
+def test_receipts_are_stored_and_checked(
+    pleo: Sandbox, new_project: Callable[..., MeltanoProject], postgres: Postgres, database: str, tmp_path: Path
+) -> None:
+    pleo.serve_files = True
+    pleo.add_job(items=4)
+    pleo.add_fault(Fault(path="/files/*", status=404))
+    page = (CHECKOUT / "docs" / "receipts.md").read_text("utf-8").replace("/srv/receipts", str(tmp_path / "receipts"))
+    load, check = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (query,) = re.findall(r"^```sql\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    project = new_project(
+        pleo,
+        TARGET_POSTGRES_SQLALCHEMY_URL=postgres.url(database),
+        MAP_PLEO_ATTACHMENTS_ALLOW_HOSTS='["127.0.0.1"]',
+        MAP_PLEO_ATTACHMENTS_MAX_RETRIES="0",
+        PGHOST=str(postgres.socket),
+        PGUSER="postgres",
+        PGDATABASE=database,
+    )
+    path = {"PATH": f"{BIN}:{Path(binary('psql')).parent}:{os.environ['PATH']}"}
+
+    for script in (load, check):
+        done = shell(f"set -e\n{script}", project.root, **project.environment | path)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    assert (tmp_path / "receipts" / "receipts.sha256").read_text().count("\n") > 0
+    with postgres.connect(database) as connection:
+        rows = connection.execute(query).fetchall()
+    assert [re.sub(r":.*", "", str(why)) for *_, why in rows] == ["HTTP 404"]
+
+
 def test_updates_of_separated_items_are_reported_from_a_file(
     pleo: Sandbox, new_project: Callable[..., MeltanoProject]
 ) -> None:
@@ -212,22 +264,23 @@ def test_updates_of_separated_items_are_reported_from_a_file(
 
 
 @pytest.mark.warehouse
-def test_duckdb_works_without_meltano(
-    pleo: Sandbox, new_project: Callable[..., MeltanoProject], tmp_path: Path
-) -> None:
+@pytest.mark.timeout(900)
+def test_duckdb_works_without_meltano(pleo: Sandbox, tmp_path: Path) -> None:
     pleo.add_job(items=len(KINDS))
-    (tmp_path / "output").mkdir()
-    (tmp_path / "transform").symlink_to(CHECKOUT / "transform")
-    (tmp_path / ".venv-dbt").symlink_to(CHECKOUT / ".meltano" / "utilities" / "dbt-duckdb" / "venv")
-    project = new_project(pleo, TARGET_JSONL_DESTINATION_PATH=str(tmp_path / "output"))
-    project.run("run", "tap-pleo-export", "pleo-validate", "target-jsonl")
-    assert project.returncode == 0
-    venv, install, *build = printed("warehouse.md", "duckdb.sh").splitlines()
+    # Tests have no network: what these install is linked from the checkout.
+    installed = {
+        ".venv": CHECKOUT / ".venv",
+        ".venv-jsonl": CHECKOUT / ".meltano" / "loaders" / "target-jsonl" / "venv",
+        ".venv-dbt": CHECKOUT / ".meltano" / "utilities" / "dbt-duckdb" / "venv",
+    }
+    for name, environment in installed.items():
+        (tmp_path / name).symlink_to(environment)
+    script, count = re.subn(
+        r"^(python3 -m venv|\S+/pip install) .*\n", "", printed("warehouse.md", "duckdb.sh"), flags=re.MULTILINE
+    )
+    script = script.replace("/path/to/tap-pleo-export", f"'{CHECKOUT}'").replace("=...", f"={pleo.api_key}")
 
-    script = "\n".join(["set -e", *build])
-    done = shell(script, tmp_path, DBT_TARGET_PATH=str(tmp_path / "target"), DBT_LOG_PATH=str(tmp_path / "logs"))
+    done = shell(f"set -e\n{script}", tmp_path, TAP_PLEO_EXPORT_API_URL=pleo.url)
 
-    assert done.returncode == 0, done.stdout
-    assert (venv, install.split()[:2]) == ("python3 -m venv .venv-dbt", [".venv-dbt/bin/pip", "install"])
-    assert "Completed successfully" in done.stdout or "Completed with" in done.stdout
-    assert (tmp_path / "output" / "pleo.duckdb").stat().st_size > 0
+    assert (count, done.returncode) == (2 * len(installed), 0), done.stdout + done.stderr
+    assert re.search(r"EUR +│ expense ", done.stdout), done.stdout

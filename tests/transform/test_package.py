@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+import shutil
+import threading
 from decimal import Decimal
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ from tests.helpers.warehouse import MODELS, Warehouse, load
 from tests.transform.read_rows import check as check_rows
 from tools.meltano import CHECKOUT
 from tools.postgres import Postgres
+from tools.release import dbt_archive
 
 # The first test of a database also loads it and builds the models.
 pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(900)]
@@ -99,6 +104,26 @@ def test_integration_project_builds(server: Postgres, tmp_path: Path) -> None:
 
     assert "assert_spend_is_as_expected" in done.stdout
     assert manifest["sources"]["source.pleo_export.pleo.export_items"]["schema"] == "raw"
+
+
+def test_dbt_installs_the_archive_of_a_release(server: Postgres, tmp_path: Path) -> None:
+    archive = dbt_archive(tmp_path)
+    project = tmp_path / "project"
+    shutil.copytree(CHECKOUT / "transform" / "integration_tests", project, ignore=shutil.ignore_patterns("dbt_*s"))
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    made = Warehouse("duckdb", tmp_path, server, "postgres", project / "data")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{served.server_port}/{archive.name}"
+        (project / "packages.yml").write_text(f"packages: [{{tarball: '{url}', name: pleo_export}}]\n")
+        outputs = [made.command(command, project=project) for command in ("deps", "parse")]
+        served.shutdown()
+
+    assert [done.returncode for done in outputs] == [0, 0], [done.stdout for done in outputs]
+    assert f"Installed from tarball (url: {url})" in outputs[0].stdout
+    package = project / "dbt_packages" / "pleo_export"
+    assert (package / "models" / "marts" / "books" / "pleo__vouchers.sql").exists()
+    assert not (package / "integration_tests").exists()
 
 
 def test_a_role_that_owns_a_schema_with_any_name_builds(server: Postgres, tmp_path: Path) -> None:

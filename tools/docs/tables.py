@@ -1,4 +1,4 @@
-"""Render from the code: the documents' tables, `plugins/*.yml` and `image/meltano.yml`; a test fails when they drift.
+"""Render from the code the documents' tables, `plugins/*.yml`, `image/meltano.yml` and `hub/`; a test compares them.
 
 Run `python -m tools.docs.tables`.
 """
@@ -16,6 +16,7 @@ from tap_pleo_export.pleo_plugin.settings import ATTACHMENT_SETTINGS, SETTINGS, 
 from tap_pleo_export.singer.schema_files import shipped
 from tap_pleo_export.tap.streams import STREAMS
 from tap_pleo_export.validation.settings import settings_schema
+from tools.docs import hub, messages, reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -118,10 +119,17 @@ def members() -> str:
     return _members(found | {f"posting.vouchers[].debit.{name}": declared for name, declared in legs.items()})
 
 
+def errors() -> str:
+    """Return the errors without a row by hand: each states its remedy."""
+    page = (DOCS / "messages.md").read_text("utf-8")
+    return table(("line", "program"), messages.without_row(page))
+
+
 def files() -> dict[Path, str]:
-    """Return the files rendered from `meltano.yml`: the image's, and one per plugin for `meltano add --from-ref`."""
+    """Return the files rendered from `meltano.yml`: the image's, and those for `meltano add --from-ref` and the Hub."""
     made = {PLUGINS / f"{name}.yml": definition_file(definition) for name, definition in definitions(PROJECT).items()}
-    return made | {DOCS.parent / "image" / "meltano.yml": image_project(PROJECT)}
+    made[DOCS.parent / "image" / "meltano.yml"] = image_project(PROJECT)
+    return made | hub.definitions(dict(_kinds(PROJECT)), PACKAGE)
 
 
 def definitions(project: Path) -> dict[str, dict[str, Any]]:
@@ -167,7 +175,15 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "settings": lambda: _settings(ATTACHMENT_SETTINGS["properties"]),
     },
     DOCS / "workflow.md": {"members": report_members},
-    DOCS / "validation.md": {"members": members, "settings": mapper_settings, "booking": booking},
+    DOCS / "validation.md": {
+        "members": members,
+        "settings": mapper_settings,
+        "booking": booking,
+        "checks": lambda: table(("check", "severity", "runs", "members that it reads"), reference.checks()),
+    },
+    DOCS / "messages.md": {"errors": errors},
+    DOCS / "models.md": {"models": reference.models},
+    DOCS / "programs.md": {"programs": reference.programs},
 }
 
 
@@ -275,6 +291,6 @@ class _WithoutAnchors(yaml.SafeDumper):
 if __name__ == "__main__":
     for path in PAGES:
         path.write_text(rendered(path), "utf-8")
-    PLUGINS.mkdir(exist_ok=True)
     for path, text in files().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")

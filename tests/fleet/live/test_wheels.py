@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.conftest import CHECKOUT
 from tools.fleet import BIN
 
 PROBE = """
@@ -26,13 +24,9 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheels")
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(CHECKOUT / "fleet")]
-    subprocess.run(build, check=True, capture_output=True)
-    (fleet,) = folder.glob("*.whl")
-    packages = folder / "packages"
-    install = (BIN / "python", "-m", "pip", "install", "-q", "--no-deps", "--target", packages, wheel, fleet)
+def installed(wheel: Path, fleet_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    packages = tmp_path_factory.mktemp("wheels") / "packages"
+    install = (BIN / "python", "-m", "pip", "install", "-q", "--no-deps", "--target", packages, wheel, fleet_wheel)
     subprocess.run(install, check=True, capture_output=True)
     return packages
 
