@@ -1,7 +1,8 @@
-"""Reference tables of checks, models and programs."""
+"""Reference tables of checks, models, programs and state."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tap_pleo_export.tap.bookmarks import Bookmarks
+from tap_pleo_export.tap.completeness import JobProgress
 from tap_pleo_export.validation.checks import builtin_checks
 from tap_pleo_export.validation.settings import Settings, settings_schema
 
@@ -22,6 +25,7 @@ CHECKOUT = Path(__file__).parents[2]
 # Programs of the fleet and of the sandbox are modules of the checkout here.
 MODULES = {"dagster-pleo-export": "dagster_pleo_export", "python -m sandbox": "sandbox"}
 WIDTH = 100
+EXAMPLE_JOB = "8eb648ab-464b-42a0-ba17-eda703657e33"
 
 
 def checks() -> Iterator[tuple[str, ...]]:
@@ -48,6 +52,19 @@ def programs() -> str:
     return "\n\n".join(f"## {name}\n\n```text\n{_help(name)}\n```" for name in (*scripts, *MODULES))
 
 
+def state() -> str:
+    """Return a state of the tap as it writes it, and the meaning of a bookmark's members."""
+    bookmarks = Bookmarks({})
+    bookmarks.set(EXAMPLE_JOB, JobProgress(page_size=100, page=3, cursor="MFRGGZDF", items=300, digest=0x6BBA7091))
+    written = bookmarks.to_state()
+    (entry,) = written["bookmarks"]["export_items"]["partitions"]
+    documented = dict(re.findall(r"^ {8}(\w+): (.*)$", JobProgress.__doc__ or "", re.MULTILINE))
+    meanings = {"context": "Id of the export job."} | documented
+    rows = "\n".join(f"| `{name}` | {_plain(meanings[name])} |" for name in entry)
+    example = json.dumps(written, indent=1)
+    return f"```json\n{example}\n```\n\n| member | meaning |\n| --- | --- |\n{rows}"
+
+
 def _with_references(*names: str) -> Settings:
     return Settings(references=dict.fromkeys(names, frozenset[str]()))
 
@@ -57,6 +74,11 @@ def _model(model: dict[str, Any]) -> Iterator[str]:
     yield "| column | type | meaning |\n| --- | --- | --- |"
     for column in model["columns"]:
         yield f"| `{column['name']}` | {column['data_type']} | {_cell(column['description'])} |"
+
+
+def _plain(docstring: str) -> str:
+    """Return a line of a docstring as Markdown, without references and Python's names."""
+    return docstring.partition(", see :")[0].rstrip(".").replace("``", "`").replace("None", "null") + "."
 
 
 def _cell(text: str) -> str:

@@ -183,6 +183,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     },
     DOCS / "messages.md": {"errors": errors},
     DOCS / "models.md": {"models": reference.models},
+    DOCS / "state.md": {"state": reference.state},
     DOCS / "programs.md": {"programs": reference.programs},
 }
 
