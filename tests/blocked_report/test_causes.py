@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tap_pleo_export.blocked_report.causes import PLACES, Cause, cause_of, refused, remedy_of
+from tap_pleo_export.blocked_report.causes import PLACES, Cause, cause_of, refused, remedy_of, with_company_names
 from tap_pleo_export.blocked_report.item import read_item
 from tap_pleo_export.singer.exact_json import members
 from tests.helpers import books, mapper
@@ -187,6 +187,13 @@ def test_title_of_a_remedy(cause: Cause, title: str) -> None:
 @pytest.mark.parametrize(("name", "rule"), [("", "a check"), ("limits", "the rule “limits”")])
 def test_advice_names_the_rule(name: str, rule: str) -> None:
     assert remedy_of(Cause("rule", name)).advice.startswith(f"This is the text of {rule}. ")
+
+
+def test_companies_of_causes_are_named() -> None:
+    causes = (Cause("journal_missing", "C-1"), Cause("journal_missing", "c-2"), Cause("vendor_unknown", "c-1"))
+    expected = (Cause("journal_missing", "Nordlys"), *causes[1:])
+
+    assert with_company_names(causes, {"c-1": "Nordlys"}) == expected
 
 
 def test_unknown_type_is_named_with_its_subtype() -> None:

@@ -118,6 +118,13 @@ def listed(job: str, status: str, failure_type: str = "", reason: str = "") -> R
     return without_item(JobItemStatus(job, "e", status, failure_type, reason))
 
 
+def test_a_job_item_without_an_export_item_has_its_ids_and_status() -> None:
+    found = without_item(JobItemStatus("j", "e", "pending", "", ""), "c")
+
+    assert (found.job, found.entry, found.company, found.status, found.causes) == ("j", "e", "c", "pending", ())
+    assert without_item(JobItemStatus("j", "e", "pending", "", "")).company == ""
+
+
 def test_job_items_without_an_export_item_add_up() -> None:
     summary = Summary([ReportJob("j"), ReportJob("k"), ReportJob("over", is_over=True)])
     for job, status, items in (

@@ -46,7 +46,16 @@ def test_no_digit_is_lost(minor: Decimal, currency: str) -> None:
 
 @pytest.mark.parametrize(
     ("minor", "expected"),
-    [("1999.95", "2000"), ("0.5", "1"), ("1.5", "2"), ("2.5", "3"), ("-0.5", "-1"), ("0.49", "0"), ("1e3", "1000")],
+    [
+        ("1999.95", "2000"),
+        ("0.5", "1"),
+        ("1.5", "2"),
+        ("2.5", "3"),
+        ("-0.5", "-1"),
+        ("0.49", "0"),
+        ("1e3", "1000"),
+        ("1" * 40 + ".5", "1" * 39 + "2"),
+    ],
 )
 def test_vouchers_have_whole_cents(minor: str, expected: str) -> None:
     assert f"{booked(Decimal(minor)):f}" == expected

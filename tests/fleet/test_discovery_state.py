@@ -65,6 +65,16 @@ def test_the_first_company_left_out_is_asked_by_the_next_evaluation() -> None:
     assert state.next(["0", "a"], [], START, 60) == ["0"]
 
 
+def test_a_round_that_is_late_is_over_once() -> None:
+    state = DiscoveryState()
+    over = []
+    for moment, asked in ((START, "a"), (START + 60, "b"), (START + 61, "c")):
+        wanted = state.next(NAMES, [], moment, 60)
+        over.append(state.finished([asked], wanted))
+
+    assert over == [False, True, False]
+
+
 def test_a_webhook_comes_first_even_between_rounds_and_during_a_backoff() -> None:
     state = DiscoveryState()
     wanted = state.next(NAMES, ["d", "gone"], START, 60)

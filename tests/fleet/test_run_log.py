@@ -40,6 +40,7 @@ def test_the_plugins_own_error_line_gives_the_reason() -> None:
 
     assert shown == ("error", "tap-pleo-export: Pleo rejected the credentials (401)")
     assert log.why == "Pleo rejected the credentials (401)"
+    assert log.meltano_errors == ["Extractor failed", "Extractor failed"]
 
 
 def test_failures_of_meltano_itself_are_reported_in_its_last_words() -> None:

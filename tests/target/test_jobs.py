@@ -71,6 +71,14 @@ def test_completion_event_that_items_call_for(
     assert event or made.incomplete() == why
 
 
+def test_items_after_an_assumed_one_are_stored_with_their_external_ids() -> None:
+    made = ReportedJob("job", "in_progress")
+    made.assume(update())
+    other = f"{ENTRY[:-1]}0"
+    made.set_items([(ENTRY, ItemOutcome("pending")), (other, ItemOutcome("successful", "A"))])
+    assert sorted(outcome.external_id or "" for outcome in made.items.values()) == ["", "A"]
+
+
 def test_assumed_outcome_lasts_until_pleo_has_a_final_one() -> None:
     made = ReportedJob("job", "in_progress")
     made.set_items([(ENTRY, ItemOutcome("pending"))])
