@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.helpers.voucher_records import Load, failed, item, money, uuid
-from tests.helpers.warehouse import Warehouse
+from tests.helpers.warehouse import MODELS, Warehouse
+from tests.transform.read_rows import check as check_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -199,3 +200,5 @@ def test_each_open_item_has_the_row_that_its_entry_calls_for(server: Postgres, t
     assert reasons == [(uuid(32), CLOSED, ("Period closed. " * 50)[:500].strip())]
     progress = "select items_to_report, items_to_book from pleo__export_job_progress where job_id = "
     assert made.rows(f"{progress}'{uuid(1, 1)}'") == [(12, 2)]
+    for model in MODELS:
+        check_rows(made, "reexports", model)
