@@ -127,6 +127,8 @@ class Pleo:
         self.of_company: defaultdict[str, list[Export]] = defaultdict(list)
         for export in self.exports:
             self.of_company[export.company].append(export)
+        troubles = TROUBLES if scenario.troubles else ()
+        self.bad_minutes = {minute for minutes, *_ in troubles for minute in minutes}
 
     def _export(self, number: int, company: str, at: float, rng: random.Random) -> Export:
         spread = 0 if self.scenario.at_once else 1
@@ -143,7 +145,9 @@ class Pleo:
     def trouble(self, credential: str, now: float) -> tuple[str, float] | None:
         """Return why a request fails, and how long Pleo asks to wait."""
         minute = int((now - START) // 60)
-        for minutes, of, why, wait in TROUBLES if self.scenario.troubles else ():
+        if minute not in self.bad_minutes:
+            return None
+        for minutes, of, why, wait in TROUBLES:
             if minute in minutes and of in {"", credential}:
                 return why, wait
         return None
@@ -173,9 +177,9 @@ class Simulation:
         }
         self.budgets = {name: RequestBudget(share.discovery) for name, share in shares.items()}
         self.run_budget = {name: share.run for name, share in shares.items()}
-        self.requests: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self.requests: defaultdict[int, dict[str, int]] = defaultdict(dict)
         self.most_requests = 0
-        self.spent: set[str] = set()
+        self.rules = limits.instance(options)["concurrency"]["runs"]
         self.keys: set[str] = set()
         self.history: dict[tuple[str, str], RunHistory] = {}
         self.busy: set[str] = set()
@@ -213,45 +217,49 @@ class Simulation:
         hinted = []
         while self.hints and self.hints[-1][0] <= now:
             hinted.append(self.hints.pop()[1])
-        wanted = self.state.next(self.fleet.companies, hinted, now, options.interval)
+        wanted = self.state.next(self.fleet.companies, hinted, now, options.interval, self.busy)
+        urgent = set(self.state.urgent)
         asked: list[str] = []
         plans = []
-        self.spent.clear()
+        spent: set[str] = set()
         latency = self.rng.uniform(0.05, 0.15) / options.requests_at_once
         at = now
         for name in wanted:
             if at - now >= options.time_limit:
                 break
             company = self.fleet.companies[name]
-            if company.credential_name in self.spent:
+            credential = company.credential_name
+            if credential in spent:
                 continue
             at += latency
-            if result := self._ask(company, at):
-                asked.append(name)
-                if plan := self._plan(company, result, at, options.interval):
-                    plans.append(plan)
+            budget = self.budgets[credential]
+            if budget.wait(at, 0 if name in urgent else limits.SPARE) > MAX_WAIT:
+                spent.add(credential)
+                continue
+            self._count(credential, at + budget.take(at))
+            asked.append(name)
+            if plan := self._plan(company, self._ask(company, at), at, options.interval):
+                plans.append(plan)
         self.state.finished(asked, wanted)
         for plan in run_planning.in_order(plans):
             self._request(plan)
         return at
 
     def _ask(self, company: Company, now: float) -> DiscoveryResult | None:
-        name = company.credential_name
-        if self.budgets[name].wait(now) > MAX_WAIT:
-            self.spent.add(name)
-            return None
-        self._count(name, now + self.budgets[name].take(now))
-        if trouble := self.pleo.trouble(name, now):
+        """Return what Pleo answers; None if it has no readable job."""
+        if trouble := self.pleo.trouble(company.credential_name, now):
             return DiscoveryResult(company.id, failure=trouble[0], wait=trouble[1])
-        return DiscoveryResult(company.id, tuple(self.pleo.readable(company.id, now)))
+        jobs = self.pleo.readable(company.id, now)
+        return DiscoveryResult(company.id, tuple(jobs)) if jobs else None
 
-    def _plan(self, company: Company, result: DiscoveryResult, now: float, interval: int) -> PlannedRun | None:
-        state = self.state
-        if not (result.jobs or result.failure or company.id in state.failing or company.id in state.open):
+    def _plan(self, company: Company, found: DiscoveryResult | None, now: float, interval: int) -> PlannedRun | None:
+        state, name = self.state, company.id
+        if not (found or name in state.failing or name in state.open or name in state.urgent):
             # As it would be after all of the below, but 10,000 companies are asked a million times.
             return None
-        history = {job.id: self._history(job, company.id) for job in result.jobs}
-        self.state.record(result, run_planning.unloaded(result.jobs, history), now, interval)
+        result = found or DiscoveryResult(name)
+        history = {job.id: self._history(job, name) for job in result.jobs}
+        state.record(result, run_planning.unloaded(result.jobs, history), now, interval)
         return run_planning.plan(company, result.jobs, history, datetime.fromtimestamp(now, UTC))
 
     def _history(self, job: ExportJob, company: str) -> RunHistory:
@@ -269,7 +277,7 @@ class Simulation:
 
     def _dequeue(self, now: float) -> None:
         """Start runs as Dagster's queue does."""
-        rules = limits.instance(self.fleet.file)["concurrency"]["runs"]
+        rules = self.rules
         left = []
         while self.queue and len(self.running) < rules["max_concurrent_runs"]:
             run = heapq.heappop(self.queue)
@@ -316,7 +324,8 @@ class Simulation:
                 self.history[run_planning.job_tag(export.job)] = known
 
     def _count(self, credential: str, at: float, number: int = 1) -> None:
-        self.requests[int(at // 60)][credential] += number
+        minute = self.requests[int(at // 60)]
+        minute[credential] = minute.get(credential, 0) + number
 
     def _sum_up(self, now: float) -> None:
         for minute in [minute for minute in self.requests if minute < now // 60]:
