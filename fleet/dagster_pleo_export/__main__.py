@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import signal
@@ -39,7 +40,7 @@ def webhook(options: argparse.Namespace) -> int:
     """Receive Pleo's webhooks until SIGTERM."""
     import dagster as dg
 
-    from dagster_pleo_export import webhook
+    from dagster_pleo_export import run_history, webhook
     from dagster_pleo_export.delivery_log import DeliveryLog
 
     logging.basicConfig(format="%(asctime)s | %(levelname)s | %(message)s", level=logging.INFO)
@@ -48,7 +49,8 @@ def webhook(options: argparse.Namespace) -> int:
         # The server stops on its own handler, then raises the signal again for this one.
         signal.signal(number, lambda *_: None)
     with dg.DagsterInstance.get() as dagster:
-        webhook.serve(options.host, options.port, DeliveryLog(dagster).deliver)
+        log = DeliveryLog(functools.partial(run_history.record_deliveries, dagster))
+        webhook.serve(options.host, options.port, log.deliver)
     return 0
 
 

@@ -13,7 +13,7 @@ from dagster_pleo_export.limits import PARTITION_TAG
 from dagster_pleo_export.run_planning import ATTEMPT_TAG, RunHistory, job_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from tap_pleo_export.api.jobs import ExportJob
@@ -122,8 +122,14 @@ def discovery_state(instance: dg.DagsterInstance) -> DiscoveryState:
     return DiscoveryState()
 
 
+def record_deliveries(instance: dg.DagsterInstance, named: Mapping[str, str], count: int) -> None:
+    """Record webhook deliveries: the last one of each company, and how many there were."""
+    metadata = {NAMED: dg.MetadataValue.json(dict(named)), "deliveries": count}
+    instance.report_runless_asset_event(dg.AssetObservation(asset_key=WEBHOOKS, metadata=metadata))
+
+
 def deliveries(instance: dg.DagsterInstance, after: int) -> tuple[list[str], int]:
-    """Return the companies named by webhooks after a record of ``DeliveryLog``, and the number of the last one."""
+    """Return the companies named by webhooks after a record of deliveries, and the number of the last record."""
     records_filter = dg.AssetRecordsFilter(asset_key=WEBHOOKS, after_storage_id=after)
     found = instance.fetch_observations(records_filter, limit=MAX_RECORDS, ascending=True).records
     observed = [record.asset_observation for record in found]
