@@ -8,6 +8,8 @@ Simulated are Pleo, the clock, the time that requests and runs take, and Dagster
 from __future__ import annotations
 
 import argparse
+import bisect
+import functools
 import heapq
 import itertools
 import math
@@ -18,19 +20,21 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
 import yaml
 
 from dagster_pleo_export import companies, limits, run_planning
 from dagster_pleo_export.discovery import MAX_WAIT, DiscoveryResult
 from dagster_pleo_export.discovery_state import DiscoveryState
+from dagster_pleo_export.fleet_file import DiscoveryOptions, RunLimits
 from dagster_pleo_export.run_planning import PlannedRun, RunHistory
 from tap_pleo_export.api.budget import RequestBudget
 from tap_pleo_export.api.jobs import ExportJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from dagster_pleo_export.companies import Fleet
     from dagster_pleo_export.fleet_file import Company
@@ -128,6 +132,7 @@ class Pleo:
         for export in self.exports:
             self.of_company[export.company].append(export)
         troubles = TROUBLES if scenario.troubles else ()
+        self.created = [export.created for export in self.exports]
         self.bad_minutes = {minute for minutes, *_ in troubles for minute in minutes}
 
     def _export(self, number: int, company: str, at: float, rng: random.Random) -> Export:
@@ -141,6 +146,16 @@ class Pleo:
         """Return the jobs that a list contains."""
         exports = self.of_company.get(company)
         return [e.job for e in exports if e.created <= now < e.created + LIFETIME] if exports else []
+
+    def companies_with_jobs(self, since: float, until: float) -> set[str]:
+        """Return the companies with a readable job at any time between two."""
+        first, last = bisect.bisect(self.created, since - LIFETIME), bisect.bisect(self.created, until)
+        return {export.company for export in self.exports[first:last]}
+
+    def quiet(self, since: float, until: float) -> bool:
+        """Return whether all requests between two times succeed."""
+        minutes = range(int((since - START) // 60), int((until - START) // 60) + 1)
+        return self.bad_minutes.isdisjoint(minutes)
 
     def trouble(self, credential: str, now: float) -> tuple[str, float] | None:
         """Return why a request fails, and how long Pleo asks to wait."""
@@ -219,6 +234,7 @@ class Simulation:
             hinted.append(self.hints.pop()[1])
         wanted = self.state.next(self.fleet.companies, hinted, now, options.interval, self.busy)
         urgent = set(self.state.urgent)
+        active = self._active(now, now + options.time_limit + 1)
         asked: list[str] = []
         plans = []
         spent: set[str] = set()
@@ -227,6 +243,10 @@ class Simulation:
         for name in wanted:
             if at - now >= options.time_limit:
                 break
+            if name not in active:
+                at += latency
+                asked.append(name)
+                continue
             company = self.fleet.companies[name]
             credential = company.credential_name
             if credential in spent:
@@ -245,6 +265,16 @@ class Simulation:
             self._request(plan)
         return at
 
+    def _active(self, since: float, until: float) -> Container[str]:
+        """Return all companies but those with a credential that no other uses and a poll that changes nothing.
+
+        There are a million such polls, and one request in a minute is never the most.
+        """
+        if len(self.fleet.sharing) < len(self.fleet.companies) or not self.pleo.quiet(since, until):
+            return self.fleet.companies
+        state = self.state
+        return self.pleo.companies_with_jobs(since, until).union(state.failing, state.open, state.urgent)
+
     def _ask(self, company: Company, now: float) -> DiscoveryResult | None:
         """Return what Pleo answers; None if it has no readable job."""
         if trouble := self.pleo.trouble(company.credential_name, now):
@@ -255,7 +285,7 @@ class Simulation:
     def _plan(self, company: Company, found: DiscoveryResult | None, now: float, interval: int) -> PlannedRun | None:
         state, name = self.state, company.id
         if not (found or name in state.failing or name in state.open or name in state.urgent):
-            # As it would be after all of the below, but 10,000 companies are asked a million times.
+            # As it would be after all of the below.
             return None
         result = found or DiscoveryResult(name)
         history = {job.id: self._history(job, name) for job in result.jobs}
@@ -395,17 +425,22 @@ SCENARIOS = (
 
 
 def fleet(scenario: Scenario) -> Fleet:
-    """Return the scenario's fleet, read from a file."""
-    entries: list[dict[str, Any]] = []
-    for number in range(scenario.companies):
-        entry = {"id": f"c{number:05}", "company_id": f"00000000-0000-4000-8000-{number:012}"}
-        entries.append(entry | {"credential": f"k{number % (scenario.credentials or scenario.companies)}"})
-    options = {
-        "companies": entries,
-        "credentials": {"*": {"api_key": {"env": "{credential}"}, "requests_per_minute": scenario.per_minute}},
-        "discovery": {"interval": scenario.interval, "tick": scenario.tick},
-        "limits": {"runs": scenario.runs, "runs_per_credential": scenario.per_credential},
-    }
+    """Return the scenario's fleet."""
+    known = _companies(scenario.companies, scenario.credentials or scenario.companies, scenario.per_minute)
+    discovery = DiscoveryOptions(interval=scenario.interval, tick=scenario.tick)
+    most = RunLimits(runs=scenario.runs, runs_per_credential=scenario.per_credential)
+    return msgspec.structs.replace(known, file=msgspec.structs.replace(known.file, discovery=discovery, limits=most))
+
+
+@functools.cache
+def _companies(number: int, credentials: int, per_minute: int) -> Fleet:
+    """Return a fleet of companies that share credentials, read from a file."""
+    entries = [
+        {"id": f"c{one:05}", "company_id": f"00000000-0000-4000-8000-{one:012}", "credential": f"k{one % credentials}"}
+        for one in range(number)
+    ]
+    pattern = {"api_key": {"env": "{credential}"}, "requests_per_minute": per_minute}
+    options = {"companies": entries, "credentials": {"*": pattern}}
     with tempfile.TemporaryDirectory() as folder:
         (path := Path(folder) / "fleet.yml").write_text(yaml.dump(options, Dumper=yaml.CSafeDumper))
         return companies.read(path)
