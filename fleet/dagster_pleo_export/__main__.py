@@ -8,6 +8,7 @@ import json
 import logging
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import yaml
@@ -71,10 +72,12 @@ def status(options: argparse.Namespace) -> int:
     """Show each company's state and counts."""
     import dagster as dg
 
-    from dagster_pleo_export import status
+    from dagster_pleo_export import run_history, status
 
     with dg.DagsterInstance.get() as dagster:
-        rows = status.rows(dagster, runtime.fleet())
+        for problem in status.problems(dagster, time.time()):
+            print(problem, file=sys.stderr)
+        rows = status.rows(dagster, runtime.fleet(), run_history.discovery_state(dagster))
     if options.json:
         print(json.dumps(rows))
         return 0

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from dagster._core.scheduler.instigation import InstigatorState
+
     from tap_pleo_export.api.jobs import ExportJob
 
 DISCOVERY = "discovery"
@@ -59,7 +61,7 @@ def of_jobs(instance: dg.DagsterInstance, jobs: Iterable[ExportJob], *, busy: bo
 def _of_job(instance: dg.DagsterInstance, job: ExportJob, *, busy: bool) -> RunHistory:
     name, value = job_tag(job)
     records = instance.get_run_records(dg.RunsFilter(tags={name: value}), limit=MAX_RECORDS)
-    lost = [record for record in records if _is_lost(record)]
+    lost = [record for record in records if is_lost(record)]
     started = [record for record in lost if record.start_time]
     counted = [record for record in records if record not in lost] + started[MAX_LOST:]
     attempts = max((int(record.dagster_run.tags.get(ATTEMPT_TAG, "1")) for record in counted), default=0)
@@ -72,7 +74,7 @@ def _of_job(instance: dg.DagsterInstance, job: ExportJob, *, busy: bool) -> RunH
     return RunHistory("failed" if counted else "new", attempts, ended, len(lost))
 
 
-def _is_lost(record: dg.RunRecord) -> bool:
+def is_lost(record: dg.RunRecord) -> bool:
     """Return whether a run failed because it never started, or its process is gone."""
     run = record.dagster_run
     return run.status is DagsterRunStatus.FAILURE and run.tags.get(REASON_TAG, NEVER_STARTED) == NEVER_STARTED
@@ -83,7 +85,7 @@ def lost_runs(instance: dg.DagsterInstance, now: datetime) -> dict[str, str]:
     since = now - timedelta(seconds=LOST_SECONDS)
     failed = dg.RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=since)
     records = instance.get_run_records(failed, limit=MAX_RECORDS)
-    runs = [record.dagster_run for record in records if _is_lost(record)]
+    runs = [record.dagster_run for record in records if is_lost(record)]
     return {run.run_id: run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags}
 
 
@@ -116,10 +118,25 @@ def failure_reason(instance: dg.DagsterInstance, run_id: str) -> str:
 
 def discovery_state(instance: dg.DagsterInstance) -> DiscoveryState:
     """Return the state that the sensor stored last."""
-    for state in instance.all_instigator_state():
-        if state.name == DISCOVERY:
-            return DiscoveryState.from_cursor(getattr(state.instigator_data, "cursor", None))
-    return DiscoveryState()
+    stored = _stored_discovery(instance)
+    return DiscoveryState.from_cursor(getattr(stored.instigator_data, "cursor", None)) if stored else DiscoveryState()
+
+
+def discovery_problem(instance: dg.DagsterInstance) -> str | None:
+    """Return why the sensor polls no company: it is switched off, or its last evaluation failed."""
+    stored = _stored_discovery(instance)
+    if stored is None:
+        return None
+    if not stored.is_running:
+        return "The sensor discovery is switched off, so no company is polled: switch it on in Dagster's UI"
+    for tick in instance.get_ticks(stored.instigator_origin_id, stored.selector_id, limit=1):
+        if tick.error:
+            return f"The last evaluation of the sensor discovery failed: {(tick.error.cause or tick.error).message}"
+    return None
+
+
+def _stored_discovery(instance: dg.DagsterInstance) -> InstigatorState | None:
+    return next((state for state in instance.all_instigator_state() if state.name == DISCOVERY), None)
 
 
 def record_deliveries(instance: dg.DagsterInstance, named: Mapping[str, str], count: int) -> None:
