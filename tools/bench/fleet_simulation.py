@@ -2,7 +2,8 @@
 
 The fleet file, the rounds of discovery, the planning of runs, the limits and the request budgets are the fleet's code.
 Simulated are Pleo, the clock, the time that requests and runs take, and Dagster: its sensor (an evaluation every
-``tick``) and its queue (the highest priority first, within the limits of ``dagster.yaml``, every 5 s).
+``tick``) and its queue (the highest priority first, within the limits of ``dagster.yaml``, every 5 s). A poll of a
+company without a job, whose credential no other company uses, only takes time.
 """
 
 from __future__ import annotations
