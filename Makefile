@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo erp-demo docs test test-meltano test-warehouse test-ledger coverage mutants mutants-sql soak bench image release lint format clean fleet-demo test-fleet bench-fleet
+.PHONY: help demo erp-demo docs test test-meltano test-warehouse test-ledger coverage mutants mutants-sql soak bench image release lint format clean fleet-demo test-fleet bench-fleet simulate-fleet
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
@@ -88,6 +88,9 @@ test-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Run the tests of many companies on 
 bench-fleet: $(DEMO_PLUGINS) $(FLEET_VENV) ## Measure discovery of 1,000 companies against runs, and minutes from job to rows
 	@$(BIN)/python -m tools.bench.fleet $(ARGS)
 	@$(BIN)/python -m tools.bench.webhook
+
+simulate-fleet: $(VENV) ## Simulate a month's end of ten thousand companies, and print its table (two minutes)
+	@PYTHONPATH=fleet $(BIN)/python -m tools.bench.fleet_simulation $(ARGS)
 
 lint: $(VENV) ## Check style, formatting, types and imports between folders
 	@$(BIN)/ruff check .

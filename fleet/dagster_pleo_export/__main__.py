@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import yaml
@@ -39,7 +41,7 @@ def webhook(options: argparse.Namespace) -> int:
     """Receive Pleo's webhooks until SIGTERM."""
     import dagster as dg
 
-    from dagster_pleo_export import webhook
+    from dagster_pleo_export import run_history, webhook
     from dagster_pleo_export.delivery_log import DeliveryLog
 
     logging.basicConfig(format="%(asctime)s | %(levelname)s | %(message)s", level=logging.INFO)
@@ -48,7 +50,8 @@ def webhook(options: argparse.Namespace) -> int:
         # The server stops on its own handler, then raises the signal again for this one.
         signal.signal(number, lambda *_: None)
     with dg.DagsterInstance.get() as dagster:
-        webhook.serve(options.host, options.port, DeliveryLog(dagster).deliver)
+        log = DeliveryLog(functools.partial(run_history.record_deliveries, dagster))
+        webhook.serve(options.host, options.port, log.deliver)
     return 0
 
 
@@ -69,10 +72,12 @@ def status(options: argparse.Namespace) -> int:
     """Show each company's state and counts."""
     import dagster as dg
 
-    from dagster_pleo_export import status
+    from dagster_pleo_export import run_history, status
 
     with dg.DagsterInstance.get() as dagster:
-        rows = status.rows(dagster, runtime.fleet())
+        for problem in status.problems(dagster, time.time()):
+            print(problem, file=sys.stderr)
+        rows = status.rows(dagster, runtime.fleet(), run_history.discovery_state(dagster))
     if options.json:
         print(json.dumps(rows))
         return 0

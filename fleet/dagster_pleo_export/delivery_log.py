@@ -1,16 +1,12 @@
-"""Records webhook deliveries in Dagster, many in one write."""
+"""Collects webhook deliveries, to record many in one write."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-import dagster as dg
-
-from dagster_pleo_export.run_history import NAMED, WEBHOOKS
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 # A write takes Dagster some milliseconds of processor time, whatever it contains.
 SECONDS_BETWEEN_WRITES = 0.1
@@ -20,16 +16,16 @@ class DeliveryLog:
     """Records companies named by webhooks; belongs to an event loop.
 
     Args:
-        instance: Dagster's.
+        write: Records the last delivery of each company, and how many there were; called in a thread, one at a time.
     """
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self._instance = instance
+    def __init__(self, write: Callable[[Mapping[str, str], int], None]) -> None:
+        self._write = write
         self._waiting: list[tuple[str, str, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def deliver(self, company: str, delivery: str) -> None:
-        """Record that a delivery named a company; return when Dagster has it."""
+        """Record that a delivery named a company; return when it is written, or raise what the write raised."""
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((company, delivery, outcome))
         if self._writer is None or self._writer.done():
@@ -48,7 +44,3 @@ class DeliveryLog:
             for outcome in (outcome for _, _, outcome in batch if not outcome.done()):
                 outcome.set_exception(error) if error else outcome.set_result(None)
             await asyncio.sleep(SECONDS_BETWEEN_WRITES)
-
-    def _write(self, named: Mapping[str, str], deliveries: int) -> None:
-        metadata = {NAMED: dg.MetadataValue.json(dict(named)), "deliveries": deliveries}
-        self._instance.report_runless_asset_event(dg.AssetObservation(asset_key=WEBHOOKS, metadata=metadata))

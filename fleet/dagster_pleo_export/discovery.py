@@ -23,7 +23,7 @@ from tap_pleo_export.singer.redaction import SECRETS
 from tap_pleo_export.text import one_line, storable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from dagster_pleo_export.companies import Fleet
     from dagster_pleo_export.fleet_file import Company
@@ -79,7 +79,9 @@ class Discovery:
         self._apis: dict[str, tuple[dict[str, Any], PleoApi]] = {}
         self._lock = threading.Lock()
 
-    def ask_all(self, fleet: Fleet, companies: Iterable[Company], seconds: float) -> Iterator[DiscoveryResult]:
+    def ask_all(
+        self, fleet: Fleet, companies: Iterable[Company], seconds: float, urgent: Collection[str] | None = None
+    ) -> Iterator[DiscoveryResult]:
         """Ask about companies, in order, and yield each result as it arrives.
 
         Companies that are not started in time are left out, and those whose credential has used up its requests.
@@ -89,6 +91,7 @@ class Discovery:
             fleet: The fleet they belong to.
             companies: The companies.
             seconds: How long new requests may start.
+            urgent: Names of companies for which each credential keeps ``limits.SPARE`` requests; None: it keeps none.
         """
         until = time.monotonic() + seconds
         spent: set[str] = set()
@@ -96,7 +99,8 @@ class Discovery:
         asked: dict[Future[DiscoveryResult | None], Company] = {}
         while True:
             while len(asked) < self.requests_at_once and time.monotonic() < until and (company := next(waiting, None)):
-                asked[self._pool.submit(self.ask, fleet, company)] = company
+                keep = 0 if urgent is None or company.id in urgent else limits.SPARE
+                asked[self._pool.submit(self.ask, fleet, company, keep)] = company
             if not asked:
                 return
             left = max(0.0, until - time.monotonic()) + fleet.file.discovery.request_timeout
@@ -111,12 +115,12 @@ class Discovery:
                 else:
                     spent.add(company.credential_name)
 
-    def ask(self, fleet: Fleet, company: Company) -> DiscoveryResult | None:
-        """Ask about one company; None if that must wait for the credential's requests per minute."""
+    def ask(self, fleet: Fleet, company: Company, keep: int = 0) -> DiscoveryResult | None:
+        """Ask about one company; None if that must wait for the credential's requests per minute, ``keep`` less."""
         try:
             api = self._api(fleet, company)
             # A request that waits would count, although the company is left to a later evaluation.
-            if api.budget.wait(time.monotonic()) > MAX_WAIT:
+            if api.budget.wait(time.monotonic(), keep) > MAX_WAIT:
                 return None
             jobs = list(_jobs(api, company))
         except Postponed as postponed:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from dagster_pleo_export.discovery import DiscoveryResult
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 FIRST_BACKOFF = 60.0
 MAX_BACKOFF = 1800.0
+# Of a company that probably has a job to load, for about the hour that the job lives.
+URGENT_BACKOFF = 300.0
+URGENT_FAILURES = 14
+# Until a company with an open job is asked again, although its round is over.
+OPEN_SECONDS = 60.0
 
 
 class FailingCompany(Struct):
@@ -54,6 +59,8 @@ class DiscoveryState(Struct):
         lost: Recent runs that were lost, whose companies have been asked about again.
         failing: Companies whose jobs could not be listed.
         open: Companies with readable jobs that have no complete load yet.
+        urgent: Companies to ask regardless of rounds, and when: those named by a webhook until their jobs have been
+            listed, and those with an open job.
         left_out: The problems of companies and credentials that are left out, already logged.
     """
 
@@ -64,6 +71,7 @@ class DiscoveryState(Struct):
     lost: list[str] = field(default_factory=list)
     failing: dict[str, FailingCompany] = field(default_factory=dict)
     open: dict[str, list[PendingJob]] = field(default_factory=dict)
+    urgent: dict[str, float] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
     @classmethod
@@ -83,6 +91,7 @@ class DiscoveryState(Struct):
         known = set(companies)
         self.failing = {name: value for name, value in self.failing.items() if name in known}
         self.open = {name: value for name, value in self.open.items() if name in known}
+        self.urgent = {name: value for name, value in self.urgent.items() if name in known}
 
     def new_problems(self, problems: Iterable[str]) -> list[str]:
         """Record the problems of entries that are left out; return those that are new."""
@@ -94,7 +103,14 @@ class DiscoveryState(Struct):
         known, self.lost = set(self.lost), sorted(lost)
         return sorted({company for run, company in lost.items() if run not in known})
 
-    def next(self, companies: Iterable[str], hinted: Iterable[str], now: float, interval: float) -> list[str]:
+    def next(
+        self,
+        companies: Iterable[str],
+        hinted: Iterable[str],
+        now: float,
+        interval: float,
+        busy: Collection[str] = (),
+    ) -> list[str]:
         """Return the companies to ask, in order; start a new round if it is time, with what the last one left first.
 
         Args:
@@ -102,9 +118,14 @@ class DiscoveryState(Struct):
             hinted: Companies named by webhooks: they come first, regardless of their backoff.
             now: Seconds since the epoch.
             interval: Seconds between the starts of two rounds.
+            busy: Companies with a queued or running run: their open jobs wait for its end.
         """
         names = dict.fromkeys(companies)
-        first = dict.fromkeys(name for name in hinted if name in names)
+        named = [name for name in hinted if name in names]
+        due = [name for name, at in self.urgent.items() if at <= now and not (name in self.open and name in busy)]
+        due.sort(key=self.urgent.__getitem__)
+        self.urgent.update(dict.fromkeys(named, now))
+        first = dict.fromkeys([*named, *due])
         if now - self.started >= interval:
             self.overdue = bool(self.left)
             self.started, self.left = now, list(dict.fromkeys([*self.left, *names]))
@@ -120,6 +141,8 @@ class DiscoveryState(Struct):
         """
         done = set(asked)
         was_open, was_overdue, self.overdue = bool(self.left), self.overdue, False
+        for name in done.difference(self.failing, self.open):
+            self.urgent.pop(name, None)
         # Also companies named by webhooks that there was no time for.
         self.left = [name for name in wanted if name not in done]
         return was_open and (was_overdue or not self.left)
@@ -133,18 +156,30 @@ class DiscoveryState(Struct):
             now: Seconds since the epoch.
             interval: Seconds between two rounds.
         """
+        name = result.company
         if result.failure is None:
-            self.failing.pop(result.company, None)
             jobs = [PendingJob(job.id, _epoch(job.created_at), _epoch(job.expires_at)) for job in unloaded]
-            self.open.pop(result.company, None)
+            self.failing.pop(name, None)
+            self.open.pop(name, None)
             if jobs:
-                self.open[result.company] = jobs
+                self.open[name], self.urgent[name] = jobs, now + OPEN_SECONDS
             return False
-        before = self.failing.get(result.company)
+        before = self.failing.get(name)
         count = before.count + 1 if before else 1
-        backoff = min(MAX_BACKOFF, max(FIRST_BACKOFF, interval) * 2.0 ** min(count - 1, 16))
-        self.failing[result.company] = FailingCompany(count, now + max(backoff, result.wait), result.failure)
+        until = now + max(self._backoff(name, count, interval), result.wait)
+        self.failing[name] = FailingCompany(count, until, result.failure)
+        if name in self.urgent:
+            self.urgent[name] = until
         return before is None or before.why != result.failure
+
+    def _backoff(self, name: str, count: int, interval: float) -> float:
+        """Return the seconds to wait after so many failures in a row."""
+        if count > URGENT_FAILURES:
+            self.urgent.pop(name, None)
+        doublings = 2.0 ** min(count - 1, 16)
+        if name in self.urgent:
+            return min(URGENT_BACKOFF, FIRST_BACKOFF * doublings)
+        return min(MAX_BACKOFF, max(FIRST_BACKOFF, interval) * doublings)
 
     def late(self, now: float, minutes: float) -> dict[str, PendingJob]:
         """Return the oldest pending job of each company that is late."""

@@ -13,8 +13,10 @@ from dagster_pleo_export.limits import PARTITION_TAG
 from dagster_pleo_export.run_planning import ATTEMPT_TAG, RunHistory, job_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
+
+    from dagster._core.scheduler.instigation import InstigatorState
 
     from tap_pleo_export.api.jobs import ExportJob
 
@@ -59,7 +61,7 @@ def of_jobs(instance: dg.DagsterInstance, jobs: Iterable[ExportJob], *, busy: bo
 def _of_job(instance: dg.DagsterInstance, job: ExportJob, *, busy: bool) -> RunHistory:
     name, value = job_tag(job)
     records = instance.get_run_records(dg.RunsFilter(tags={name: value}), limit=MAX_RECORDS)
-    lost = [record for record in records if _is_lost(record)]
+    lost = [record for record in records if is_lost(record)]
     # Dagster lists the newest first.
     started = [record for record in reversed(lost) if record.start_time]
     counted = [record for record in records if record not in lost] + started[MAX_LOST:]
@@ -73,7 +75,7 @@ def _of_job(instance: dg.DagsterInstance, job: ExportJob, *, busy: bool) -> RunH
     return RunHistory("failed" if counted else "new", attempts, ended, len(lost))
 
 
-def _is_lost(record: dg.RunRecord) -> bool:
+def is_lost(record: dg.RunRecord) -> bool:
     """Return whether a run failed because it never started, or its process is gone."""
     run = record.dagster_run
     return run.status is DagsterRunStatus.FAILURE and run.tags.get(REASON_TAG, NEVER_STARTED) == NEVER_STARTED
@@ -84,7 +86,7 @@ def lost_runs(instance: dg.DagsterInstance, now: datetime) -> dict[str, str]:
     since = now - timedelta(seconds=LOST_SECONDS)
     failed = dg.RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=since)
     records = instance.get_run_records(failed, limit=MAX_RECORDS)
-    runs = [record.dagster_run for record in records if _is_lost(record)]
+    runs = [record.dagster_run for record in records if is_lost(record)]
     return {run.run_id: run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags}
 
 
@@ -117,14 +119,35 @@ def failure_reason(instance: dg.DagsterInstance, run_id: str) -> str:
 
 def discovery_state(instance: dg.DagsterInstance) -> DiscoveryState:
     """Return the state that the sensor stored last."""
-    for state in instance.all_instigator_state():
-        if state.name == DISCOVERY:
-            return DiscoveryState.from_cursor(getattr(state.instigator_data, "cursor", None))
-    return DiscoveryState()
+    stored = _stored_discovery(instance)
+    return DiscoveryState.from_cursor(getattr(stored.instigator_data, "cursor", None)) if stored else DiscoveryState()
+
+
+def discovery_problem(instance: dg.DagsterInstance) -> str | None:
+    """Return why the sensor polls no company: it is switched off, or its last evaluation failed."""
+    stored = _stored_discovery(instance)
+    if stored is None:
+        return None
+    if not stored.is_running:
+        return "The sensor discovery is switched off, so no company is polled: switch it on in Dagster's UI"
+    for tick in instance.get_ticks(stored.instigator_origin_id, stored.selector_id, limit=1):
+        if tick.error:
+            return f"The last evaluation of the sensor discovery failed: {(tick.error.cause or tick.error).message}"
+    return None
+
+
+def _stored_discovery(instance: dg.DagsterInstance) -> InstigatorState | None:
+    return next((state for state in instance.all_instigator_state() if state.name == DISCOVERY), None)
+
+
+def record_deliveries(instance: dg.DagsterInstance, named: Mapping[str, str], count: int) -> None:
+    """Record webhook deliveries: the last one of each company, and how many there were."""
+    metadata = {NAMED: dg.MetadataValue.json(dict(named)), "deliveries": count}
+    instance.report_runless_asset_event(dg.AssetObservation(asset_key=WEBHOOKS, metadata=metadata))
 
 
 def deliveries(instance: dg.DagsterInstance, after: int) -> tuple[list[str], int]:
-    """Return the companies named by webhooks after a record of ``DeliveryLog``, and the number of the last one."""
+    """Return the companies named by webhooks after a record of deliveries, and the number of the last record."""
     records_filter = dg.AssetRecordsFilter(asset_key=WEBHOOKS, after_storage_id=after)
     found = instance.fetch_observations(records_filter, limit=MAX_RECORDS, ascending=True).records
     observed = [record.asset_observation for record in found]

@@ -61,9 +61,9 @@ class _Evaluation:
         options = self.fleet.file.discovery
         hinted, self.state.delivery = run_history.deliveries(self.instance, self.state.delivery)
         hinted += self.state.new_losses(run_history.lost_runs(self.instance, datetime.now(UTC)))
-        wanted = self.state.next(self.fleet.companies, hinted, began, options.interval)
+        wanted = self.state.next(self.fleet.companies, hinted, began, options.interval, self.busy)
         results = runtime.discovery(options.requests_at_once).ask_all(
-            self.fleet, [self.fleet.companies[name] for name in wanted], options.time_limit
+            self.fleet, [self.fleet.companies[name] for name in wanted], options.time_limit, set(self.state.urgent)
         )
         runs: list[PlannedRun] = []
         asked = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,30 @@ if TYPE_CHECKING:
     from dagster_pleo_export.companies import Fleet
     from dagster_pleo_export.discovery_state import DiscoveryState
 
-COLUMNS = ("company", "state", "runs", "items", "failed", "pages", "seconds", "minutes left", "why")
+COLUMNS = ("company", "state", "runs", "items", "failed", "pages", "seconds", "minutes left", "retry in", "why")
+# Dagster's daemons that the fleet needs: one polls Pleo, one starts queued runs.
+DAEMONS = ("SENSOR", "QUEUED_RUN_COORDINATOR")
+# They report every 30 s.
+HEARTBEAT_SECONDS = 120
 
 
-def rows(instance: dg.DagsterInstance, fleet: Fleet) -> list[dict[str, Any]]:
-    """Return a row for each company, by the names in ``COLUMNS``."""
-    state = run_history.discovery_state(instance)
+def problems(instance: dg.DagsterInstance, now: float) -> list[str]:
+    """Return why the rows may be old, one line each: a daemon that is down, discovery that is off or fails."""
+    found = []
+    beats = instance.get_daemon_heartbeats()
+    seen = [beats[name].timestamp if name in beats else 0.0 for name in DAEMONS]
+    if not min(seen):
+        found.append("Dagster's daemon has not run yet: start dagster-daemon")
+    elif now - min(seen) > HEARTBEAT_SECONDS:
+        minutes = int((now - min(seen)) // 60)
+        found.append(f"Dagster's daemon has not reported for {minutes} minutes: start dagster-daemon")
+    if why := run_history.discovery_problem(instance):
+        found.append(SECRETS.one_line(why))
+    return found
+
+
+def rows(instance: dg.DagsterInstance, fleet: Fleet, state: DiscoveryState) -> list[dict[str, Any]]:
+    """Return a row for each company, by the names in ``COLUMNS``; ``retry in`` is in minutes, 0: with the next poll."""
     asked = run_history.asked_companies(instance)
     found = {name: _row(instance, state, name, asked=name in asked) for name in fleet.companies}
     for name, problems in fleet.left_out.items():
@@ -42,6 +61,7 @@ def _row(instance: dg.DagsterInstance, state: DiscoveryState, name: str, *, aske
         if newest.status is dg.DagsterRunStatus.FAILURE:
             why = run_history.failure_reason(instance, newest.run_id).removeprefix(f"{name}: ")
             row["why"] = SECRETS.one_line(why)
+            row["retry in"] = _retry_in(state, name, runs[0])
         row["attempt"] = int(newest.tags.get(run_planning.ATTEMPT_TAG, "1"))
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=LOAD, asset_partitions=[name]), limit=run_history.MAX_RECORDS
@@ -52,5 +72,21 @@ def _row(instance: dg.DagsterInstance, state: DiscoveryState, name: str, *, aske
             if column in metadata:
                 row[column] = round((row[column] or 0) + metadata[column].value, 1)
     if failing := state.failing.get(name):
-        row |= {"state": "failing", "why": failing.why}
+        row |= {"state": "failing", "why": failing.why, "retry in": _minutes_to(failing.until)}
     return row
+
+
+def _retry_in(state: DiscoveryState, name: str, record: dg.RunRecord) -> int | str:
+    """Return the minutes until a failed run is retried at the earliest; empty if its jobs are not open any longer."""
+    now = datetime.now(UTC).timestamp()
+    tags = record.dagster_run.tags
+    still_open = {job.job for job in state.open.get(name, ()) if job.expires is None or job.expires > now}
+    if still_open.isdisjoint(run_planning.jobs_in(tags)):
+        return ""
+    attempt = int(tags.get(run_planning.ATTEMPT_TAG, "1"))
+    wait = 0.0 if run_history.is_lost(record) else run_planning.wait_before(attempt + 1)
+    return _minutes_to((record.end_time or now) + wait)
+
+
+def _minutes_to(at: float) -> int:
+    return max(0, math.ceil((at - datetime.now(UTC).timestamp()) / 60))

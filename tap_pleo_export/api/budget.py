@@ -33,7 +33,14 @@ class RequestBudget:
             self._taken.append(start)
             return start - now
 
-    def wait(self, now: float) -> float:
-        """Return the seconds that :meth:`take` would return, without counting a request."""
+    def wait(self, now: float, keep: int = 0) -> float:
+        """Return the seconds that :meth:`take` would return, without counting a request.
+
+        Args:
+            now: Seconds of a monotonic clock.
+            keep: Requests that are kept for others, at most half of the budget.
+        """
         with self._lock:
-            return max(0.0, self._taken[0] + self._window - now) if len(self._taken) == self._taken.maxlen else 0.0
+            most = self._taken.maxlen or 1
+            oldest = len(self._taken) - most + min(keep, most // 2)
+            return max(0.0, self._taken[oldest] + self._window - now) if oldest >= 0 else 0.0

@@ -55,6 +55,19 @@ def test_late_clock_readings_do_not_exceed_the_budget(readings: list[float], bud
     assert all(later - earlier > 60 for earlier, later in zip(sent, sent[budget:], strict=False))
 
 
+def test_requests_kept_for_others_are_not_available() -> None:
+    budget = RequestBudget(5)
+    for now in (0.0, 1.0, 2.0):
+        assert budget.wait(now, keep=2) == 0
+        budget.take(now)
+
+    assert budget.wait(10.0, keep=2) == 51
+    # At most half is kept.
+    assert budget.wait(10.0, keep=9) == 51
+    assert budget.wait(10.0) == 0
+    assert RequestBudget(1).wait(0.0, keep=9) == 0
+
+
 def test_budget_used_at_once_is_refilled_at_once() -> None:
     sent = sent_at([0.0] * 9, 3)
 

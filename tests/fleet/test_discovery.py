@@ -175,6 +175,23 @@ def test_companies_beyond_the_requests_of_their_credential_are_left_to_the_next_
     assert 50 < api.budget.wait(time.monotonic()) <= 61
 
 
+def test_a_round_leaves_requests_of_its_credential_to_urgent_companies(
+    pleo: Sandbox, new_fleet: Callable[..., Fleet]
+) -> None:
+    shared = [{"id": f"c{number:02}", "company_id": uuid(number), "credential": "partner"} for number in range(60)]
+    partner = {"api_key": {"file": "right.key"}, "requests_per_minute": 50}
+    fleet = new_fleet(0, {"partner": partner}, companies=shared)
+    discovery = Discovery(1)
+
+    found = [result.company for result in discovery.ask_all(fleet, fleet.companies.values(), 30, {"c59"})]
+
+    # Half of 50 requests, ten of them kept.
+    assert found == [f"c{number:02}" for number in range(15)]
+    (late,) = discovery.ask_all(fleet, [fleet.companies["c59"], fleet.companies["c15"]], 30, {"c59"})
+    assert (late.company, late.failure) == ("c59", None)
+    assert len(pleo.requests) == 16
+
+
 def test_a_malformed_list_of_jobs_fails_its_company_only(pleo: Sandbox, new_fleet: Callable[..., Fleet]) -> None:
     pleo.add_fault(Fault(path=JOBS, query={"company_id": uuid(0)}, nth=None, kind="html"))
 

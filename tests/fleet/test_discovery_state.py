@@ -156,3 +156,68 @@ def test_the_company_of_a_lost_run_is_named_once_even_across_restarts() -> None:
     assert state.new_losses({"r2": "b", "r4": "c"}) == ["c"]
     assert state.new_losses({"r4": "c"}) == []
     assert state.lost == ["r4"]
+
+
+def test_a_company_named_by_a_webhook_is_asked_again_soon_after_a_failure_in_the_longest_round() -> None:
+    state = DiscoveryState()
+    state.finished(NAMES, state.next(NAMES, [], START, 3000))
+    now, waits = START + 1, []
+    assert state.next(NAMES, ["d"], now, 3000) == ["d"]
+    for _ in range(5):
+        state.record(DiscoveryResult("d", failure="Pleo is not available"), [], now, 3000)
+        state.finished(["d"], ["d"])
+        state = DiscoveryState.from_cursor(state.to_cursor())
+        until = state.failing["d"].until
+        assert state.next(NAMES, [], until - 1, 3000) == []
+        assert state.next(NAMES, [], until, 3000) == ["d"]
+        waits.append(until - now)
+        now = until
+
+    assert waits == [60, 120, 240, 300, 300]
+    state.record(DiscoveryResult("d"), [], now, 3000)
+    state.finished(["d"], ["d"])
+    assert (state.urgent, state.next(NAMES, [], now + 100, 3000)) == ({}, [])
+
+
+def test_a_company_that_fails_for_an_hour_is_not_urgent_any_longer() -> None:
+    state = DiscoveryState(started=START)
+    state.next(NAMES, ["d"], START, 7200)
+    now, failures = START, 0
+    while "d" in state.urgent:
+        state.record(DiscoveryResult("d", failure="Pleo rejected the credentials"), [], now, 7200)
+        now, failures = state.failing["d"].until, failures + 1
+
+    assert failures == 15
+    # The last one waits for as long as any company that fails.
+    assert now - START == 60 + 120 + 240 + 11 * 300 + 1800
+
+
+def test_a_company_named_by_a_webhook_but_not_reached_is_first_despite_a_failure() -> None:
+    state = DiscoveryState(started=START)
+    state.record(DiscoveryResult("d", failure="x"), [], START, 60)
+
+    assert not state.finished([], state.next(NAMES, ["d"], START + 1, 60))
+    assert state.next(NAMES, ["c"], START + 2, 60) == ["c", "d"]
+
+
+def test_a_company_with_an_open_job_is_asked_again_when_its_run_is_over() -> None:
+    state = DiscoveryState()
+    state.record(DiscoveryResult("c", (job(),)), [job()], START, 3000)
+    state.finished(NAMES, state.next(NAMES, [], START, 3000))
+
+    assert state.next(NAMES, [], START + 59, 3000) == []
+    assert state.next(NAMES, [], START + 60, 3000, busy={"c"}) == []
+    assert state.next(NAMES, ["c"], START + 60, 3000, busy={"c"}) == ["c"]
+    assert state.next(NAMES, [], START + 60, 3000) == ["c"]
+    # Its run has loaded the job.
+    state.record(DiscoveryResult("c", (job(),)), [], START + 60, 3000)
+    state.finished(["c"], ["c"])
+    assert state.next(NAMES, [], START + 600, 3000) == []
+
+
+def test_urgent_companies_come_in_the_order_of_their_times_and_leave_with_the_fleet() -> None:
+    state = DiscoveryState(started=START, urgent={"b": START + 2, "a": START + 1, "c": START + 9})
+
+    assert state.next(NAMES, [], START + 2, 60) == ["a", "b"]
+    state.retain(["a", "c"])
+    assert state.urgent == {"a": START + 1, "c": START + 9}

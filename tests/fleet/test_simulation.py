@@ -41,6 +41,19 @@ def test_every_job_is_loaded_before_it_ends(monkeypatch: pytest.MonkeyPatch, sce
     assert not simulation.busy
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_webhooks_suffice_in_an_outage_however_long_the_interval(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    monkeypatch.setattr(fleet_simulation, "TROUBLES", [(range(10, 20), "", "down", 0.0)])
+    monkeypatch.setattr(fleet_simulation, "LOST_DELIVERIES", 0)
+    scenario = replace(SMALL, credentials=1, per_credential=4, interval=7200, webhooks=True)
+
+    minutes = Simulation(scenario, seed).run().minutes()
+
+    assert len(minutes) == 150
+    # The outage, five minutes, and the run.
+    assert minutes[-1] < 20
+
+
 def test_a_fleet_with_too_few_runs_at_once_is_late() -> None:
     simulation = Simulation(replace(SMALL, runs=1, exports=600), 1).run()
 

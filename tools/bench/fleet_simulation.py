@@ -2,12 +2,15 @@
 
 The fleet file, the rounds of discovery, the planning of runs, the limits and the request budgets are the fleet's code.
 Simulated are Pleo, the clock, the time that requests and runs take, and Dagster: its sensor (an evaluation every
-``tick``) and its queue (the highest priority first, within the limits of ``dagster.yaml``, every 5 s).
+``tick``) and its queue (the highest priority first, within the limits of ``dagster.yaml``, every 5 s). A poll of a
+company without a job, whose credential no other company uses, only takes time.
 """
 
 from __future__ import annotations
 
 import argparse
+import bisect
+import functools
 import heapq
 import itertools
 import math
@@ -18,19 +21,21 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
 import yaml
 
 from dagster_pleo_export import companies, limits, run_planning
 from dagster_pleo_export.discovery import MAX_WAIT, DiscoveryResult
 from dagster_pleo_export.discovery_state import DiscoveryState
+from dagster_pleo_export.fleet_file import DiscoveryOptions, RunLimits
 from dagster_pleo_export.run_planning import PlannedRun, RunHistory
 from tap_pleo_export.api.budget import RequestBudget
 from tap_pleo_export.api.jobs import ExportJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from dagster_pleo_export.companies import Fleet
     from dagster_pleo_export.fleet_file import Company
@@ -127,6 +132,9 @@ class Pleo:
         self.of_company: defaultdict[str, list[Export]] = defaultdict(list)
         for export in self.exports:
             self.of_company[export.company].append(export)
+        troubles = TROUBLES if scenario.troubles else ()
+        self.created = [export.created for export in self.exports]
+        self.bad_minutes = {minute for minutes, *_ in troubles for minute in minutes}
 
     def _export(self, number: int, company: str, at: float, rng: random.Random) -> Export:
         spread = 0 if self.scenario.at_once else 1
@@ -140,10 +148,22 @@ class Pleo:
         exports = self.of_company.get(company)
         return [e.job for e in exports if e.created <= now < e.created + LIFETIME] if exports else []
 
+    def companies_with_jobs(self, since: float, until: float) -> set[str]:
+        """Return the companies with a readable job at any time between two."""
+        first, last = bisect.bisect(self.created, since - LIFETIME), bisect.bisect(self.created, until)
+        return {export.company for export in self.exports[first:last]}
+
+    def quiet(self, since: float, until: float) -> bool:
+        """Return whether all requests between two times succeed."""
+        minutes = range(int((since - START) // 60), int((until - START) // 60) + 1)
+        return self.bad_minutes.isdisjoint(minutes)
+
     def trouble(self, credential: str, now: float) -> tuple[str, float] | None:
         """Return why a request fails, and how long Pleo asks to wait."""
         minute = int((now - START) // 60)
-        for minutes, of, why, wait in TROUBLES if self.scenario.troubles else ():
+        if minute not in self.bad_minutes:
+            return None
+        for minutes, of, why, wait in TROUBLES:
             if minute in minutes and of in {"", credential}:
                 return why, wait
         return None
@@ -173,9 +193,9 @@ class Simulation:
         }
         self.budgets = {name: RequestBudget(share.discovery) for name, share in shares.items()}
         self.run_budget = {name: share.run for name, share in shares.items()}
-        self.requests: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self.requests: defaultdict[int, dict[str, int]] = defaultdict(dict)
         self.most_requests = 0
-        self.spent: set[str] = set()
+        self.rules = limits.instance(options)["concurrency"]["runs"]
         self.keys: set[str] = set()
         self.history: dict[tuple[str, str], RunHistory] = {}
         self.busy: set[str] = set()
@@ -213,45 +233,64 @@ class Simulation:
         hinted = []
         while self.hints and self.hints[-1][0] <= now:
             hinted.append(self.hints.pop()[1])
-        wanted = self.state.next(self.fleet.companies, hinted, now, options.interval)
+        wanted = self.state.next(self.fleet.companies, hinted, now, options.interval, self.busy)
+        urgent = set(self.state.urgent)
+        active = self._active(now, now + options.time_limit + 1)
         asked: list[str] = []
         plans = []
-        self.spent.clear()
+        spent: set[str] = set()
         latency = self.rng.uniform(0.05, 0.15) / options.requests_at_once
         at = now
         for name in wanted:
             if at - now >= options.time_limit:
                 break
+            if name not in active:
+                at += latency
+                asked.append(name)
+                continue
             company = self.fleet.companies[name]
-            if company.credential_name in self.spent:
+            credential = company.credential_name
+            if credential in spent:
                 continue
             at += latency
-            if result := self._ask(company, at):
-                asked.append(name)
-                if plan := self._plan(company, result, at, options.interval):
-                    plans.append(plan)
+            budget = self.budgets[credential]
+            if budget.wait(at, 0 if name in urgent else limits.SPARE) > MAX_WAIT:
+                spent.add(credential)
+                continue
+            self._count(credential, at + budget.take(at))
+            asked.append(name)
+            if plan := self._plan(company, self._ask(company, at), at, options.interval):
+                plans.append(plan)
         self.state.finished(asked, wanted)
         for plan in run_planning.in_order(plans):
             self._request(plan)
         return at
 
-    def _ask(self, company: Company, now: float) -> DiscoveryResult | None:
-        name = company.credential_name
-        if self.budgets[name].wait(now) > MAX_WAIT:
-            self.spent.add(name)
-            return None
-        self._count(name, now + self.budgets[name].take(now))
-        if trouble := self.pleo.trouble(name, now):
-            return DiscoveryResult(company.id, failure=trouble[0], wait=trouble[1])
-        return DiscoveryResult(company.id, tuple(self.pleo.readable(company.id, now)))
+    def _active(self, since: float, until: float) -> Container[str]:
+        """Return all companies but those with a credential that no other uses and a poll that changes nothing.
 
-    def _plan(self, company: Company, result: DiscoveryResult, now: float, interval: int) -> PlannedRun | None:
+        There are a million such polls, and one request in a minute is never the most.
+        """
+        if len(self.fleet.sharing) < len(self.fleet.companies) or not self.pleo.quiet(since, until):
+            return self.fleet.companies
         state = self.state
-        if not (result.jobs or result.failure or company.id in state.failing or company.id in state.open):
-            # As it would be after all of the below, but 10,000 companies are asked a million times.
+        return self.pleo.companies_with_jobs(since, until).union(state.failing, state.open, state.urgent)
+
+    def _ask(self, company: Company, now: float) -> DiscoveryResult | None:
+        """Return what Pleo answers; None if it has no readable job."""
+        if trouble := self.pleo.trouble(company.credential_name, now):
+            return DiscoveryResult(company.id, failure=trouble[0], wait=trouble[1])
+        jobs = self.pleo.readable(company.id, now)
+        return DiscoveryResult(company.id, tuple(jobs)) if jobs else None
+
+    def _plan(self, company: Company, found: DiscoveryResult | None, now: float, interval: int) -> PlannedRun | None:
+        state, name = self.state, company.id
+        if not (found or name in state.failing or name in state.open or name in state.urgent):
+            # As it would be after all of the below.
             return None
-        history = {job.id: self._history(job, company.id) for job in result.jobs}
-        self.state.record(result, run_planning.unloaded(result.jobs, history), now, interval)
+        result = found or DiscoveryResult(name)
+        history = {job.id: self._history(job, name) for job in result.jobs}
+        state.record(result, run_planning.unloaded(result.jobs, history), now, interval)
         return run_planning.plan(company, result.jobs, history, datetime.fromtimestamp(now, UTC))
 
     def _history(self, job: ExportJob, company: str) -> RunHistory:
@@ -269,7 +308,7 @@ class Simulation:
 
     def _dequeue(self, now: float) -> None:
         """Start runs as Dagster's queue does."""
-        rules = limits.instance(self.fleet.file)["concurrency"]["runs"]
+        rules = self.rules
         left = []
         while self.queue and len(self.running) < rules["max_concurrent_runs"]:
             run = heapq.heappop(self.queue)
@@ -316,7 +355,8 @@ class Simulation:
                 self.history[run_planning.job_tag(export.job)] = known
 
     def _count(self, credential: str, at: float, number: int = 1) -> None:
-        self.requests[int(at // 60)][credential] += number
+        minute = self.requests[int(at // 60)]
+        minute[credential] = minute.get(credential, 0) + number
 
     def _sum_up(self, now: float) -> None:
         for minute in [minute for minute in self.requests if minute < now // 60]:
@@ -386,17 +426,22 @@ SCENARIOS = (
 
 
 def fleet(scenario: Scenario) -> Fleet:
-    """Return the scenario's fleet, read from a file."""
-    entries: list[dict[str, Any]] = []
-    for number in range(scenario.companies):
-        entry = {"id": f"c{number:05}", "company_id": f"00000000-0000-4000-8000-{number:012}"}
-        entries.append(entry | {"credential": f"k{number % (scenario.credentials or scenario.companies)}"})
-    options = {
-        "companies": entries,
-        "credentials": {"*": {"api_key": {"env": "{credential}"}, "requests_per_minute": scenario.per_minute}},
-        "discovery": {"interval": scenario.interval, "tick": scenario.tick},
-        "limits": {"runs": scenario.runs, "runs_per_credential": scenario.per_credential},
-    }
+    """Return the scenario's fleet."""
+    known = _companies(scenario.companies, scenario.credentials or scenario.companies, scenario.per_minute)
+    discovery = DiscoveryOptions(interval=scenario.interval, tick=scenario.tick)
+    most = RunLimits(runs=scenario.runs, runs_per_credential=scenario.per_credential)
+    return msgspec.structs.replace(known, file=msgspec.structs.replace(known.file, discovery=discovery, limits=most))
+
+
+@functools.cache
+def _companies(number: int, credentials: int, per_minute: int) -> Fleet:
+    """Return a fleet of companies that share credentials, read from a file."""
+    entries = [
+        {"id": f"c{one:05}", "company_id": f"00000000-0000-4000-8000-{one:012}", "credential": f"k{one % credentials}"}
+        for one in range(number)
+    ]
+    pattern = {"api_key": {"env": "{credential}"}, "requests_per_minute": per_minute}
+    options = {"companies": entries, "credentials": {"*": pattern}}
     with tempfile.TemporaryDirectory() as folder:
         (path := Path(folder) / "fleet.yml").write_text(yaml.dump(options, Dumper=yaml.CSafeDumper))
         return companies.read(path)

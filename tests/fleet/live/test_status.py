@@ -91,3 +91,29 @@ def test_a_lost_run_is_no_attempt_unless_its_job_loses_many(probed: tuple[dict[s
 def test_only_lost_runs_are_requested_again_at_once(probed: tuple[dict[str, Any], str]) -> None:
     # The failed runs of acme and bad are not among them.
     assert probed[0]["companies of lost runs"] == ["j3"] * 6 + ["j2"]
+
+
+def test_the_state_of_a_run_and_its_retry(probed: tuple[dict[str, Any], str]) -> None:
+    assert probed[0]["states of runs"] == [
+        ["started", ""],
+        # The second attempt failed.
+        ["failure", 2],
+        # Its job has expired, or is not open any longer.
+        ["failure", ""],
+        ["failure", ""],
+        # A lost run is retried with the next poll.
+        ["failure", 0],
+        ["queued", ""],
+        ["failing", 5],
+    ]
+
+
+def test_a_table_that_may_be_old_says_why(probed: tuple[dict[str, Any], str]) -> None:
+    assert probed[0]["problems"] == [
+        ["Dagster's daemon has not run yet: start dagster-daemon"],
+        [],
+        ["Dagster's daemon has not reported for 11 minutes: start dagster-daemon"],
+        [],
+        ["The last evaluation of the sensor discovery failed: line 3: no such credential"],
+        ["The sensor discovery is switched off, so no company is polled: switch it on in Dagster's UI"],
+    ]
