@@ -102,10 +102,14 @@ def refresh_tokens(rig: HostedRig, pleo: Sandbox) -> None:
     It also lets the loader create its tables: two first loads at once would both try.
     """
     while refreshing(pleo) != {"daemon", "host"}:
-        job = pleo.add_job(items=1, company_id=rig.companies[0]["company_id"])
-        rig.wait(lambda job=job: are_loaded(rig, [job]), SECONDS, "a load")
+        load_one(rig, pleo)
     # No kill hits a refresh, which would end the authorisation.
     pleo.access_token_lifetime = 3600
+
+
+def load_one(rig: HostedRig, pleo: Sandbox) -> None:
+    job = pleo.add_job(items=1, company_id=rig.companies[0]["company_id"])
+    rig.wait(lambda: are_loaded(rig, [job]), SECONDS, "a load")
 
 
 def refreshing(pleo: Sandbox) -> set[str]:
