@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 # A write takes Dagster some milliseconds of processor time, whatever it contains.
-SECONDS_BETWEEN_WRITES = 0.1
+SECONDS_BETWEEN_WRITES = 0.03
 
 
 class DeliveryLog:
