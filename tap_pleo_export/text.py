@@ -94,6 +94,11 @@ def parse_time(text: object) -> datetime | None:
         return None
 
 
+def minutes_until(at: datetime, now: datetime) -> int:
+    """Return the whole minutes until a time; 0 once it has passed."""
+    return max(0, int((at - now).total_seconds() // 60))
+
+
 def one_line(text: str) -> str:
     """Return ``text`` on one line for a message: control characters escaped, cut at :data:`QUOTED_LENGTH`."""
     # Cut first: escapes only make a text longer.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# A write takes Dagster some milliseconds of processor time, whatever it contains.
+# A write takes Dagster some milliseconds of processor time, however little it contains.
 SECONDS_BETWEEN_WRITES = 0.03
 
 

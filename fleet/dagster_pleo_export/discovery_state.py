@@ -133,7 +133,7 @@ class DiscoveryState(Struct):
         return [*first, *rest]
 
     def finished(self, asked: Iterable[str], wanted: Iterable[str]) -> bool:
-        """Record what is left; return whether a round is over: complete, or late when the next one began.
+        """Record the companies still to ask; return whether a round is over: complete, or late when the next one began.
 
         Args:
             asked: The companies that were asked.

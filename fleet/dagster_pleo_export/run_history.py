@@ -64,7 +64,7 @@ def _of_job(instance: dg.DagsterInstance, job: ExportJob, *, busy: bool) -> RunH
     lost = [record for record in records if is_lost(record)]
     # Dagster lists the newest first.
     started = [record for record in reversed(lost) if record.start_time]
-    counted = [record for record in records if record not in lost] + started[MAX_LOST:]
+    counted = [record for record in records if not is_lost(record)] + started[MAX_LOST:]
     attempts = max((int(record.dagster_run.tags.get(ATTEMPT_TAG, "1")) for record in counted), default=0)
     statuses = {record.dagster_run.status for record in records}
     if DagsterRunStatus.SUCCESS in statuses:

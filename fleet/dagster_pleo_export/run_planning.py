@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from dagster_pleo_export.limits import CREDENTIAL_TAG
+from tap_pleo_export.text import minutes_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -119,8 +120,7 @@ def minutes_left(expires: str | None, now: datetime) -> int | None:
     """Return the whole minutes to the time of the tag ``pleo/expires``; None without one."""
     if not expires:
         return None
-    at = datetime.strptime(expires, TIME_FORMAT).replace(tzinfo=UTC)
-    return max(0, int((at - now).total_seconds() // 60))
+    return minutes_until(datetime.strptime(expires, TIME_FORMAT).replace(tzinfo=UTC), now)
 
 
 def failure_message(company: str, tags: Mapping[str, str], why: str, now: datetime) -> str:

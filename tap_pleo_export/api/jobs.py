@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from tap_pleo_export.text import parse_time
+from tap_pleo_export.text import minutes_until, parse_time
 
 READABLE_STATUSES = ("pending", "in_progress")
 ENDED_STATUSES = ("failed", "completed", "completed_with_errors")
@@ -98,7 +98,7 @@ class ExportJob:
         """Return the whole minutes to a near expiry, or None if it is not near."""
         if self.expires_at is None or self.expires_at - now >= WARNED_BEFORE_EXPIRY:
             return None
-        return max(0, int((self.expires_at - now).total_seconds() // 60))
+        return minutes_until(self.expires_at, now)
 
 
 def format_time(time: datetime) -> str:

@@ -205,7 +205,7 @@ def _read_file(path: Path, store: RecordStore, tick: Callable[[int], None]) -> N
 
 
 def _total_size(names: list[str]) -> int | None:
-    """Return the size of all files in bytes; None if standard input is one of them, or there are none."""
+    """Return the size of all files in bytes; None without files, or if standard input is one of them."""
     if _STDIN in names or not names:
         return None
     # A missing file is reported when it is read.

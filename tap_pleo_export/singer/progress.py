@@ -14,6 +14,8 @@ from typing import TextIO, cast
 
 import click
 
+from tap_pleo_export.text import minutes_until
+
 _PERIOD = 0.25
 _BAR_WIDTH = 10
 _COLUMNS = 80
@@ -113,7 +115,7 @@ def progress(row: int = 0, *, beside_messages: bool = False) -> Iterator[Progres
 
 def minutes_left(expires: datetime | None) -> str:
     """Return "38 min left" of a job, or "" if its expiry is unknown."""
-    return f"{max(0, int((expires - datetime.now(UTC)).total_seconds() // 60))} min left" if expires else ""
+    return f"{minutes_until(expires, datetime.now(UTC))} min left" if expires else ""
 
 
 def _handlers() -> Iterator[logging.StreamHandler[TextIO]]:

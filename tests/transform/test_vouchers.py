@@ -22,16 +22,6 @@ pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(900)]
 Items = dict[str, dict[str, Any]]
 
 
-LEG = (
-    "voucher_id, line_number, role, account_code, account_identifier, account_name, amount, amount_minor, debit, "
-    "credit, tax_code, tax_rate, tax_type, tax_amount, vat"
-)
-HEAD = (
-    "voucher_id, kind, reverses, document, journal, voucher_date, posting_date, due_date, document_number, text, type, "
-    "sub_type, basis, currency, amount, foreign_currency, foreign_amount"
-)
-
-
 def expected(items: Items, **modes: Any) -> dict[str, list[tuple[Any, ...]]]:
     with localcontext(Context(prec=60)):
         return {
