@@ -116,9 +116,9 @@ def demo_messages(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return subprocess.run(mapping, input=tap.stdout, capture_output=True, check=True).stdout
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
+    """A headless Chromium. Not for the session: until it ends, no other test can run an event loop."""
     if CHROMIUM is None:
         pytest.skip(NO_CHROMIUM)
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not needed when skipped
