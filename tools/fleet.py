@@ -143,6 +143,10 @@ class FleetRig:
         """Start the daemon, which starts the code server."""
         self.start("daemon", BIN / "dagster-daemon", "run", "-m", CODE)
 
+    def start_all(self) -> None:
+        """Start what executes runs."""
+        self.start_daemon()
+
     def start_webhook(self) -> str:
         """Start the webhook and return its address."""
         self.start("webhook", BIN / "dagster-pleo-export", "webhook", "--port", "0")

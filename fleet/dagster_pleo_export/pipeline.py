@@ -108,6 +108,7 @@ def environment(fleet: Fleet, company: Company) -> dict[str, str]:
         **target,
         "MELTANO_ENVIRONMENT": file.meltano.environment,
         "MELTANO_CLI_LOG_FORMAT": "json",
+        "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
 
 

@@ -1,4 +1,4 @@
-"""``make bench-fleet``: the cost of asking about 1,000 companies, compared with running Meltano for each of them.
+"""``make bench-fleet``: the cost of asking about 1,000 companies and of runs, and the minutes from Export to rows.
 
 Processor seconds are user and system time of the processes measured, without the sandbox's own.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shlex
 import statistics
 import subprocess
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,8 @@ import yaml
 from sandbox import Fault, Sandbox
 from tools import postgres
 from tools.fleet import BIN, WAREHOUSE, FleetRig
-from tools.meltano import CHECKOUT, MeltanoProject
+from tools.hosts import HostedRig, redis_server
+from tools.meltano import CHECKOUT, MeltanoProject, environment_without_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +37,8 @@ ITEMS = 50
 PATIENCE = 3600
 MAX_PROCESSOR_SECONDS = 15
 MIN_RATIO = 400
+MAX_MEDIAN, MAX_WORST, MIN_RUNS_AN_HOUR = 60, 120, 700
+AT_ONCE = 3
 RUN = ("run", "tap-pleo-export", "pleo-validate", "target-postgres")
 
 
@@ -85,15 +90,51 @@ def idle_runs(folder: Path) -> dict[str, Any]:
         return {"processor": statistics.median(used), "least": min(used), "most": max(used)}
 
 
+def plain_runs(folder: Path) -> dict[str, Any]:
+    """Run the plugins of an idle run in a pipe, without Meltano, which would configure them and store the state."""
+    with Sandbox() as pleo, postgres.running() as server:
+        server.create_database("plain")
+        project = yaml.safe_load((CHECKOUT / "meltano.yml").read_text("utf-8"))["plugins"]
+        plugins = {
+            "extractors/tap-pleo-export": {"api_url": pleo.url, "api_key": pleo.api_key},
+            "mappers/map-pleo-validation": project["mappers"][0]["mappings"][0]["config"],
+            "loaders/target-postgres": {"sqlalchemy_url": server.url("plain"), "default_target_schema": "pleo"},
+        }
+        commands = []
+        for plugin, config in plugins.items():
+            name = Path(plugin).name
+            (folder / f"{name}.json").write_text(json.dumps(config))
+            executable = CHECKOUT / ".meltano" / plugin / "venv" / "bin" / name
+            commands.append(shlex.join([str(executable), "--config", str(folder / f"{name}.json")]))
+        used = []
+        for _ in range(IDLE_RUNS):
+            before = _children()
+            pipe = ["bash", "-o", "pipefail", "-c", " | ".join(commands)]
+            subprocess.run(pipe, check=True, capture_output=True, env=environment_without_settings())
+            used.append(_children() - before)
+        return {"processor": statistics.median(used), "least": min(used), "most": max(used)}
+
+
 def latency(folder: Path) -> dict[str, Any]:
     """Create a job for each company at once, and measure when its rows are in PostgreSQL."""
+    return _latency(folder, FleetRig)
+
+
+def latency_celery(folder: Path) -> dict[str, Any]:
+    """Measure the same with runs in a Celery worker, which starts no Dagster for each."""
+    redis_server()
+    return _latency(folder, partial(HostedRig, hosts=["host"]))
+
+
+def _latency(folder: Path, new_rig: Callable[..., FleetRig]) -> dict[str, Any]:
     with Sandbox() as pleo, postgres.running() as server:
         companies = [{"id": f"c{n:02}", "company_id": _uuid(n), "credential": "all"} for n in range(LOADED)]
-        options = {"discovery": {"interval": 30, "tick": 5}, "limits": {"runs": 2, "runs_per_credential": 2}}
+        limits = {"runs": AT_ONCE, "runs_per_credential": AT_ONCE}
+        options = {"discovery": {"interval": 30, "tick": 5}, "limits": limits}
         credentials = {"all": {"api_key": {"env": "ALL_KEY"}}}
         secrets = {"ALL_KEY": pleo.api_key}
-        with FleetRig(folder / "rig", server, pleo, companies, credentials, options, secrets) as rig:
-            rig.start_daemon()
+        with new_rig(folder / "rig", server, pleo, companies, credentials, options, secrets) as rig:
+            rig.start_all()
             # The daemon is up once it has asked about all of them.
             rig.wait(lambda: len(pleo.requests) >= LOADED, PATIENCE, "the first round")
             idle = rig.processor_seconds()
@@ -122,7 +163,7 @@ def latency(folder: Path) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
-    function.__name__: function for function in (discovery, idle_runs, latency)
+    function.__name__: function for function in (discovery, idle_runs, plain_runs, latency, latency_celery)
 }
 
 
@@ -145,6 +186,9 @@ def main() -> int:
             ratio = COMPANIES * found["idle_runs"]["processor"] / asked["processor"]
             print(f"1,000 runs take {ratio:.0f} times the processor time of asking 1,000 times")
             kept = kept and ratio >= MIN_RATIO
+    for name in found.keys() & {"latency", "latency_celery"}:
+        kept = kept and found[name]["median"] <= MAX_MEDIAN and found[name]["worst"] <= MAX_WORST
+        kept = kept and found[name]["runs_an_hour"] >= MIN_RUNS_AN_HOUR
     print("All promises kept" if kept else "A promise is BROKEN")
     return 0 if kept else 1
 
