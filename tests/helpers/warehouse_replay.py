@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import runpy
 import sys
 from collections.abc import Callable
@@ -28,8 +29,14 @@ _MODEL_ROWS = re.compile(r"__dbt_python_model_df\w+")
 _ROLLBACK, _CLOSE = "rollback of a cursor", "end of a cursor"
 
 
+# A replay takes some seconds of processor time; a mutant's join of everything with everything would take hours.
+_PROCESSOR_SECONDS = 200
+_LIMITS = {"memory_limit": "3GB", "max_temp_directory_size": "1GB"}
+
+
 def main() -> None:
     """Answer requests until standard input ends."""
+    resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_SECONDS, _PROCESSOR_SECONDS))
     for line in sys.stdin:
         sys.stdout.write(f"{_answer(json.loads(line))}\n")
         sys.stdout.flush()
@@ -45,7 +52,7 @@ def _answer(request: dict[str, Any]) -> int:
     Path(request["output"]).write_text(recording["output"], "utf-8")
     if not recording["steps"]:
         return int(recording["code"])
-    with duckdb.connect(path) as database:
+    with duckdb.connect(path, config=_LIMITS) as database:
         return int(_replay(recording, database, request["environment"]))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.voucher_records import Load, failed, item, money, uuid
+from tests.helpers.voucher_records import Load, failed, item, line, money, uuid
 from tests.helpers.warehouse import MODELS, Warehouse
 from tests.transform.read_rows import check as check_rows
 
@@ -202,3 +202,41 @@ def test_each_open_item_has_the_row_that_its_entry_calls_for(server: Postgres, t
     assert made.rows(f"{progress}'{uuid(1, 1)}'") == [(12, 2)]
     for model in MODELS:
         check_rows(made, "reexports", model)
+
+
+@pytest.mark.parametrize("kind", ["postgres", "duckdb"])
+def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: Path, kind: str) -> None:
+    server.create_database(f"withdrawn_{kind}")
+    made = Warehouse(kind, tmp_path, server, f"withdrawn_{kind}", tmp_path)
+    load = Load()
+    for job in (1, 2):
+        load.job(job)
+    load.deliver(1, item(50))
+    for number, other in ((51, "DKK"), (52, "USD")):
+        lines = [line(11000), line(900, currency=other)]
+        load.deliver(1, item(number, accountingEntryLines=lines))
+    load.deliver(1, item(53, "refund", amount=-5000) | {"amount": money(-5000, "EUR", (-5500, "USD"))})
+    vendor: dict[str, Any] = {"vendor": {"id": None, "name": "Nordlys", "code": "V-1"}}
+    for number, due in ((54, "2026-12-24"), (55, "2026-12-03"), (56, "2026-12-31")):
+        information = {"reconciliationId": f"CR{number}", "invoiceInformation": {"dueDate": due}}
+        load.deliver(1, item(number, "invoice", additionalInformation=information, **vendor))
+    load.deliver(1, item(57, "out_of_pocket", amount=2500))
+    payout = {"reconciliationId": "CR000058", "reconciledEntries": ["CR000057"]}
+    load.deliver(1, item(58, "direct_reimbursement", amount=2400, additionalInformation=payout))
+    build(made, load)
+
+    load = Load()
+    load.deliver(2, item(50, amount=500), "failed")
+    load.status(2, uuid(50), "failed", failureReasonType=CLOSED)
+    load.deliver(2, item(58, "direct_reimbursement", amount=2500, additionalInformation=payout))
+    build(made, load)
+
+    # Pleo failed the entry in the later job; it is withdrawn, so the earlier job's item fails with the same reason.
+    assert made.rows(FAILED) == [(uuid(50), CLOSED, None)]
+    differing = "select accounting_entry_id from pleo__not_booked where reason = 'currencies_differ' order by 1"
+    assert made.rows(differing) == [(uuid(51),), (uuid(52),)]
+    refund = f"select amount, foreign_amount from pleo__vouchers where accounting_entry_id = '{uuid(53)}'"
+    assert made.rows(refund) == [(50, 55)]
+    checks = "select party, as_of, balance, expected, status from pleo__account_checks where check_name = "
+    assert made.rows(f"{checks}'accounts_payable'") == [("V-1", "2026-12-03", -357, 0, "open")]
+    assert made.rows(f"{checks}'settled_entries'") == [(f"{uuid(58)}/reimbursement/3", "2026-11-05", 25, 25, "ok")]
