@@ -33,10 +33,12 @@ def build(job: Any, tick: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster
         description="Reports each failed run: company, job, minutes left, remedy.",
     )
     def alerts(context: dg.RunFailureSensorContext) -> None:
-        tags = context.dagster_run.tags
+        run = context.dagster_run
+        tags = run.tags
         company = tags.get(COMPANY_TAG) or tags.get(PARTITION_TAG, "unknown")
-        why = run_history.failure_reason(context.instance, context.dagster_run.run_id).removeprefix(f"{company}: ")
-        line = SECRETS.one_line(failure_message(company, tags, why, datetime.now(UTC)))
+        why = run_history.failure_reason(context.instance, run.run_id).removeprefix(f"{company}: ")
+        message = failure_message(company, tags, why, datetime.now(UTC), lost=run_history.is_lost(run))
+        line = SECRETS.one_line(message)
         context.log.error(line)
         try:
             fleet = runtime.fleet()

@@ -61,10 +61,10 @@ def of_jobs(instance: dg.DagsterInstance, jobs: Iterable[ExportJob], *, busy: bo
 def _of_job(instance: dg.DagsterInstance, job: ExportJob, *, busy: bool) -> RunHistory:
     name, value = job_tag(job)
     records = instance.get_run_records(dg.RunsFilter(tags={name: value}), limit=MAX_RECORDS)
-    lost = [record for record in records if is_lost(record)]
+    lost = [record for record in records if is_lost(record.dagster_run)]
     # Dagster lists the newest first.
     started = [record for record in reversed(lost) if record.start_time]
-    counted = [record for record in records if not is_lost(record)] + started[MAX_LOST:]
+    counted = [record for record in records if not is_lost(record.dagster_run)] + started[MAX_LOST:]
     attempts = max((int(record.dagster_run.tags.get(ATTEMPT_TAG, "1")) for record in counted), default=0)
     statuses = {record.dagster_run.status for record in records}
     if DagsterRunStatus.SUCCESS in statuses:
@@ -75,9 +75,8 @@ def _of_job(instance: dg.DagsterInstance, job: ExportJob, *, busy: bool) -> RunH
     return RunHistory("failed" if counted else "new", attempts, ended, len(lost))
 
 
-def is_lost(record: dg.RunRecord) -> bool:
+def is_lost(run: dg.DagsterRun) -> bool:
     """Return whether a run failed because it never started, or its process is gone."""
-    run = record.dagster_run
     return run.status is DagsterRunStatus.FAILURE and run.tags.get(REASON_TAG, NEVER_STARTED) == NEVER_STARTED
 
 
@@ -86,7 +85,7 @@ def lost_runs(instance: dg.DagsterInstance, now: datetime) -> dict[str, str]:
     since = now - timedelta(seconds=LOST_SECONDS)
     failed = dg.RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=since)
     records = instance.get_run_records(failed, limit=MAX_RECORDS)
-    runs = [record.dagster_run for record in records if is_lost(record)]
+    runs = [record.dagster_run for record in records if is_lost(record.dagster_run)]
     return {run.run_id: run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags}
 
 

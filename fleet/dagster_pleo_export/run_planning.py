@@ -123,7 +123,7 @@ def minutes_left(expires: str | None, now: datetime) -> int | None:
     return minutes_until(datetime.strptime(expires, TIME_FORMAT).replace(tzinfo=UTC), now)
 
 
-def failure_message(company: str, tags: Mapping[str, str], why: str, now: datetime) -> str:
+def failure_message(company: str, tags: Mapping[str, str], why: str, now: datetime, *, lost: bool = False) -> str:
     """Describe a failed run in one line: company, job, time left, reason, next attempt.
 
     Args:
@@ -131,15 +131,16 @@ def failure_message(company: str, tags: Mapping[str, str], why: str, now: dateti
         tags: The run's tags.
         why: Why it failed.
         now: The current time.
+        lost: Whether it was lost with its worker, which does not count as an attempt.
     """
     jobs = ", ".join(jobs_in(tags)) or "unknown"
     left = minutes_left(tags.get(EXPIRES_TAG), now)
     time_left = "expiry unknown" if left is None else f"{left} minutes left"
     attempt = int(tags.get(ATTEMPT_TAG, "1"))
-    minutes = int(wait_before(attempt + 1) // 60)
+    retried = "at once" if lost else f"in {int(wait_before(attempt + 1) // 60)} min at the earliest"
     return (
         f"Company {company}: attempt {attempt} to load export job {jobs} failed, {time_left}. {why}. It is retried "
-        f"automatically, in {minutes} min at the earliest; if the job expires first, export the entries again in Pleo"
+        f"automatically, {retried}; if the job expires first, export the entries again in Pleo"
     )
 
 

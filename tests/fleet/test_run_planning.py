@@ -121,6 +121,12 @@ def test_an_alert_names_company_job_time_left_cause_and_next_attempt() -> None:
     )
 
 
+def test_a_run_that_was_lost_is_started_again_at_once() -> None:
+    line = run_planning.failure_message("acme", {"pleo.job/j1": "20"}, "The worker vanished", NOW, lost=True)
+
+    assert "It is retried automatically, at once; if the job expires first" in line
+
+
 def test_an_alert_names_all_jobs_of_the_run() -> None:
     assert "load export job j1, j2 failed" in run_planning.failure_message(
         "acme", {"pleo.job/j1": "1", "pleo.job/j2": "2"}, "why", NOW
