@@ -199,6 +199,7 @@ def server(deliver: Deliver) -> uvicorn.Server:
             log_level="error",
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=REQUEST_SECONDS,
             timeout_graceful_shutdown=REQUEST_SECONDS,
         )
