@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CHECKOUT
+from tools import release
 
 
 def test_the_wheel_contains_only_package_and_schemas(wheel: Path) -> None:
@@ -23,6 +25,21 @@ def test_the_wheel_contains_only_package_and_schemas(wheel: Path) -> None:
     assert {name.rpartition("/")[2] for name in names if "/schemas/" in name} == schemas
     page = {path.name for path in (CHECKOUT / "tap_pleo_export" / "blocked_report" / "page").iterdir()}
     assert {name.rpartition("/")[2] for name in names if "/blocked_report/page/" in name} == page
+
+
+@pytest.mark.parametrize("distribution", ["wheel", "fleet_wheel"])
+def test_every_link_of_the_readme_works_on_a_package_index(distribution: str, request: pytest.FixtureRequest) -> None:
+    archive = zipfile.ZipFile(request.getfixturevalue(distribution))
+    (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    readme = archive.read(metadata).decode()
+    links = re.findall(r"(?<=\]\()[^)]+|(?<=src=\")[^\"]+|(?<=srcset=\")[^\"]+", readme)
+
+    assert links
+    assert [link for link in links if not link.startswith("https://")] == []
+    # Those into the repository lead to files of the version.
+    for version, path in re.findall(r"/tap-pleo-export/(?:blob/)?v([\d.]+)/([^#\s]+)", "\n".join(links)):
+        assert version == release.version()
+        assert (CHECKOUT / path).exists()
 
 
 @pytest.fixture(scope="module")
