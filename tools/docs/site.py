@@ -1,4 +1,4 @@
-"""A hook of mkdocs: links of a page to files outside of `docs/` lead to the repository."""
+"""Hooks of mkdocs: links out of `docs/` lead to the repository, and pages load nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 LOG = logging.getLogger("mkdocs.hooks")
 DOCS = Path(__file__).parents[2] / "docs"
+_LOADED = re.compile(r"""<(?:script|img|link rel="stylesheet")[^>]* (?:src|href)="(https?:[^"]+)""")
 _LINK = re.compile(r"(?<=\]\()([^)#:\s]+)(?=[)#])")
 # A word after the language, by which tests find a block.
 _ROLE = re.compile(r"^(```\w+) \w+$", re.MULTILINE)
@@ -28,3 +29,10 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: object) -> str:
         return f"{config.repo_url}/{kind}/main/{target.relative_to(DOCS.parent)}"
 
     return _ROLE.sub(r"\1", _LINK.sub(address, markdown))
+
+
+def on_post_page(output: str, page: Any, **_: object) -> str:  # noqa: ANN401 - mkdocs is installed elsewhere
+    """Return a page as it is; a script, picture or style from another host is a warning, which ends a strict build."""
+    for address in _LOADED.findall(output):
+        LOG.warning("%s loads %s: put the file into docs/assets", page.file.src_uri, address)
+    return output
