@@ -278,7 +278,7 @@ def test_duckdb_works_without_meltano(pleo: Sandbox, tmp_path: Path) -> None:
     script, count = re.subn(
         r"^(python3 -m venv|\S+/pip install) .*\n", "", printed("warehouse.md", "duckdb.sh"), flags=re.MULTILINE
     )
-    script = script.replace("/path/to/tap-pleo-export", f"'{CHECKOUT}'").replace("=...", f"={pleo.api_key}")
+    script = script.replace("/path/to/tap-pleo-export", str(CHECKOUT)).replace("=...", f"={pleo.api_key}")
 
     done = shell(f"set -e\n{script}", tmp_path, TAP_PLEO_EXPORT_API_URL=pleo.url)
 

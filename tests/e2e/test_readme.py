@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections import Counter
@@ -102,13 +103,14 @@ def test_plugins_are_added_by_one_command_each(tmp_path: Path, wheel: Path, outp
     spaced = tmp_path / "my plugins" / wheel.name
     spaced.parent.mkdir()
     shutil.copy(wheel, spaced)
+    shutil.copytree(CHECKOUT / "plugins", spaced.parent / "plugins")
     destination = tmp_path / "output"
     destination.mkdir()
     project = Elsewhere(tmp_path, outputs, **settings(pleo, spaced, ""), TARGET_JSONL_DESTINATION_PATH=str(destination))
     commands = re.findall(r"^meltano add (.*)$", ALL_PLUGINS, re.MULTILINE)
     assert len(commands) > 2
     for command in commands:
-        project.meltano("add", *command.replace("$PLUGINS", str(CHECKOUT / "plugins")).split())
+        project.meltano("add", *shlex.split(command.replace("$PLUGINS", str(spaced.parent / "plugins"))))
     jsonl = str(CHECKOUT / "plugins" / "target-jsonl.yml")
     project.meltano("add", "--plugin-type", "loader", "--from-ref", jsonl, "target-jsonl")
 

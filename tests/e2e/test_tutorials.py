@@ -18,7 +18,7 @@ INSTALLING = re.compile(r"^python3 -m venv .venv\n.venv/bin/pip install .*\n", r
 def follow(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
     page = (CHECKOUT / "docs" / "tutorials" / f"{name}.md").read_text("utf-8")
     script = "".join(re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
-    script, installing = INSTALLING.subn("", script.replace("PLEO=/path/to/tap-pleo-export", f"PLEO='{CHECKOUT}'"))
+    script, installing = INSTALLING.subn("", script.replace("/path/to/tap-pleo-export", str(CHECKOUT)))
     assert installing == 1
     (folder / ".venv").symlink_to(CHECKOUT / ".venv")
     done = subprocess.run(
