@@ -65,6 +65,8 @@ def test_the_hub_accepts_the_definition(file: Path) -> None:
     jsonschema.validate(definition, rules(kind))
     assert (definition["name"], definition["variant"]) == (name, file.stem)
     assert list(definition) == sorted(definition)
+    logo = hub.HUB / "static" / definition["logo_url"].removeprefix("/")
+    assert logo.read_bytes().startswith(b"\x89PNG")
     # Nothing is on a package index yet.
     assert definition["pip_url"].startswith("git+https://")
 

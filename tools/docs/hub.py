@@ -53,7 +53,7 @@ def _page(kind: str, name: str, project: dict[str, Any]) -> dict[str, Any]:
         "docs": project["urls"]["Documentation"],
         "domain_url": "https://www.pleo.io",
         "keywords": ["meltano_sdk", "accounting", "expenses"],
-        "logo_url": f"/assets/logos/{kind}/pleo-export.png",
+        "logo_url": "/assets/logos/extractors/pleo-export.png",
         "maintenance_status": "beta",
         "quality": "unknown",
     }
