@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,13 @@ def test_meltano_yml_declares_the_plugin_of_the_code(plugin: type[PleoPlugin], o
         if name in own["properties"]:
             assert setting.get("value") == declared.get("default"), name
             assert setting["description"] == declared["description"], name
+
+
+def test_the_picture_of_the_architecture_shows_every_program() -> None:
+    picture = (CHECKOUT / "docs" / "architecture.svg").read_text("utf-8")
+    programs = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+
+    assert [name for name in programs if f">{name}</text>" not in picture] == []
 
 
 @pytest.mark.parametrize("file", ["meltano.yml", "image/meltano.yml"])
