@@ -13,6 +13,7 @@ import pytest
 from sandbox import Fault, Sandbox
 from sandbox.kinds import KINDS
 from tests.conftest import CHECKOUT, TIMEOUT
+from tests.helpers.guides import printed
 from tools.docs import messages
 from tools.docs.messages import Message
 from tools.meltano import MeltanoProject
@@ -20,7 +21,6 @@ from tools.meltano import MeltanoProject
 Alerts = Callable[[str], subprocess.CompletedProcess[str]]
 
 MESSAGES = (CHECKOUT / "docs" / "messages.md").read_text("utf-8")
-OPERATING = (CHECKOUT / "docs" / "operating.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("message", list(messages.logged()), ids=lambda found: f"{found.path.name}:{found.line}")
@@ -41,7 +41,7 @@ def test_every_row_is_a_message_of_the_code() -> None:
 @pytest.fixture(scope="module")
 def alerts() -> Alerts:
     """Return a function that gives the page's script a log on standard input."""
-    (code,) = re.findall(r"<!-- alerts.py -->\n```python\n(.*?)```", OPERATING, re.DOTALL)
+    code = printed("operating.md", "alerts.py")
 
     def run(log: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-c", code], input=log, capture_output=True, text=True, check=False)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from sandbox import Sandbox
 from tap_pleo_export.api.errors import JobEnded
 from tap_pleo_export.api.pleo_api import PleoApi
+from tests.helpers.guides import all_printed
 from tests.helpers.items import all_ids
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "api-client.md"
 
 
 @pytest.fixture
@@ -33,12 +30,12 @@ def test_the_documented_example_lists_the_items_of_each_job(
     jobs = [pleo.add_job(items=3), pleo.add_job(items=2)]
     monkeypatch.setenv("PLEO_API_URL", pleo.url)
     monkeypatch.setenv("PLEO_API_KEY", pleo.api_key)
-    (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    (example,) = all_printed("api-client.md", "python")
 
-    exec(compile(example, DOCUMENT, "exec"), {})  # noqa: S102 - the example
+    exec(compile(example, "api-client.md", "exec"), {})  # noqa: S102 - the example
 
-    printed = [line.split(" ")[:2] for line in capsys.readouterr().out.splitlines()]
-    assert sorted(printed) == sorted([job.id, id_] for job in jobs for id_ in all_ids(job))
+    shown = [line.split(" ")[:2] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(shown) == sorted([job.id, id_] for job in jobs for id_ in all_ids(job))
 
 
 def test_rows_are_plain_values_and_fractions_are_exact(pleo: Sandbox, api: PleoApi) -> None:

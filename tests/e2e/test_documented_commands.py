@@ -17,22 +17,23 @@ from sandbox.kinds import KINDS
 from tests.conftest import BIN, CHECKOUT
 from tests.e2e.test_reporting import writing
 from tests.e2e.test_result_files import report
+from tests.helpers.guides import all_printed, printed
 from tools.expectation import expected_items, loaded_keys
 from tools.meltano import MELTANO, PLUGIN_KINDS, MeltanoProject, environment_without_settings
 from tools.pipes import ANY_COMPANY, TARGET
 from tools.postgres import Postgres, binary
 
 
-def printed(page: str, name: str) -> str:
-    """Return a block of a document."""
-    (found,) = re.findall(
-        rf"<!-- {re.escape(name)} -->\n```\w+\n(.*?)```", (CHECKOUT / "docs" / page).read_text("utf-8"), re.DOTALL
-    )
-    return str(found)
-
-
 def moved(script: str, folder: Path) -> str:
     return script.replace("/srv/pleo", str(folder))
+
+
+def cron(script: Path) -> str:
+    """Return the command that a script's crontab line runs every ten minutes."""
+    (line,) = re.findall(r"^# (.* flock .*)$", script.read_text("utf-8"), re.MULTILINE)
+    *times, command = line.split(" ", 5)
+    assert times == ["*/10", *"****"]
+    return str(command)
 
 
 def link_executables(folder: Path) -> None:
@@ -100,10 +101,13 @@ def test_the_set_up_works_in_an_empty_folder(tmp_path: Path, mails: Path, postgr
         done = shell(f"set -e\n{setup}", tmp_path, TAP_PLEO_EXPORT_API_URL=pleo.url)
         assert done.returncode == 0, done.stdout + done.stderr
         expected = expected_items(pleo)
+        bin_first = {"PATH": f"{BIN}:{os.environ['PATH']}", "TAP_PLEO_EXPORT_API_URL": pleo.url}
+        done = shell(printed("operating.md", "Check before the first run"), folder, **bin_first)
+        assert (done.returncode, "✗" in done.stdout) == (0, False), done.stdout + done.stderr
         (folder / "alerts.py").write_text(printed("operating.md", "alerts.py"))
         (folder / "run.sh").write_text(moved(printed("operating.md", "run.sh"), folder))
-        path = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TAP_PLEO_EXPORT_API_URL": pleo.url}
-        assert shell("bash run.sh", folder, **path).returncode == 0
+        path = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "TAP_PLEO_EXPORT_API_URL": pleo.url}
+        assert shell(cron(folder / "run.sh"), tmp_path, **path).returncode == 0
         assert not mails.exists()
 
         upgrade = without_installation(moved(printed("operating.md", "upgrade.sh"), folder), UPGRADING)
@@ -192,8 +196,10 @@ def test_a_plain_pipe_continues_from_its_state(
     }
     for name, content in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    script = moved(printed("operating.md", "pipe.sh"), tmp_path)
-    path = {"PATH": f"{BIN}:{TARGET.parent}:{os.environ['PATH']}"}
+    (tmp_path / "pipe.sh").write_text(moved(printed("operating.md", "pipe.sh"), tmp_path))
+    script, path = cron(tmp_path / "pipe.sh"), {"PATH": "/usr/bin:/bin"}
+    for name, environment in {".venv": CHECKOUT / ".venv", ".venv-postgres": TARGET.parent.parent}.items():
+        (tmp_path / name).symlink_to(environment)
 
     pleo.add_fault(Fault(path="/v3/export-items", nth=2, status=500, times=9))
     assert shell(script, tmp_path, **path).returncode != 0
@@ -214,9 +220,7 @@ def test_receipts_are_stored_and_checked(
     pleo.serve_files = True
     pleo.add_job(items=4)
     pleo.add_fault(Fault(path="/files/*", status=404))
-    page = (CHECKOUT / "docs" / "receipts.md").read_text("utf-8").replace("/srv/receipts", str(tmp_path / "receipts"))
-    load, check = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    (query,) = re.findall(r"^```sql\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (query,) = all_printed("receipts.md", "sql")
     project = new_project(
         pleo,
         TARGET_POSTGRES_SQLALCHEMY_URL=postgres.url(database),
@@ -228,8 +232,9 @@ def test_receipts_are_stored_and_checked(
     )
     path = {"PATH": f"{BIN}:{Path(binary('psql')).parent}:{os.environ['PATH']}"}
 
-    for script in (load, check):
-        done = shell(f"set -e\n{script}", project.root, **project.environment | path)
+    for script in all_printed("receipts.md", "sh"):
+        moved_script = script.replace("/srv/receipts", str(tmp_path / "receipts"))
+        done = shell(f"set -e\n{moved_script}", project.root, **project.environment | path)
         assert done.returncode == 0, done.stdout + done.stderr
 
     assert (tmp_path / "receipts" / "receipts.sha256").read_text().count("\n") > 0

@@ -14,6 +14,7 @@ import yaml
 from sandbox import Sandbox
 from tests.conftest import CHECKOUT
 from tests.e2e.conftest import PLUGINS
+from tests.helpers.guides import printed
 from tools.expectation import expected_items, loaded_keys
 from tools.meltano import MELTANO, environment_without_settings
 from tools.postgres import Postgres
@@ -21,6 +22,7 @@ from tools.postgres import Postgres
 IMAGE = CHECKOUT / "image"
 DOCKERFILE = (IMAGE / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
 PROJECT = yaml.safe_load((IMAGE / "meltano.yml").read_text("utf-8"))
+_, CONTAINER = printed("operating.md", "container.sh").rstrip().split(" tap-pleo-export ")
 # Every Python process notes where it connects to, and which names it looks up.
 AUDIT = """
 import os, sys
@@ -109,7 +111,7 @@ def entrypoint(tmp_path: Path, plugins: Path) -> Callable[..., subprocess.Comple
 @pytest.mark.parametrize(
     ("given", "passed"),
     [
-        ("run pleo-to-postgres", "run --no-install pleo-to-postgres"),
+        (CONTAINER, "run --no-install pleo-to-postgres"),
         ("--environment=sandbox run --full-refresh run", "--environment=sandbox run --no-install --full-refresh run"),
         ("invoke tap-pleo-export --test", "invoke --no-install tap-pleo-export --test"),
         ("--environment sandbox run tap", "--environment sandbox run --no-install tap"),

@@ -14,13 +14,11 @@ from pathlib import Path
 from demo.report import failing
 from sandbox import Sandbox
 from tests.conftest import BIN, CHECKOUT, Outputs
-from tests.e2e.test_documented_commands import printed
+from tests.helpers.guides import printed
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
-from tools.meltano import MELTANO, environment_without_settings
+from tools.meltano import environment_without_settings
 from tools.postgres import Postgres
 
-README = (CHECKOUT / "README.md").read_text("utf-8")
-ALL_PLUGINS = (CHECKOUT / "docs" / "meltano.md").read_text("utf-8")
 HEADER = """\
 requires_meltano: '>=4.4,<5'
 default_environment: dev
@@ -45,10 +43,18 @@ class Elsewhere:
         with (self.folder / "meltano.yml").open("a", encoding="utf-8") as project:
             project.write(block)
 
-    def meltano(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        more = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "XDG_STATE_HOME": str(self.folder / "logs")}
+    def meltano(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.shell(shlex.join(["meltano", *arguments]))
+
+    def shell(self, script: str) -> subprocess.CompletedProcess[str]:
+        more = {
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+            "XDG_STATE_HOME": str(self.folder / "logs"),
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+        }
         done = subprocess.run(
-            [MELTANO, *arguments],
+            ["bash", "-ec", script],
             cwd=self.folder,
             env=environment_without_settings("PLEO_EXPORT") | more,
             capture_output=True,
@@ -56,8 +62,8 @@ class Elsewhere:
             check=False,
             timeout=INSTALL_SECONDS,
         )
-        self._outputs.add(f"meltano {arguments[0]}", done.stdout.encode(), done.stderr.encode())
-        assert done.returncode == code, done.stdout + done.stderr
+        self._outputs.add(script, done.stdout.encode(), done.stderr.encode())
+        assert done.returncode == 0, done.stdout + done.stderr
         return done
 
 
@@ -79,11 +85,9 @@ def test_block_with_all_plugins_works_in_an_empty_project(
         project.add(printed("meltano.md", "meltano: rendered by tools/docs/tables.py"))
         project.meltano("install")
 
-        tested = project.meltano("invoke", "tap-pleo-export", "--test")
-        assert f"Connected to {sandbox.url}" in tested.stderr
-        assert "RECORD" not in tested.stdout
-
-        loaded = project.meltano("run", "tap-pleo-export", "pleo-validate", "target-postgres")
+        loaded = project.shell(printed("meltano.md", "run.sh"))
+        assert f"Connected to {sandbox.url}" in loaded.stderr
+        assert "RECORD" not in loaded.stdout
         assert "METRIC: export_items record_count 2" in loaded.stderr
         assert "ResourceWarning" not in loaded.stderr
         before = failing(sandbox)
@@ -106,11 +110,13 @@ def test_plugins_are_added_by_one_command_each(tmp_path: Path, wheel: Path, outp
     shutil.copytree(CHECKOUT / "plugins", spaced.parent / "plugins")
     destination = tmp_path / "output"
     destination.mkdir()
-    project = Elsewhere(tmp_path, outputs, **settings(pleo, spaced, ""), TARGET_JSONL_DESTINATION_PATH=str(destination))
-    commands = re.findall(r"^meltano add (.*)$", ALL_PLUGINS, re.MULTILINE)
-    assert len(commands) > 2
-    for command in commands:
-        project.meltano("add", *shlex.split(command.replace("$PLUGINS", str(spaced.parent / "plugins"))))
+    project = Elsewhere(
+        tmp_path, outputs, **settings(pleo, Path("nowhere"), ""), TARGET_JSONL_DESTINATION_PATH=str(destination)
+    )
+    # Later lines of `.env` win.
+    project.shell(printed("meltano.md", "env.sh").replace("/path/to/tap-pleo-export", str(spaced)))
+    assert ".env" in (tmp_path / ".gitignore").read_text("utf-8").splitlines()
+    project.shell(printed("meltano.md", "add.sh").replace("/path/to/tap-pleo-export", str(spaced.parent)))
     jsonl = str(CHECKOUT / "plugins" / "target-jsonl.yml")
     project.meltano("add", "--plugin-type", "loader", "--from-ref", jsonl, "target-jsonl")
 
@@ -125,22 +131,30 @@ def test_the_readmes_first_load_works_as_printed(
     tmp_path: Path, wheel: Path, postgres: Postgres, database: str, outputs: Outputs, pleo: Sandbox
 ) -> None:
     pleo.add_job(items=3)
-    project = Elsewhere(tmp_path, outputs, **settings(pleo, wheel, postgres.url(database)))
+    project = Elsewhere(tmp_path, outputs)
+    values = {
+        "/path/to/tap-pleo-export": str(wheel),
+        "...": pleo.api_key,
+        "postgresql+psycopg://user:password@host/database": f"'{postgres.url(database)}'",
+    }
+    environment = printed("../README.md", ".env") + f"TAP_PLEO_EXPORT_API_URL={pleo.url}\n"
+    for placeholder, value in values.items():
+        assert environment.count(f"={placeholder}\n") == 1
+        environment = environment.replace(f"={placeholder}\n", f"={value}\n")
+    (tmp_path / ".env").write_text(environment, "utf-8")
     block = printed("../README.md", "minimal: meltano.yml")
     assert block.count("\n") <= MAX_LINES
     (tmp_path / "meltano.yml").write_text(block, "utf-8")
 
-    commands = re.findall(r"^meltano (install|invoke .*?|run .*?)(?: +#.*)?$", README, re.MULTILINE)
-    assert [command.split()[0] for command in commands] == ["install", "invoke", "run"]
-    for command in commands:
-        project.meltano(*command.split())
+    commands = printed("../README.md", "first-load.sh")
+    project.shell(commands)
 
     with postgres.connect(database) as connection:
         assert loaded_keys(connection, "export_items") == dict.fromkeys(expected_items(pleo), 1)
         # The next run has the state of the first.
         pleo.add_job(items=2)
         before = len(pleo.requests_to("/v3/export-items"))
-        project.meltano(*commands[-1].split())
+        project.shell(commands.splitlines()[-1])
         assert loaded_keys(connection, "export_items") == dict.fromkeys(expected_items(pleo), 1)
     assert len(pleo.requests_to("/v3/export-items")) == before + 1
 

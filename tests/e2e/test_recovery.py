@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,22 +10,15 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from sandbox.kinds import KINDS
-from tests.conftest import BIN, CHECKOUT
+from tests.conftest import BIN
 from tests.e2e.test_documented_commands import shell
+from tests.helpers.guides import printed
 from tools.expectation import expected_items, loaded_keys
 from tools.meltano import MeltanoProject
 from tools.postgres import Postgres
 
-PAGE = (CHECKOUT / "docs" / "recover.md").read_text("utf-8")
 JOB = "8eb648ab-464b-42a0-ba17-eda703657e33"
 ITEMS = "/v3/export-items"
-
-
-def printed(title: str) -> str:
-    """Return the block of a section."""
-    (section,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
-    (block,) = re.findall(r"^```\w+\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
-    return str(block)
 
 
 class World:
@@ -37,9 +29,9 @@ class World:
         self.project = project
         self._server, self._database = server, database
 
-    def run(self, title: str, *, code: int = 0, job: str = JOB) -> str:
+    def run(self, script: str, *, code: int = 0, job: str = JOB) -> str:
         environment = self.project.environment | {"PATH": f"{BIN}:{os.environ['PATH']}"}
-        done = shell(f"set -e\n{printed(title).replace(JOB, job)}", self.project.root, **environment)
+        done = shell(f"set -e\n{script.replace(JOB, job)}", self.project.root, **environment)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -65,35 +57,35 @@ def world(pleo: Sandbox, new_project: Callable[..., MeltanoProject], postgres: P
 def test_a_broken_run_and_a_lost_state(world: World) -> None:
     world.pleo.add_job(items=250)
     world.pleo.add_fault(Fault(path=ITEMS, nth=2, status=500, times=9))
-    world.run("A run broke off", code=1)
+    world.run(printed("recover.md", "A run broke off"), code=1)
     assert not world.loaded_once()
     world.pleo.faults.clear()
 
-    world.run("A run broke off")
+    world.run(printed("recover.md", "A run broke off"))
     assert world.loaded_once()
 
     (world.project.root / ".meltano" / "meltano.db").unlink()
     before = world.requests()
-    world.run("A run broke off")
+    world.run(printed("recover.md", "A run broke off"))
     assert world.requests() == before + 3
-    assert world.rows(printed("The state is lost")) == []
+    assert world.rows(printed("recover.md", "The state is lost")) == []
     assert world.loaded_once()
 
 
 def test_rows_that_are_missing(world: World) -> None:
     job, other = world.pleo.add_job(items=5), world.pleo.add_job(items=3)
-    world.run("A run broke off")
+    world.run(printed("recover.md", "A run broke off"))
     deleted = job.items[0]["accountingEntryId"]
     world.rows('DELETE FROM pleo.export_items WHERE "accountingEntryId" = %s', deleted)
     before = world.requests()
 
-    assert [row[:2] for row in world.rows(printed("Missing items"))] == [(job.id, deleted)]
-    world.run("Read one job again", job=job.id)
+    assert [row[:2] for row in world.rows(printed("recover.md", "Missing items"))] == [(job.id, deleted)]
+    world.run(printed("recover.md", "Read one job again"), job=job.id)
 
     assert world.loaded_once()
-    assert world.rows(printed("Missing items")) == []
+    assert world.rows(printed("recover.md", "Missing items")) == []
     # The state is as before: no job is read again.
-    world.run("A run broke off")
+    world.run(printed("recover.md", "A run broke off"))
     assert world.requests() == before + 1
     assert other.running
 
@@ -104,11 +96,11 @@ def test_wrong_accounts(world: World) -> None:
     right = file.read_text("utf-8")
     file.write_text(right.replace("outOfPocket: '2890'", "fees: '2890'"), "utf-8")
     failed = "SELECT count(*) FROM pleo.export_items WHERE \"validationStatus\" = 'failed'"
-    world.run("A run broke off")
+    world.run(printed("recover.md", "A run broke off"))
     ((wrongly,),) = world.rows(failed)
     file.write_text(right, "utf-8")
 
-    world.run("Wrong accounts")
+    world.run(printed("recover.md", "Wrong accounts"))
 
     assert world.rows(failed) == [(3,)]
     assert int(str(wrongly)) > 3
@@ -120,11 +112,11 @@ def test_items_marked_as_failed_by_mistake(world: World) -> None:
     entry = job.items[0]["accountingEntryId"]
     reason = {"failureReasonType": "unexpected_failure", "failureReason": "By mistake"}
     job.update(entry, {"status": "failed", **reason}, world.pleo.now())
-    world.run("A run broke off")
+    world.run(printed("recover.md", "A run broke off"))
     loaded = 'SELECT "itemStatus" FROM pleo.export_items WHERE "accountingEntryId" = %s'
     assert world.rows(loaded, entry) == []
 
-    world.run("Marked as failed by mistake")
+    world.run(printed("recover.md", "Marked as failed by mistake"))
 
     assert world.rows(loaded, entry) == [("failed",)]
 
@@ -138,10 +130,10 @@ def test_new_oauth_credentials(world: World, tmp_path: Path) -> None:
         "TAP_PLEO_EXPORT_TOKEN_FILE": str(tmp_path / "tokens.json"),
         "TAP_PLEO_EXPORT_REFRESH_TOKEN": world.pleo.refresh_token,
     }
-    assert "Connected to" in world.run("New credentials")
+    assert "Connected to" in world.run(printed("recover.md", "New credentials"))
     # The bookkeeper authorises the connector again, which ends the old tokens.
     world.pleo.authorise_anew()
-    assert "could not be refreshed" in world.run("New credentials", code=1)
+    assert "could not be refreshed" in world.run(printed("recover.md", "New credentials"), code=1)
 
     world.project.settings["TAP_PLEO_EXPORT_REFRESH_TOKEN"] = world.pleo.refresh_token
-    assert "Connected to" in world.run("New credentials")
+    assert "Connected to" in world.run(printed("recover.md", "New credentials"))

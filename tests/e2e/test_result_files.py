@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +17,10 @@ from sandbox import Sandbox
 from sandbox.jobs import Job
 from tests.conftest import CHECKOUT
 from tests.e2e.test_reporting import last_words, writing
+from tests.helpers.guides import printed
 from tools.meltano import MELTANO, LogLine, MeltanoProject
 from tools.postgres import Postgres
 
-(SCRIPT,) = re.findall(
-    r"<!-- report-results.sh -->\n```sh\n(.*?)```", (CHECKOUT / "docs" / "workflow.md").read_text("utf-8"), re.DOTALL
-)
 REASON = {"failureReasonType": "vendor_unknown", "failureReason": "Vendor 1234 is blocked"}
 
 
@@ -38,7 +35,7 @@ def lines(job: Job, numbers: range, status: str = "successful", **members: Any) 
 def report(project: MeltanoProject) -> tuple[int, list[str], list[LogLine]]:
     """Run the script of docs/workflow.md; return its exit code, the target's last line, and the log."""
     done = subprocess.run(
-        ["sh", "-c", SCRIPT],
+        ["sh", "-c", printed("workflow.md", "report-results.sh")],
         cwd=project.root,
         env=project.environment | {"PATH": f"{Path(MELTANO).parent}:{os.environ['PATH']}"},
         capture_output=True,

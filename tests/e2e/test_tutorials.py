@@ -9,16 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CHECKOUT, TIMEOUT
+from tests.helpers.guides import all_printed
 from tools.meltano import environment_without_settings
 
 # Tests have no network: what these install is linked from the checkout.
 INSTALLING = re.compile(r"^python3 -m venv .venv\n.venv/bin/pip install .*\n", re.MULTILINE)
 
 
-def follow(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    page = (CHECKOUT / "docs" / "tutorials" / f"{name}.md").read_text("utf-8")
-    script = "".join(re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
-    script, installing = INSTALLING.subn("", script.replace("/path/to/tap-pleo-export", str(CHECKOUT)))
+def follow(blocks: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    script, installing = INSTALLING.subn("", "".join(blocks).replace("/path/to/tap-pleo-export", str(CHECKOUT)))
     assert installing == 1
     (folder / ".venv").symlink_to(CHECKOUT / ".venv")
     done = subprocess.run(
@@ -42,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_first_load(folder: Path) -> None:
-    done = follow("first-load", folder)
+    done = follow(all_printed("tutorials/first-load.md", "sh"), folder)
 
     assert "Connected to http://127.0.0.1:" in done.stderr
     assert '"validationStatus": ' in done.stdout
@@ -51,7 +50,7 @@ def test_first_load(folder: Path) -> None:
 
 
 def test_failed_item(folder: Path) -> None:
-    done = follow("failed-item", folder)
+    done = follow(all_printed("tutorials/failed-item.md", "sh"), folder)
 
     update, *failed = [line for line in done.stdout.splitlines() if line.startswith('{"type":"RECORD"')]
     assert '"failureReason":' in update

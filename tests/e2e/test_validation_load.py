@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from sandbox import Sandbox
-from tests.conftest import BIN, CHECKOUT
+from tests.conftest import BIN
+from tests.helpers.guides import printed
 from tools.expectation import expected_items, loaded_keys, loaded_sums, wallet_sums
 from tools.meltano import MeltanoProject
 from tools.postgres import SCHEMA, Postgres
@@ -69,15 +69,8 @@ def test_items_arrive_with_verdict_and_amount(
         )
         assert report_of(postgres, database, tmp_path) == Counter(states.fetchall())
         connection.execute("SET search_path TO public")
-        for query in documented_queries():
+        for query in filter(str.strip, printed("validation.md", "In PostgreSQL").split(";")):
             assert connection.execute(query.encode()).fetchall(), query
-
-
-def documented_queries() -> list[str]:
-    """Return the SQL of docs/validation.md, which must run as printed."""
-    page = (CHECKOUT / "docs" / "validation.md").read_text("utf-8")
-    (block,) = re.findall(r"^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    return [query for query in block.split(";") if query.strip()]
 
 
 def report_of(postgres: Postgres, database: str, folder: Path) -> Counter[tuple[str, str, str]]:

@@ -10,8 +10,9 @@ from datetime import date
 
 import pytest
 
-from tests.conftest import TIMEOUT
+from tests.conftest import BIN, TIMEOUT
 from tests.helpers import datev_fields, sie_reader
+from tests.helpers.guides import printed
 from tests.helpers.made_vouchers import COMPANY, balances, leg, voucher
 from tests.import_files.conftest import Import
 
@@ -42,6 +43,23 @@ def test_each_voucher_is_written_once_and_confirmed(make_import: Callable[..., I
     assert recorded(made) == [(voucher(1).id, f"{NAME}#1"), (voucher(2).id, f"{NAME}#2")]
     assert "is confirmed already" in made.run("--confirm", NAME).stdout
     assert list(made.files()) == [NAME]
+
+
+def test_the_documented_commands(make_import: Callable[..., Import]) -> None:
+    made = make_import(voucher(1), voucher(2), config=printed("import-files.md", "DATEV"))
+    done = subprocess.run(
+        ["bash", "-ec", printed("import-files.md", "Import files: DATEV, SIE, CSV")],
+        cwd=made.folder,
+        env=made.environment | {"PATH": f"{BIN}:{made.environment['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (made.folder / "files").iterdir()] == [NAME]
+    assert recorded(made) == [(voucher(1).id, f"{NAME}#1"), (voucher(2).id, f"{NAME}#2")]
 
 
 def test_later_vouchers_are_in_the_next_file(make_import: Callable[..., Import]) -> None:

@@ -11,9 +11,10 @@ import pytest
 
 from tap_pleo_export.import_files.command import Config
 from tests.conftest import CHECKOUT
+from tests.helpers.guides import all_printed
 
 PAGE = (CHECKOUT / "docs" / "import-files.md").read_text("utf-8")
-BLOCKS = [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)]
+BLOCKS = [tomllib.loads(block) for block in all_printed("import-files.md", "toml")]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: next(iter(block)))

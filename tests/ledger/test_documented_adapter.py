@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import flask
@@ -19,10 +19,9 @@ from werkzeug.serving import make_server
 from tap_pleo_export.ledger.adapter import Ledger, LedgerUnavailable
 from tap_pleo_export.ledger.configuration import Configuration, ConfigurationError
 from tap_pleo_export.ledger.contract import LedgerContract
-from tests.conftest import CHECKOUT
+from tests.helpers.guides import all_printed, printed
 from tests.ledger.reference import ACCOUNTS, CLOSED_UNTIL
 
-PAGE = (CHECKOUT / "docs" / "accounting-systems.md").read_text("utf-8")
 Line = dict[str, str]
 
 
@@ -92,9 +91,8 @@ def objection(day: str, lines: list[Line]) -> str | None:
 @pytest.fixture(scope="module")
 def module(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The page's adapter, as a module."""
-    (code,) = re.findall(r"<!-- acme_books.py -->\n```python\n(.*?)```", PAGE, re.DOTALL)
     path = tmp_path_factory.mktemp("adapter") / "acme_books.py"
-    path.write_text(code)
+    path.write_text(printed("accounting-systems.md", "acme_books.py"))
     spec = importlib.util.spec_from_file_location("acme_books", path)
     assert spec is not None
     assert spec.loader is not None
@@ -158,9 +156,8 @@ class TestAcme(LedgerContract):
 
 
 def test_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"<!-- acme_books.py -->\n```python\n(.*?)```", PAGE, re.DOTALL)
-    (config,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    (tmp_path / "acme_books.py").write_text(code)
+    (config,) = all_printed("accounting-systems.md", "toml")
+    (tmp_path / "acme_books.py").write_text(printed("accounting-systems.md", "acme_books.py"))
     (tmp_path / "receipts").mkdir()
     path = tmp_path / "books.toml"
     path.write_text(config.replace('"tryton"', '"acme_books:Acme"').replace("/srv/pleo/receipts", "receipts"))
@@ -174,3 +171,16 @@ def test_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ledger = read.open(company)
     assert (ledger.company, ledger.receipts) == ("Nordlys ApS", tmp_path / "receipts")
     ledger.close()
+
+
+def test_the_page_fills_in_the_whole_contract() -> None:
+    namespace: dict[str, Any] = {}
+    exec(compile(printed("accounting-systems.md", "Test it"), "Test it", "exec"), namespace)  # noqa: S102 - the page's
+    methods = {name for name, member in vars(namespace["TestAcme"]).items() if callable(member)}
+
+    assert issubclass(namespace["TestAcme"], LedgerContract)
+    assert methods == {
+        name
+        for name, member in vars(LedgerContract).items()
+        if isinstance(member, FunctionType) and "NotImplementedError" in member.__code__.co_names
+    }

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox
+from tests.helpers.guides import all_printed, printed
 from tests.helpers.voucher_records import Load, item, uuid
 from tests.helpers.warehouse import MODELS, Warehouse, load
 from tests.transform.read_rows import check as check_rows
@@ -38,7 +39,8 @@ BROKEN = (
     b"[]\n",
 )
 """After an empty line: lines that are not a record."""
-QUERIES = re.findall(r"```sql\n(.*?)```\n\n(\|.*?\n)\n", DOCUMENT, re.DOTALL)
+RESULTS = re.findall(r"```sql\n.*?```\n\n(\|.*?\n)\n", DOCUMENT, re.DOTALL)
+QUERIES = list(zip(all_printed("warehouse.md", "sql"), RESULTS, strict=True))
 
 
 @pytest.mark.parametrize(("query", "table"), QUERIES)
@@ -104,6 +106,24 @@ def test_integration_project_builds(server: Postgres, tmp_path: Path) -> None:
 
     assert "assert_spend_is_as_expected" in done.stdout
     assert manifest["sources"]["source.pleo_export.pleo.export_items"]["schema"] == "raw"
+
+
+def test_the_documented_project_parses(server: Postgres, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    packages = printed("warehouse.md", "packages.yml").replace("path/to/the/checkout", str(CHECKOUT))
+    (project / "packages.yml").write_text(packages)
+    own = "name: mine\nversion: 1.0.0\nconfig-version: 2\nprofile: pleo_export\n"
+    (project / "dbt_project.yml").write_text(own + printed("warehouse.md", "dbt_project.yml"))
+    made = Warehouse("postgres", tmp_path, server, "postgres", tmp_path)
+    for command in ("deps", "parse"):
+        done = made.command(command, project=project)
+        assert done.returncode == 0, done.stdout
+    manifest = json.loads((tmp_path / "target" / "manifest.json").read_text())
+
+    assert manifest["sources"]["source.pleo_export.pleo.export_items"]["schema"] == "pleo"
+    assert manifest["nodes"]["model.pleo_export.pleo__vouchers"]["schema"] == "pleo_models_pleo"
+    assert manifest["sources"]["source.pleo_export.pleo_export.pleo_recorded"]["schema"] == "books"
 
 
 def test_dbt_installs_the_archive_of_a_release(server: Postgres, tmp_path: Path) -> None:

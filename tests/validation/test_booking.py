@@ -12,7 +12,9 @@ import pytest
 
 from tap_pleo_export.validation import Validator, parse_settings
 from tap_pleo_export.validation.vocabulary import BUILTIN_CHECKS
+from tests.conftest import CHECKOUT
 from tests.helpers.booking import COMPANY, CONFIGURATION, booked, item, judge, line
+from tests.helpers.guides import printed
 
 J, AP = "journal", "accounts_payable"
 BILL = ("bill", "line", "accountsPayable")
@@ -340,6 +342,15 @@ def of_check(check: str, record: dict[str, Any], config: dict[str, Any]) -> list
     found = judge(record, **config)["validationChecks"]
     names = ("failureReasonType", "failureReason", "path")
     return [{n: f[n] for n in names} for f in found if f["check"] == check and f["status"] == "failed"]
+
+
+def test_first_row_of_the_documentation() -> None:
+    row = json.loads(printed("validation.md", "booking row"))
+    shipped = json.loads((CHECKOUT / "schemas" / "booking.json").read_bytes())
+    bank = booked(item(type="wallet_topup"), booking=[row, *shipped])
+    purchase = booked(item(type="card_purchase"), booking=[row, *shipped])
+
+    assert [bank["outcome"], purchase["outcome"]] == ["nothing_to_book", "booked"]
 
 
 def test_group_of_the_documentation() -> None:

@@ -12,8 +12,13 @@ from typing import Any
 
 import pytest
 
+from sandbox import Sandbox
+from sandbox.kinds import KINDS
+from tests.conftest import BIN
+from tests.helpers.guides import printed
 from tests.helpers.mapper import GOOD, ITEM_SCHEMA, Output, failing, item, line, record, schema, state
 from tests.helpers.processes import read_until
+from tools.pipes import ANY_COMPANY
 
 COMMAND = [sys.executable, "-m", "tap_pleo_export.validation.plugin"]
 TIMEOUT = 30
@@ -261,3 +266,27 @@ def test_no_file_is_left_open(
 ) -> None:
     monkeypatch.setenv("PYTHONWARNINGS", "default")
     assert "ResourceWarning" not in Run(data, config, tmp_path, *arguments).stderr
+
+
+def test_the_documented_pipe_reports_saved_messages(pleo: Sandbox, tmp_path: Path) -> None:
+    job = pleo.add_job(items=len(KINDS), status="in_progress")
+    config = {"api_url": pleo.url, "api_key": pleo.api_key}
+    (tmp_path / "target.json").write_text(json.dumps(config))
+    (tmp_path / "failures.json").write_text(json.dumps({"configuration": [ANY_COMPANY], "emit_updates": "only"}))
+    tap = subprocess.run(
+        [BIN / "tap-pleo-export", "--config", tmp_path / "target.json"], capture_output=True, check=True
+    )
+    (tmp_path / "messages.jsonl").write_bytes(tap.stdout)
+
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", printed("validation.md", "For an ERP loader")],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert [bool(outcome["failureReason"]) for outcome in job.outcomes.values()] == [True] * 3
