@@ -18,6 +18,7 @@ from tap_pleo_export.pleo_plugin.settings import SETTINGS, TARGET_SETTINGS
 from tap_pleo_export.tap.plugin import TapPleoExport
 from tap_pleo_export.target.plugin import TargetPleoExport
 from tests.conftest import CHECKOUT
+from tests.helpers.guides import printed
 from tools.docs import reference, tables
 
 TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
@@ -121,6 +122,7 @@ def test_documented_pipelines_name_plugins_that_exist() -> None:
     known = {entry["name"] for entry in [*plugins, *project["jobs"]]}
     known |= {mapping["name"] for plugin in plugins for mapping in plugin.get("mappings", ())}
     known |= {f"{plugin['name']}:{command}" for plugin in plugins for command in plugin.get("commands", ())}
+    known |= set(re.findall(r"^ *- name: (.*)$", printed("operating.md", "uk.yml"), re.MULTILINE))
     runs = [(page, found) for page, line in shell_lines() for found in re.findall(r"meltano run ([^|&>]*)", line)]
     named = [(page, word) for page, run in runs for word in run.split() if not re.match(r"-|2$", word)]
 
