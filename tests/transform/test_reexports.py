@@ -223,12 +223,16 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     load.deliver(1, item(57, "out_of_pocket", amount=2500))
     payout = {"reconciliationId": "CR000058", "reconciledEntries": ["CR000057"]}
     load.deliver(1, item(58, "direct_reimbursement", amount=2400, additionalInformation=payout))
+    # Its job's record was not loaded.
+    load.deliver(9, item(59))
+    load.status(9, uuid(59), "successful", externalId="X-59")
     build(made, load)
 
     load = Load()
     load.deliver(2, item(50, amount=500), "failed")
     load.status(2, uuid(50), "failed", failureReasonType=CLOSED)
-    load.deliver(2, item(58, "direct_reimbursement", amount=2500, additionalInformation=payout))
+    load.deliver(2, item(57, "out_of_pocket", amount=2600))
+    load.deliver(2, item(58, "direct_reimbursement", amount=2600, additionalInformation=payout))
     build(made, load)
 
     # Pleo failed the entry in the later job; it is withdrawn, so the earlier job's item fails with the same reason.
@@ -239,4 +243,6 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     assert made.rows(refund) == [(50, 55)]
     checks = "select party, as_of, balance, expected, status from pleo__account_checks where check_name = "
     assert made.rows(f"{checks}'accounts_payable'") == [("V-1", "2026-12-03", -357, 0, "open")]
-    assert made.rows(f"{checks}'settled_entries'") == [(f"{uuid(58)}/reimbursement/3", "2026-11-05", 25, 25, "ok")]
+    assert made.rows(f"{checks}'settled_entries'") == [(f"{uuid(58)}/reimbursement/3", "2026-11-05", 26, 26, "ok")]
+    waiting = made.rows("select accounting_entry_id from pleo__vouchers_to_book where kind = 'booking' order by 1")
+    assert waiting == [(uuid(number),) for number in range(53, 59)]
