@@ -18,6 +18,7 @@ from tap_pleo_export.pleo_plugin.settings import SETTINGS, TARGET_SETTINGS
 from tap_pleo_export.tap.plugin import TapPleoExport
 from tap_pleo_export.target.plugin import TargetPleoExport
 from tests.conftest import CHECKOUT
+from tests.helpers import guides
 from tests.helpers.guides import printed
 from tools.docs import reference, tables
 
@@ -110,10 +111,10 @@ def test_every_guarantee_names_its_test() -> None:
 
 def shell_lines() -> Iterator[tuple[str, str]]:
     """Yield page and line of every shell block, without comments; lines that continue are one."""
-    for page in (CHECKOUT / "README.md", *sorted(tables.DOCS.rglob("*.md"))):
-        for block in re.findall(r"^ *```sh\n(.*?)^ *```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
-            for line in re.sub(r"\\\n\s*", "", block).splitlines():
-                yield page.name, re.sub(r"(^|\s)#.*", "", line).strip()
+    for block in itertools.chain.from_iterable(map(guides.blocks, guides.pages())):
+        if block.language == "sh":
+            for line in re.sub(r"\\\n\s*", "", block.text).splitlines():
+                yield block.page, re.sub(r"(^|\s)#.*", "", line).strip()
 
 
 def test_documented_pipelines_name_plugins_that_exist() -> None:
@@ -122,7 +123,9 @@ def test_documented_pipelines_name_plugins_that_exist() -> None:
     known = {entry["name"] for entry in [*plugins, *project["jobs"]]}
     known |= {mapping["name"] for plugin in plugins for mapping in plugin.get("mappings", ())}
     known |= {f"{plugin['name']}:{command}" for plugin in plugins for command in plugin.get("commands", ())}
-    known |= set(re.findall(r"^ *- name: (.*)$", printed("operating.md", "uk.yml"), re.MULTILINE))
+    (utility,) = yaml.safe_load(printed("validation.md", "report.yml"))["utilities"]
+    known |= {f"{utility['name']}:{command}" for command in utility["commands"]}
+    known |= {each["name"] for each in yaml.safe_load(printed("operating.md", "uk.yml"))["extractors"]}
     runs = [(page, found) for page, line in shell_lines() for found in re.findall(r"meltano run ([^|&>]*)", line)]
     named = [(page, word) for page, run in runs for word in run.split() if not re.match(r"-|2$", word)]
 

@@ -9,8 +9,6 @@ import pytest
 from tests.helpers import guides
 
 NOT_RUN = {
-    ("tryton.md", "books.toml"): "needs Tryton",
-    ("tryton.md", "book.sh"): "needs Tryton",
     ("tryton.md", "Try it"): "installs Tryton and takes minutes; tests/ledger runs the adapter on a real Tryton",
     ("state.md", "state: rendered by tools/docs/tables.py"): "an example of data, rendered from the code",
     ("../README.md", "See it work"): "installs everything and takes minutes; tests/e2e runs the parts of `make demo`",

@@ -285,7 +285,11 @@ def test_duckdb_works_without_meltano(pleo: Sandbox, tmp_path: Path) -> None:
     )
     script = script.replace("/path/to/tap-pleo-export", str(CHECKOUT)).replace("=...", f"={pleo.api_key}")
 
-    done = shell(f"set -e\n{script}", tmp_path, TAP_PLEO_EXPORT_API_URL=pleo.url)
+    parquet = f'import duckdb; duckdb.sql("""{printed("loaders.md", "parquet.sql")}""")'
 
+    done = shell(f"set -e\n{script}", tmp_path, TAP_PLEO_EXPORT_API_URL=pleo.url)
+    subprocess.run([tmp_path / ".venv-dbt" / "bin" / "python", "-c", parquet], cwd=tmp_path, check=True)
+
+    assert (tmp_path / "export_items.parquet").read_bytes().startswith(b"PAR1")
     assert (count, done.returncode) == (2 * len(installed), 0), done.stdout + done.stderr
     assert re.search(r"EUR +│ expense ", done.stdout), done.stdout

@@ -122,15 +122,17 @@ def test_the_report_is_a_step_of_a_pipeline(
     pleo: Sandbox, project: MeltanoProject, postgres: Postgres, database: str
 ) -> None:
     pleo.add_job(items=3)
-    plugins_of(project, "utilities", printed("validation.md", "The report"))
+    plugins_of(project, "utilities", printed("validation.md", "report.yml"))
     # Tests have no network: what Meltano installs is linked from the checkout.
     utilities = project.root / ".meltano" / "utilities"
     utilities.unlink()
-    (utilities / "pleo-export-report").mkdir(parents=True)
-    (utilities / "pleo-export-report" / "venv").symlink_to(CHECKOUT / ".venv")
+    binaries = utilities / "pleo-export-report" / "venv" / "bin"
+    binaries.mkdir(parents=True)
+    # Not the environment itself: Meltano would empty it, if it installed.
+    (binaries / "pleo-export-report").symlink_to(BIN / "pleo-export-report")
 
     follow(
-        "meltano run --no-install tap-pleo-export pleo-validate target-postgres pleo-export-report:page",
+        printed("validation.md", "report.sh"),
         project,
         PLEO_EXPORT_REPORT_SQLALCHEMY_URL=postgres.url(database),
     )
