@@ -184,6 +184,11 @@ def database(subject: str, url: str, schema: str | None) -> Result:
     except (SQLAlchemyError, ValueError) as error:
         cause = str(getattr(error, "orig", None) or type(error).__name__).partition("\n")[0]
         return Result(subject, level="error", text=f"the database cannot be reached: {SECRETS.one_line(cause)}")
+    except TypeError:
+        # psycopg returns text without an encoding as bytes, at which SQLAlchemy fails; so does the loader.
+        return Result(
+            subject, level="error", text="the database's encoding is SQL_ASCII: create one with ENCODING 'UTF8'"
+        )
     where = f"schema {schema}" if schema else "the default schema"
     if not present:
         return Result(subject, text=f"the database answers; the first run creates the tables in {where}")

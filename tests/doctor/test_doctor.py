@@ -11,6 +11,7 @@ import pytest
 
 from sandbox import Sandbox
 from tests.conftest import BIN, CHECKOUT
+from tools import postgres as pg
 from tools.meltano import environment_without_settings
 
 Doctor = Callable[..., subprocess.CompletedProcess[str]]
@@ -95,6 +96,19 @@ def test_each_problem_is_one_line_with_its_remedy(doctor: Doctor, variables: dic
     assert any(found.startswith(line) for found in done.stdout.splitlines()), done.stdout
     assert done.stderr == ""
     assert PASSWORD not in done.stdout
+
+
+def test_database_without_an_encoding(doctor: Doctor) -> None:
+    with pg.running() as server:
+        with server.connect() as connection:
+            connection.execute(
+                "CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C'"
+            )
+
+        done = doctor(TARGET_POSTGRES_SQLALCHEMY_URL=server.url("ascii"))
+
+    assert "✗ target-postgres: the database's encoding is SQL_ASCII: create one with ENCODING 'UTF8'\n" in done.stdout
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_a_missing_scope(doctor: Doctor, pleo: Sandbox) -> None:
