@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -79,3 +80,5 @@ def _environment_problems(fleet: Fleet) -> Iterator[str]:
         return
     if name not in known and "include_paths" not in project:
         yield f"meltano.environment: {path} has no environment '{name}', only {', '.join(known)}"
+    if not shutil.which(fleet.file.meltano.command(fleet.folder)):
+        yield f"meltano.executable: cannot run '{fleet.file.meltano.executable}': name its path, as .venv/bin/meltano"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
 from tap_pleo_export.pleo_plugin.settings import CREDENTIALS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class FleetError(Exception):
@@ -88,6 +91,10 @@ class MeltanoOptions(Struct, frozen=True, forbid_unknown_fields=True):
     executable: str = "meltano"
     project: str = "."
     environment: str = "production"
+
+    def command(self, folder: Path) -> str:
+        """Return the executable: a path starts at the fleet file's folder, a plain name is looked up on ``PATH``."""
+        return str(folder / self.executable) if "/" in self.executable else self.executable
 
 
 class DiscoveryOptions(Struct, frozen=True, forbid_unknown_fields=True):

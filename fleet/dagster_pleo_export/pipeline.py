@@ -59,11 +59,9 @@ def run(
     """
     variables = environment(fleet, company)
     meltano = fleet.file.meltano
-    # A path starts at the fleet file's folder; a plain name is looked up on PATH.
-    executable = str(fleet.folder / meltano.executable) if "/" in meltano.executable else meltano.executable
     # Forced: the lease excludes other runs, and Meltano's lock lasts five minutes longer than a killed run.
     options = ("--no-install", "--force", f"--state-id-suffix={company.id}")
-    command = [*_ends_with_this_process(), executable, "run", *options, *plugins]
+    command = [*_ends_with_this_process(), meltano.command(fleet.folder), "run", *options, *plugins]
     began = time.monotonic()
     log = RunLog()
     root = fleet.folder / meltano.project

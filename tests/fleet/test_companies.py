@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
 import uuid
 from decimal import Decimal
 from pathlib import Path
@@ -531,6 +532,7 @@ def test_check_names_everything_in_a_line_each(
         {"good": good, "fine": KEY, "gone": {"api_key": {"env": "GONE_KEY"}}},
         alerts={"url": {"env": "ALERT"}},
         discovery={"time_limit": 50, "request_timeout": 10},
+        meltano={"executable": "bin/meltano"},
     )
 
     code, out, error = checked(path, monkeypatch, capsys)
@@ -543,9 +545,10 @@ def test_check_names_everything_in_a_line_each(
         "alerts.url",
         "discovery",
         "meltano.environment",
+        "meltano.executable",
     ]
     assert "has no environment 'production', only dev, sandbox" in error
-    assert (code, out) == (1, "2 companies, 2 credentials, 7 problems\n")
+    assert (code, out) == (1, "2 companies, 2 credentials, 8 problems\n")
     assert "whsec_%" not in error
 
 
@@ -555,7 +558,9 @@ def test_check_accepts_a_usable_fleet(
     (tmp_path / "meltano.yml").write_text("environments: [{name: production}]")
     monkeypatch.setenv("ACME_KEY", "planted-key")
     monkeypatch.setenv("ALERT", "https://hooks.example.com/planted")
-    path = written(tmp_path, [{"id": "acme"}], {"acme": KEY}, alerts={"url": {"env": "ALERT"}})
+    # Any program: the check does not run it.
+    meltano = {"executable": sys.executable}
+    path = written(tmp_path, [{"id": "acme"}], {"acme": KEY}, alerts={"url": {"env": "ALERT"}}, meltano=meltano)
 
     assert checked(path, monkeypatch, capsys) == (0, "1 companies, 1 credentials, 0 problems\n", "")
 
