@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -210,7 +211,7 @@ def test_unbuffered_python_and_lines_longer_than_a_pipe(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("stream", "redirection"), [("output", ">&-"), ("input", "<&-")])
 def test_closed_stream_is_one_line(stream: str, redirection: str) -> None:
-    command = ["sh", "-c", f"exec {' '.join(COMMAND)} {redirection}"]
+    command = ["sh", "-c", f"exec {shlex.join(COMMAND)} {redirection}"]
     run = subprocess.run(command, input=schema(), capture_output=True, timeout=TIMEOUT, check=False)
     assert run.returncode == 1
     (error,) = (text for text in run.stderr.decode().splitlines() if " | ERROR " in text)
