@@ -22,7 +22,8 @@ OAUTH = {
     "token_file": "t",
 }
 NO_KEY: dict[str, Any] = {"api_key": None}
-NESTED = f'{{"bookmarks":{"[" * 5000}{"]" * 5000}}}'
+DEPTH = 200_000  # Python 3.13 reads 5,000
+NESTED = f'{{"bookmarks":{"[" * DEPTH}{"]" * DEPTH}}}'
 ONE_OF = "Set exactly one of 'api_key', 'access_token'"
 
 MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
