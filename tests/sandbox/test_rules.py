@@ -153,7 +153,7 @@ def test_the_command_prints_settings_that_a_shell_accepts(tmp_path: Path) -> Non
         settings = dict(line.split("=", 1) for line in shell.stdout.splitlines() if line.startswith("TAP_PLEO"))
         pasted = lines[-1].removeprefix("# ")
         oauth = subprocess.run(
-            ["sh", "-c", f"{''.join(lines)}{pasted}exec {BIN / 'tap-pleo-export'} --config=ENV --test"],
+            ["sh", "-c", f"{''.join(lines)}{pasted}exec '{BIN}'/tap-pleo-export --config=ENV --test"],
             cwd=tmp_path,
             capture_output=True,
             text=True,

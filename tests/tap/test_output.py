@@ -62,7 +62,7 @@ def test_a_closed_output_is_one_line(pleo: Sandbox, environment: dict[str, str],
     config.write_text(json.dumps({"api_url": pleo.url, "api_key": pleo.api_key}))
 
     run = subprocess.run(
-        ["sh", "-c", f"exec {BIN}/tap-pleo-export --config {config} {option} >&-"],
+        ["sh", "-c", f"exec '{BIN}'/tap-pleo-export --config {config} {option} >&-"],
         stderr=subprocess.PIPE,
         env=environment,
         timeout=60,
