@@ -63,6 +63,23 @@ CHANGES = {
     r"\bround\(": "floor(",
     r"\bcoalesce\(([a-z_.]+), [^()]*\)": r"\1",
 }
+ARGUED = {
+    (
+        "macros/builds.sql",
+        "where accounting_entry_id in (select",
+    ): "rows that have not changed are only built and tested again",
+    ("macros/rows.sql", "select distinct stream, file_position"): "a position that is stored twice is read as one",
+    ("macros/values.sql", "> 0\n)"): "DuckDB's functions return null without rows, too",
+    ("models/intermediate/int_pleo__publications.sql", "max(lines."): "all rows of a publication have the same value",
+    (
+        "models/intermediate/int_pleo__reported_vouchers.sql",
+        "inner join",
+    ): "rows without a voucher are joined to nothing",
+    ("models/intermediate/int_pleo__voucher_draft_lines.sql", "union all"): "no two rows have the same line number",
+    ("models/staging/stg_pleo__export_jobs.sql", "and job_id not in"): "known jobs are staged again as they are",
+    ("models/staging/stg_pleo__export_jobs.sql", "<= current_timestamp"): "it would need the microsecond of the expiry",
+}
+"""Changes that no test can see: the file, the text from the change on, and why."""
 # Comments and Jinja are left alone, as is SQL for PostgreSQL, which does not run, and that whose result Jinja reads:
 # a recording has the result.
 _SKIPPED = (
@@ -103,6 +120,12 @@ def mutants() -> list[Mutant]:
                     place = (path.relative_to(PACKAGE), *match.span())
                     found.append(Mutant(len(found), *place, match.expand(replacement)))
     return found
+
+
+def is_argued(mutant: Mutant) -> bool:
+    """Return whether :data:`ARGUED` has the mutant."""
+    changed = (PACKAGE / mutant.file).read_text("utf-8")[mutant.start :].lstrip()
+    return any(str(mutant.file) == file and changed.startswith(beginning) for file, beginning in ARGUED)
 
 
 def _skipped(source: str) -> Iterator[tuple[int, int]]:
@@ -237,7 +260,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="number of processes")
     options = parser.parse_args()
     found = mutants()
-    chosen = random.Random(options.seed).sample(found, min(options.sample or len(found), len(found)))
+    judged = [mutant for mutant in found if not is_argued(mutant)]
+    chosen = random.Random(options.seed).sample(judged, min(options.sample or len(judged), len(judged)))
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.recorded or Path(temporary)
         runner = Runner(folder)
@@ -245,7 +269,9 @@ def main() -> None:
         _prepare(runner, found, tests)
         killed = _kill(runner, chosen, tests, options.jobs)
     share = killed / max(1, len(chosen))
-    print(f"{killed} of {len(chosen)} mutants killed ({share:.1%})")
+    print(
+        f"{killed} of {len(chosen)} mutants killed ({share:.1%}); {len(found) - len(judged)} of {len(found)} left out"
+    )
     if share < MIN_SHARE:
         raise SystemExit(f"less than {MIN_SHARE:.0%}: a test is missing")
 

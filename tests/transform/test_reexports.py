@@ -246,3 +246,12 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     assert made.rows(f"{checks}'settled_entries'") == [(f"{uuid(58)}/reimbursement/3", "2026-11-05", 26, 26, "ok")]
     waiting = made.rows("select accounting_entry_id from pleo__vouchers_to_book where kind = 'booking' order by 1")
     assert waiting == [(uuid(number),) for number in range(53, 59)]
+
+    # A status that comes again costs no build of its entry.
+    staged = "select staged_in from stg_pleo__export_job_items order by job_id, accounting_entry_id"
+    before = made.rows(staged)
+    load = Load()
+    for number in range(50, 59):
+        load.status(1, uuid(number), "pending")
+    build(made, load)
+    assert made.rows(staged) == before
