@@ -64,22 +64,22 @@ CHANGES = {
     r"\bcoalesce\(([a-z_.]+), [^()]*\)": r"\1",
 }
 ARGUED = {
-    (
-        "macros/builds.sql",
-        "where accounting_entry_id in (select",
-    ): "rows that have not changed are only built and tested again",
-    ("macros/rows.sql", "select distinct stream, file_position"): "a position that is stored twice is read as one",
-    ("macros/values.sql", "> 0\n)"): "DuckDB's functions return null without rows, too",
-    ("models/intermediate/int_pleo__publications.sql", "max(lines."): "all rows of a publication have the same value",
-    (
-        "models/intermediate/int_pleo__reported_vouchers.sql",
-        "inner join",
-    ): "rows without a voucher are joined to nothing",
-    ("models/intermediate/int_pleo__voucher_draft_lines.sql", "union all"): "no two rows have the same line number",
-    ("models/staging/stg_pleo__export_jobs.sql", "and job_id not in"): "known jobs are staged again as they are",
-    ("models/staging/stg_pleo__export_jobs.sql", "<= current_timestamp"): "it would need the microsecond of the expiry",
+    "macros/builds.sql": {
+        "where ' ~ condition ~ ')'": "it is read by the first build, before there are rows",
+        "where accounting_entry_id in (select": "rows that have not changed are only built and tested again",
+    },
+    "macros/rows.sql": {"select distinct stream, file_position": "a position that is stored twice is read as one"},
+    "macros/values.sql": {"> 0\n)": "DuckDB's functions return null without rows, too"},
+    "models/intermediate/int_pleo__changed_entries.sql": {"> {{ since }}": "the last build's rows are built again"},
+    "models/intermediate/int_pleo__publications.sql": {"max(lines.": "all rows of a publication have the same value"},
+    "models/intermediate/int_pleo__reported_vouchers.sql": {"inner join": "rows without a voucher join nothing"},
+    "models/intermediate/int_pleo__voucher_draft_lines.sql": {"union all": "no two rows have the same line number"},
+    "models/staging/stg_pleo__export_jobs.sql": {
+        "and job_id not in": "known jobs are staged again as they are",
+        "<= current_timestamp": "it would need the microsecond of the expiry",
+    },
 }
-"""Changes that no test can see: the file, the text from the change on, and why."""
+"""Changes that no test can see: by file, the text from the change on, and why."""
 # Comments and Jinja are left alone, as is SQL for PostgreSQL, which does not run, and that whose result Jinja reads:
 # a recording has the result.
 _SKIPPED = (
@@ -125,7 +125,7 @@ def mutants() -> list[Mutant]:
 def is_argued(mutant: Mutant) -> bool:
     """Return whether :data:`ARGUED` has the mutant."""
     changed = (PACKAGE / mutant.file).read_text("utf-8")[mutant.start :].lstrip()
-    return any(str(mutant.file) == file and changed.startswith(beginning) for file, beginning in ARGUED)
+    return changed.startswith(tuple(ARGUED.get(str(mutant.file), ())))
 
 
 def _skipped(source: str) -> Iterator[tuple[int, int]]:

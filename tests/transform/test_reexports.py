@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.voucher_records import Load, failed, item, line, money, uuid
+from tests.helpers.voucher_records import NOW, Load, failed, item, line, money, uuid
 from tests.helpers.warehouse import MODELS, Warehouse
 from tests.transform.read_rows import check as check_rows
 
@@ -223,6 +223,11 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     load.deliver(1, item(57, "out_of_pocket", amount=2500))
     payout = {"reconciliationId": "CR000058", "reconciledEntries": ["CR000057"]}
     load.deliver(1, item(58, "direct_reimbursement", amount=2400, additionalInformation=payout))
+    load.deliver(1, item(61) | {"amount": money(11900, "EUR", (5, "XBT"))})
+    # Of two jobs that were created at once, the one with the higher id counts as the later.
+    for job in (10, 11):
+        load.job(job, createdAt=NOW.isoformat())
+    load.deliver(10, item(60, amount=7000))
     # Its job's record was not loaded.
     load.deliver(9, item(59))
     load.status(9, uuid(59), "successful", externalId="X-59")
@@ -231,6 +236,7 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     load = Load()
     load.deliver(2, item(50, amount=500), "failed")
     load.status(2, uuid(50), "failed", failureReasonType=CLOSED)
+    load.deliver(11, item(60, amount=8000))
     load.deliver(2, item(57, "out_of_pocket", amount=2600))
     load.deliver(2, item(58, "direct_reimbursement", amount=2600, additionalInformation=payout))
     build(made, load)
@@ -245,9 +251,21 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     assert made.rows(f"{checks}'accounts_payable'") == [("V-1", "2026-12-03", -357, 0, "open")]
     assert made.rows(f"{checks}'settled_entries'") == [(f"{uuid(58)}/reimbursement/3", "2026-11-05", 26, 26, "ok")]
     waiting = made.rows("select accounting_entry_id from pleo__vouchers_to_book where kind = 'booking' order by 1")
-    assert waiting == [(uuid(number),) for number in range(53, 59)]
+    assert waiting == [(uuid(number),) for number in (*range(53, 59), 60, 61)]
+    unknown = (
+        f"select amount, foreign_currency, foreign_amount from pleo__vouchers where accounting_entry_id = '{uuid(61)}'"
+    )
+    assert made.rows(unknown) == [(119, "XBT", None)]
+    assert made.rows(f"select wallet_amount from pleo__expenses where accounting_entry_id = '{uuid(60)}'") == [(80,)]
+    versions = f"select version, amount from pleo__vouchers_to_book where accounting_entry_id = '{uuid(60)}' order by 1"
+    assert made.rows(versions) == [(3, 80)]
+    names = f"'{uuid(10, 1).upper()}', '{uuid(60).upper()}', 'JE-60'"
+    recorded = f"insert into pleo_recorded (job_id, accounting_entry_id, external_id) values ({names})"
+    assert made.rows("begin transaction", recorded, versions) == [(2, -70), (3, 80)]
+    _a_status_that_comes_again_stages_nothing(made)
 
-    # A status that comes again costs no build of its entry.
+
+def _a_status_that_comes_again_stages_nothing(made: Warehouse) -> None:
     staged = "select staged_in from stg_pleo__export_job_items order by job_id, accounting_entry_id"
     before = made.rows(staged)
     load = Load()
