@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -224,6 +225,8 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     payout = {"reconciliationId": "CR000058", "reconciledEntries": ["CR000057"]}
     load.deliver(1, item(58, "direct_reimbursement", amount=2400, additionalInformation=payout))
     load.deliver(1, item(61) | {"amount": money(11900, "EUR", (5, "XBT"))})
+    for number in (62, 63):
+        load.deliver(1, item(number))
     # Of two jobs that were created at once, the one with the higher id counts as the later.
     for job in (10, 11):
         load.job(job, createdAt=NOW.isoformat())
@@ -237,6 +240,8 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     load.deliver(2, item(50, amount=500), "failed")
     load.status(2, uuid(50), "failed", failureReasonType=CLOSED)
     load.deliver(11, item(60, amount=8000))
+    load.deliver(1, item(62, amount=500))
+    load.deliver(2, item(63, amount=500))
     load.deliver(2, item(57, "out_of_pocket", amount=2600))
     load.deliver(2, item(58, "direct_reimbursement", amount=2600, additionalInformation=payout))
     build(made, load)
@@ -251,7 +256,7 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     assert made.rows(f"{checks}'accounts_payable'") == [("V-1", "2026-12-03", -357, 0, "open")]
     assert made.rows(f"{checks}'settled_entries'") == [(f"{uuid(58)}/reimbursement/3", "2026-11-05", 26, 26, "ok")]
     waiting = made.rows("select accounting_entry_id from pleo__vouchers_to_book where kind = 'booking' order by 1")
-    assert waiting == [(uuid(number),) for number in (*range(53, 59), 60, 61)]
+    assert waiting == [(uuid(number),) for number in (*range(53, 59), *range(60, 64))]
     unknown = (
         f"select amount, foreign_currency, foreign_amount from pleo__vouchers where accounting_entry_id = '{uuid(61)}'"
     )
@@ -262,14 +267,22 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     names = f"'{uuid(10, 1).upper()}', '{uuid(60).upper()}', 'JE-60'"
     recorded = f"insert into pleo_recorded (job_id, accounting_entry_id, external_id) values ({names})"
     assert made.rows("begin transaction", recorded, versions) == [(2, -70), (3, 80)]
-    _a_status_that_comes_again_stages_nothing(made)
+    _statuses_that_come_later(made)
 
 
-def _a_status_that_comes_again_stages_nothing(made: Warehouse) -> None:
-    staged = "select staged_in from stg_pleo__export_job_items order by job_id, accounting_entry_id"
-    before = made.rows(staged)
+def _statuses_that_come_later(made: Warehouse) -> None:
+    staged = "select staged_in from stg_pleo__export_job_items where accounting_entry_id = "
+    before = made.rows(f"{staged}'{uuid(57)}' order by job_id")
     load = Load()
-    for number in range(50, 59):
-        load.status(1, uuid(number), "pending")
+    for job in (1, 2):
+        load.status(job, uuid(57), "pending")
+    # Another integration reports the booking of the job that is current when it exports the item.
+    later = (NOW + timedelta(days=1)).isoformat()
+    for number, job in ((62, 1), (63, 2)):
+        load.status(job, uuid(number), "successful", externalId=f"X-{number}", exportedAt=later)
     build(made, load)
-    assert made.rows(staged) == before
+    # A status that comes again costs no build of its entry.
+    assert made.rows(f"{staged}'{uuid(57)}' order by job_id") == before
+    waiting = "select accounting_entry_id, version from pleo__vouchers_to_book order by 1, 2"
+    found = [(entry, version) for entry, version in made.rows(waiting) if entry in {uuid(62), uuid(63)}]
+    assert found == []
