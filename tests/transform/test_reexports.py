@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.voucher_records import NOW, Load, failed, item, line, money, uuid
+from tests.helpers.voucher_records import COMPANY, NOW, Load, failed, item, line, money, uuid
 from tests.helpers.warehouse import MODELS, Warehouse
 from tests.transform.read_rows import check as check_rows
 
@@ -205,10 +205,10 @@ def test_each_open_item_has_the_row_that_its_entry_calls_for(server: Postgres, t
         check_rows(made, "reexports", model)
 
 
-@pytest.mark.parametrize("kind", ["postgres", "duckdb"])
-def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: Path, kind: str) -> None:
-    server.create_database(f"withdrawn_{kind}")
-    made = Warehouse(kind, tmp_path, server, f"withdrawn_{kind}", tmp_path)
+PAYOUT = {"reconciliationId": "CR000058", "reconciledEntries": ["CR000057"]}
+
+
+def _first_deliveries() -> Load:
     load = Load()
     for job in (1, 2):
         load.job(job)
@@ -222,19 +222,28 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
         information = {"reconciliationId": f"CR{number}", "invoiceInformation": {"dueDate": due}}
         load.deliver(1, item(number, "invoice", additionalInformation=information, **vendor))
     load.deliver(1, item(57, "out_of_pocket", amount=2500))
-    payout = {"reconciliationId": "CR000058", "reconciledEntries": ["CR000057"]}
-    load.deliver(1, item(58, "direct_reimbursement", amount=2400, additionalInformation=payout))
+    load.deliver(1, item(58, "direct_reimbursement", amount=2400, additionalInformation=PAYOUT))
     load.deliver(1, item(61) | {"amount": money(11900, "EUR", (5, "XBT"))})
     for number in (62, 63):
         load.deliver(1, item(number))
     # Of two jobs that were created at once, the one with the higher id counts as the later.
     for job in (10, 11):
-        load.job(job, createdAt=NOW.isoformat())
+        load.job(job, createdAt=NOW.isoformat(), companyId=COMPANY.upper())
     load.deliver(10, item(60, amount=7000))
+    # A payment names its bill, too, but settles nothing that an employee is owed.
+    paid = {"reconciliationId": "CR000064", "reconciledEntries": ["CR54"]}
+    load.deliver(1, item(64, "invoice_payment", additionalInformation=paid, **vendor))
     # Its job's record was not loaded.
     load.deliver(9, item(59))
     load.status(9, uuid(59), "successful", externalId="X-59")
-    build(made, load)
+    return load
+
+
+@pytest.mark.parametrize("kind", ["postgres", "duckdb"])
+def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: Path, kind: str) -> None:
+    server.create_database(f"withdrawn_{kind}")
+    made = Warehouse(kind, tmp_path, server, f"withdrawn_{kind}", tmp_path)
+    build(made, _first_deliveries())
 
     load = Load()
     load.deliver(2, item(50, amount=500), "failed")
@@ -243,20 +252,21 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     load.deliver(1, item(62, amount=500))
     load.deliver(2, item(63, amount=500))
     load.deliver(2, item(57, "out_of_pocket", amount=2600))
-    load.deliver(2, item(58, "direct_reimbursement", amount=2600, additionalInformation=payout))
+    load.deliver(2, item(58, "direct_reimbursement", amount=2600, additionalInformation=PAYOUT))
     build(made, load)
 
     # Pleo failed the entry in the later job; it is withdrawn, so the earlier job's item fails with the same reason.
     assert made.rows(FAILED) == [(uuid(50), CLOSED, None)]
+    assert made.rows("select distinct company_id from pleo__export_job_progress") == [(COMPANY,)]
     differing = "select accounting_entry_id from pleo__not_booked where reason = 'currencies_differ' order by 1"
     assert made.rows(differing) == [(uuid(51),), (uuid(52),)]
     refund = f"select amount, foreign_amount from pleo__vouchers where accounting_entry_id = '{uuid(53)}'"
     assert made.rows(refund) == [(50, 55)]
     checks = "select party, as_of, balance, expected, status from pleo__account_checks where check_name = "
-    assert made.rows(f"{checks}'accounts_payable'") == [("V-1", "2026-12-03", -357, 0, "open")]
+    assert made.rows(f"{checks}'accounts_payable'") == [("V-1", "2026-11-05", -238, 0, "open")]
     assert made.rows(f"{checks}'settled_entries'") == [(f"{uuid(58)}/reimbursement/3", "2026-11-05", 26, 26, "ok")]
     waiting = made.rows("select accounting_entry_id from pleo__vouchers_to_book where kind = 'booking' order by 1")
-    assert waiting == [(uuid(number),) for number in (*range(53, 59), *range(60, 64))]
+    assert waiting == [(uuid(number),) for number in (*range(53, 59), *range(60, 65))]
     unknown = (
         f"select amount, foreign_currency, foreign_amount from pleo__vouchers where accounting_entry_id = '{uuid(61)}'"
     )
