@@ -73,12 +73,16 @@ ARGUED = {
     "models/intermediate/int_pleo__changed_entries.sql": {"> {{ since }}": "the last build's rows are built again"},
     "models/intermediate/int_pleo__publications.sql": {"max(lines.": "all rows of a publication have the same value"},
     "models/intermediate/int_pleo__reported_vouchers.sql": {"inner join": "rows without a voucher join nothing"},
+    "models/intermediate/int_pleo__voucher_drafts.sql": {
+        "left join (select * from {{ ref('int_pleo__currencies') }}) as wallet": "an unknown one is not booked"
+    },
     "models/intermediate/int_pleo__voucher_draft_lines.sql": {"union all": "no two rows have the same line number"},
     "models/marts/books/pleo__not_booked.sql": {
         "inner join (select * from {{ ref('pleo__expenses')": "every entry has an expense"
     },
     "models/marts/books/pleo__vouchers.sql": {
-        "where vouchers.accounting_entry_id in (select": "vouchers of other entries join nothing"
+        "union all\n  select lower(split_part(": "a voucher that is recorded twice is recorded",
+        "where vouchers.accounting_entry_id in (select": "vouchers of other entries join nothing",
     },
     "models/staging/stg_pleo__export_jobs.sql": {
         "and job_id not in": "known jobs are staged again as they are",

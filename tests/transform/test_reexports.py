@@ -277,6 +277,11 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     names = f"'{uuid(10, 1).upper()}', '{uuid(60).upper()}', 'JE-60'"
     recorded = f"insert into pleo_recorded (job_id, accounting_entry_id, external_id) values ({names})"
     assert made.rows("begin transaction", recorded, versions) == [(2, -70), (3, 80)]
+    # A wallet that nothing has moved has a balance, too.
+    values = f"'{COMPANY.upper()}', 'SEK', date '2026-11-06', 10"
+    given = f"insert into pleo_balances (company_id, currency, balance_date, balance) values ({values})"
+    unmoved = f"{checks}'wallet' and currency = 'SEK'"
+    assert made.rows("begin transaction", given, unmoved) == [(None, "2026-11-06", 0, 10, "differs")]
     _statuses_that_come_later(made)
 
 
