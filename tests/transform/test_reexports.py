@@ -224,7 +224,7 @@ def _first_deliveries() -> Load:
     load.deliver(1, item(57, "out_of_pocket", amount=2500))
     load.deliver(1, item(58, "direct_reimbursement", amount=2400, additionalInformation=PAYOUT))
     load.deliver(1, item(61) | {"amount": money(11900, "EUR", (5, "XBT"))})
-    for number in (62, 63):
+    for number in (62, 63, 65):
         load.deliver(1, item(number))
     # Of two jobs that were created at once, the one with the higher id counts as the later.
     for job in (10, 11):
@@ -250,7 +250,8 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     load.status(2, uuid(50), "failed", failureReasonType=CLOSED)
     load.deliver(11, item(60, amount=8000))
     load.deliver(1, item(62, amount=500))
-    load.deliver(2, item(63, amount=500))
+    for number in (63, 65):
+        load.deliver(2, item(number, amount=500))
     load.deliver(2, item(57, "out_of_pocket", amount=2600))
     load.deliver(2, item(58, "direct_reimbursement", amount=2600, additionalInformation=PAYOUT))
     build(made, load)
@@ -266,7 +267,7 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     assert made.rows(f"{checks}'accounts_payable'") == [("V-1", "2026-11-05", -238, 0, "open")]
     assert made.rows(f"{checks}'settled_entries'") == [(f"{uuid(58)}/reimbursement/3", "2026-11-05", 26, 26, "ok")]
     waiting = made.rows("select accounting_entry_id from pleo__vouchers_to_book where kind = 'booking' order by 1")
-    assert waiting == [(uuid(number),) for number in (*range(53, 59), *range(60, 65))]
+    assert waiting == [(uuid(number),) for number in (*range(53, 59), *range(60, 66))]
     unknown = (
         f"select amount, foreign_currency, foreign_amount from pleo__vouchers where accounting_entry_id = '{uuid(61)}'"
     )
@@ -295,7 +296,13 @@ def _statuses_that_come_later(made: Warehouse) -> None:
     later = (NOW + timedelta(days=1)).isoformat()
     for number, job in ((62, 1), (63, 2)):
         load.status(job, uuid(number), "successful", externalId=f"X-{number}", exportedAt=later)
+    # The first booking is recorded, not the one that Pleo fails; a row may name the entry, too.
+    names = f"'{uuid(65)}/expense/1', '{uuid(2, 1)}', '{uuid(65)}', 'JE-65'"
+    made.rows(f"insert into pleo_recorded (voucher_id, job_id, accounting_entry_id, external_id) values ({names})")
+    load.status(2, uuid(65), "failed", failureReasonType=CLOSED)
     build(made, load)
+    kinds = f"select kind from pleo__vouchers where accounting_entry_id = '{uuid(65)}' order by version"
+    assert made.rows(kinds) == [("booking",), ("reversal",)] * 2
     # A status that comes again costs no build of its entry.
     assert made.rows(f"{staged}'{uuid(57)}' order by job_id") == before
     waiting = "select accounting_entry_id, version from pleo__vouchers_to_book order by 1, 2"
