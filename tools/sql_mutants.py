@@ -80,6 +80,7 @@ ARGUED = {
         "left join (select * from {{ ref('int_pleo__currencies') }}) as wallet": "an unknown one is not booked"
     },
     "models/intermediate/int_pleo__voucher_draft_lines.sql": {"union all": "no two rows have the same line number"},
+    "models/marts/books/pleo__account_checks.sql": {"union all": "no two rows are the same"},
     "models/marts/books/pleo__not_booked.sql": {
         "inner join (select * from {{ ref('pleo__expenses')": "every entry has an expense"
     },

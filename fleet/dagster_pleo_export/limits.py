@@ -64,7 +64,7 @@ def instance(file: FleetFile) -> dict[str, Any]:
                 ],
             }
         },
-        # Each run that waits its turn waits for this, too. A user of Dagster's default, 5 s, loses a third of the runs.
+        # A waiting run waits for this, too: five seconds by default.
         "run_coordinator": {
             "module": "dagster",
             "class": "QueuedRunCoordinator",

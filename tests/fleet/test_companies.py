@@ -573,6 +573,7 @@ def test_instance_prints_dagsters_settings(
 
     assert code == 0
     # One run of a company at a time, three of a credential, seven in all; runs without a process are ended.
+    # The queue is looked at each second.
     assert yaml.safe_load(out) == {
         "run_launcher": {"module": "dagster_pleo_export.launchers", "class": "WatchedRunLauncher"},
         "telemetry": {"enabled": False},
@@ -585,6 +586,11 @@ def test_instance_prints_dagsters_settings(
                     {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1},
                 ],
             }
+        },
+        "run_coordinator": {
+            "module": "dagster",
+            "class": "QueuedRunCoordinator",
+            "config": {"dequeue_interval_seconds": 1},
         },
         "run_retries": {"enabled": False},
         "run_monitoring": {

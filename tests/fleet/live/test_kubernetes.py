@@ -39,9 +39,11 @@ def test_dagster_knows_every_setting(tmp_path: Path) -> None:
 
 
 def test_the_charts_limits_are_those_of_the_example_fleet_file() -> None:
-    wanted = limits.instance(companies.read_file(CHECKOUT / "fleet" / "fleet.example.yml"))["concurrency"]["runs"]
+    instance = limits.instance(companies.read_file(CHECKOUT / "fleet" / "fleet.example.yml"))
+    wanted = instance["concurrency"]["runs"]
     daemon = yaml.safe_load((FILES / "values.yaml").read_text("utf-8"))["dagsterDaemon"]
     queue = daemon["runCoordinator"]["config"]["queuedRunCoordinator"]
 
+    assert queue["dequeueIntervalSeconds"] == instance["run_coordinator"]["config"]["dequeue_interval_seconds"]
     assert queue["maxConcurrentRuns"] == wanted["max_concurrent_runs"]
     assert queue["tagConcurrencyLimits"] == wanted["tag_concurrency_limits"]
