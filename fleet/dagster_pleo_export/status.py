@@ -84,7 +84,7 @@ def _retry_in(state: DiscoveryState, name: str, record: dg.RunRecord) -> int | s
     if still_open.isdisjoint(run_planning.jobs_in(tags)):
         return ""
     attempt = int(tags.get(run_planning.ATTEMPT_TAG, "1"))
-    wait = 0.0 if run_history.is_lost(record) else run_planning.wait_before(attempt + 1)
+    wait = 0.0 if run_history.is_lost(record.dagster_run) else run_planning.wait_before(attempt + 1)
     return _minutes_to((record.end_time or now) + wait)
 
 
