@@ -55,7 +55,7 @@ def test_webhooks_suffice_in_an_outage_however_long_the_interval(monkeypatch: py
 
 
 def test_a_fleet_with_too_few_runs_at_once_is_late() -> None:
-    simulation = Simulation(replace(SMALL, runs=1, exports=600), 1).run()
+    simulation = Simulation(replace(SMALL, runs=1, exports=700), 1).run()
 
     assert simulation.unread() > 50
 

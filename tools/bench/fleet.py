@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import shlex
 import statistics
 import subprocess
 import tempfile
@@ -23,7 +22,8 @@ from sandbox import Fault, Sandbox
 from tools import postgres
 from tools.fleet import BIN, WAREHOUSE, FleetRig
 from tools.hosts import HostedRig, redis_server
-from tools.meltano import CHECKOUT, MeltanoProject, environment_without_settings
+from tools.meltano import CHECKOUT, MeltanoProject
+from tools.pipes import Pipes, tap_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,39 +80,36 @@ def idle_runs(folder: Path) -> dict[str, Any]:
         }
         project = MeltanoProject(folder / "project", settings)
         project.run("state", "list")
-        used = []
-        for number in range(IDLE_RUNS):
-            before = _children()
+
+        def run(number: int) -> None:
             project.run(*RUN[:1], f"--state-id-suffix=c{number}", *RUN[1:])
             if project.returncode:
                 raise RuntimeError(f"meltano ended with exit code {project.returncode}")
-            used.append(_children() - before)
-        return {"processor": statistics.median(used), "least": min(used), "most": max(used)}
+
+        return _processor(run)
 
 
 def plain_runs(folder: Path) -> dict[str, Any]:
     """Run the plugins of an idle run in a pipe, without Meltano, which would configure them and store the state."""
     with Sandbox() as pleo, postgres.running() as server:
         server.create_database("plain")
-        project = yaml.safe_load((CHECKOUT / "meltano.yml").read_text("utf-8"))["plugins"]
-        plugins = {
-            "extractors/tap-pleo-export": {"api_url": pleo.url, "api_key": pleo.api_key},
-            "mappers/map-pleo-validation": project["mappers"][0]["mappings"][0]["config"],
-            "loaders/target-postgres": {"sqlalchemy_url": server.url("plain"), "default_target_schema": "pleo"},
-        }
-        commands = []
-        for plugin, config in plugins.items():
-            name = Path(plugin).name
-            (folder / f"{name}.json").write_text(json.dumps(config))
-            executable = CHECKOUT / ".meltano" / plugin / "venv" / "bin" / name
-            commands.append(shlex.join([str(executable), "--config", str(folder / f"{name}.json")]))
-        used = []
-        for _ in range(IDLE_RUNS):
-            before = _children()
-            pipe = ["bash", "-o", "pipefail", "-c", " | ".join(commands)]
-            subprocess.run(pipe, check=True, capture_output=True, env=environment_without_settings())
-            used.append(_children() - before)
-        return {"processor": statistics.median(used), "least": min(used), "most": max(used)}
+        pipes = Pipes(folder, tap_settings(pleo), server.url("plain"))
+
+        def run(_: int) -> None:
+            if any((codes := pipes.run()).values()):
+                raise RuntimeError(f"the pipe ended with {codes}")
+
+        return _processor(run)
+
+
+def _processor(run: Callable[[int], None]) -> dict[str, float]:
+    """Return the processor seconds of runs."""
+    used = []
+    for number in range(IDLE_RUNS):
+        before = _children()
+        run(number)
+        used.append(_children() - before)
+    return {"processor": statistics.median(used), "least": min(used), "most": max(used)}
 
 
 def latency(folder: Path) -> dict[str, Any]:

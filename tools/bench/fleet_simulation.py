@@ -2,8 +2,8 @@
 
 The fleet file, the rounds of discovery, the planning of runs, the limits and the request budgets are the fleet's code.
 Simulated are Pleo, the clock, the time that requests and runs take, and Dagster: its sensor (an evaluation every
-``tick``) and its queue (the highest priority first, within the limits of ``dagster.yaml``, every 5 s). A poll of a
-company without a job, whose credential no other company uses, only takes time.
+``tick``) and its queue (the highest priority first, within the limits and as often as ``dagster.yaml`` says). A poll of
+a company without a job, whose credential no other company uses, only takes time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ HOUR = 3600.0
 # Exports in each hour of the last afternoon of a month, as shares.
 AFTERNOON = (10, 13, 15, 9)
 LIFETIME = HOUR
-DEQUEUE_SECONDS = 5.0
 # Measured with `make bench-fleet`, two runs at once on two cores: a run's seconds, and each item's.
 RUN_SECONDS, ITEM_SECONDS, SPREAD = 11.0, 0.02, 0.2
 PAGE = 100
@@ -195,7 +194,9 @@ class Simulation:
         self.run_budget = {name: share.run for name, share in shares.items()}
         self.requests: defaultdict[int, dict[str, int]] = defaultdict(dict)
         self.most_requests = 0
-        self.rules = limits.instance(options)["concurrency"]["runs"]
+        dagster = limits.instance(options)
+        self.rules = dagster["concurrency"]["runs"]
+        self.dequeue_seconds = float(dagster["run_coordinator"]["config"]["dequeue_interval_seconds"])
         self.keys: set[str] = set()
         self.history: dict[tuple[str, str], RunHistory] = {}
         self.busy: set[str] = set()
@@ -215,7 +216,7 @@ class Simulation:
                 self._sum_up(now)
             self._finish(now)
             self._dequeue(now)
-            now += DEQUEUE_SECONDS
+            now += self.dequeue_seconds
         self._finish(math.inf)
         return self
 
