@@ -17,9 +17,9 @@ from sandbox.kinds import KINDS
 from tests.conftest import BIN, CHECKOUT
 from tests.e2e.test_reporting import writing
 from tests.e2e.test_result_files import report
-from tests.helpers.guides import all_printed, printed
+from tests.helpers.guides import all_printed, printed, shell
 from tools.expectation import expected_items, loaded_keys
-from tools.meltano import MELTANO, PLUGIN_KINDS, MeltanoProject, environment_without_settings
+from tools.meltano import MELTANO, PLUGIN_KINDS, MeltanoProject
 from tools.pipes import ANY_COMPANY, TARGET
 from tools.postgres import Postgres, binary
 
@@ -41,19 +41,6 @@ def link_executables(folder: Path) -> None:
     (folder / ".venv" / "bin").mkdir(parents=True)
     for executable in (MELTANO, sys.executable):
         (folder / ".venv" / "bin" / Path(executable).name.rstrip("0123456789.")).symlink_to(executable)
-
-
-def shell(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", "-c", script],
-        cwd=folder,
-        env=environment_without_settings("PLEO_EXPORT", "PIP_CONSTRAINT")
-        | {"NO_PROXY": "127.0.0.1", "XDG_STATE_HOME": str(folder / "state")}
-        | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture

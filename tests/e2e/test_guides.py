@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable
 
@@ -14,9 +13,9 @@ from demo.books import outbox_settings
 from sandbox import Sandbox
 from sandbox.kinds import KINDS
 from tests.conftest import BIN, CHECKOUT
-from tests.e2e.test_documented_commands import shell
 from tests.e2e.test_reporting import writing
 from tests.e2e.test_result_files import report
+from tests.helpers import guides
 from tests.helpers.guides import all_printed, printed
 from tests.helpers.warehouse import Warehouse
 from tools.expectation import expected_items, loaded_keys
@@ -36,10 +35,7 @@ def project(
 
 
 def follow(script: str, project: MeltanoProject, **variables: str) -> subprocess.CompletedProcess[str]:
-    path = {"PATH": f"{BIN}:{os.environ['PATH']}"}
-    done = shell(f"set -e\n{script}", project.root, **project.environment | path | variables)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
+    return guides.follow(script, project.root, project.environment | variables)
 
 
 def loaded_once(postgres: Postgres, database: str, pleo: Sandbox) -> bool:

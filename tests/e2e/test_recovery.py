@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +9,7 @@ import pytest
 
 from sandbox import Fault, Sandbox
 from sandbox.kinds import KINDS
-from tests.conftest import BIN
-from tests.e2e.test_documented_commands import shell
-from tests.helpers.guides import printed
+from tests.helpers.guides import follow, printed
 from tools.expectation import expected_items, loaded_keys
 from tools.meltano import MeltanoProject
 from tools.postgres import Postgres
@@ -30,9 +27,7 @@ class World:
         self._server, self._database = server, database
 
     def run(self, script: str, *, code: int = 0, job: str = JOB) -> str:
-        environment = self.project.environment | {"PATH": f"{BIN}:{os.environ['PATH']}"}
-        done = shell(f"set -e\n{script.replace(JOB, job)}", self.project.root, **environment)
-        assert done.returncode == code, done.stdout + done.stderr
+        done = follow(script.replace(JOB, job), self.project.root, self.project.environment, code=code)
         return done.stdout + done.stderr
 
     def rows(self, query: str, *values: str) -> list[tuple[object, ...]]:

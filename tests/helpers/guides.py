@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 import re
+import subprocess
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from tools.meltano import CHECKOUT
+from tests.conftest import BIN
+from tools.meltano import CHECKOUT, environment_without_settings
 
 DOCS = CHECKOUT / "docs"
 LANGUAGES = frozenset(("sh", "sql", "yaml", "toml", "python", "json"))
@@ -71,6 +75,30 @@ def all_printed(page: str, language: str) -> list[str]:
     found = [block.text for block in blocks(page) if block.language == language]
     assert found
     return found
+
+
+def shell(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a folder, without the user's settings."""
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=environment_without_settings("PLEO_EXPORT", "PIP_CONSTRAINT")
+        | {"NO_PROXY": "127.0.0.1", "XDG_STATE_HOME": str(folder / "state")}
+        | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def follow(
+    script: str, folder: Path, environment: Mapping[str, str] | None = None, *, code: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run a script that names our executables, until one of its commands fails; check its exit code."""
+    path = f"{BIN}:{os.environ['PATH']}"
+    done = shell(f"set -eo pipefail\n{script}", folder, **{**(environment or {}), "PATH": path})
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
 
 
 def read_by_tests() -> set[tuple[str, str, str]]:

@@ -10,9 +10,9 @@ from datetime import date
 
 import pytest
 
-from tests.conftest import BIN, TIMEOUT
+from tests.conftest import TIMEOUT
 from tests.helpers import datev_fields, sie_reader
-from tests.helpers.guides import printed
+from tests.helpers.guides import follow, printed
 from tests.helpers.made_vouchers import COMPANY, balances, leg, voucher
 from tests.import_files.conftest import Import
 
@@ -47,17 +47,8 @@ def test_each_voucher_is_written_once_and_confirmed(make_import: Callable[..., I
 
 def test_the_documented_commands(make_import: Callable[..., Import]) -> None:
     made = make_import(voucher(1), voucher(2), config=printed("import-files.md", "DATEV"))
-    done = subprocess.run(
-        ["bash", "-ec", printed("import-files.md", "Import files: DATEV, SIE, CSV")],
-        cwd=made.folder,
-        env=made.environment | {"PATH": f"{BIN}:{made.environment['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    follow(printed("import-files.md", "Import files: DATEV, SIE, CSV"), made.folder, made.environment)
 
-    assert done.returncode == 0, done.stderr
     assert [path.name for path in (made.folder / "files").iterdir()] == [NAME]
     assert recorded(made) == [(voucher(1).id, f"{NAME}#1"), (voucher(2).id, f"{NAME}#2")]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,8 @@ import tools.tryton
 from demo.books import outbox_settings
 from sandbox import Sandbox
 from sandbox.kinds import KINDS
-from tests.conftest import BIN
-from tests.e2e.test_documented_commands import shell
 from tests.e2e.test_reporting import writing
-from tests.helpers.guides import printed
+from tests.helpers.guides import follow, printed
 from tools import postgres
 from tools.meltano import MeltanoProject
 
@@ -69,9 +66,7 @@ def test_from_items_to_tryton_and_back(pleo: Sandbox, tmp_path: Path) -> None:
         (project.root / "books.toml").write_text(replaced(printed("tryton.md", "books.toml"), values))
         values = {"postgresql://…": f"'{server.url('warehouse')}'", "PASSWORD=…": f"PASSWORD={tryton.password}"}
         script = replaced(printed("tryton.md", "book.sh"), values)
-        path = {"PATH": f"{BIN}:{os.environ['PATH']}"}
-        done = shell(f"set -e\n{script}", project.root, **project.environment | path)
-        assert done.returncode == 0, done.stdout + done.stderr
+        follow(script, project.root, project.environment)
 
     outcomes = job.outcomes.values()
     assert any(outcome.get("externalId") for outcome in outcomes)
