@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-import requests
 
 from dagster_pleo_export import run_history, runtime, secrets
 from dagster_pleo_export.fleet_file import FleetError
@@ -40,6 +39,8 @@ def build(job: Any, tick: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster
         message = failure_message(company, tags, why, datetime.now(UTC), lost=run_history.is_lost(run))
         line = SECRETS.one_line(message)
         context.log.error(line)
+        import requests  # noqa: PLC0415 - slow, and a run needs none
+
         try:
             fleet = runtime.fleet()
             if fleet.file.alerts.url:

@@ -24,6 +24,8 @@ URGENT_BACKOFF = 300.0
 URGENT_FAILURES = 14
 # Until a company with an open job is asked again, although its round is over.
 OPEN_SECONDS = 60.0
+# A tick may come slightly early: the round would wait for the next one.
+JITTER = 0.5
 
 
 class FailingCompany(Struct):
@@ -126,7 +128,7 @@ class DiscoveryState(Struct):
         due.sort(key=self.urgent.__getitem__)
         self.urgent.update(dict.fromkeys(named, now))
         first = dict.fromkeys([*named, *due])
-        if now - self.started >= interval:
+        if now - self.started >= interval - JITTER:
             self.overdue = bool(self.left)
             self.started, self.left = now, list(dict.fromkeys([*self.left, *names]))
         rest = [name for name in self.left if name in names and name not in first and not self._waits(name, now)]

@@ -7,16 +7,18 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy
 
 from dagster_pleo_export import secrets
 from dagster_pleo_export.companies import Fleet, read, read_file
-from dagster_pleo_export.discovery import Discovery
 from dagster_pleo_export.fleet_file import CompanyTable, FleetError
 from dagster_pleo_export.secrets import SecretMissing
+
+if TYPE_CHECKING:
+    from dagster_pleo_export.discovery import Discovery
 
 _lock = threading.Lock()
 _cache: dict[Path, tuple[tuple[int, int], Fleet]] = {}
@@ -75,6 +77,8 @@ def fleet(max_age: float = 0.0) -> Fleet:
 @functools.cache
 def discovery(requests_at_once: int) -> Discovery:
     """Return this process's discovery, with its open connections."""
+    from dagster_pleo_export.discovery import Discovery  # noqa: PLC0415 - slow, and a run needs none
+
     return Discovery(requests_at_once)
 
 

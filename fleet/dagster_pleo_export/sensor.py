@@ -2,17 +2,20 @@
 
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from dagster_pleo_export import run_history, run_planning, runtime
 from dagster_pleo_export.assets import COMPANIES, LOAD
 from dagster_pleo_export.companies import MAX_PROBLEMS, Fleet
-from dagster_pleo_export.discovery import DiscoveryResult
 from dagster_pleo_export.discovery_state import DiscoveryState, PendingJob
 from dagster_pleo_export.fleet_file import FleetError
 from dagster_pleo_export.run_planning import PlannedRun
 from dagster_pleo_export.secrets import SecretMissing
+
+if TYPE_CHECKING:
+    from dagster_pleo_export.discovery import DiscoveryResult
 
 FRESH = "fresh"
 
@@ -84,7 +87,7 @@ class _Evaluation:
             asset_events=[self._evaluation()] if complete else [],
         )
 
-    def _run_for(self, result: DiscoveryResult) -> PlannedRun | None:
+    def _run_for(self, result: "DiscoveryResult") -> PlannedRun | None:
         history = run_history.of_jobs(self.instance, result.jobs, busy=result.company in self.busy)
         unloaded = run_planning.unloaded(result.jobs, history)
         now = datetime.now(UTC)

@@ -25,6 +25,13 @@ def test_a_round_asks_every_company_once_across_restarts() -> None:
     assert state.next(NAMES, [], START + 60, 60) == NAMES
 
 
+def test_a_tick_that_comes_slightly_early_starts_the_round() -> None:
+    state = DiscoveryState()
+    state.finished(NAMES, state.next(NAMES, [], START, 60))
+
+    assert state.next(NAMES, [], START + 59.6, 60) == NAMES
+
+
 def test_a_company_left_out_in_the_middle_is_asked_by_the_next_evaluation() -> None:
     state = DiscoveryState()
     wanted = state.next(NAMES, [], START, 60)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import replace
 
 import pytest
 
 from tools.bench import fleet_simulation
-from tools.bench.fleet_simulation import BASE, TWENTY, Scenario, Simulation
+from tools.bench.fleet_simulation import BASE, TWENTY, TWENTY_FAST, Scenario, Simulation
 
 SMALL = replace(BASE, companies=200, exports=150, day=(1,), runs=4, interval=60)
 
@@ -67,3 +68,13 @@ def test_twenty_companies_take_as_long_as_measured() -> None:
     # Measured: the first after 46 s, the last after 175 s.
     assert 0.6 < minutes[0] < 1.0
     assert 2.3 < minutes[-1] < 3.5
+
+
+def test_twenty_companies_on_faster_cores_take_as_long_as_measured() -> None:
+    minutes = Simulation(TWENTY_FAST, 1).run().minutes()
+
+    assert len(minutes) == 20
+    # Measured: the first after 35 s, the median after 59 s, the last after 81 to 86 s.
+    assert 0.5 < minutes[0] < 0.7
+    assert 0.9 < statistics.median(minutes) < 1.1
+    assert 1.3 < minutes[-1] < 1.6

@@ -38,7 +38,7 @@ PATIENCE = 3600
 MAX_PROCESSOR_SECONDS = 15
 MIN_RATIO = 400
 MAX_MEDIAN, MAX_WORST, MIN_RUNS_AN_HOUR = 60, 120, 700
-AT_ONCE = 3
+AT_ONCE = 2
 RUN = ("run", "tap-pleo-export", "pleo-validate", "target-postgres")
 
 

@@ -52,6 +52,7 @@ def tick(instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
 def story(instance: dg.DagsterInstance) -> dict[str, Any]:
     """Return the status before and after each step."""
     printed: dict[str, Any] = {"before": rows(instance), "problems": [status.problems(instance, time.time())]}
+    printed["seconds between evaluations"] = [one.minimum_interval_seconds for one in definitions.sensors or ()]
     first = tick(instance, None)
     printed["requested"] = [request.partition_key for request in first.run_requests or ()]
     printed["asked"] = rows(instance)

@@ -47,3 +47,11 @@ def test_the_charts_limits_are_those_of_the_example_fleet_file() -> None:
     assert queue["dequeueIntervalSeconds"] == instance["run_coordinator"]["config"]["dequeue_interval_seconds"]
     assert queue["maxConcurrentRuns"] == wanted["max_concurrent_runs"]
     assert queue["tagConcurrencyLimits"] == wanted["tag_concurrency_limits"]
+
+
+def test_the_chart_does_not_replace_the_secret_that_it_is_given() -> None:
+    values = yaml.safe_load((FILES / "values.yaml").read_text("utf-8"))
+
+    # The chart's default is to write a secret of this name with its own password.
+    assert values["global"]["postgresqlSecretName"]
+    assert values["generatePostgresqlPasswordSecret"] is False

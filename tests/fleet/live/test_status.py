@@ -73,6 +73,11 @@ def test_a_bad_entry_does_not_stop_the_others_and_is_logged_once(probed: tuple[d
     assert printed["bad"] == "Company 'bad': company_id must be a UUID"
 
 
+def test_the_sensors_are_due_before_dagster_looks(probed: tuple[dict[str, Any], str]) -> None:
+    # It looks at 15 s, the default, or some milliseconds earlier, and 5 s later again.
+    assert all(10 < seconds < 14 for seconds in probed[0]["seconds between evaluations"])
+
+
 def test_an_unknown_environment_of_meltano_is_the_reason_of_the_failure(probed: tuple[dict[str, Any], str]) -> None:
     acme = next(row for row in probed[0]["after"] if row["company"] == "acme")
 
