@@ -1,5 +1,7 @@
 """The code location: ``dagster-daemon run -m dagster_pleo_export.definitions``."""
 
+import math
+
 import dagster as dg
 
 from dagster_pleo_export import alerts, run_history, runtime, scratch, sensor
@@ -9,8 +11,8 @@ from dagster_pleo_export.fleet_file import FleetError
 from tap_pleo_export.singer.redaction import guard_logs
 
 DEFAULT_TICK = 15
-# Dagster looks every 5 s, at times slightly less, whether a sensor is due: without a margin it is late by 5 s.
-TICK_MARGIN = 2
+# Dagster looks this often, give or take some milliseconds, whether a sensor is due.
+LOOK_SECONDS = 5
 
 
 def _report_and_tick() -> tuple[bool, int]:
@@ -20,7 +22,8 @@ def _report_and_tick() -> tuple[bool, int]:
     except FleetError:
         # The sensor's first tick reports the error.
         return False, DEFAULT_TICK
-    return file.may_report, max(1, file.discovery.tick - TICK_MARGIN)
+    # Between two looks: a sensor that is due at a look may miss it, and be late by another.
+    return file.may_report, math.ceil(file.discovery.tick / LOOK_SECONDS) * LOOK_SECONDS - LOOK_SECONDS // 2
 
 
 @dg.asset_check(

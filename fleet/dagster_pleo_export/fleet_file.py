@@ -102,7 +102,7 @@ class DiscoveryOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         interval: Between two requests about a company.
-        tick: Between two evaluations of the sensor.
+        tick: Between two evaluations of the sensor; Dagster rounds it up to a multiple of five.
         time_limit: For one evaluation; the next one continues with the remaining companies.
         requests_at_once: Requests in flight, over all credentials.
         request_timeout: For one request.
