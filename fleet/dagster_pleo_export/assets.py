@@ -1,6 +1,7 @@
 """The assets, one partition per company; a run executes the real ``meltano run``."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import dagster as dg
 
@@ -16,6 +17,8 @@ LOAD = dg.AssetKey("load")
 REPORT = dg.AssetKey("report")
 # For the Meltano of a dead worker, which has 20 s to save its state.
 LOCK_SECONDS = 60.0
+# By then a load that lasts longer has created the tables.
+TABLES_SECONDS = 30.0
 # After the connection to Dagster's database was lost.
 LOSS_RETRIES = 2
 LOSS_SECONDS = 5
@@ -61,13 +64,23 @@ def _company(context: dg.AssetExecutionContext) -> tuple[Fleet, Company]:
     return fleet, company
 
 
+@contextmanager
+def _tables(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Let the first loads of a fleet wait for each other: two loaders cannot create the same tables at once."""
+    with ExitStack() as opened:
+        if instance.get_latest_materialization_event(LOAD) is None:
+            with suppress(LockTaken):
+                opened.enter_context(locks.of(instance).acquire(locks.TABLES, wait=TABLES_SECONDS))
+        yield
+
+
 def _run(
     context: dg.AssetExecutionContext, fleet: Fleet, company: Company, plugins: tuple[str, ...]
 ) -> dg.MaterializeResult:
     levels = {"warning": context.log.warning, "error": context.log.error, "critical": context.log.error}
     names = locks.run_lock(context.run.run_id), locks.company_lock(company.id)
     try:
-        with locks.of(context.instance).acquire(*names, wait=LOCK_SECONDS) as lease:
+        with locks.of(context.instance).acquire(*names, wait=LOCK_SECONDS) as lease, _tables(context.instance):
             result = pipeline.run(
                 fleet, company, plugins, lease, lambda level, text: levels.get(level, context.log.info)(text)
             )

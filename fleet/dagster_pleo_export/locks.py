@@ -45,6 +45,9 @@ TAKEN = """
     )
 """
 
+# The lock of the first loads.
+TABLES = "tables"
+
 
 class LockTaken(Exception):
     """Another process has the lock that ``str()`` names."""
