@@ -66,6 +66,7 @@ CHANGES = {
 ARGUED = {
     "macros/builds.sql": {
         "where ' ~ condition ~ ')'": "it is read by the first build, before there are rows",
+        "max(' ~ column ~ '), 0) from ' ~ relation": "the same",
         "where accounting_entry_id in (select": "rows that have not changed are only built and tested again",
     },
     "macros/rows.sql": {"select distinct stream, file_position": "a position that is stored twice is read as one"},
@@ -75,12 +76,16 @@ ARGUED = {
         "> {{ since }}": "the last build's rows are only built again",
     },
     "models/intermediate/int_pleo__publications.sql": {"max(lines.": "all rows of a publication have the same value"},
+    "models/intermediate/int_pleo__recorded_vouchers.sql": {"lower(recorded.job_id), v": "a job has one row per entry"},
     "models/intermediate/int_pleo__reported_vouchers.sql": {"inner join": "rows without a voucher join nothing"},
     "models/intermediate/int_pleo__voucher_drafts.sql": {
         "left join (select * from {{ ref('int_pleo__currencies') }}) as wallet": "an unknown one is not booked"
     },
     "models/intermediate/int_pleo__voucher_draft_lines.sql": {"union all": "no two rows have the same line number"},
-    "models/marts/books/pleo__account_checks.sql": {"union all": "no two rows are the same"},
+    "models/marts/books/pleo__account_checks.sql": {
+        "union all": "no two rows are the same",
+        "inner join (select * from {{ ref('pleo__vouchers')": "every line has a voucher",
+    },
     "models/marts/books/pleo__not_booked.sql": {
         "inner join (select * from {{ ref('pleo__expenses')": "every entry has an expense"
     },

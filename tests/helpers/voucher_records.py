@@ -77,8 +77,8 @@ BOOKING: dict[tuple[str, str, str | None], tuple[tuple[tuple[str, Side], ...], s
 
 
 def uuid(number: int, kind: int = 0) -> str:
-    """Return the same uuid for the same number."""
-    return str(UUID(int=(kind << 96) + (4 << 76) + (2 << 62) + number))
+    """Return the same uuid for the same number, with letters, so that upper case differs."""
+    return str(UUID(int=(kind << 96) + (0xABCD << 80) + (4 << 76) + (2 << 62) + number))
 
 
 def money(value: Any, currency: str = "EUR", foreign: tuple[Any, str] | None = None) -> dict[str, Any]:

@@ -64,6 +64,15 @@ def test_an_entry_is_booked_once_whichever_job_delivers_it(server: Postgres, tmp
     assert made.rows(f"{VOUCHERS} limit 3") == [(f"{ENTRY}/expense/{version}",) for version in (1, 2, 3)]
     assert made.rows(UPDATES) == []
 
+    # Recorded by job and entry, when the first version was the newest, and now.
+    made.rows("delete from pleo_recorded")
+    insert = "insert into pleo_recorded (job_id, accounting_entry_id, external_id, recorded_at) select"
+    first = f"published_at from pleo__vouchers where voucher_id = '{ENTRY}/expense/1'"
+    made.rows(f"{insert} '{uuid(1, 1)}', '{ENTRY}', 'JE-1', {first}")
+    made.rows(f"{insert} '{uuid(2, 1).upper()}', '{ENTRY.upper()}', 'JE-3', current_timestamp")
+    recorded = "select voucher_id, external_id from int_pleo__recorded_vouchers order by voucher_id"
+    assert made.rows(recorded) == [(f"{ENTRY}/expense/1", "JE-1"), (f"{ENTRY}/expense/3", "JE-3")]
+
 
 @pytest.mark.parametrize("kind", ["postgres", "duckdb"])
 def test_a_booking_that_returns_is_to_be_booked_again(server: Postgres, tmp_path: Path, kind: str) -> None:
