@@ -112,6 +112,23 @@ def test_the_outbox_has_verdicts_of_open_items_alone(books: Warehouse, items: It
     )
 
 
+def test_a_failed_item_is_reported_with_its_failed_errors_alone(books: Warehouse, items: Items) -> None:
+    entry = items["failed"]["accountingEntryId"].lower()
+    columns = "finding_key, job_id, accounting_entry_id, finding_number, status, severity, failure_reason"
+    others = f"insert into pleo__validation_findings ({columns}) values " + ", ".join(
+        f"('{number}', '{uuid(1, 1)}', '{entry}', {number}, '{status}', '{severity}', '{severity} {status}')"
+        for number, status, severity in ((-2, "failed", "warning"), (-1, "error", "error"))
+    )
+    updates = (
+        'select "failureReasonType", "failureReason" from pleo__item_updates '
+        f"where \"accountingEntryId\" = '{entry}' and \"jobId\" = '{uuid(1, 1)}'"
+    )
+
+    reported = [("missing_configuration", "Line 1 has no category")]
+    assert books.rows(updates) == reported
+    assert books.rows("begin transaction", others, updates) == reported
+
+
 def test_the_outbox_reports_entries_whose_vouchers_are_all_recorded(books: Warehouse, items: Items) -> None:
     entry = items["accounts_payable/card_purchase/None/11900"]["accountingEntryId"]
     updates = (

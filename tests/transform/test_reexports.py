@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -235,6 +236,8 @@ def _first_deliveries() -> Load:
     load.deliver(1, item(61) | {"amount": money(11900, "EUR", (5, "XBT"))})
     for number in (62, 63, 65):
         load.deliver(1, item(number))
+    # The largest remainder gets the cent, not the largest line.
+    load.deliver(1, item(66, amount=100, accountingEntryLines=[line(Decimal("60.4")), line(Decimal("39.6"), "6200")]))
     # Of two jobs that were created at once, the one with the higher id counts as the later.
     for job in (10, 11):
         load.job(job, createdAt=NOW.isoformat(), companyId=COMPANY.upper())
@@ -276,7 +279,9 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     assert made.rows(f"{checks}'accounts_payable'") == [("V-1", "2026-11-05", -238, 0, "open")]
     assert made.rows(f"{checks}'settled_entries'") == [(f"{uuid(58)}/reimbursement/3", "2026-11-05", 26, 26, "ok")]
     waiting = made.rows("select accounting_entry_id from pleo__vouchers_to_book where kind = 'booking' order by 1")
-    assert waiting == [(uuid(number),) for number in (*range(53, 59), *range(60, 66))]
+    assert waiting == [(uuid(number),) for number in (*range(53, 59), *range(60, 67))]
+    parts = f"select account_code, amount from pleo__voucher_lines where voucher_id = '{uuid(66)}/expense/1'"
+    assert made.rows(f"{parts} and role = 'line' order by 1") == [("6100", Decimal("0.6")), ("6200", Decimal("0.4"))]
     unknown = (
         f"select amount, foreign_currency, foreign_amount from pleo__vouchers where accounting_entry_id = '{uuid(61)}'"
     )

@@ -187,8 +187,8 @@ def test_accounts_without_a_figure_or_a_due_date(books: Warehouse) -> None:
 def test_the_first_figure_opens_the_wallet(books: Warehouse) -> None:
     # 0.12345678 bitcoins were spent between the two.
     insert = "insert into pleo_balances values " + ", ".join(
-        f"('{COMPANY.upper()}', 'XBT', date '2026-11-{day}', {balance})"
-        for day, balance in ((1, 1), (30, "0.87654322"))
+        f"('{company}', 'XBT', date '2026-11-{day}', {balance})"
+        for company, day, balance in ((COMPANY.upper(), 1, 1), (COMPANY, 30, "0.87654322"))
     )
     checks = (
         "select balance, expected, status from pleo__account_checks where check_name = 'wallet' and currency = 'XBT'"
