@@ -41,7 +41,7 @@ def test_an_entry_is_booked_once_whichever_job_delivers_it(server: Postgres, tmp
     made = Warehouse(kind, tmp_path, server, f"reexports_{kind}", tmp_path)
     load = Load()
     load.job(1)
-    load.deliver(1, item(10))
+    load.deliver(1, item(10, files=[{"url": "https://files.example/1"}]))
     load.deliver(1, item(11) | {"amount": money(11900, "EUR", (13000, "USD"))})
     build(made, load)
     made.rows(RECORD)
@@ -49,8 +49,9 @@ def test_an_entry_is_booked_once_whichever_job_delivers_it(server: Postgres, tmp
     load = Load()
     load.job(1, "failed")
     load.job(2)
-    load.deliver(2, item(10) | {"accountingEntryId": ENTRY.upper()})
+    load.deliver(2, item(10, files=[{"url": "https://files.example/2"}]) | {"accountingEntryId": ENTRY.upper()})
     build(made, load)
+    assert made.rows("select url from pleo__attachments") == [("https://files.example/2",)]
     assert made.rows(VOUCHERS) == [(f"{ENTRY}/expense/1",), (f"{OTHER}/expense/1",), (f"{OTHER}/expense/2",)]
     amounts = f"select kind, amount, foreign_amount from pleo__vouchers where accounting_entry_id = '{OTHER}'"
     assert sorted(made.rows(amounts)) == [("booking", 119, 130), ("reversal", -119, -130)]
@@ -238,6 +239,9 @@ def _first_deliveries() -> Load:
         load.deliver(1, item(number))
     # The largest remainder gets the cent, not the largest line.
     load.deliver(1, item(66, amount=100, accountingEntryLines=[line(Decimal("60.4")), line(Decimal("39.6"), "6200")]))
+    # The legs of a reverse charge are rounded each.
+    reverse = {"amount": Decimal("19.6"), "type": "reverse", "ingoing": "1577", "outgoing": "1787"}
+    load.deliver(1, item(67, amount=100, accountingEntryLines=[line(100, tax=reverse)]))
     # Of two jobs that were created at once, the one with the higher id counts as the later.
     for job in (10, 11):
         load.job(job, createdAt=NOW.isoformat(), companyId=COMPANY.upper())
@@ -279,9 +283,13 @@ def test_withdrawals_settlements_and_odd_currencies(server: Postgres, tmp_path: 
     assert made.rows(f"{checks}'accounts_payable'") == [("V-1", "2026-11-05", -238, 0, "open")]
     assert made.rows(f"{checks}'settled_entries'") == [(f"{uuid(58)}/reimbursement/3", "2026-11-05", 26, 26, "ok")]
     waiting = made.rows("select accounting_entry_id from pleo__vouchers_to_book where kind = 'booking' order by 1")
-    assert waiting == [(uuid(number),) for number in (*range(53, 59), *range(60, 67))]
+    assert waiting == [(uuid(number),) for number in (*range(53, 59), *range(60, 68))]
+    # Its job's record was not loaded.
+    assert made.rows(f"select count(*) from pleo__expenses where accounting_entry_id = '{uuid(59)}'") == [(1,)]
     parts = f"select account_code, amount from pleo__voucher_lines where voucher_id = '{uuid(66)}/expense/1'"
     assert made.rows(f"{parts} and role = 'line' order by 1") == [("6100", Decimal("0.6")), ("6200", Decimal("0.4"))]
+    legs = f"select amount from pleo__voucher_lines where voucher_id = '{uuid(67)}/expense/1' and vat like 'reverse%'"
+    assert made.rows(f"{legs} order by 1") == [(Decimal("-0.2"),), (Decimal("0.2"),)]
     unknown = (
         f"select amount, foreign_currency, foreign_amount from pleo__vouchers where accounting_entry_id = '{uuid(61)}'"
     )
