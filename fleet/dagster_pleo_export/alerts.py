@@ -16,22 +16,24 @@ from tap_pleo_export.singer.redaction import SECRETS
 POST_TIMEOUT = 5
 
 
-def build(job: Any, tick: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolved job
+def build(job: Any, due: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster's unresolved job
     """Return the sensor that reports failed runs.
 
     Args:
         job: The job whose runs it watches.
-        tick: Seconds between two evaluations.
+        due: Seconds from an evaluation until the next one is due.
     """
 
     @dg.run_failure_sensor(
         name="alerts",
         monitored_jobs=[job],
-        minimum_interval_seconds=tick,
+        minimum_interval_seconds=due,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Reports each failed run: company, job, minutes left, remedy.",
     )
     def alerts(context: dg.RunFailureSensorContext) -> None:
+        import requests  # noqa: PLC0415 - slow, and a run needs none
+
         run = context.dagster_run
         tags = run.tags
         company = tags.get(COMPANY_TAG) or tags.get(PARTITION_TAG, "unknown")
@@ -39,8 +41,6 @@ def build(job: Any, tick: int) -> dg.SensorDefinition:  # noqa: ANN401 - Dagster
         message = failure_message(company, tags, why, datetime.now(UTC), lost=run_history.is_lost(run))
         line = SECRETS.one_line(message)
         context.log.error(line)
-        import requests  # noqa: PLC0415 - slow, and a run needs none
-
         try:
             fleet = runtime.fleet()
             if fleet.file.alerts.url:

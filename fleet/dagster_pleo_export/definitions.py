@@ -7,10 +7,9 @@ import dagster as dg
 from dagster_pleo_export import alerts, run_history, runtime, scratch, sensor
 from dagster_pleo_export.assets import LOAD, REPORT, load, report
 from dagster_pleo_export.companies import read_file
-from dagster_pleo_export.fleet_file import FleetError
+from dagster_pleo_export.fleet_file import DiscoveryOptions, FleetError
 from tap_pleo_export.singer.redaction import guard_logs
 
-DEFAULT_TICK = 15
 # Dagster looks this often, give or take some milliseconds, whether a sensor is due.
 LOOK_SECONDS = 5
 
@@ -21,9 +20,8 @@ def _report_and_tick() -> tuple[bool, int]:
         file = read_file(runtime.path())
     except FleetError:
         # The sensor's first tick reports the error.
-        return False, DEFAULT_TICK
-    # Between two looks: a sensor that is due at a look may miss it, and be late by another.
-    return file.may_report, math.ceil(file.discovery.tick / LOOK_SECONDS) * LOOK_SECONDS - LOOK_SECONDS // 2
+        return False, DiscoveryOptions().tick
+    return file.may_report, file.discovery.tick
 
 
 @dg.asset_check(
@@ -39,6 +37,8 @@ def fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
 guard_logs()
 scratch.sweep()
 _report, _tick = _report_and_tick()
+# Between two looks: a sensor that is due at a look may miss it, and be late by another.
+_due = math.ceil(_tick / LOOK_SECONDS) * LOOK_SECONDS - LOOK_SECONDS // 2
 company = dg.define_asset_job(
     "company",
     selection=dg.AssetSelection.assets(LOAD, *([REPORT] if _report else [])).without_checks(),
@@ -48,7 +48,7 @@ definitions = dg.Definitions(
     assets=[load, *([report] if _report else []), dg.AssetSpec(run_history.WEBHOOKS, group_name="pleo")],
     asset_checks=[fresh],
     jobs=[company],
-    sensors=[sensor.build(company.name, _tick), alerts.build(company, _tick)],
+    sensors=[sensor.build(company.name, _due), alerts.build(company, _due)],
     # A run starts Meltano's processes; another one for each step would be waste.
     executor=dg.in_process_executor,
 )

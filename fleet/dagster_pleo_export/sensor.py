@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 FRESH = "fresh"
 
 
-def build(job: str, tick: int) -> dg.SensorDefinition:
+def build(job: str, due: int) -> dg.SensorDefinition:
     """Return the sensor.
 
     Args:
         job: Name of the job whose runs it requests.
-        tick: Seconds between two evaluations.
+        due: Seconds from an evaluation until the next one is due.
     """
 
     @dg.sensor(
         job_name=job,
         name=run_history.DISCOVERY,
-        minimum_interval_seconds=tick,
+        minimum_interval_seconds=due,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks Pleo which companies have an export job to load: one request per company and interval.",
     )

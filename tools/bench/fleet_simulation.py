@@ -45,8 +45,9 @@ HOUR = 3600.0
 # Exports in each hour of the last afternoon of a month, as shares.
 AFTERNOON = (10, 13, 15, 9)
 LIFETIME = HOUR
-# Measured with `make bench-fleet`, two runs at once on two cores: a run's seconds, and each item's; on faster cores.
+# Measured with `make bench-fleet`, two runs at once on two cores: a run's seconds, and each item's.
 RUN_SECONDS, ITEM_SECONDS, SPREAD = 11.0, 0.02, 0.2
+# On faster cores.
 FAST_RUN_SECONDS = 4.0
 PAGE = 100
 # Minutes from the start, the credential ("": all), what happens to its requests, and Pleo's Retry-After in seconds.
